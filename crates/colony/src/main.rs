@@ -1,0 +1,3 @@
+//! The colony binary.
+
+fn main() {}

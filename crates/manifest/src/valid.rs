@@ -1,0 +1,310 @@
+//! The manifest as valid: every reference resolved, every default filled in, nothing left to doubt.
+//!
+//! [`crate::check`] is the only way to make one, so whoever holds a [`Manifest`] may rely on the
+//! invariants written on each field.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A valid manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// Name of the system, for people.
+    pub name: String,
+    /// The folder that relative paths start from: where the manifest lies.
+    pub root: PathBuf,
+    /// The edge. None: no gateway is served.
+    pub gateway: Option<Gateway>,
+    /// Services by name.
+    pub services: BTreeMap<String, Service>,
+    /// Systems outside the colony by name. Shares one name space with `services`.
+    pub externals: BTreeMap<String, External>,
+    /// Service names in an order in which every service comes after those it waits for.
+    pub start_order: Vec<String>,
+    /// Values that came from secret variables: never to be printed.
+    pub secrets: Vec<String>,
+}
+
+/// The edge of the colony.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gateway {
+    /// Address to listen on, `IP:PORT`.
+    pub listen: std::net::SocketAddr,
+    /// What a client may do to the gateway.
+    pub limits: Limits,
+    /// Routes in the order in which they are tried: most specific first (see `docs/manifest.md`).
+    pub routes: Vec<Route>,
+}
+
+/// Bounds on what a peer may send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Largest head (request line and headers) in bytes. Default 32 KiB.
+    pub header_bytes: usize,
+    /// Most headers in a request. Default 100.
+    pub headers: usize,
+    /// Longest wait for a complete head, and for the next request of an idle connection. Default 15 s.
+    pub header_timeout: Duration,
+    /// Longest silence inside a body, either way. Default 60 s. Applies neither to answers that
+    /// stream (server-sent events) nor to upgraded connections.
+    pub body_idle: Duration,
+    /// Largest request body in bytes; None: unbounded. Default none.
+    pub body_bytes: Option<u64>,
+    /// Most connections at a time. Default 16,384.
+    pub connections: usize,
+}
+
+/// One route of the gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Host to match, lower case; a leading `*.` matches any one or more labels. None: any host.
+    pub host: Option<String>,
+    /// Path pattern.
+    pub path: PathPattern,
+    /// Methods to match, upper case; empty: any.
+    pub methods: Vec<String>,
+    /// Headers that must be there with exactly this value, names lower case.
+    pub headers: Vec<(String, String)>,
+    /// Service or external that answers; always declared.
+    pub to: String,
+    /// New path: a literal, or ending in `/**`, which stands for what the pattern's `**` matched.
+    pub rewrite: Option<PathPattern>,
+    /// Rate limits, all of which a request must pass.
+    pub limits: Vec<RateLimit>,
+    /// Policies between the gateway and `to`.
+    pub policies: CallPolicies,
+}
+
+/// A path pattern: segments, some of which are wildcards.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathPattern {
+    /// Segments between slashes: literal text, or `*` / `{name}` for exactly one segment.
+    pub segments: Vec<Segment>,
+    /// Ends in `/**`: matches any rest, also none.
+    pub rest: bool,
+}
+
+/// One segment of a path pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Segment {
+    /// Exactly this text.
+    Literal(String),
+    /// Any one segment that is not empty.
+    Any,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Where its instances come from.
+    pub source: Source,
+    /// What it may call, by service or external name; always declared.
+    pub calls: BTreeMap<String, Call>,
+    /// Services to start before it, from `after` and from `calls` that wait.
+    pub after: Vec<String>,
+    /// Whether an instance may get requests.
+    pub ready: Probe,
+    /// Whether an instance must be replaced. None: only its exit counts.
+    pub live: Option<Probe>,
+    /// The protocol its instances speak.
+    pub protocol: Protocol,
+}
+
+/// Where a service's instances come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// Started by the colony.
+    Run(Run),
+    /// Runs already, at these addresses (`host:port`), cleartext HTTP.
+    Url {
+        /// `host:port` of each instance, at least one.
+        authorities: Vec<String>,
+    },
+}
+
+/// How to start a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The command, a shell-like line.
+    pub command: String,
+    /// A command to run once before the first start; equal lines are run once for all services.
+    pub build: Option<String>,
+    /// Working directory, absolute or relative to [`Manifest::root`].
+    pub dir: PathBuf,
+    /// Environment in addition to Colony's own.
+    pub env: BTreeMap<String, String>,
+    /// A fixed port; None: Colony assigns one to each instance.
+    pub port: Option<u16>,
+    /// Instances at start. At least 1.
+    pub min: u32,
+    /// Most instances that `colony scale` may ask for. At least `min`.
+    pub max: u32,
+    /// From SIGTERM to SIGKILL. Default 10 s.
+    pub grace: Duration,
+}
+
+/// How to ask an instance how it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// What to ask.
+    pub check: Check,
+    /// Time between two probes. Default 1 s for `ready` (much shorter until first ready), 5 s for `live`.
+    pub every: Duration,
+    /// Longest wait for the answer. Default 1 s.
+    pub timeout: Duration,
+    /// Failures in a row that count. Default 3.
+    pub failures: u32,
+    /// Longest time from start to first success. Default 60 s.
+    pub within: Duration,
+}
+
+/// What a probe asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// `GET` of this path answers 2xx or 3xx.
+    Http(String),
+    /// The port accepts a connection.
+    Tcp,
+    /// Nothing: healthy as soon as it runs.
+    None,
+}
+
+/// HTTP version spoken to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge (over TLS: by ALPN).
+    Http2,
+}
+
+/// A system outside the colony.
+#[derive(Clone, Debug, PartialEq)]
+pub struct External {
+    /// `true` for `https`.
+    pub tls: bool,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path prefix without a trailing slash; may be empty.
+    pub prefix: String,
+    /// The protocol it speaks.
+    pub protocol: Protocol,
+}
+
+/// A declared call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Policies of the call.
+    pub policies: CallPolicies,
+    /// Rate limits, all of which a request must pass.
+    pub limits: Vec<RateLimit>,
+}
+
+/// The policies of a call. `None` stands for a policy that was switched off with `none`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallPolicies {
+    /// From the request to the answer's head, all tries and waits together. Default 10 s.
+    pub timeout: Option<Duration>,
+    /// The same for one try. Default none: `timeout` alone.
+    pub per_try: Option<Duration>,
+    /// Retries. Default on.
+    pub retries: Option<Retries>,
+    /// Circuit breaker. Default on.
+    pub breaker: Option<Breaker>,
+    /// Outlier ejection. Default on.
+    pub ejection: Option<Ejection>,
+    /// What to answer when the call fails. Default none.
+    pub fallback: Option<Fallback>,
+}
+
+/// Retries of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retries {
+    /// Tries after the first. Default 2.
+    pub max: u32,
+    /// First upper bound of the jittered wait. Default 25 ms; doubles each time.
+    pub backoff: Duration,
+    /// Largest upper bound of the wait. Default 1 s.
+    pub backoff_max: Duration,
+    /// Retries as a share of live requests, 0 to 1. Default 0.2.
+    pub budget: f64,
+    /// Retries a second that are always allowed. Default 10.
+    pub budget_min: u32,
+    /// Largest request body kept for a retry, bytes. Default 64 KiB.
+    pub body_bytes: usize,
+    /// Statuses to retry. Default 502, 503, 504.
+    pub statuses: Vec<u16>,
+}
+
+/// Circuit breaker of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row that open it; 0: not counted. Default 5.
+    pub failures: u32,
+    /// Share of failures in `window` that opens it, 0 to 1; 0: not counted. Default 0.5.
+    pub rate: f64,
+    /// Window of `rate`. Default 10 s.
+    pub window: Duration,
+    /// Fewest requests in `window` for `rate` to count. Default 20.
+    pub minimum: u32,
+    /// Time open before probing. Default 5 s.
+    pub open_for: Duration,
+    /// Probes let through half-open, all of which must succeed. Default 1.
+    pub probes: u32,
+}
+
+/// Outlier ejection of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ejection {
+    /// Failures in a row of one instance that eject it. Default 5.
+    pub failures: u32,
+    /// First ejection's length; grows with each. Default 10 s.
+    pub base: Duration,
+    /// Longest ejection. Default 5 min.
+    pub max: Duration,
+    /// Largest share of instances ejected at a time, 0 to 1; one may always be, if another is left. Default 0.5.
+    pub ceiling: f64,
+}
+
+/// What answers in a failed call's stead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fallback {
+    /// This answer.
+    Static {
+        /// Status code. Default 200.
+        status: u16,
+        /// Body text.
+        body: String,
+        /// `Content-Type`. Default: `application/json` if the body parses as JSON, else `text/plain; charset=utf-8`.
+        content_type: String,
+    },
+    /// The same request to this service or external; always declared.
+    To(String),
+}
+
+/// A rate limit, `50/s per client`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimit {
+    /// Requests per `per`.
+    pub requests: u32,
+    /// The period.
+    pub per: Duration,
+    /// Requests that may come at once. Default: one second's worth, at least 1.
+    pub burst: u32,
+    /// What each has a limit of its own.
+    pub key: LimitKey,
+}
+
+/// What a rate limit counts apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitKey {
+    /// Everything together.
+    All,
+    /// Each client address.
+    Client,
+    /// Each value of this header, lower case.
+    Header(String),
+}
