@@ -1,1 +1,24 @@
-//! supervisor.
+//! Processes: build, start, probe, restart, scale, roll, stop.
+//!
+//! What decides is pure: a `machine` per service takes a time and an input (a probe's answer, an exit, a
+//! command) and returns actions; it is tested in virtual time. What carries is dull: one task per service
+//! feeds its machine and does what it says, one thread (`warden`) starts processes, and a second process
+//! (`guardian`) ends them all when this one is killed. Linux only.
+
+mod config;
+mod error;
+mod event;
+mod status;
+mod supervisor;
+
+pub use config::{Check, Config, Endpoint, Observer, Output, Probe, Routing, Run, Service, Source};
+pub use error::{Applied, Change, CommandError, Done, Error, NotReady};
+pub use event::Event;
+pub use guardian::{GUARDIAN_ARGUMENT, guardian_main};
+pub use holder::{Holder, port_holder};
+pub use status::{InstanceState, InstanceStatus, ServiceStatus, State};
+pub use supervisor::Supervisor;
+
+mod guardian;
+mod holder;
+mod procfs;
