@@ -70,8 +70,6 @@ pub(crate) fn group_is_alive(group: i32) -> bool {
     let has_members = unsafe { libc::kill(-group, 0) } == 0;
     has_members && !group_members(group).is_empty()
 }
-    &&!group_members(group).is_empty()
-}
 
 /// Sends a signal to a whole group. A group that is gone is no error: that is what was wanted.
 pub(crate) fn signal_group(group: i32, signal: libc::c_int) {
