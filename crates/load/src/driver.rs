@@ -123,7 +123,7 @@ impl Run {
     /// One request from its arrival to its place in the ledger.
     async fn carry(self: Rc<Run>, turn: Turn, due: Instant, measured: bool) {
         let Turn { underway, step: index, call } = turn;
-        let step = self.journeys.borrow().step(&underway).clone();
+        let step = underway.step(&self.config.scenario);
         let deadline = due + self.config.timeout;
         let result = match &call {
             Ok(call) => {
@@ -141,7 +141,7 @@ impl Run {
         let now = Instant::now();
         let bytes = result.as_ref().map_or(0, |(answer, _)| answer.bytes);
         let (judged, lease) = match result {
-            Ok((answer, lease)) => (judge(&step, &answer), Some(lease)),
+            Ok((answer, lease)) => (judge(step, &answer), Some(lease)),
             Err(failed) => (Err(failed), None),
         };
         let (ended, outcome) = match judged {

@@ -68,6 +68,13 @@ pub(crate) struct Tally {
     pub failed: u64,
 }
 
+impl Underway {
+    /// The step it is at, of the scenario that it belongs to.
+    pub(crate) fn step<'a>(&self, scenario: &'a Scenario) -> &'a Step {
+        &scenario.journeys[self.journey].steps[self.step]
+    }
+}
+
 impl Journeys {
     /// `run` makes customers and `{unique}` values differ from those of any other run.
     pub(crate) fn new(scenario: Scenario, seed: u64, run: String) -> Journeys {
@@ -101,13 +108,8 @@ impl Journeys {
         self.uniques += 1;
         underway.scope.insert("unique".to_owned(), format!("{}-{}", self.run, self.uniques).into());
         let step = self.first_step[underway.journey] + underway.step;
-        let call = call(self.step(&underway), &underway.scope);
+        let call = call(underway.step(&self.scenario), &underway.scope);
         Turn { underway, step, call }
-    }
-
-    /// The step that `underway` is at.
-    pub(crate) fn step(&self, underway: &Underway) -> &Step {
-        &self.scenario.journeys[underway.journey].steps[underway.step]
     }
 
     /// Takes a journey back when its step has ended.
