@@ -1,5 +1,36 @@
 //! The call policies, as pure state machines of (time, outcome).
 //!
 //! Nothing here reads a clock, does I/O or draws randomness: time and seed are arguments, so the
-//! live data plane and a simulator run the same code and a run can be repeated exactly.
+//! live data plane and a simulator run the same code and a run can be repeated exactly. Nothing
+//! allocates per call after construction, for each of these stands on the path of every request.
+//!
+//! A driver holds the machines, tells them what happened and does what they answer:
+//!
+//! 1. [`Gcra::check`] may refuse the request at the door, [`Breaker::admit`] before the upstream;
+//! 2. [`choose`] picks an instance by [`PeakEwma::load`] among those that [`Ejection`] leaves in;
+//! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
+//! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`].
 
+pub mod backoff;
+pub mod balance;
+pub mod breaker;
+pub mod budget;
+pub mod ejection;
+pub mod limit;
+pub mod outcome;
+pub mod retry;
+pub mod rng;
+pub mod time;
+
+mod ring;
+
+pub use backoff::Backoff;
+pub use balance::{PeakEwma, choose};
+pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ticket};
+pub use budget::{Budget, BudgetConfig};
+pub use ejection::{Ejection, EjectionConfig};
+pub use limit::Gcra;
+pub use outcome::Outcome;
+pub use retry::{Request, Retrier, RetryConfig, Stop, Verdict};
+pub use rng::Rng;
+pub use time::Time;

@@ -1,0 +1,156 @@
+//! Stories of one request whose tries fail.
+
+use super::*;
+use crate::budget::BudgetConfig;
+use crate::rng::Rng;
+use proptest::prelude::*;
+
+const GET: Request = Request { idempotent: true, replayable: true };
+const POST: Request = Request { idempotent: false, replayable: true };
+const SENT_AWAY: Request = Request { idempotent: true, replayable: false };
+const OK: Outcome = Outcome::Answered { status: 200, retry_after: None };
+const UNAVAILABLE: Outcome = Outcome::Answered { status: 503, retry_after: None };
+
+struct World {
+    config: Option<RetryConfig>,
+    deadline: Option<Time>,
+    retrier: Retrier,
+    budget: Budget,
+    rng: Rng,
+}
+
+impl World {
+    fn new(max: u32) -> World {
+        let plenty = BudgetConfig { min_per_second: 100.0, ..BudgetConfig::default() };
+        World {
+            config: Some(RetryConfig { max, ..RetryConfig::default() }),
+            deadline: None,
+            retrier: Retrier::new(),
+            budget: Budget::new(plenty, Time::ZERO),
+            rng: Rng::new(1),
+        }
+    }
+
+    fn after(&mut self, outcome: Outcome, request: Request) -> Verdict {
+        let World { config, deadline, retrier, budget, rng } = self;
+        retrier.decide(Time::ZERO, *deadline, config.as_ref(), outcome, request, budget, rng)
+    }
+
+    fn retries_after(&mut self, outcome: Outcome, request: Request) -> bool {
+        matches!(self.after(outcome, request), Verdict::Retry(_))
+    }
+}
+
+#[test]
+fn a_failing_get_is_tried_until_it_is_exhausted() {
+    let mut world = World::new(2);
+    assert!(world.retries_after(UNAVAILABLE, GET));
+    assert!(world.retries_after(Outcome::TimedOut, GET));
+    assert_eq!(world.after(Outcome::Reset, GET), Verdict::Stop(Stop::Exhausted));
+    assert_eq!(world.retrier.retries(), 2);
+}
+
+#[test]
+fn an_answer_to_hand_on_is_the_end() {
+    let mut world = World::new(2);
+    assert_eq!(world.after(OK, GET), Verdict::Stop(Stop::Success));
+    let internal_error = Outcome::Answered { status: 500, retry_after: None };
+    assert_eq!(world.after(internal_error, GET), Verdict::Stop(Stop::Success));
+}
+
+#[test]
+fn a_post_that_may_have_arrived_is_not_repeated() {
+    for outcome in [UNAVAILABLE, Outcome::Reset, Outcome::TimedOut] {
+        assert_eq!(World::new(2).after(outcome, POST), Verdict::Stop(Stop::NotRetryable));
+    }
+}
+
+#[test]
+fn a_post_of_which_nothing_was_sent_is_repeated() {
+    assert!(World::new(2).retries_after(Outcome::NotSent, POST));
+}
+
+#[test]
+fn a_body_that_is_gone_is_not_repeated() {
+    for outcome in [UNAVAILABLE, Outcome::NotSent] {
+        assert_eq!(World::new(2).after(outcome, SENT_AWAY), Verdict::Stop(Stop::NotRetryable));
+    }
+}
+
+#[test]
+fn retries_can_be_off() {
+    let mut zero = World::new(0);
+    assert_eq!(zero.after(UNAVAILABLE, GET), Verdict::Stop(Stop::Off));
+    assert_eq!(zero.after(OK, GET), Verdict::Stop(Stop::Success));
+    let mut none = World { config: None, ..World::new(2) };
+    assert_eq!(none.after(Outcome::NotSent, GET), Verdict::Stop(Stop::Off));
+}
+
+#[test]
+fn a_spent_budget_stops_everyone() {
+    let config = BudgetConfig { ratio: 0.0, min_per_second: 0.1, window: Duration::from_secs(10) };
+    let mut world = World { budget: Budget::new(config, Time::ZERO), ..World::new(5) };
+    assert!(world.retries_after(UNAVAILABLE, GET));
+    assert_eq!(world.after(UNAVAILABLE, GET), Verdict::Stop(Stop::Budget));
+    assert_eq!(world.retrier.retries(), 1);
+}
+
+#[test]
+fn what_is_refused_for_another_reason_leaves_the_budget_alone() {
+    let mut world = World { deadline: Some(Time::ZERO), ..World::new(2) };
+    let before = world.budget.balance(Time::ZERO);
+    assert_eq!(world.after(UNAVAILABLE, GET), Verdict::Stop(Stop::Deadline));
+    assert_eq!(world.after(UNAVAILABLE, POST), Verdict::Stop(Stop::NotRetryable));
+    assert_eq!(world.budget.balance(Time::ZERO), before);
+}
+
+#[test]
+fn retry_after_is_honoured_within_the_deadline() {
+    let later = |secs| Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(secs)) };
+    let mut world = World { deadline: Some(Time::from_millis(5_000)), ..World::new(2) };
+    assert_eq!(world.after(later(4), GET), Verdict::Retry(Duration::from_secs(4)));
+    assert_eq!(world.after(later(5), GET), Verdict::Stop(Stop::Deadline));
+    let mut patient = World::new(2);
+    assert_eq!(patient.after(later(30), GET), Verdict::Retry(Duration::from_secs(30)));
+    assert_eq!(patient.after(later(31), GET), Verdict::Stop(Stop::Deadline));
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    let answer = (200_u16..600, prop::option::of(0_u64..100))
+        .prop_map(|(status, secs)| Outcome::Answered { status, retry_after: secs.map(Duration::from_secs) });
+    prop_oneof![
+        3 => answer,
+        1 => Just(UNAVAILABLE),
+        1 => Just(Outcome::NotSent),
+        1 => Just(Outcome::Reset),
+        1 => Just(Outcome::TimedOut)
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_retry_is_always_within_the_rules(
+        outcomes in prop::collection::vec(outcomes(), 1..30),
+        max in 0_u32..6,
+        deadline in prop::option::of(0_u64..60_000),
+        idempotent: bool,
+        replayable: bool,
+        seed: u64,
+    ) {
+        let deadline = deadline.map(Time::from_millis);
+        let mut world = World { deadline, rng: Rng::new(seed), ..World::new(max) };
+        let mut granted = 0;
+        for outcome in outcomes {
+            if let Verdict::Retry(wait) = world.after(outcome, Request { idempotent, replayable }) {
+                granted += 1;
+                prop_assert!(outcome.is_failure());
+                prop_assert!(replayable && (idempotent || outcome == Outcome::NotSent));
+                prop_assert!(wait >= asked_for(outcome));
+                prop_assert!(wait <= asked_for(outcome).max(Duration::from_millis(250)));
+                prop_assert!(deadline.is_none_or(|deadline| Time::ZERO + wait < deadline));
+            }
+        }
+        prop_assert!(granted <= max);
+        prop_assert_eq!(granted, world.retrier.retries());
+    }
+}
