@@ -21,7 +21,7 @@ pub struct RetryConfig {
     /// The wait before each retry, by full jitter.
     pub backoff: Backoff,
     /// Answers that are retried. Default 502, 503, 504, Envoy's `gateway-error`; empty: no answer
-    /// is, only connections lost and times out.
+    /// is, only lost connections and tries that took too long.
     pub statuses: Vec<u16>,
 }
 
