@@ -12,14 +12,14 @@ use crate::time::nanos;
 pub struct Backoff {
     /// The longest wait before the first repetition. Default 25 ms, as Envoy; zero: no wait.
     pub base: Duration,
-    /// The longest wait before any repetition. Default 250 ms, ten times `base` as Envoy; zero: no
+    /// The longest wait before any repetition. Default 1 s; zero: no
     /// wait. A `max` below `base` holds from the first attempt on.
     pub max: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Backoff {
-        Backoff { base: Duration::from_millis(25), max: Duration::from_millis(250) }
+        Backoff { base: Duration::from_millis(25), max: Duration::from_secs(1) }
     }
 }
 

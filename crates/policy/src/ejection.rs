@@ -17,7 +17,7 @@ use crate::time::{Time, nanos};
 pub struct EjectionConfig {
     /// Failures in a row that eject an instance. Default 5, as Envoy; zero: nothing is ejected.
     pub failures: u32,
-    /// How long a first ejection lasts. Default 30 s, as Envoy; zero: nothing is ejected.
+    /// How long a first ejection lasts. Default 10 s (Envoy: 30 s); zero: nothing is ejected.
     pub base: Duration,
     /// The longest ejection. Default 300 s, as Envoy; below `base` it counts as `base`.
     pub max: Duration,
@@ -30,7 +30,7 @@ impl Default for EjectionConfig {
     fn default() -> EjectionConfig {
         EjectionConfig {
             failures: 5,
-            base: Duration::from_secs(30),
+            base: Duration::from_secs(10),
             max: Duration::from_secs(300),
             ceiling: 0.5,
         }

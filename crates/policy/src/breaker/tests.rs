@@ -70,7 +70,7 @@ fn failures_in_a_row_open_it() {
 #[test]
 fn a_failure_rate_opens_it() {
     let mut world = World::new(CONFIG);
-    assert!(world.calls("x.x.x.x..").is_closed(), "four of ten are below half");
+    assert!(world.calls("x.x.x.x...").is_closed(), "four of ten are below half");
     assert!(world.calls(".xx.x").is_closed(), "and so are seven of fifteen");
     assert!(!world.calls("x").is_closed(), "eight of sixteen are not");
 }

@@ -146,7 +146,7 @@ proptest! {
                 prop_assert!(outcome.is_failure());
                 prop_assert!(replayable && (idempotent || outcome == Outcome::NotSent));
                 prop_assert!(wait >= asked_for(outcome));
-                prop_assert!(wait <= asked_for(outcome).max(Duration::from_millis(250)));
+                prop_assert!(wait <= asked_for(outcome).max(Backoff::default().max));
                 prop_assert!(deadline.is_none_or(|deadline| Time::ZERO + wait < deadline));
             }
         }
