@@ -1,0 +1,20 @@
+//! What every case needs: processes that never outlive a run, their cost, and a load.
+
+mod error;
+pub mod http;
+pub mod interrupt;
+pub mod machine;
+pub mod process;
+pub mod usage;
+pub mod wrk;
+
+pub use error::{Error, Result};
+pub use process::Process;
+
+use std::net::TcpListener;
+
+/// A TCP port of the loopback that nobody listens on.
+pub fn free_port() -> Result<u16> {
+    let found = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    found.map(|address| address.port()).map_err(|error| Error::new("find a free port", error))
+}
