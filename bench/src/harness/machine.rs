@@ -26,7 +26,7 @@ pub fn describe(host: Option<String>) -> Machine {
         host: host.unwrap_or_else(|| short_name(&cpu, cores)),
         cores,
         memory_gib: (memory_kib + GIB_KIB / 2) / GIB_KIB,
-        kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
+        kernel: format!("Linux {}", numbers(&read("/proc/sys/kernel/osrelease"))),
         cpu,
     }
 }
@@ -34,6 +34,12 @@ pub fn describe(host: Option<String>) -> Machine {
 fn field(text: &str, name: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// `6.18.44-cloud-amd64` is 6.18.44: what a distribution adds says little to others.
+fn numbers(release: &str) -> &str {
+    let end = release.find(|c: char| !c.is_ascii_digit() && c != '.');
+    &release[..end.unwrap_or(release.len())]
 }
 
 fn short_name(cpu: &str, cores: usize) -> String {
@@ -50,6 +56,11 @@ const GIB_KIB: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_is_its_number() {
+        assert_eq!(numbers("6.18.44-cloud-amd64\n"), "6.18.44");
+    }
 
     #[test]
     fn names_are_short_and_tell_the_hardware() {
