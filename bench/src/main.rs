@@ -42,7 +42,7 @@ struct ProxyOptions {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Connections that the load is sent over.
-    #[arg(long, value_delimiter = ',', default_values_t = [64, 256])]
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 256], value_parser = clap::value_parser!(u32).range(1..=4000))]
     connections: Vec<u32>,
     /// What to measure; the first one is compared with the others.
     #[arg(long, value_delimiter = ',', default_value = "colony,envoy,nginx,haproxy")]

@@ -13,14 +13,15 @@ use crate::scenario::Scenario;
 pub struct Config {
     /// The base address; a step's path is appended to the target's own.
     pub target: Target,
-    /// Arrivals per second, all steps together. Default 100; above 0, at most [`RATE_MAX`].
+    /// Arrivals per second, all steps together. Default 100; above 0, at most a million.
     pub rate: f64,
     /// How long arrivals are measured. Default 10 s; must be above zero.
     pub duration: Duration,
     /// Arrivals at full rate before the measured ones, counted nowhere. Default 0: none.
     pub warmup: Duration,
-    /// Connections open at once. Default 1,024. A request that finds all of them busy waits for
-    /// one and its latency counts, so a low figure measures the queue in the generator.
+    /// Connections open at once. Default 512, below the usual limit of descriptors. A request that
+    /// finds all of them busy waits for one and its latency counts, so a low figure measures the
+    /// queue in the generator.
     pub connections_max: usize,
     /// The longest a request may take, from its intended send time. Default 10 s. It also bounds
     /// the memory of a run: at most `rate` x `timeout` requests are under way.
@@ -40,7 +41,7 @@ impl Config {
             rate: 100.0,
             duration: Duration::from_secs(10),
             warmup: Duration::ZERO,
-            connections_max: 1024,
+            connections_max: 512,
             timeout: Duration::from_secs(10),
             seed: 1,
             scenario: Scenario::get(),

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::client::{Answer, Broken, Client, Pool};
+use crate::client::{Answer, Broken, Client, Lease, Pool};
 use crate::config::{Config, Error};
-use crate::journeys::{Ended, Journeys, Turn};
+use crate::journeys::{Call, Ended, Journeys, Turn};
 use crate::ledger::{Kind, Ledger, Outcome, Sample};
 use crate::pacer::Pacer;
 use crate::report::{Example, JourneyReport, Report, StepReport, Tick};
@@ -124,38 +124,45 @@ impl Run {
     async fn carry(self: Rc<Run>, turn: Turn, due: Instant, measured: bool) {
         let Turn { underway, step: index, call } = turn;
         let step = underway.step(&self.config.scenario);
-        let deadline = due + self.config.timeout;
-        let result = match &call {
-            Ok(call) => {
-                let path = self.config.target.path(&call.path);
-                let keep = if step.save.is_empty() { EXCERPT_BYTES } else { SAVE_BYTES_MAX };
-                match tokio::time::timeout_at(deadline.into(), self.client.exchange(call, &path, keep)).await
-                {
-                    Ok(Ok((answer, lease))) => Ok((answer, lease)),
-                    Ok(Err(broken)) => Err(failure(broken)),
-                    Err(_) => Err((Kind::Timeout, format!("no answer within {:?}", self.config.timeout))),
-                }
-            }
-            Err(why) => Err((Kind::Invalid, why.clone())),
+        let result = match call {
+            Ok(call) => self.ask(step, &call, due + self.config.timeout).await,
+            Err(why) => Err((Kind::Invalid, why)),
         };
         let now = Instant::now();
-        let bytes = result.as_ref().map_or(0, |(answer, _)| answer.bytes);
-        let (judged, lease) = match result {
-            Ok((answer, lease)) => (judge(step, &answer), Some(lease)),
-            Err(failed) => (Err(failed), None),
+        let (bytes, judged, lease) = match result {
+            Ok((answer, lease)) => (answer.bytes, judge(step, &answer), Some(lease)),
+            Err(failed) => (0, Err(failed), None),
         };
         let (ended, outcome) = match judged {
             Ok(saved) => (Ended::Passed(saved), Outcome::Ok),
             Err((kind, detail)) => (Ended::Failed, Outcome::Failed { kind, detail }),
         };
+        let sample = Sample { step: index, latency: now - due, bytes, outcome };
         if measured {
-            self.ledger.borrow_mut().ended(Sample { step: index, latency: now - due, bytes, outcome });
+            self.ledger.borrow_mut().ended(sample);
             self.last_end.set(now);
+        } else {
+            self.ledger.borrow_mut().warmed(&sample);
         }
         self.journeys.borrow_mut().finished(underway, ended);
         self.under_way.set(self.under_way.get() - 1);
         if let Some(lease) = lease {
             self.client.pool.give_back(lease).await;
+        }
+    }
+
+    async fn ask(
+        &self,
+        step: &Step,
+        call: &Call,
+        deadline: Instant,
+    ) -> Result<(Answer, Lease), (Kind, String)> {
+        let path = self.config.target.path(&call.path);
+        let keep = if step.save.is_empty() { EXCERPT_BYTES } else { SAVE_BYTES_MAX };
+        let exchange = self.client.exchange(call, &path, keep);
+        match tokio::time::timeout_at(deadline.into(), exchange).await {
+            Ok(answered) => answered.map_err(failure),
+            Err(_) => Err((Kind::Timeout, format!("no answer within {:?}", self.config.timeout))),
         }
     }
 

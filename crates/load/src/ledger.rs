@@ -129,6 +129,11 @@ impl Ledger {
         }
     }
 
+    /// A request of the warm-up has ended: shown in progress, counted nowhere else.
+    pub(crate) fn warmed(&mut self, sample: &Sample) {
+        self.window.record(sample);
+    }
+
     /// Closes the window since the last tick and opens the next.
     pub(crate) fn turn_window(&mut self) -> Line {
         std::mem::replace(&mut self.window, Line::new())

@@ -105,3 +105,15 @@ fn the_marketplaces_shopping_is_valid() {
     let scenario = Scenario::read(std::path::Path::new(file)).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(scenario.name(), "shopping");
 }
+
+#[test]
+fn a_single_request_is_checked_as_a_step_is() {
+    let header = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
+    let refused = |method, headers: &[(String, String)]| {
+        Scenario::request(method, headers, None).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(refused("GE T", &[]), "`GE T` is no HTTP method");
+    assert_eq!(refused("get", &header("connection", "close")), "the client sets `connection` by itself");
+    assert_eq!(refused("get", &header("x", "a\nb")), "the value of header `x` holds a control character");
+    assert!(Scenario::request("get", &header("x", "{not a name}"), None).is_ok());
+}

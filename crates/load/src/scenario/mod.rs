@@ -37,6 +37,8 @@ use std::path::Path;
 
 use http::{HeaderName, Method, StatusCode};
 
+use crate::config::Error;
+
 pub(crate) use template::{Scope, Template};
 
 /// A valid scenario: every journey has steps, every placeholder a value.
@@ -126,16 +128,18 @@ impl Scenario {
     /// One request to the target itself, again and again; `body` is sent as it is.
     ///
     /// # Errors
-    /// Says in a sentence which method or header can't be sent.
+    /// [`Error::Config`] says which method or header can't be sent.
     pub fn request(
         method: &str,
         headers: &[(String, String)],
         body: Option<&str>,
-    ) -> Result<Scenario, String> {
-        let method: Method =
-            method.to_uppercase().parse().map_err(|_| format!("`{method}` is no HTTP method"))?;
-        let headers =
-            headers.iter().map(|(name, value)| fixed_header(name, value)).collect::<Result<_, _>>()?;
+    ) -> Result<Scenario, Error> {
+        let method: Method = method
+            .to_uppercase()
+            .parse()
+            .map_err(|_| Error::Config(format!("`{method}` is no HTTP method")))?;
+        let fixed = headers.iter().map(|(name, value)| fixed_header(name, value));
+        let headers = fixed.collect::<Result<_, _>>().map_err(Error::Config)?;
         let body = body.map_or(Body::None, |text| Body::Text(Template::fixed(text)));
         Ok(Scenario::single(method, headers, body))
     }
