@@ -1,1 +1,112 @@
-//! manifest.
+//! The manifest: from YAML to a valid [`valid::Manifest`], or to diagnostics that say what to change.
+//!
+//! Pure: text, environment and paths arrive in [`Input`]. The phases, each in its module: `yaml`
+//! reads a tree that knows its places, `merge` lays overlays over it, `substitute` fills in
+//! `${NAME}`, `typed` decodes it, `resolve` checks everything against everything and fills in
+//! defaults. Each goes on after an error wherever that makes sense.
+
+mod codes;
+mod diagnostic;
+mod diff;
+mod graph;
+mod http;
+mod merge;
+mod nearest;
+mod render;
+mod resolve;
+mod schema;
+mod secrets;
+mod substitute;
+mod typed;
+mod units;
+pub mod valid;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+pub use codes::{codes, explain};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
+pub use diff::{Change, Kind, diff};
+pub use schema::schema;
+
+use secrets::Mask;
+use typed::Typed;
+
+/// A file as the caller read it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its path as the user typed it, for diagnostics.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
+}
+
+/// Everything that a manifest is made of.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The folder that relative paths start from: where the base lies.
+    pub root: PathBuf,
+    /// The manifest.
+    pub base: Source,
+    /// Laid over the base, the last one on top.
+    pub overlays: Vec<Source>,
+    /// The environment that `${NAME}` is taken from.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What [`check`] found.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The valid manifest: Some if and only if there is no error.
+    pub manifest: Option<valid::Manifest>,
+    /// Errors and warnings.
+    pub diagnostics: Diagnostics,
+}
+
+/// Reads and checks a manifest. All errors are found in one run, as far as they do not follow from
+/// one another.
+pub fn check(input: &Input) -> Checked {
+    let mut found = Vec::new();
+    let mut mask = Mask::default();
+    let manifest = tree(input, &mut mask, &mut found)
+        .and_then(|(root, secrets)| valid(&root, secrets, input, &mut found))
+        .filter(|_| !found.iter().any(|one| one.severity == Severity::Error));
+    Checked { manifest, diagnostics: Diagnostics::new(found, input, &mask) }
+}
+
+/// The merged and substituted tree, and the secret values in it.
+fn tree(
+    input: &Input,
+    mask: &mut Mask,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(yaml::Node, BTreeSet<String>)> {
+    let sources = std::iter::once(&input.base).chain(&input.overlays);
+    let parsed: Vec<Option<yaml::Node>> =
+        sources.enumerate().map(|(file, source)| yaml::parse(&source.text, file as u32, found)).collect();
+    for node in parsed.iter().flatten() {
+        mask.listed.extend(substitute::listed_secrets(node));
+    }
+    let mut trees = parsed.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
+    let mut root = trees.next()?;
+    for overlay in trees {
+        merge::merge(&mut root, overlay, found);
+    }
+    let secrets = substitute::substitute(&mut root, &input.env, mask, found);
+    Some((root, secrets))
+}
+
+fn valid(
+    root: &yaml::Node,
+    secrets: BTreeSet<String>,
+    input: &Input,
+    found: &mut Vec<Diagnostic>,
+) -> Option<valid::Manifest> {
+    let mut cx = typed::Cx::default();
+    let typed = typed::Manifest::decode(root, &mut cx);
+    found.append(&mut cx.found);
+    let mut manifest = resolve::resolve(&typed?, found)?;
+    manifest.root.clone_from(&input.root);
+    manifest.secrets = secrets.into_iter().collect();
+    Some(manifest)
+}

@@ -1,0 +1,55 @@
+//! Every default in one place. `docs/manifest.md` and the schema's descriptions repeat them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::valid::{Breaker, Ejection, Limits, Retries};
+
+pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const SCALE_MAX: u32 = 16;
+pub(crate) const READY_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LIVE_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const PROBE_FAILURES: u32 = 3;
+pub(crate) const PROBE_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const FALLBACK_STATUS: u16 = 200;
+
+pub(crate) fn limits() -> Limits {
+    Limits {
+        header_bytes: 32 << 10,
+        headers: 100,
+        header_timeout: Duration::from_secs(15),
+        body_idle: Duration::from_secs(60),
+        body_bytes: None,
+        connections: 16_384,
+    }
+}
+
+pub(crate) fn retries() -> Retries {
+    Retries {
+        max: 2,
+        backoff: Duration::from_millis(25),
+        backoff_max: Duration::from_secs(1),
+        budget: 0.2,
+        budget_min: 10,
+        body_bytes: 64 << 10,
+        statuses: vec![502, 503, 504],
+    }
+}
+
+pub(crate) fn breaker() -> Breaker {
+    Breaker {
+        failures: 5,
+        rate: 0.5,
+        window: Duration::from_secs(10),
+        minimum: 20,
+        open_for: Duration::from_secs(5),
+        probes: 1,
+    }
+}
+
+pub(crate) fn ejection() -> Ejection {
+    Ejection { failures: 5, base: Duration::from_secs(10), max: Duration::from_secs(300), ceiling: 0.5 }
+}

@@ -1,0 +1,269 @@
+//! The gateway: where it listens and which request goes where.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::http;
+use crate::nearest;
+use crate::resolve::defaults;
+use crate::resolve::names::Names;
+use crate::resolve::policies::{self, set};
+use crate::typed::{self, At, Field};
+use crate::valid::{Gateway, Limits, PathPattern, Route, Segment};
+use crate::yaml::clip;
+
+/// The gateway. Without one in the manifest, one is served by default for a single service.
+pub(crate) fn resolve(
+    typed: &typed::Manifest,
+    names: &Names,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Gateway> {
+    let only = names.only_service().filter(|_| !names.unknown());
+    match &typed.gateway {
+        Field::Broken(_) => None,
+        Field::Absent => {
+            let routes = vec![everything_to(only?)];
+            Some(Gateway { listen: defaults::LISTEN, limits: defaults::limits(), routes })
+        }
+        Field::Given { key, at } => {
+            let listen = at.value.listen.value().map_or(defaults::LISTEN, |listen| listen.0);
+            let limits = limits(&at.value.limits);
+            let routes = routes(&at.value.routes, *key, only, names, found);
+            Some(Gateway { listen, limits, routes })
+        }
+    }
+}
+
+fn limits(field: &Field<typed::Limits>) -> Limits {
+    let mut limits = defaults::limits();
+    let Some(typed) = field.value() else { return limits };
+    set(&mut limits.header_bytes, &typed.header_bytes, |size| size.0 as usize);
+    set(&mut limits.headers, &typed.headers, |count| count.0 as usize);
+    set(&mut limits.header_timeout, &typed.header_timeout, |duration| duration.0);
+    set(&mut limits.body_idle, &typed.body_idle, |duration| duration.0);
+    set(&mut limits.body_bytes, &typed.body_bytes, |size| size.some().map(|size| size.0));
+    set(&mut limits.connections, &typed.connections, |count| count.0 as usize);
+    limits
+}
+
+fn everything_to(service: &str) -> Route {
+    Route {
+        host: None,
+        path: everything(),
+        methods: Vec::new(),
+        headers: Vec::new(),
+        to: service.to_owned(),
+        rewrite: None,
+        limits: Vec::new(),
+        policies: valid_defaults(),
+    }
+}
+
+fn valid_defaults() -> crate::valid::CallPolicies {
+    crate::valid::CallPolicies {
+        timeout: Some(defaults::CALL_TIMEOUT),
+        per_try: None,
+        retries: Some(defaults::retries()),
+        breaker: Some(defaults::breaker()),
+        ejection: Some(defaults::ejection()),
+        fallback: None,
+    }
+}
+
+fn everything() -> PathPattern {
+    PathPattern { segments: Vec::new(), rest: true }
+}
+
+fn routes(
+    field: &Field<typed::List<typed::Route>>,
+    key: Span,
+    only: Option<&str>,
+    names: &Names,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Route> {
+    if field.is_broken() {
+        return Vec::new();
+    }
+    let list = field.value();
+    if list.is_none_or(|list| list.items.is_empty() && !list.broken) {
+        if only.is_none() && !names.unknown() {
+            found.push(no_routes(field.key().unwrap_or(key), names));
+        }
+        return only.map(everything_to).into_iter().collect();
+    }
+    let mut routes: Vec<(Span, Route)> = list
+        .into_iter()
+        .flat_map(|list| &list.items)
+        .filter_map(|at| Some((at.span, route(&at.value, names, found)?)))
+        .collect();
+    routes.sort_by(|(_, a), (_, b)| specificity(a).cmp(&specificity(b)));
+    refuse_duplicates(&routes, found);
+    warn_shadowed(&routes, found);
+    routes.into_iter().map(|(_, route)| route).collect()
+}
+
+fn no_routes(span: Span, names: &Names) -> Diagnostic {
+    let services: Vec<&str> = names.services().collect();
+    let one =
+        Diagnostic::error(codes::NO_ROUTES, span, "the gateway has no routes").label("nothing is reachable");
+    match services.first() {
+        Some(first) => one.help(format!(
+            "say what goes where, for example:\n\nroutes:\n  - to: {first}\n\nthe services are {}",
+            nearest::list(services.iter().copied())
+        )),
+        None => one,
+    }
+}
+
+/// A route. None if something of what it matches, or where it goes, could not be read.
+fn route(typed: &typed::Route, names: &Names, found: &mut Vec<Diagnostic>) -> Option<Route> {
+    let to = typed.to.get().map(|to| At { value: to.value.0.clone(), span: to.span, secret: to.secret });
+    if let Some(to) = &to {
+        names.require(to, "route to", found);
+    }
+    let call = policies::Call { caller: None, to: to.as_ref().map_or("", |to| &to.value) };
+    let policies = policies::resolve(&typed.policies, &call, names, found);
+    let limits = policies::limits(&typed.policies);
+    let headers = headers(typed, found);
+    let path = match &typed.path {
+        Field::Absent => everything(),
+        Field::Broken(_) => return None,
+        Field::Given { at, .. } => at.value.0.clone(),
+    };
+    let rewrite = typed.rewrite.get().and_then(|at| rewrite(at, typed, &path, found));
+    if typed.host.is_broken() || typed.methods.is_broken() || typed.headers.is_broken() {
+        return None;
+    }
+    let methods = typed.methods.value().into_iter().flat_map(|methods| &methods.0);
+    let mut methods: Vec<String> = methods.map(|method| method.value.0.clone()).collect();
+    methods.sort();
+    methods.dedup();
+    let host = typed.host.value().map(|host| host.0.clone());
+    Some(Route { host, path, methods, headers: headers?, to: to?.value, rewrite, limits, policies })
+}
+
+/// Names in lower case, sorted. None if one is wrong.
+fn headers(typed: &typed::Route, found: &mut Vec<Diagnostic>) -> Option<Vec<(String, String)>> {
+    let mut headers = Vec::new();
+    let mut fine = true;
+    for (name, value) in typed.headers.value().into_iter().flat_map(|map| &map.0) {
+        let Some(value) = value.get() else {
+            fine = false;
+            continue;
+        };
+        match (http::header_name(&name.value), http::header_value(&value.value.0)) {
+            (Ok(name), Ok(value)) => headers.push((name, value)),
+            (name_read, value_read) => {
+                fine = false;
+                let wrongs = [(name.span, name_read.err()), (value.span, value_read.err())];
+                found.extend(wrongs.into_iter().filter_map(|(span, wrong)| {
+                    let wrong = wrong?;
+                    let one = Diagnostic::error(codes::HEADER, span, wrong.message);
+                    Some(one.label(wrong.help.unwrap_or_default()))
+                }));
+            }
+        }
+    }
+    headers.sort();
+    fine.then_some(headers)
+}
+
+fn rewrite(
+    at: &At<typed::Path>,
+    typed: &typed::Route,
+    path: &PathPattern,
+    found: &mut Vec<Diagnostic>,
+) -> Option<PathPattern> {
+    let rewrite = &at.value.0;
+    if rewrite.segments.contains(&Segment::Any) {
+        found.push(
+            Diagnostic::error(codes::REWRITE, at.span, "a rewrite cannot have `*` or `{name}`")
+                .label("only `/**`, at the end, is carried over")
+                .help("name the new path: `/products/**` keeps what the route's `/**` matched"),
+        );
+        return None;
+    }
+    if rewrite.rest && !path.rest {
+        let shown = clip(&http::show_path(path));
+        let one =
+            Diagnostic::error(codes::REWRITE, at.span, "this rewrite ends in `/**`, but the path does not")
+                .label("stands for what the path's `/**` matched")
+                .help(format!(
+                    "let the path end in `/**` too, `{}/**`, or leave it out here",
+                    shown.trim_end_matches('/')
+                ));
+        found.push(match typed.path.get() {
+            Some(at) => one.also(at.span, "has no `/**`"),
+            None => one,
+        });
+        return None;
+    }
+    Some(rewrite.clone())
+}
+
+/// Sorts routes, most specific first; `docs/manifest.md` tells the rule. Equal ones stay as written.
+fn specificity(route: &Route) -> impl Ord + use<> {
+    let host = match route.host.as_deref() {
+        Some(host) if !host.starts_with("*.") => (0, 0),
+        Some(wildcard) => (1, usize::MAX - wildcard.len()),
+        None => (2, 0),
+    };
+    let mut path: Vec<u8> =
+        route.path.segments.iter().map(|segment| u8::from(*segment == Segment::Any)).collect();
+    path.push(PATH_END);
+    (host, path, route.path.rest, route.methods.is_empty(), Reverse(route.headers.len()))
+}
+
+fn refuse_duplicates(routes: &[(Span, Route)], found: &mut Vec<Diagnostic>) {
+    let mut seen = HashMap::new();
+    for (span, route) in routes {
+        let matches = (&route.host, &route.path, &route.methods, &route.headers);
+        match seen.get(&matches) {
+            None => {
+                seen.insert(matches, *span);
+            }
+            Some(first) => found.push(
+                Diagnostic::error(codes::DUPLICATE_ROUTE, *span, "two routes match the same requests")
+                    .label("the same again")
+                    .also(*first, "first declared here")
+                    .help("remove one, or tell them apart by `host`, `path`, `methods` or `headers`"),
+            ),
+        }
+    }
+}
+
+fn warn_shadowed(routes: &[(Span, Route)], found: &mut Vec<Diagnostic>) {
+    let mut alike: HashMap<_, Vec<&(Span, Route)>> = HashMap::new();
+    for one in routes {
+        let (span, route) = one;
+        let earlier = alike.entry((&route.host, &route.path)).or_default();
+        if let Some((other, _)) = earlier.iter().find(|(_, other)| covers(other, route)) {
+            found.push(
+                Diagnostic::warning(codes::SHADOWED_ROUTE, *span, "no request reaches this route")
+                    .label("never reached")
+                    .also(*other, "this one takes all that it matches")
+                    .help("routes are tried from the most specific to the least, then as written"),
+            );
+        }
+        earlier.push(one);
+    }
+}
+
+/// Whether `a` matches every request that `b` does, host and path being equal.
+fn covers(a: &Route, b: &Route) -> bool {
+    if same_match(a, b) {
+        return false; // a duplicate, which has an error of its own
+    }
+    let methods = a.methods.is_empty()
+        || !b.methods.is_empty() && b.methods.iter().all(|method| a.methods.contains(method));
+    methods && a.headers.iter().all(|header| b.headers.contains(header))
+}
+
+fn same_match(a: &Route, b: &Route) -> bool {
+    a.methods == b.methods && a.headers == b.headers
+}
+
+/// Sorts after a wildcard, so that of two paths of which one continues the other the longer is first.
+const PATH_END: u8 = 2;

@@ -1,0 +1,86 @@
+//! From typed to valid: references resolved, defaults filled in, contradictions refused.
+
+mod defaults;
+mod gateway;
+mod names;
+mod order;
+mod policies;
+mod ports;
+mod service;
+
+use std::collections::BTreeMap;
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::typed;
+use crate::valid;
+
+use names::Names;
+
+/// Checks what decoding alone cannot, and makes the valid manifest. None if there is an error,
+/// here or before, that leaves nothing to make it from.
+pub(crate) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> Option<valid::Manifest> {
+    let names = Names::new(typed, found);
+    refuse_empty(typed, found);
+    let services = services(typed, &names, found);
+    let externals = externals(typed);
+    let gateway = gateway::resolve(typed, &names, found);
+    ports::check(typed, gateway.as_ref(), found);
+    let start_order = order::resolve(typed, &names, found);
+    if found.iter().any(|one| one.severity == Severity::Error) {
+        return None;
+    }
+    Some(valid::Manifest {
+        name: typed.name.value()?.0.clone(),
+        root: Default::default(),
+        gateway,
+        services,
+        externals,
+        start_order: start_order?,
+        secrets: Vec::new(),
+    })
+}
+
+fn refuse_empty(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) {
+    let empty = match &typed.services {
+        typed::Field::Absent => true,
+        typed::Field::Broken(_) => false,
+        typed::Field::Given { at, .. } => at.value.0.is_empty(),
+    };
+    if empty {
+        let span = typed.services.key().unwrap_or(typed.head);
+        found.push(Diagnostic::error(codes::NO_SERVICES, span, "the manifest declares no service").help(
+            "declare one that runs already:\n\nservices:\n  app:\n    url: http://127.0.0.1:3000\n\nor one that Colony starts: `run: ./app` in place of `url`",
+        ));
+    }
+}
+
+fn services(
+    typed: &typed::Manifest,
+    names: &Names,
+    found: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, valid::Service> {
+    let given = typed.services.value().map_or(&[][..], |map| map.0.as_slice());
+    let resolved = given.iter().filter_map(|(name, field)| {
+        let service = service::resolve(name, field.value()?, names, found)?;
+        Some((name.value.clone(), service))
+    });
+    resolved.collect()
+}
+
+fn externals(typed: &typed::Manifest) -> BTreeMap<String, valid::External> {
+    let given = typed.externals.value().map_or(&[][..], |map| map.0.as_slice());
+    let resolved = given.iter().filter_map(|(name, field)| {
+        let external = field.value()?;
+        let url = &external.url.as_ref()?.value;
+        let valid = valid::External {
+            tls: url.tls,
+            host: url.host.clone(),
+            port: url.port,
+            prefix: url.path.clone(),
+            protocol: external.protocol.unwrap_or(valid::Protocol::Http1),
+        };
+        Some((name.value.clone(), valid))
+    });
+    resolved.collect()
+}

@@ -1,0 +1,258 @@
+//! The manifest as typed: every key with its form, nothing yet checked against anything else.
+//!
+//! These declarations are the one source of the decoder, of the keys that it knows, and of the
+//! JSON Schema; the doc of each key is what an editor shows.
+
+pub(crate) mod decode;
+mod macros;
+mod scalars;
+mod shapes;
+mod short;
+
+pub(crate) use decode::{At, Cx, Field, Keys, Typed};
+pub(crate) use macros::keys;
+pub(crate) use scalars::*;
+pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
+pub(crate) use short::{External, Probe, Retries, Scale};
+
+keys! {
+    /// A Colony manifest: services, what each may call, and the gateway in front of them.
+    Manifest, "the manifest";
+    /// Name of the system, for people: lower case letters, digits and dashes.
+    "name" => name: Name = required,
+    /// Environment variables whose values are secret and never printed, in addition to those whose
+    /// names contain PASSWORD, PASSPHRASE, SECRET, TOKEN, API_KEY, PRIVATE_KEY or CREDENTIAL.
+    "secrets" => secrets: OneOrMany<Variable>,
+    /// The edge, where clients come in.
+    "gateway" => gateway: Gateway,
+    /// The parts of the system by name.
+    "services" => services: Map<Service>,
+    /// Systems outside the colony that services call, by name: a URL, or a map with `url`.
+    "externals" => externals: Map<External>,
+}
+
+keys! {
+    /// The edge of the colony, where clients come in.
+    Gateway, "the gateway";
+    /// Where to listen: a port (on 127.0.0.1), `:PORT` (on every address) or `IP:PORT`. Default 127.0.0.1:8080.
+    "listen" => listen: Listen,
+    /// What a client may do to the gateway.
+    "limits" => limits: Limits,
+    /// Which requests go where. Default, if there is exactly one service: everything to it.
+    "routes" => routes: List<Route>,
+}
+
+keys! {
+    /// Bounds on what a client may send.
+    Limits, "the gateway's limits";
+    /// Largest head of a request, its first line and headers. Default 32KiB.
+    "header-bytes" => header_bytes: Size,
+    /// Most headers in a request. Default 100.
+    "headers" => headers: Int<1, 10000>,
+    /// Longest wait for a complete head, and for the next request of an idle connection. Default 15s.
+    "header-timeout" => header_timeout: Dur,
+    /// Longest silence inside a body, either way. Default 60s.
+    "body-idle" => body_idle: Dur,
+    /// Largest body of a request. Default none: unbounded.
+    "body-bytes" => body_bytes: OrNone<Size>,
+    /// Most connections at a time. Default 16384.
+    "connections" => connections: Int<1, 1000000>,
+}
+
+keys! {
+    /// Requests that match go to one service or external, through policies.
+    Route, "a route";
+    /// Path pattern: `*` or `{name}` for one segment, `/**` at the end for any rest. Default `/**`.
+    "path" => path: Path,
+    /// Host to match, `shop.example` or `*.shop.example`. Default: any.
+    "host" => host: Host,
+    /// Method or methods to match. Default: any.
+    "methods" => methods: OneOrMany<Method>,
+    /// Headers that must be there with exactly these values.
+    "headers" => headers: Map<AsWritten>,
+    /// Service or external that answers.
+    "to" => to: Name = required,
+    /// New path; a `/**` at its end stands for what the path's `/**` matched. Default: the path as it came.
+    "rewrite" => rewrite: Path,
+    ..policies: Policies,
+}
+
+keys! {
+    /// The policies between a caller and what it calls.
+    Policies, "a call";
+    /// From the request to the answer's head, all tries together; or `none`. Default 10s.
+    "timeout" => timeout: OrNone<Dur>,
+    /// The same for one try. Default none: `timeout` alone.
+    "per-try" => per_try: OrNone<Dur>,
+    /// Tries after the first, for requests that are safe to repeat: a number, `none`, or a map. Default 2.
+    "retries" => retries: Retries,
+    /// Circuit breaker: `none` or a map. Default on.
+    "breaker" => breaker: OrNone<Breaker>,
+    /// Takes instances that keep failing out of the balancing for a while: `none` or a map. Default on.
+    "ejection" => ejection: OrNone<Ejection>,
+    /// What to answer when the call fails: `none`, a fixed answer, or another service. Default none.
+    "fallback" => fallback: OrNone<Fallback>,
+    /// Rate limit or limits, all of which a request must pass, such as `50/s per client`. Default none.
+    "limit" => limit: OrNone<OneOrMany<Rate>>,
+}
+
+keys! {
+    /// Retries of a call.
+    RetryOptions, "`retries`";
+    /// Tries after the first. Default 2.
+    "max" => max: Int<0, 20>,
+    /// First upper bound of the random wait before a retry; doubles each time. Default 25ms.
+    "backoff" => backoff: DurOrZero,
+    /// Largest upper bound of the wait. Default 1s.
+    "backoff-max" => backoff_max: DurOrZero,
+    /// Retries as a share of live requests. Default 20%.
+    "budget" => budget: Percentage,
+    /// Retries a second that are always allowed. Default 10.
+    "budget-min" => budget_min: Int<0, 100000>,
+    /// Largest body of a request that is kept for a retry. Default 64KiB.
+    "body-bytes" => body_bytes: Size,
+    /// Statuses to retry. Default 502, 503 and 504.
+    "statuses" => statuses: OneOrMany<Status>,
+}
+
+keys! {
+    /// Circuit breaker of a call: open, it refuses at once instead of waiting for a broken service.
+    Breaker, "`breaker`";
+    /// Failures in a row that open it; 0: not counted. Default 5.
+    "failures" => failures: Int<0, 1000000>,
+    /// Share of failures within `window` that opens it; 0%: not counted. Default 50%.
+    "rate" => rate: Percentage,
+    /// Window of `rate`. Default 10s.
+    "window" => window: Dur,
+    /// Fewest requests within `window` for `rate` to count. Default 20.
+    "minimum" => minimum: Int<1, 1000000>,
+    /// Time open before probing. Default 5s.
+    "open-for" => open_for: Dur,
+    /// Probes let through half-open, all of which must succeed to close it. Default 1.
+    "probes" => probes: Int<1, 1000>,
+}
+
+keys! {
+    /// Ejection of instances that keep failing.
+    Ejection, "`ejection`";
+    /// Failures in a row of one instance that eject it. Default 5.
+    "failures" => failures: Int<1, 1000000>,
+    /// Length of the first ejection; grows with each. Default 10s.
+    "base" => base: Dur,
+    /// Longest ejection. Default 5m.
+    "max" => max: Dur,
+    /// Largest share of instances ejected at a time; one always may be, if another is left. Default 50%.
+    "ceiling" => ceiling: Percentage,
+}
+
+keys! {
+    /// What answers in a failed call's stead: a fixed answer, or another service with `to`.
+    Fallback, "`fallback`";
+    /// Status of the fixed answer. Default 200.
+    "status" => status: Status,
+    /// Body of the fixed answer. Default empty.
+    "body" => body: Text,
+    /// Its Content-Type. Default: application/json if the body is JSON, else text/plain.
+    "content-type" => content_type: Text,
+    /// Service or external that gets the same request instead.
+    "to" => to: Name,
+}
+
+keys! {
+    /// A part of the system: started by Colony with `run`, or already running at `url`.
+    Service, "a service";
+    /// The command that starts an instance. It is told its port in `PORT`.
+    "run" => run: Text,
+    /// A command to run once before the first start.
+    "build" => build: Text,
+    /// Working directory, from the manifest's folder. Default: that folder.
+    "dir" => dir: Text,
+    /// Environment of its instances: texts, numbers or truth values by name.
+    "env" => env: Map<AsWritten>,
+    /// A fixed port. Default: Colony assigns one to each instance.
+    "port" => port: Int<1, 65535>,
+    /// Instances at start, or a map with `min` and `max`. Default 1.
+    "scale" => scale: Scale,
+    /// Time to end in peace, from SIGTERM to SIGKILL. Default 10s.
+    "grace" => grace: DurOrZero,
+    /// Where it runs already, instead of `run`: a URL, or a list with one for each instance.
+    "url" => url: OneOrMany<InstanceUrl>,
+    /// Whether an instance may get requests: a path, `tcp`, `none`, or a map. Default `tcp`.
+    "ready" => ready: Probe,
+    /// Whether an instance must be replaced: a path, `tcp`, `none`, or a map. Default `none`.
+    "live" => live: Probe,
+    /// HTTP version that its instances speak, `http1` or `http2`. Default `http1`.
+    "protocol" => protocol: Protocol,
+    /// Services to start before it, beside those that it calls.
+    "after" => after: OneOrMany<Name>,
+    /// Services and externals that it may call: a map from name to policies, or a list of names.
+    "calls" => calls: NamedOrListed<Call>,
+}
+
+keys! {
+    /// A call that a service may make.
+    Call, "a call";
+    /// Whether the service called starts first. Default true.
+    "wait" => wait: Bool,
+    ..policies: Policies,
+}
+
+keys! {
+    /// How to ask an instance how it is.
+    ProbeOptions, "a probe";
+    /// `GET` of this path must answer 2xx or 3xx.
+    "http" => http: ProbePath,
+    /// The port must accept a connection.
+    "tcp" => tcp: Bool,
+    /// Time between two probes. Default 1s for `ready`, 5s for `live`.
+    "every" => every: Dur,
+    /// Longest wait for the answer. Default 1s.
+    "timeout" => timeout: Dur,
+    /// Failures in a row that count. Default 3.
+    "failures" => failures: Int<1, 1000>,
+    /// Longest time from start to the first success. Default 60s.
+    "within" => within: Dur,
+}
+
+keys! {
+    /// How many instances.
+    ScaleOptions, "`scale`";
+    /// Instances at start. Default 1.
+    "min" => min: Int<1, 1024>,
+    /// Most instances that `colony scale` may ask for. Default 16, or `min` if that is more.
+    "max" => max: Int<1, 1024>,
+}
+
+keys! {
+    /// A system outside the colony.
+    ExternalOptions, "an external";
+    /// Where it is: an http or https URL, with a path prefix if need be.
+    "url" => url: AnyUrl = required,
+    /// HTTP version that it speaks, `http1` or `http2`. Default `http1`.
+    "protocol" => protocol: Protocol,
+}
+
+/// The parts of the manifest that have this key, for someone who wrote it in the wrong place.
+pub(crate) fn homes(key: &str) -> Vec<&'static str> {
+    let mut homes = Vec::new();
+    let mut look = |what: &'static str, keys: fn(&mut Vec<&'static str>)| {
+        let mut known = Vec::new();
+        keys(&mut known);
+        if known.contains(&key) {
+            homes.push(what);
+        }
+    };
+    look(Manifest::WHAT, Manifest::keys);
+    look(Gateway::WHAT, Gateway::keys);
+    look(Limits::WHAT, Limits::keys);
+    look(Route::WHAT, Route::keys);
+    look(Service::WHAT, Service::keys);
+    look(Call::WHAT, Call::keys);
+    look(RetryOptions::WHAT, RetryOptions::keys);
+    look(Breaker::WHAT, Breaker::keys);
+    look(Ejection::WHAT, Ejection::keys);
+    look(Fallback::WHAT, Fallback::keys);
+    look(ProbeOptions::WHAT, ProbeOptions::keys);
+    look(ScaleOptions::WHAT, ScaleOptions::keys);
+    homes
+}

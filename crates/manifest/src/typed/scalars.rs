@@ -1,0 +1,361 @@
+//! The scalars of the manifest: each with its form, its code and its schema.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::http;
+use crate::typed::decode::{Cx, Looks, Typed, is_broken, looks};
+use crate::typed::macros::scalar;
+use crate::units::{self, Wrong};
+use crate::valid::{PathPattern, RateLimit};
+use crate::yaml::{Node, Style, Value, clip};
+
+scalar! {
+    /// A duration above zero: whole numbers with ms, s, m, h or d.
+    Dur(Duration), "a duration such as `250ms` or `1m30s`", codes::DURATION, scalar(units::duration_above_zero),
+    { "type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$|\\$\\{", "examples": ["250ms", "2s", "1m30s"] }
+}
+scalar! {
+    /// A duration that may be zero.
+    DurOrZero(Duration), "a duration such as `250ms` or `1m30s`", codes::DURATION, scalar(units::duration),
+    { "type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$|\\$\\{", "examples": ["0s", "10s"] }
+}
+scalar! {
+    /// A size in B, KB, MB, GB, KiB, MiB or GiB.
+    Size(u64), "a size such as `64KiB` or `10MB`", codes::SIZE, scalar(units::size),
+    { "type": "string", "pattern": "^[0-9]+([KMG]i?)?B$|\\$\\{", "examples": ["64KiB", "10MB"] }
+}
+scalar! {
+    /// A share of the whole, with a percent sign.
+    Percentage(f64), "a percentage such as `20%`", codes::PERCENTAGE, scalar(units::percentage),
+    { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$|\\$\\{", "examples": ["20%", "99.9%"] }
+}
+scalar! {
+    /// Requests per second, minute or hour; for each client or header value apart; with a burst.
+    Rate(RateLimit), "a rate limit such as `50/s per client`", codes::RATE, open_scalar(units::rate),
+    {
+        "type": "string",
+        "pattern": "^[0-9]+/[smh]( per (client|header [^ ]+)| burst [0-9]+)*$|\\$\\{",
+        "examples": ["50/s", "100/m per client", "1000/h per header x-api-key burst 20"],
+    }
+}
+scalar! {
+    /// The name of a service, an external or the system: lower case letters, digits and dashes.
+    Name(String), "a name", codes::INVALID_NAME, open_scalar(name),
+    { "type": "string", "pattern": "^[a-z][a-z0-9-]*$|\\$\\{" }
+}
+scalar! {
+    /// The name of an environment variable.
+    Variable(String), "the name of an environment variable", codes::INVALID_NAME, open_scalar(variable),
+    { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }
+}
+scalar! {
+    /// An address to listen on: a port, or an IP address and a port.
+    Listen(SocketAddr), "an address such as `127.0.0.1:8080`", codes::ADDRESS, scalar(http::listen),
+    { "type": ["string", "integer"], "examples": ["127.0.0.1:8080", "0.0.0.0:8080", 8080] }
+}
+scalar! {
+    /// A host name, or one with a wildcard in front.
+    Host(String), "a host such as `shop.example`", codes::HOST, open_scalar(http::host),
+    { "type": "string", "examples": ["shop.example", "*.shop.example"] }
+}
+scalar! {
+    /// A path pattern: `*` or `{name}` for one segment, `/**` at the end for any rest.
+    Path(PathPattern), "a path pattern such as `/api/**`", codes::PATH, open_scalar(http::path),
+    { "type": "string", "pattern": "^/|\\$\\{", "examples": ["/api/**", "/users/{id}"] }
+}
+scalar! {
+    /// An HTTP method.
+    Method(String), "an HTTP method", codes::METHOD, open_scalar(http::method),
+    { "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"] }
+}
+scalar! {
+    /// Where an instance answers: an http URL without a path.
+    InstanceUrl(http::Url), "a URL such as `http://127.0.0.1:3000`", codes::URL, scalar(instance_url),
+    { "type": "string", "pattern": "^http://[^/]+/?$|\\$\\{", "examples": ["http://127.0.0.1:3000"] }
+}
+scalar! {
+    /// An http or https URL.
+    AnyUrl(http::Url), "a URL such as `https://payments.example/v1`", codes::URL, scalar(http::url),
+    { "type": "string", "pattern": "^https?://|\\$\\{", "examples": ["https://payments.example/v1"] }
+}
+scalar! {
+    /// The path that a probe asks.
+    ProbePath(String), "a path such as `/healthz`", codes::PATH, open_scalar(probe_path),
+    { "type": "string", "pattern": "^/|\\$\\{", "examples": ["/healthz"] }
+}
+scalar! {
+    /// The HTTP version that instances speak.
+    Protocol(crate::valid::Protocol), "`http1` or `http2`", codes::WRONG_TYPE, scalar(protocol),
+    { "enum": ["http1", "http2"] }
+}
+
+scalar! {
+    /// A status code of a final answer.
+    Status(u16), "a status from 200 to 599", codes::STATUS, scalar(status),
+    { "anyOf": [{ "type": "integer", "minimum": 200, "maximum": 599 }, { "type": "string", "pattern": "\\$\\{" }] }
+}
+
+fn status(text: &str) -> Result<u16, Wrong> {
+    let digits = text.len() == 3 && text.chars().all(|c| c.is_ascii_digit());
+    text.parse().ok().filter(|status| digits && (200..600).contains(status)).ok_or_else(|| {
+        Wrong::new(format!("`{}` is not the status of an answer", clip(text)))
+            .help("a status is a number from 200 to 599")
+    })
+}
+
+/// A name's rule, [a-z][a-z0-9-]*, at most 63 characters as in host names.
+pub(crate) fn name(text: &str) -> Result<String, Wrong> {
+    let valid = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && text.len() <= NAME_CHARS_MAX;
+    if valid {
+        return Ok(text.to_owned());
+    }
+    let wrong = Wrong::new(format!("`{}` cannot be a name", clip(text)));
+    if text.len() > NAME_CHARS_MAX {
+        return Err(wrong.help(format!("a name has at most {NAME_CHARS_MAX} characters")));
+    }
+    Err(match respelled(text) {
+        Some(name) => wrong.help(format!("write `{name}`: names have lower case letters, digits and dashes")),
+        None => {
+            wrong.help("a name begins with a lower case letter and goes on with letters, digits and dashes")
+        }
+    })
+}
+
+fn respelled(text: &str) -> Option<String> {
+    let mut name = String::new();
+    for c in text.chars() {
+        match c {
+            'A'..='Z' if name.ends_with(|c: char| c.is_ascii_lowercase()) => {
+                name.push('-');
+                name.push(c.to_ascii_lowercase());
+            }
+            'A'..='Z' => name.push(c.to_ascii_lowercase()),
+            'a'..='z' | '0'..='9' | '-' => name.push(c),
+            '_' | ' ' | '.' | '/' => name.push('-'),
+            _ => return None,
+        }
+    }
+    (name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-')).then_some(name)
+}
+
+pub(crate) fn variable(text: &str) -> Result<String, Wrong> {
+    match crate::substitute::is_variable_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Wrong::new(format!("`{}` cannot be the name of an environment variable", clip(text)))
+            .help("it has letters, digits and underscores and does not begin with a digit")),
+    }
+}
+
+fn instance_url(text: &str) -> Result<http::Url, Wrong> {
+    let url = http::url(text)?;
+    if url.tls {
+        return Err(Wrong::new("instances are reached by cleartext `http://`")
+            .help("declare what is reached by `https://` under `externals`"));
+    }
+    if !url.path.is_empty() {
+        return Err(Wrong::new("an instance's URL has no path")
+            .help(format!("write `http://{}`; a route's `rewrite` adds a path", url.authority())));
+    }
+    Ok(url)
+}
+
+fn probe_path(text: &str) -> Result<String, Wrong> {
+    let fine = text.starts_with('/') && text.chars().all(|c| c.is_ascii_graphic()) && !text.contains('#');
+    match fine {
+        true => Ok(text.to_owned()),
+        false => Err(Wrong::new(format!("`{}` is not a path to probe", clip(text)))
+            .help("write a path such as `/healthz`, or `tcp`, or `none`")),
+    }
+}
+
+fn protocol(text: &str) -> Result<crate::valid::Protocol, Wrong> {
+    match text {
+        "http1" => Ok(crate::valid::Protocol::Http1),
+        "http2" => Ok(crate::valid::Protocol::Http2),
+        _ => Err(Wrong::new(format!("`{}` is not a protocol", clip(text))).help(
+            match text.to_lowercase().as_str() {
+                "h2" | "h2c" | "grpc" | "http/2" => "write `http2`",
+                "http" | "h1" | "http/1.1" | "http/1" => "write `http1`",
+                _ => "write `http1` or `http2`",
+            },
+        )),
+    }
+}
+
+/// Free text.
+#[derive(Clone, Debug)]
+pub(crate) struct Text(pub String);
+
+impl Typed for Text {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(scalar) if !node.is_null() && !is_broken(node) => match looks(scalar) {
+                Looks::Text => Some(Self(scalar.text.clone())),
+                _ => {
+                    let message = format!("expected a text, found {}", super::decode::describe(node));
+                    let quoted = format!("write it in quotes: `\"{}\"`", clip(&scalar.text));
+                    cx.found.push(Diagnostic::error(codes::WRONG_TYPE, node.span, message).label(quoted));
+                    None
+                }
+            },
+            _ => {
+                cx.wrong_type(node, "a text");
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for Text {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// Text, a number or a truth value, taken as it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct AsWritten(pub String);
+
+impl Typed for AsWritten {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(scalar) if !node.is_null() && !is_broken(node) => Some(Self(scalar.text.clone())),
+            _ if node.is_null() => {
+                let message = "expected a value, found nothing";
+                cx.found.push(
+                    Diagnostic::error(codes::WRONG_TYPE, node.span, message)
+                        .label("for an empty text write `\"\"`"),
+                );
+                None
+            }
+            _ => {
+                cx.wrong_type(node, "a text, a number or a truth value");
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for AsWritten {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AsWritten".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+/// `true` or `false`.
+#[derive(Clone, Debug)]
+pub(crate) struct Bool(pub bool);
+
+impl Typed for Bool {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let value = match &node.value {
+            Value::Scalar(scalar) if scalar.style != Style::Quoted => match scalar.text.as_str() {
+                "true" | "True" | "TRUE" => Some(true),
+                "false" | "False" | "FALSE" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        if value.is_none() {
+            cx.wrong_type(node, "`true` or `false`");
+        }
+        value.map(Self)
+    }
+}
+
+impl JsonSchema for Bool {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Bool".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
+/// A whole number from MIN to MAX.
+#[derive(Clone, Debug)]
+pub(crate) struct Int<const MIN: u64, const MAX: u64>(pub u64);
+
+impl<const MIN: u64, const MAX: u64> Int<MIN, MAX> {
+    /// The number as the valid manifest keeps it; MAX fits by declaration.
+    pub fn u32(&self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Typed for Int<MIN, MAX> {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let what = format!("a whole number from {MIN} to {MAX}");
+        match &node.value {
+            Value::Scalar(scalar) if scalar.style == Style::Quoted => {
+                let is_number = scalar.text.parse::<u64>().is_ok();
+                let message = format!("expected {what}, found {}", super::decode::describe(node));
+                let one = Diagnostic::error(codes::WRONG_TYPE, node.span, message);
+                cx.found.push(if is_number { one.label("leave out the quotes") } else { one });
+                return None;
+            }
+            _ => {}
+        }
+        cx.scalar(node, &what, codes::NUMBER, |text| whole_number(text, MIN, MAX)).map(Self)
+    }
+}
+
+fn whole_number(text: &str, min: u64, max: u64) -> Result<u64, Wrong> {
+    let plain = text.replace('_', "");
+    let digits = !plain.is_empty() && plain.chars().all(|c| c.is_ascii_digit());
+    match plain.parse::<u64>() {
+        Ok(number) if digits && (min..=max).contains(&number) => Ok(number),
+        _ if text.parse::<f64>().is_ok() => Err(Wrong::new(format!("`{}` is out of range", clip(text)))
+            .help(format!("expected a whole number from {min} to {max}"))),
+        _ => Err(Wrong::new(format!("`{}` is not a number", clip(text)))
+            .help(format!("expected a whole number from {min} to {max}"))),
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> JsonSchema for Int<MIN, MAX> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Int{MIN}to{MAX}").into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": MIN, "maximum": MAX },
+            { "type": "string", "pattern": "\\$\\{" },
+        ] })
+    }
+}
+
+/// Longest name: a label of a host name.
+const NAME_CHARS_MAX: usize = 63;

@@ -1,0 +1,209 @@
+//! The shapes that several parts of the manifest share: `none`, one or many, maps by name.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::diagnostic::Span;
+use crate::typed::decode::{At, Cx, Field, Typed, at, is_broken};
+use crate::yaml::{Node, Value};
+
+/// A policy that can be switched off.
+#[derive(Clone, Debug)]
+pub(crate) enum OrNone<T> {
+    None,
+    Some(T),
+}
+
+impl<T> OrNone<T> {
+    pub fn some(&self) -> Option<&T> {
+        match self {
+            OrNone::None => None,
+            OrNone::Some(value) => Some(value),
+        }
+    }
+}
+
+/// Whether a scalar is the word `none`.
+pub(crate) fn is_none(node: &Node) -> bool {
+    is_word(node, "none")
+}
+
+pub(crate) fn is_word(node: &Node, word: &str) -> bool {
+    matches!(&node.value, Value::Scalar(scalar) if scalar.text == word && !scalar.secret)
+}
+
+impl<T: Typed> Typed for OrNone<T> {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        if is_none(node) {
+            return Some(OrNone::None);
+        }
+        T::decode(node, cx).map(OrNone::Some)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OrNone<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}OrNone", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<T>()] })
+    }
+}
+
+/// One value, or a list of some.
+#[derive(Clone, Debug)]
+pub(crate) struct OneOrMany<T>(pub Vec<At<T>>);
+
+impl<T: Typed> Typed for OneOrMany<T> {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::List(items) => decode_items(items, cx).map(Self),
+            _ => T::decode(node, cx).map(|value| Self(vec![at(value, node)])),
+        }
+    }
+}
+
+/// Every item, or None if one is broken: half a list is not what was meant.
+fn decode_items<T: Typed>(items: &[Node], cx: &mut Cx) -> Option<Vec<At<T>>> {
+    let decoded: Vec<Option<At<T>>> =
+        items.iter().map(|item| T::decode(item, cx).map(|value| at(value, item))).collect();
+    decoded.into_iter().collect()
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// A list whose items are looked at one by one, the broken ones left out.
+#[derive(Clone, Debug)]
+pub(crate) struct List<T> {
+    pub items: Vec<At<T>>,
+    /// Some items could not be read.
+    pub broken: bool,
+}
+
+impl<T: Typed> Typed for List<T> {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let Value::List(nodes) = &node.value else {
+            cx.wrong_type(node, "a list");
+            return None;
+        };
+        let decode = |item: &Node| T::decode(item, cx).map(|value| at(value, item));
+        let items: Vec<At<T>> = nodes.iter().filter_map(decode).collect();
+        let broken = items.len() < nodes.len();
+        Some(Self { items, broken })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for List<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("ListOf{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": generator.subschema_for::<T>() })
+    }
+}
+
+/// A map from names that the user chooses. Keys are checked by whoever knows what they name.
+#[derive(Clone, Debug)]
+pub(crate) struct Map<T>(pub Vec<(At<String>, Field<T>)>);
+
+impl<T: Typed> Typed for Map<T> {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            cx.wrong_type(node, "a map");
+            return None;
+        };
+        let decoded = entries.iter().map(|entry| {
+            let field = match T::decode(&entry.value, cx) {
+                Some(value) => Field::Given { key: entry.key_span, at: at(value, &entry.value) },
+                None => Field::Broken(entry.key_span),
+            };
+            (key(&entry.key, entry.key_span), field)
+        });
+        Some(Self(decoded.collect()))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Map<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("MapOf{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["object", "null"], "additionalProperties": generator.subschema_for::<T>() })
+    }
+}
+
+fn key(text: &str, span: Span) -> At<String> {
+    At { value: text.to_owned(), span, secret: false }
+}
+
+/// A map, or a list of names that stand for maps without keys.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedOrListed<T>(pub Vec<(At<String>, Field<T>)>);
+
+impl<T: Typed> Typed for NamedOrListed<T> {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let Value::List(items) = &node.value else {
+            return Map::decode(node, cx).map(|map| Self(map.0));
+        };
+        let mut named = Vec::new();
+        for item in items {
+            match &item.value {
+                Value::Scalar(scalar) if !item.is_null() && !scalar.secret && !is_broken(item) => {
+                    let empty = crate::yaml::nothing(item.span);
+                    let Some(value) = T::decode(&empty, cx) else { continue };
+                    let field = Field::Given { key: item.span, at: at(value, &empty) };
+                    named.push((key(&scalar.text, item.span), field));
+                }
+                _ => cx.wrong_type(item, "a name"),
+            }
+        }
+        Some(Self(named))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for NamedOrListed<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("NamedOrListed{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["object", "array", "null"],
+            "items": { "type": "string" },
+            "additionalProperties": generator.subschema_for::<T>(),
+        })
+    }
+}

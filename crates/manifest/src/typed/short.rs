@@ -1,0 +1,143 @@
+//! What can be written short, as a scalar, or long, as a map.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::http::Url;
+use crate::typed::decode::{At, Cx, Field, Typed, at};
+use crate::typed::shapes::{is_none, is_word};
+use crate::typed::{AnyUrl, ExternalOptions, Int, ProbeOptions, ProbePath, RetryOptions, ScaleOptions};
+use crate::yaml::{Node, Value};
+
+/// `2`, `none`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Retries {
+    None,
+    Max(u32),
+    Options(RetryOptions),
+}
+
+impl Typed for Retries {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            _ if is_none(node) => Some(Retries::None),
+            Value::Scalar(_) => Int::<0, 20>::decode(node, cx).map(|max| Retries::Max(max.u32())),
+            _ => RetryOptions::decode(node, cx).map(Retries::Options),
+        }
+    }
+}
+
+impl JsonSchema for Retries {
+    fn schema_name() -> Cow<'static, str> {
+        "Retries".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "const": "none" },
+            generator.subschema_for::<Int<0, 20>>(),
+            generator.subschema_for::<RetryOptions>(),
+        ] })
+    }
+}
+
+/// `/healthz`, `tcp`, `none`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Probe {
+    None,
+    Tcp,
+    Http(String),
+    Options(ProbeOptions),
+}
+
+impl Typed for Probe {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            _ if is_none(node) => Some(Probe::None),
+            _ if is_word(node, "tcp") => Some(Probe::Tcp),
+            Value::Scalar(_) => ProbePath::decode(node, cx).map(|path| Probe::Http(path.0)),
+            _ => ProbeOptions::decode(node, cx).map(Probe::Options),
+        }
+    }
+}
+
+impl JsonSchema for Probe {
+    fn schema_name() -> Cow<'static, str> {
+        "Probe".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "enum": ["none", "tcp"] },
+            generator.subschema_for::<ProbePath>(),
+            generator.subschema_for::<ProbeOptions>(),
+        ] })
+    }
+}
+
+/// `2`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Scale {
+    Instances(u32),
+    Options(ScaleOptions),
+}
+
+impl Typed for Scale {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(_) => Int::<1, 1024>::decode(node, cx).map(|count| Scale::Instances(count.u32())),
+            _ => ScaleOptions::decode(node, cx).map(Scale::Options),
+        }
+    }
+}
+
+impl JsonSchema for Scale {
+    fn schema_name() -> Cow<'static, str> {
+        "Scale".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            generator.subschema_for::<Int<1, 1024>>(),
+            generator.subschema_for::<ScaleOptions>(),
+        ] })
+    }
+}
+
+/// A URL, or a map.
+#[derive(Clone, Debug)]
+pub(crate) struct External {
+    pub url: Option<At<Url>>,
+    pub protocol: Option<crate::valid::Protocol>,
+}
+
+impl Typed for External {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        if matches!(node.value, Value::Scalar(_)) {
+            let url = AnyUrl::decode(node, cx)?;
+            return Some(External { url: Some(at(url.0, node)), protocol: None });
+        }
+        let options = ExternalOptions::decode(node, cx)?;
+        let url = match options.url {
+            Field::Given { at: At { value: AnyUrl(value), span, secret }, .. } => {
+                Some(At { value, span, secret })
+            }
+            _ => None,
+        };
+        Some(External { url, protocol: options.protocol.value().map(|protocol| protocol.0) })
+    }
+}
+
+impl JsonSchema for External {
+    fn schema_name() -> Cow<'static, str> {
+        "External".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            generator.subschema_for::<AnyUrl>(),
+            generator.subschema_for::<ExternalOptions>(),
+        ] })
+    }
+}
