@@ -8,6 +8,7 @@
 mod config;
 mod error;
 mod event;
+mod machine;
 mod status;
 mod supervisor;
 

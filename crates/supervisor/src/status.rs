@@ -17,6 +17,9 @@ pub struct ServiceStatus {
     /// The last lines of output that belong to `why`, when it failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
+    /// The services that must be ready before it is started, while it waits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
     /// How many instances there should be.
     pub wanted: u32,
     /// How many instances get requests.
