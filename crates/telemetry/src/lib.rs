@@ -1,1 +1,14 @@
-//! telemetry.
+//! What a running system shows of itself: the trace that a request belongs to, how many and how fast,
+//! and the last lines that its services wrote.
+//!
+//! Everything here is always on, so it is cheap where it is written and bounded in what it keeps.
+
+pub mod logs;
+pub mod metrics;
+pub mod redact;
+pub mod trace;
+
+pub use logs::{Line, LogWindow, Since, Stream};
+pub use metrics::{Counter, Histogram, HistogramSnapshot};
+pub use redact::Redactor;
+pub use trace::TraceContext;
