@@ -1,0 +1,214 @@
+//! The command line, as clap reads it. What is written here is what `--help` says.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// Everything between the services of a distributed system, from one file.
+///
+/// Colony reads a manifest (colony.yaml), starts the services it declares, puts a gateway in front and a
+/// sidecar beside each of them, and keeps them running.
+#[derive(Debug, Parser)]
+#[command(name = "colony", version, max_term_width = 100)]
+#[command(
+    after_help = "Start with `colony init --url http://127.0.0.1:3000` for a program that runs already,\n\
+                        then `colony up`. `colony COMMAND --help` says more about each command."
+)]
+pub(crate) struct Args {
+    /// Work as if started in this folder
+    #[arg(short = 'C', long = "dir", global = true, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build and start everything, and keep it running until Ctrl-C
+    Up(Up),
+    /// Say what is wrong with a manifest; exit 0 if nothing is
+    Check(Check),
+    /// Show how the running system is: services, instances, calls, breakers
+    Status(Json),
+    /// Print what the services have written
+    Logs(Logs),
+    /// Take the changed manifest on: only what changed restarts, no request is dropped
+    Apply(Json),
+    /// Replace the instances of a service one by one, without a gap
+    Restart(OneService),
+    /// Run N instances of a service
+    Scale(Scale),
+    /// Stop one service, or everything if none is named
+    Stop(Stop),
+    /// Write a manifest for a program that runs already
+    Init(Init),
+    /// Send load at a constant rate and say how it was answered
+    Load(Load),
+    /// Explain an error code, such as C0007
+    Explain(Explain),
+    /// Print the JSON Schema of the manifest, for editors
+    Schema,
+}
+
+/// Where the manifest is.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Manifest {
+    /// The manifest, or the folder it lies in as colony.yaml
+    #[arg(value_name = "FILE or DIR", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Merge this file over the manifest, such as colony.prod.yaml; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) overlay: Vec<PathBuf>,
+}
+
+/// Build and start everything, and keep it running until Ctrl-C.
+///
+/// Services start in the order of their calls, each when those it calls are ready. The gateway listens from the
+/// beginning and holds requests until there is somebody to answer them. A changed manifest is taken on while
+/// running. Ctrl-C finishes what is in flight, stops the services and exits; a second one exits at once.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) manifest: Manifest,
+    /// Print one JSON object a line: events and the services' output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Don't print the services' output (`colony logs -f` shows it)
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Don't take the manifest on by itself when the file changes
+    #[arg(long)]
+    pub(crate) no_watch: bool,
+    /// Threads of the data plane; 0: one a processor
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) manifest: Manifest,
+    /// Print a JSON object instead of a drawing
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OneService {
+    /// The service
+    pub(crate) service: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Scale {
+    /// The service
+    pub(crate) service: String,
+    /// How many instances, from 1 to the `scale.max` of its manifest
+    pub(crate) instances: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Stop {
+    /// The service; none: everything, and `colony up` exits
+    pub(crate) service: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Logs {
+    /// Only this service
+    pub(crate) service: Option<String>,
+    /// Go on as lines come, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Lines from before now
+    #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
+    pub(crate) lines: usize,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Write a manifest for a program that runs already.
+///
+/// The manifest has a gateway in front of the program, with the default policies; nothing about the program
+/// changes. `colony up` then serves it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Init {
+    /// Where the program listens
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+    /// What to call it
+    #[arg(long, default_value = "app", value_name = "NAME")]
+    pub(crate) name: String,
+    /// Where the gateway shall listen
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub(crate) listen: String,
+    /// Where to write it
+    #[arg(default_value = "colony.yaml", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Replace a manifest that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Send load at a constant rate and say how it was answered.
+///
+/// Requests leave at their time whether or not earlier ones were answered (open loop), and a latency counts from
+/// when its request should have left, so a stall of the server shows in full. Ctrl-C ends early and reports.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Load {
+    /// Where to: http://HOST:PORT[/PATH]; none: the gateway of the running system
+    #[arg(value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// Requests a second
+    #[arg(short, long, default_value_t = 100.0, value_name = "N")]
+    pub(crate) rate: f64,
+    /// How long, such as 30s or 5m
+    #[arg(short, long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Duration,
+    /// Load before the measurement begins
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    pub(crate) warmup: Duration,
+    /// What customers do: a YAML file, or its name without .yaml if it lies beside the manifest
+    #[arg(short, long, value_name = "FILE or NAME")]
+    pub(crate) scenario: Option<String>,
+    /// Longest wait for an answer
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Most connections at a time
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub(crate) connections: usize,
+    /// Makes the choices of customers repeatable
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Explain {
+    /// The code, as `colony check` prints it
+    pub(crate) code: String,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 30s, 5m or 500ms"))
+}

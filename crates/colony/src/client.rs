@@ -1,0 +1,132 @@
+//! Talks to a running node over the socket in its data folder.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper::{Method, Request, Response, StatusCode, body::Incoming};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use crate::command::Failure;
+use crate::node::{registry, socket_path};
+
+/// A running node that answers.
+pub(crate) struct Client {
+    data_dir: PathBuf,
+}
+
+impl Client {
+    /// The node of this folder or of one above it; else the only one that this user runs.
+    pub(crate) async fn find() -> Result<Client, Failure> {
+        let here =
+            std::env::current_dir().map_err(|error| Failure::new(format!("cannot work here: {error}")))?;
+        for folder in here.ancestors() {
+            let data_dir = folder.join(".colony");
+            if connect(&data_dir).await.is_ok() {
+                return Ok(Client { data_dir });
+            }
+        }
+        let mut running = Vec::new();
+        for data_dir in registry::all() {
+            if connect(&data_dir).await.is_ok() {
+                running.push(data_dir);
+            }
+        }
+        match running.as_slice() {
+            [only] => Ok(Client { data_dir: only.clone() }),
+            [] => {
+                Err(Failure::new("nothing is running here")
+                    .hint("`colony up` starts what colony.yaml declares"))
+            }
+            several => {
+                let mut failure = Failure::new("several systems are running, none of them in this folder");
+                for data_dir in several {
+                    let folder = data_dir.parent().unwrap_or(data_dir);
+                    failure = failure.hint(format!("-C {}", folder.display()));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Where the node's manifest lies.
+    pub(crate) fn root(&self) -> &Path {
+        self.data_dir.parent().unwrap_or(&self.data_dir)
+    }
+
+    /// Asks, and waits for the whole answer.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let answer = self.send(method, path, body).await?;
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await.map_err(lost)?.to_bytes();
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        match status.is_success() {
+            true => Ok(value),
+            false => Err(refused(status, &value)),
+        }
+    }
+
+    /// Asks, and gives the answer as it comes.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Incoming, Failure> {
+        let answer = self.send(Method::GET, path, None).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer.into_body()),
+            status => {
+                let bytes = answer.into_body().collect().await.map_err(lost)?.to_bytes();
+                Err(refused(status, &serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let stream = connect(&self.data_dir).await.map_err(|error| {
+            Failure::new(format!("the node of {} does not answer: {error}", self.root().display()))
+        })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        tokio::spawn(connection);
+        let body = Full::new(body.map_or(Bytes::new(), |value| value.to_string().into()));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "colony")
+            .header("content-type", "application/json")
+            .body(body)
+            .map_err(|error| Failure::new(format!("cannot ask the node: {error}")))?;
+        sender.send_request(request).await.map_err(lost)
+    }
+}
+
+fn lost(error: hyper::Error) -> Failure {
+    Failure::new(format!("the node went away: {error}"))
+}
+
+fn refused(status: StatusCode, problem: &Value) -> Failure {
+    let text = |key: &str| problem.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut failure = Failure::new(text("detail").unwrap_or_else(|| format!("the node answered {status}")));
+    if let Some(remedy) = text("remedy") {
+        failure = failure.hint(remedy);
+    }
+    failure
+}
+
+/// Connects to a node's socket. By way of its folder's descriptor, for the path of a socket may
+/// have 107 bytes only and folders lie deep.
+pub(crate) async fn connect(data_dir: &Path) -> io::Result<UnixStream> {
+    let folder = std::fs::File::open(data_dir)?;
+    UnixStream::connect(socket_path(folder.as_raw_fd())).await
+}

@@ -1,0 +1,59 @@
+//! `colony logs`: what the services have written, and what they write.
+
+use std::process::ExitCode;
+
+use http_body_util::BodyExt;
+use telemetry::logs::Line;
+
+use super::Failure;
+use crate::args::Logs;
+use crate::client::Client;
+use crate::node::output_line;
+use crate::terminal;
+
+/// Column of names.
+const NAME_WIDTH: usize = 18;
+
+pub(crate) async fn run(args: &Logs) -> Result<ExitCode, Failure> {
+    let client = Client::find().await?;
+    let mut path = format!("/v1/logs?lines={}&follow={}", args.lines, args.follow);
+    if let Some(service) = &args.service {
+        known(&client, service).await?;
+        path.push_str(&format!("&service={service}"));
+    }
+    let mut stream = client.stream(&path).await?;
+    let mut text = Vec::new();
+    let colours = terminal::colours();
+    while let Some(frame) = stream.frame().await {
+        let Ok(frame) = frame else { break };
+        let Some(data) = frame.data_ref() else { continue };
+        text.extend_from_slice(data);
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            print(&line, args.json, colours);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(json: &[u8], as_json: bool, colours: bool) {
+    if as_json {
+        return terminal::out(&String::from_utf8_lossy(json));
+    }
+    if let Ok(line) = serde_json::from_slice::<Line>(json) {
+        terminal::out(&output_line(colours, NAME_WIDTH, &line.instance, line.stream, &line.text));
+    }
+}
+
+/// A service that does not exist has no lines, which would look like silence.
+async fn known(client: &Client, service: &str) -> Result<(), Failure> {
+    let status = client.call(hyper::Method::GET, "/v1/status", None).await?;
+    let services = status["services"].as_array().into_iter().flatten();
+    let names: Vec<&str> = services.filter_map(|service| service["name"].as_str()).collect();
+    match names.contains(&service) {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(format!("there is no service `{service}`; there are {}", names.join(", "))))
+        }
+    }
+}

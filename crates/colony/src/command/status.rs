@@ -1,0 +1,189 @@
+//! `colony status`: services and instances, calls and their breakers.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::Value;
+
+use super::Failure;
+use crate::args::Json;
+use crate::client::Client;
+use crate::terminal::{self, Style, paint, table, time};
+
+pub(crate) async fn run(args: &Json) -> Result<ExitCode, Failure> {
+    let status = Client::find().await?.call(Method::GET, "/v1/status", None).await?;
+    match args.json {
+        true => terminal::out(&format!("{status}\n")),
+        false => terminal::out(&render(&status, terminal::colours())),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render(status: &Value, colours: bool) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "\n  {}  {}  up {}  {}\n",
+        paint(colours, Style::Bold, text(status, "name")),
+        status["gateway"].as_str().unwrap_or("no gateway"),
+        time(Duration::from_millis(number(status, "uptime_ms"))),
+        paint(colours, Style::Dim, &format!("pid {}, {}", number(status, "pid"), mib(&status["rss_kib"]))),
+    );
+    out.push_str(&services(status, colours));
+    let calls = calls(status, colours);
+    if !calls.is_empty() {
+        out.push('\n');
+        out.push_str(&calls);
+    }
+    out.push('\n');
+    out
+}
+
+fn services(status: &Value, colours: bool) -> String {
+    let headings =
+        ["service", "state", "instance", "address", " pid", " up", " restarts", " memory", " in flight"];
+    let mut rows = Vec::new();
+    let mut notes = String::new();
+    for service in list(status, "services") {
+        let state = text(service, "state");
+        let name = (text(service, "name").to_owned(), Style::Name);
+        let state_cell = (state.to_owned(), state_style(state));
+        let instances = list(service, "instances");
+        if instances.is_empty() {
+            rows.push(vec![name.clone(), state_cell.clone()]);
+        }
+        for (at, instance) in instances.iter().enumerate() {
+            let first = at == 0;
+            let mut row =
+                if first { vec![name.clone(), state_cell.clone()] } else { vec![plain(""), plain("")] };
+            row.extend(instance_cells(status, service, instance));
+            rows.push(row);
+        }
+        if let Some(why) = service["why"].as_str() {
+            let _ = writeln!(
+                notes,
+                "  {} {}: {why}",
+                paint(colours, Style::Warn, "note:"),
+                text(service, "name")
+            );
+            for line in list(service, "last_lines") {
+                let _ = writeln!(notes, "      {}", line.as_str().unwrap_or(""));
+            }
+        }
+    }
+    table(colours, &headings, &rows) + &notes
+}
+
+fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(String, Style)> {
+    let id = text(instance, "id");
+    let state = text(instance, "state");
+    let shown = if state == "ready" { id.to_owned() } else { format!("{id} ({state})") };
+    let upstream = list(status, "upstreams").iter().find(|upstream| upstream["name"] == service["name"]);
+    let published =
+        upstream.and_then(|upstream| list(upstream, "instances").iter().find(|one| one["id"] == id));
+    vec![
+        (shown, state_style(state)),
+        plain(instance["address"].as_str().unwrap_or("")),
+        plain(&instance["pid"].as_u64().map_or(String::new(), |pid| pid.to_string())),
+        plain(&time(Duration::from_millis(number(instance, "uptime_ms")))),
+        plain(&number(instance, "restarts").to_string()),
+        plain(&mib(&instance["rss_kib"])),
+        plain(&published.map_or(String::new(), |one| number(one, "in_flight").to_string())),
+    ]
+}
+
+fn calls(status: &Value, colours: bool) -> String {
+    let headings = [
+        "call",
+        " requests",
+        " failed",
+        " retries",
+        " denied",
+        " fallback",
+        " limited",
+        "breaker",
+        " opened",
+        " p50",
+        " p99",
+    ];
+    let mut rows = Vec::new();
+    let mut notes = String::new();
+    for call in list(status, "calls") {
+        for out in list(call, "ejected") {
+            let left = time(Duration::from_millis(number(out, "remaining_ms")));
+            let note = format!("{} is ejected for another {left}", text(out, "instance"));
+            let _ =
+                writeln!(notes, "  {} {}: {note}", paint(colours, Style::Warn, "note:"), text(call, "call"));
+        }
+        let (requests, limited) = (number(call, "requests"), number(call, "limited"));
+        if requests + limited == 0 {
+            continue;
+        }
+        let breaker = text(call, "breaker");
+        let breaker_style = match breaker {
+            "open" => Style::Bad,
+            "half-open" => Style::Warn,
+            _ => Style::Plain,
+        };
+        rows.push(vec![
+            plain(text(call, "call")),
+            plain(&requests.to_string()),
+            counted(number(call, "failures"), Style::Bad),
+            counted(number(call, "retries"), Style::Warn),
+            counted(number(call, "retries_denied"), Style::Warn),
+            counted(number(call, "fallbacks"), Style::Warn),
+            counted(limited, Style::Warn),
+            (breaker.to_owned(), breaker_style),
+            counted(number(call, "breaker_opened"), Style::Warn),
+            plain(&micros(number(call, "p50_us"))),
+            plain(&micros(number(call, "p99_us"))),
+        ]);
+    }
+    match rows.is_empty() {
+        true => notes,
+        false => table(colours, &headings, &rows) + &notes,
+    }
+}
+
+fn state_style(state: &str) -> Style {
+    match state {
+        "ready" => Style::Good,
+        "crash-loop" | "failed" => Style::Bad,
+        "stopped" => Style::Dim,
+        _ => Style::Warn,
+    }
+}
+
+fn counted(count: u64, style: Style) -> (String, Style) {
+    (count.to_string(), if count == 0 { Style::Dim } else { style })
+}
+
+fn plain(text: &str) -> (String, Style) {
+    (text.to_owned(), Style::Plain)
+}
+
+fn micros(us: u64) -> String {
+    match us {
+        0..1000 => format!("{us} us"),
+        1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        _ => format!("{:.1} s", us as f64 / 1e6),
+    }
+}
+
+fn mib(kib: &Value) -> String {
+    kib.as_u64().map_or(String::new(), |kib| format!("{:.1} MiB", kib as f64 / 1024.0))
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value[key].as_str().unwrap_or("")
+}
+
+fn number(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or(0)
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
+}

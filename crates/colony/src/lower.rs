@@ -1,0 +1,297 @@
+//! The manifest lowered into what the parts want: the data plane its listeners and calls, the
+//! supervisor its services. The one place where the parts meet.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use manifest::valid;
+use mesh::config as plane;
+
+/// Name of the gateway's listener.
+pub(crate) const GATEWAY: &str = "gateway";
+/// Window of a retry budget, as in Finagle and Linkerd.
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+/// What the data plane serves for a manifest.
+pub(crate) fn mesh(manifest: &valid::Manifest) -> plane::Config {
+    let mut config = plane::Config::default();
+    for (name, service) in &manifest.services {
+        let upstream = plane::Upstream { protocol: protocol(service.protocol), external: None };
+        config.upstreams.insert(name.clone(), upstream);
+    }
+    for (name, external) in &manifest.externals {
+        config.upstreams.insert(name.clone(), upstream_of(external));
+    }
+    if let Some(gateway) = &manifest.gateway {
+        config.listeners.insert(GATEWAY.to_owned(), gateway_listener(gateway));
+    }
+    let known: Vec<String> = config.upstreams.keys().cloned().collect();
+    for (caller, service) in &manifest.services {
+        let calls: BTreeMap<String, plane::Call> = service
+            .calls
+            .iter()
+            .map(|(callee, declared)| {
+                let id = call_id(caller, callee);
+                (callee.clone(), call(&id, callee, &declared.policies, &declared.limits))
+            })
+            .collect();
+        for (callee, call) in &calls {
+            let role = plane::Role::Call { caller: caller.clone(), call: call.clone() };
+            config.listeners.insert(call_id(caller, callee), loopback(role));
+        }
+        if matches!(service.source, valid::Source::Run(_)) {
+            let role = plane::Role::Sidecar { caller: caller.clone(), calls, known: known.clone() };
+            config.listeners.insert(sidecar_id(caller), loopback(role));
+        }
+    }
+    config
+}
+
+/// Name of a call, and of its listener.
+pub(crate) fn call_id(caller: &str, callee: &str) -> String {
+    format!("{caller} -> {callee}")
+}
+
+/// Name of a service's listener for any of its calls.
+fn sidecar_id(caller: &str) -> String {
+    format!("{caller} sidecar")
+}
+
+fn loopback(role: plane::Role) -> plane::Listener {
+    let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    plane::Listener { bind, limits: plane::Limits::default(), role }
+}
+
+fn gateway_listener(gateway: &valid::Gateway) -> plane::Listener {
+    let limits = plane::Limits {
+        header_bytes: gateway.limits.header_bytes,
+        headers: gateway.limits.headers,
+        header_timeout: gateway.limits.header_timeout,
+        body_idle: gateway.limits.body_idle,
+        body_bytes: gateway.limits.body_bytes,
+        connections: gateway.limits.connections,
+    };
+    let routes = gateway.routes.iter().map(route).collect();
+    plane::Listener { bind: gateway.listen, limits, role: plane::Role::Gateway { routes } }
+}
+
+fn route(route: &valid::Route) -> plane::Route {
+    plane::Route {
+        matcher: plane::Matcher {
+            host: route.host.clone(),
+            path: pattern(&route.path),
+            methods: route.methods.clone(),
+            headers: route.headers.clone(),
+        },
+        rewrite: route.rewrite.as_ref().map(pattern),
+        call: call(&route_id(route), &route.to, &route.policies, &route.limits),
+    }
+}
+
+/// What status calls a route: unique, for two routes that match the same are an error.
+fn route_id(route: &valid::Route) -> String {
+    let mut id = String::from("gateway ");
+    for method in &route.methods {
+        id.push_str(method);
+        id.push(' ');
+    }
+    if let Some(host) = &route.host {
+        id.push_str(host);
+    }
+    id.push_str(&path_text(&route.path));
+    for (name, value) in &route.headers {
+        id.push_str(&format!(" {name}={value}"));
+    }
+    id
+}
+
+fn path_text(pattern: &valid::PathPattern) -> String {
+    let mut text = String::new();
+    for segment in &pattern.segments {
+        text.push('/');
+        text.push_str(match segment {
+            valid::Segment::Literal(literal) => literal,
+            valid::Segment::Any => "*",
+        });
+    }
+    match (pattern.rest, text.is_empty()) {
+        (true, _) => text + "/**",
+        (false, true) => "/".to_owned(),
+        (false, false) => text,
+    }
+}
+
+fn pattern(pattern: &valid::PathPattern) -> plane::Pattern {
+    let segments = pattern.segments.iter().map(|segment| match segment {
+        valid::Segment::Literal(literal) => Some(literal.clone()),
+        valid::Segment::Any => None,
+    });
+    plane::Pattern { segments: segments.collect(), rest: pattern.rest }
+}
+
+fn call(id: &str, to: &str, policies: &valid::CallPolicies, limits: &[valid::RateLimit]) -> plane::Call {
+    let fallback = policies.fallback.as_ref().map(|fallback| match fallback {
+        valid::Fallback::Static { status, body, content_type } => plane::Fallback::Static {
+            status: *status,
+            body: body.clone(),
+            content_type: content_type.clone(),
+        },
+        valid::Fallback::To(other) => {
+            // The stand-in has the policies of the call it stands in for, but no fallback of its own.
+            let policies = valid::CallPolicies { fallback: None, ..policies.clone() };
+            plane::Fallback::Call(Box::new(call(&format!("{id} (fallback {other})"), other, &policies, &[])))
+        }
+    });
+    plane::Call {
+        id: id.to_owned(),
+        upstream: to.to_owned(),
+        timeout: policies.timeout,
+        per_try: policies.per_try,
+        retries: policies.retries.as_ref().map(retries),
+        breaker: policies.breaker.as_ref().map(breaker),
+        ejection: policies.ejection.as_ref().map(|ejection| policy::EjectionConfig {
+            failures: ejection.failures,
+            base: ejection.base,
+            max: ejection.max,
+            ceiling: ejection.ceiling,
+        }),
+        fallback,
+        limits: limits.iter().map(limit).collect(),
+    }
+}
+
+fn retries(retries: &valid::Retries) -> plane::Retries {
+    let backoff = policy::Backoff { base: retries.backoff, max: retries.backoff_max };
+    plane::Retries {
+        retry: policy::RetryConfig { max: retries.max, backoff, statuses: retries.statuses.clone() },
+        budget: policy::BudgetConfig {
+            ratio: retries.budget,
+            min_per_second: f64::from(retries.budget_min),
+            window: BUDGET_WINDOW,
+        },
+        body_bytes: retries.body_bytes,
+    }
+}
+
+fn breaker(breaker: &valid::Breaker) -> policy::BreakerConfig {
+    policy::BreakerConfig {
+        failures: breaker.failures,
+        rate: breaker.rate,
+        window: breaker.window,
+        minimum: breaker.minimum,
+        open_for: breaker.open_for,
+        probes: breaker.probes,
+    }
+}
+
+fn limit(limit: &valid::RateLimit) -> plane::RateLimit {
+    let (key, per) = match &limit.key {
+        valid::LimitKey::All => (plane::LimitKey::All, String::new()),
+        valid::LimitKey::Client => (plane::LimitKey::Client, " per client".to_owned()),
+        valid::LimitKey::Header(name) => {
+            (plane::LimitKey::Header(name.clone()), format!(" per header {name}"))
+        }
+    };
+    let period = humantime::format_duration(limit.per);
+    plane::RateLimit {
+        text: format!("{} in {period}{per}", limit.requests),
+        gcra: policy::Gcra::new(limit.requests, limit.per, limit.burst),
+        key,
+    }
+}
+
+fn upstream_of(external: &valid::External) -> plane::Upstream {
+    plane::Upstream {
+        protocol: protocol(external.protocol),
+        external: Some(plane::External {
+            tls: external.tls,
+            host: external.host.clone(),
+            port: external.port,
+            prefix: external.prefix.clone(),
+        }),
+    }
+}
+
+fn protocol(protocol: valid::Protocol) -> plane::Protocol {
+    match protocol {
+        valid::Protocol::Http1 => plane::Protocol::Http1,
+        valid::Protocol::Http2 => plane::Protocol::Http2,
+    }
+}
+
+/// What the supervisor runs for a manifest; `address` tells where a listener of the data plane is.
+pub(crate) fn services(
+    manifest: &valid::Manifest,
+    address: impl Fn(&str) -> Option<SocketAddr>,
+) -> Vec<supervisor::Service> {
+    let in_order = manifest.start_order.iter().filter_map(|name| Some((name, manifest.services.get(name)?)));
+    in_order.map(|(name, declared)| service(manifest, name, declared, &address)).collect()
+}
+
+fn service(
+    manifest: &valid::Manifest,
+    name: &str,
+    declared: &valid::Service,
+    address: &impl Fn(&str) -> Option<SocketAddr>,
+) -> supervisor::Service {
+    let source = match &declared.source {
+        valid::Source::Url { authorities } => supervisor::Source::Url { authorities: authorities.clone() },
+        valid::Source::Run(run) => supervisor::Source::Run(supervisor::Run {
+            command: run.command.clone(),
+            build: run.build.clone(),
+            dir: manifest.root.join(&run.dir),
+            env: environment(manifest, name, declared, run, address),
+            port: run.port,
+            instances: run.min,
+            max: run.max,
+            grace: run.grace,
+        }),
+    };
+    supervisor::Service {
+        name: name.to_owned(),
+        source,
+        after: declared.after.clone(),
+        ready: probe(&declared.ready),
+        live: declared.live.as_ref().map(probe),
+    }
+}
+
+/// A process's environment: its own settings win over Colony's.
+fn environment(
+    manifest: &valid::Manifest,
+    name: &str,
+    declared: &valid::Service,
+    run: &valid::Run,
+    address: &impl Fn(&str) -> Option<SocketAddr>,
+) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([("COLONY_NAME".to_owned(), manifest.name.clone())]);
+    for callee in declared.calls.keys() {
+        if let Some(address) = address(&call_id(name, callee)) {
+            env.insert(format!("{}_URL", variable(callee)), format!("http://{address}"));
+        }
+    }
+    if let Some(address) = address(&sidecar_id(name)) {
+        env.insert("COLONY_SIDECAR_URL".to_owned(), format!("http://{address}"));
+    }
+    env.extend(run.env.clone());
+    env
+}
+
+fn variable(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
+
+fn probe(probe: &valid::Probe) -> supervisor::Probe {
+    supervisor::Probe {
+        check: match &probe.check {
+            valid::Check::Http(path) => supervisor::Check::Http(path.clone()),
+            valid::Check::Tcp => supervisor::Check::Tcp,
+            valid::Check::None => supervisor::Check::None,
+        },
+        every: probe.every,
+        timeout: probe.timeout,
+        failures: probe.failures,
+        within: probe.within,
+    }
+}

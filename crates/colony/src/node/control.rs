@@ -1,0 +1,217 @@
+//! The node's control interface: HTTP and JSON over a socket in its data folder, which only its
+//! user may open. `colony status`, `logs`, `restart` and the rest are its clients.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use supervisor::CommandError;
+use telemetry::logs::LogWindow;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{Node, SOCKET, socket_path};
+
+/// Largest command.
+const COMMAND_BYTES_MAX: usize = 64 << 10;
+/// Lines of a log sent at a time.
+const LOG_LOT: usize = 256;
+
+/// Opens the socket and answers until the task is aborted.
+pub(crate) fn serve(node: Arc<Node>) -> io::Result<JoinHandle<()>> {
+    let data_dir = node.source.data_dir();
+    let folder = std::fs::File::open(&data_dir)?;
+    let path = data_dir.join(SOCKET);
+    // One that a killed node left behind; that nobody answers there was made sure of.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(socket_path(folder.as_raw_fd()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let node = node.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request| answer(node.clone(), request));
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    }))
+}
+
+/// What a command may say.
+#[derive(Deserialize, Default)]
+struct Command {
+    service: Option<String>,
+    instances: Option<u32>,
+}
+
+async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Lines>, Infallible> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
+    if (&head.method, path.as_str()) == (&Method::GET, "/v1/logs") {
+        return Ok(logs(node.logs.clone(), head.uri.query().unwrap_or("")));
+    }
+    let command = match Limited::new(body, COMMAND_BYTES_MAX).collect().await.map(|body| body.to_bytes()) {
+        Ok(bytes) if bytes.is_empty() => Ok(Command::default()),
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map_err(|error| format!("the command is not valid: {error}"))
+        }
+        Err(error) => Err(format!("the command could not be read: {error}")),
+    };
+    let done = match command {
+        Ok(command) => carry_out(&node, &head.method, &path, command).await,
+        Err(detail) => Err(problem(StatusCode::BAD_REQUEST, &detail)),
+    };
+    Ok(done.map_or_else(|problem| problem, |value| json_answer(StatusCode::OK, "application/json", &value)))
+}
+
+async fn carry_out(
+    node: &Arc<Node>,
+    method: &Method,
+    path: &str,
+    command: Command,
+) -> Result<Value, Response<Lines>> {
+    let refused = |error: CommandError| refused(&error);
+    let done = match (method.as_str(), path, command.service) {
+        ("GET", "/v1/status", _) => serde_json::to_value(node.status()),
+        ("POST", "/v1/apply", _) => {
+            let report = node.reload().await;
+            node.printer.reloaded(&report);
+            Ok(report)
+        }
+        ("POST", "/v1/restart", Some(service)) => {
+            serde_json::to_value(node.supervisor.restart(&service, None).await.map_err(refused)?)
+        }
+        ("POST", "/v1/stop", Some(service)) => {
+            serde_json::to_value(node.supervisor.stop(&service).await.map_err(refused)?)
+        }
+        ("POST", "/v1/scale", Some(service)) => {
+            let Some(instances) = command.instances else {
+                return Err(problem(StatusCode::BAD_REQUEST, "`instances` is missing"));
+            };
+            serde_json::to_value(node.supervisor.scale(&service, instances).await.map_err(refused)?)
+        }
+        ("POST", "/v1/stop", None) => {
+            node.ending.notify_one();
+            Ok(json!({ "stopping": true }))
+        }
+        ("POST", "/v1/restart" | "/v1/scale", None) => {
+            return Err(problem(StatusCode::BAD_REQUEST, "`service` is missing"));
+        }
+        _ => return Err(problem(StatusCode::NOT_FOUND, &format!("there is no {method} {path}"))),
+    };
+    done.map_err(|error| problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))
+}
+
+fn refused(error: &CommandError) -> Response<Lines> {
+    let status = if error.is_callers() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::CONFLICT };
+    let mut detail = error.to_string();
+    if let CommandError::Failed { last_lines, .. } = error {
+        for line in last_lines {
+            detail.push_str("\n    ");
+            detail.push_str(line);
+        }
+    }
+    problem(status, &detail)
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response<Lines> {
+    let document = json!({ "status": status.as_u16(), "title": status.canonical_reason(), "detail": detail });
+    json_answer(status, "application/problem+json", &document)
+}
+
+fn json_answer(status: StatusCode, content_type: &'static str, value: &Value) -> Response<Lines> {
+    let mut answer = Response::new(Lines::once(format!("{value}\n")));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// The last lines, and if asked for all that come, as one JSON object a line.
+fn logs(window: Arc<LogWindow>, query: &str) -> Response<Lines> {
+    let parameter = |name: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    };
+    let service = parameter("service");
+    let count = parameter("lines").and_then(|text| text.parse().ok()).unwrap_or(100);
+    let follow = parameter("follow").is_some_and(|value| value == "true");
+    let (sender, receiver) = mpsc::channel(8);
+    tokio::spawn(async move {
+        let mut newest = window.newest();
+        let mut tail = window.tail(service.as_deref(), count);
+        tail.retain(|line| line.seq <= newest);
+        if sender.send(lot(&tail)).await.is_err() {
+            return;
+        }
+        while follow && !sender.is_closed() {
+            tokio::select! {
+                () = window.changed(newest) => {}
+                () = sender.closed() => return,
+            }
+            let since = window.since(newest, service.as_deref(), LOG_LOT);
+            newest = since.next;
+            if !since.lines.is_empty() && sender.send(lot(&since.lines)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut answer = Response::new(Lines { now: None, later: Some(receiver) });
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    answer
+}
+
+fn lot(lines: &[telemetry::logs::Line]) -> Bytes {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&serde_json::to_string(line).unwrap_or_default());
+        text.push('\n');
+    }
+    text.into()
+}
+
+/// A body of text, at once or as it comes.
+struct Lines {
+    now: Option<Bytes>,
+    later: Option<mpsc::Receiver<Bytes>>,
+}
+
+impl Lines {
+    fn once(text: String) -> Lines {
+        Lines { now: Some(text.into()), later: None }
+    }
+}
+
+impl Body for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(bytes) = self.now.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        match &mut self.later {
+            Some(receiver) => receiver.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            None => Poll::Ready(None),
+        }
+    }
+}

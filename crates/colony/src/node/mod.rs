@@ -1,0 +1,288 @@
+//! A running node: the data plane, the supervisor and what joins them, from start to drained end.
+
+mod control;
+mod printer;
+pub(crate) use printer::output_line;
+pub(crate) mod registry;
+pub(crate) mod reload;
+mod routing;
+mod watch;
+
+use std::io;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use manifest::valid;
+use mesh::{ApplyError, Mesh};
+use serde::Serialize;
+use supervisor::Supervisor;
+use telemetry::logs::LogWindow;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::args::Up;
+use crate::command::Failure;
+use crate::lower;
+use crate::source::Source;
+use crate::terminal;
+use printer::Printer;
+
+/// Lines of output that are kept for `colony logs`.
+const LOG_LINES_MAX: usize = 10_000;
+/// Bytes of the same.
+const LOG_BYTES_MAX: usize = 4 << 20;
+/// Longest wait for requests under way when the node stops.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// What the parts of a running node share.
+pub(crate) struct Node {
+    source: Source,
+    mesh: Mesh,
+    supervisor: Supervisor,
+    logs: Arc<LogWindow>,
+    printer: Arc<Printer>,
+    started: Instant,
+    current: Mutex<Current>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+    /// Told when the node shall end.
+    ending: Notify,
+}
+
+/// What is in force.
+struct Current {
+    manifest: valid::Manifest,
+    plane: mesh::config::Config,
+}
+
+/// Everything that `colony status` shows.
+#[derive(Serialize)]
+pub(crate) struct NodeStatus {
+    name: String,
+    version: &'static str,
+    pid: u32,
+    uptime_ms: u64,
+    /// Address of the gateway, if there is one.
+    gateway: Option<String>,
+    manifest: String,
+    data: String,
+    rss_kib: Option<u64>,
+    services: Vec<supervisor::ServiceStatus>,
+    #[serde(flatten)]
+    plane: mesh::Status,
+}
+
+/// `colony up`.
+pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
+    let started = Instant::now();
+    raise_descriptor_limit();
+    let source = Source::find(&up.manifest)?;
+    let checked = source.check()?;
+    let warnings = checked.diagnostics.render(terminal::width(), terminal::colours());
+    let Some(manifest) = checked.manifest else {
+        terminal::out(&warnings);
+        let shown = &source.shown;
+        return Err(Failure::new(format!("{shown} has errors; nothing was started"))
+            .hint("`colony explain CODE` says more about each"));
+    };
+    refuse_second(&source).await?;
+    let logs = Arc::new(LogWindow::new(LOG_LINES_MAX, LOG_BYTES_MAX));
+    let printer = Arc::new(Printer::new(&up, &manifest, logs.clone()));
+    let mut signals = Signals::new()?;
+    let node = start(&up, source, manifest, logs, printer.clone(), started).await?;
+    printer.begin(&node.current().manifest, &node.source, &warnings);
+    let control = control::serve(node.clone()).map_err(|error| {
+        Failure::new(format!(
+            "cannot open the control socket in {}: {error}",
+            node.source.data_dir().display()
+        ))
+    })?;
+    let registered = registry::Entry::new(&node.source.data_dir());
+    if !up.no_watch {
+        watch::start(node.clone());
+    }
+    let announcing = tokio::spawn(announce(node.clone()));
+    tokio::select! {
+        () = signals.next() => {}
+        () = node.ending.notified() => {}
+    }
+    announcing.abort();
+    tokio::spawn(async move {
+        signals.next().await;
+        // Asked twice: the guardian ends the services.
+        std::process::exit(130);
+    });
+    drop(registered);
+    node.end().await;
+    control.abort();
+    let _ = std::fs::remove_file(node.source.data_dir().join(SOCKET));
+    printer.ended(started.elapsed());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the data plane and then the services behind it.
+async fn start(
+    up: &Up,
+    source: Source,
+    manifest: valid::Manifest,
+    logs: Arc<LogWindow>,
+    printer: Arc<Printer>,
+    started: Instant,
+) -> Result<Arc<Node>, Failure> {
+    let cannot = |error: io::Error| Failure::new(format!("cannot start the data plane: {error}"));
+    let threads = match up.threads {
+        0 => std::thread::available_parallelism().map_or(1, |count| count.get()),
+        threads => threads,
+    };
+    let mesh = Mesh::start(threads, seed()).map_err(cannot)?;
+    let plane = lower::mesh(&manifest);
+    mesh.apply(plane.clone()).await.map_err(|error| explain_apply(&error))?;
+    let services = lower::services(&manifest, |listener| mesh.address(listener));
+    let config = supervisor::Config {
+        services,
+        data_dir: source.data_dir(),
+        root: source.root.clone(),
+        executable: std::env::current_exe().map_err(cannot)?,
+    };
+    let routing = Arc::new(routing::MeshRouting(mesh.clone()));
+    let supervisor = Supervisor::start(config, routing, printer.clone()).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Failure::new(format!("{error}{cause}"))
+    })?;
+    let current = Mutex::new(Current { manifest, plane });
+    Ok(Arc::new(Node {
+        source,
+        mesh,
+        supervisor,
+        logs,
+        printer,
+        started,
+        current,
+        reloading: tokio::sync::Mutex::new(()),
+        ending: Notify::new(),
+    }))
+}
+
+/// Says when everything is ready, or what will not be.
+async fn announce(node: Arc<Node>) {
+    match node.supervisor.wait_ready().await {
+        Ok(()) => node.printer.all_ready(&node),
+        Err(not_ready) => node.printer.not_ready(&not_ready),
+    }
+}
+
+impl Node {
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn gateway(&self) -> Option<String> {
+        self.mesh.address(lower::GATEWAY).map(|address| format!("http://{address}"))
+    }
+
+    fn status(&self) -> NodeStatus {
+        NodeStatus {
+            name: self.current().manifest.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            gateway: self.gateway(),
+            manifest: self.source.file.display().to_string(),
+            data: self.source.data_dir().display().to_string(),
+            rss_kib: rss_kib(),
+            services: self.supervisor.status(),
+            plane: self.mesh.status(),
+        }
+    }
+
+    /// Stops at the edge first, then the services, then what is between them.
+    async fn end(&self) {
+        self.printer.ending();
+        if !self.mesh.drain_gateway(DRAIN_MAX).await {
+            self.printer.note("some requests had not been answered and were cut off");
+        }
+        self.supervisor.shutdown().await;
+        self.mesh.drain_calls(Duration::from_secs(1)).await;
+        self.mesh.stop();
+    }
+}
+
+/// Name of the control socket in the data folder.
+pub(crate) const SOCKET: &str = "control.sock";
+
+/// The socket by way of its folder's descriptor: the path of a socket may have 107 bytes only.
+pub(crate) fn socket_path(folder: RawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{folder}/{SOCKET}"))
+}
+
+async fn refuse_second(source: &Source) -> Result<(), Failure> {
+    match crate::client::connect(&source.data_dir()).await {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Failure::new(format!("{} is up already", source.shown))
+            .hint("`colony status` shows it, `colony apply` takes changes on, `colony stop` ends it")),
+    }
+}
+
+fn explain_apply(error: &ApplyError) -> Failure {
+    let ApplyError::Bind(bind) = error else { return Failure::new(error.to_string()) };
+    if bind.source.kind() != io::ErrorKind::AddrInUse {
+        return Failure::new(format!("{bind}: {}", bind.source));
+    }
+    let port = bind.address.port();
+    let failure = match supervisor::port_holder(port) {
+        Some(holder) => {
+            Failure::new(format!("port {port} is in use by pid {} ({})", holder.pid, holder.command))
+        }
+        None => Failure::new(format!("port {port} is in use")),
+    };
+    failure.hint(format!("stop that program, or change `{}.listen` in the manifest", bind.listener))
+}
+
+/// SIGINT, SIGTERM and SIGHUP, which all mean the same to a node.
+struct Signals {
+    all: [Signal; 3],
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")));
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = kinds.map(listen);
+        Ok(Signals { all: [interrupt?, terminate?, hangup?] })
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.all;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Thousands of connections need as many descriptors: the soft limit goes up to the hard one.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+fn rss_kib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// Differs from run to run, for balancing and jitter must not be in step between nodes.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}

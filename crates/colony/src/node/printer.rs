@@ -1,0 +1,266 @@
+//! What `colony up` prints: aligned lines for people, one JSON object a line for programs. Also
+//! keeps the lines for `colony logs`.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use manifest::valid;
+use serde_json::{Value, json};
+use supervisor::{Event, NotReady, Observer, Output};
+use telemetry::logs::{LogWindow, Stream};
+use telemetry::redact::Redactor;
+
+use super::{Node, reload};
+use crate::args::Up;
+use crate::source::Source;
+use crate::terminal::{self, Style, pad, paint, time};
+
+/// Narrowest column of names.
+const NAME_WIDTH_MIN: usize = 12;
+
+/// Writes what happens to standard output and into the log window.
+pub(crate) struct Printer {
+    json: bool,
+    quiet: bool,
+    colours: bool,
+    width: AtomicUsize,
+    redactor: RwLock<Redactor>,
+    logs: Arc<LogWindow>,
+}
+
+impl Printer {
+    pub(crate) fn new(up: &Up, manifest: &valid::Manifest, logs: Arc<LogWindow>) -> Printer {
+        let printer = Printer {
+            json: up.json,
+            quiet: up.quiet,
+            colours: terminal::colours(),
+            width: AtomicUsize::new(NAME_WIDTH_MIN),
+            redactor: RwLock::default(),
+            logs,
+        };
+        printer.renamed(manifest);
+        printer
+    }
+
+    /// Takes on the names and secrets of a manifest.
+    pub(crate) fn renamed(&self, manifest: &valid::Manifest) {
+        let longest = manifest.services.keys().map(|name| name.len() + "-1".len()).max().unwrap_or(0);
+        self.width.store(longest.max(NAME_WIDTH_MIN), Ordering::Relaxed);
+        let redactor = Redactor::new(manifest.secrets.clone());
+        *self.redactor.write().unwrap_or_else(PoisonError::into_inner) = redactor;
+    }
+
+    /// The head, before anything is ready.
+    pub(crate) fn begin(&self, manifest: &valid::Manifest, source: &Source, warnings: &str) {
+        if self.json {
+            let gateway = manifest.gateway.as_ref().map(|gateway| format!("http://{}", gateway.listen));
+            return self.object(json!({
+                "event": "up", "name": manifest.name, "gateway": gateway, "data": source.data_dir(),
+            }));
+        }
+        let mut text = String::new();
+        let version = env!("CARGO_PKG_VERSION");
+        let _ = writeln!(
+            text,
+            "\n  {} {version}  {}\n",
+            paint(self.colours, Style::Bold, &manifest.name),
+            source.shown
+        );
+        if let Some(gateway) = &manifest.gateway {
+            self.row(&mut text, "gateway", &format!("http://{}", gateway.listen), Style::Bold);
+        }
+        self.row(&mut text, "data", &source.data_dir().display().to_string(), Style::Plain);
+        text.push('\n');
+        text.push_str(warnings);
+        terminal::out(&text);
+    }
+
+    /// Everything is ready: what to do now.
+    pub(crate) fn all_ready(&self, node: &Node) {
+        let took = node.started.elapsed();
+        let rss = super::rss_kib().unwrap_or(0);
+        if self.json {
+            return self
+                .object(json!({ "event": "all-ready", "took_ms": took.as_millis() as u64, "rss_kib": rss }));
+        }
+        let colony = std::env::args().next().unwrap_or_else(|| "colony".to_owned());
+        let mut text = String::from("\n");
+        let ready = format!("in {}; colony itself uses {:.0} MiB", time(took), rss as f64 / 1024.0);
+        self.row(&mut text, "all ready", &ready, Style::Good);
+        text.push('\n');
+        if let Some(gateway) = node.gateway() {
+            self.row(&mut text, "open", &gateway, Style::Bold);
+        }
+        self.row(&mut text, "look", &format!("{colony} status"), Style::Plain);
+        if node.gateway().is_some() {
+            self.row(&mut text, "load", &format!("{colony} load --rate 200"), Style::Plain);
+        }
+        self.row(&mut text, "stop", "Ctrl-C", Style::Plain);
+        text.push('\n');
+        terminal::out(&text);
+    }
+
+    /// Some services are not ready and will not be by themselves; the others run.
+    pub(crate) fn not_ready(&self, services: &[NotReady]) {
+        if self.json {
+            return self.object(json!({ "event": "not-ready", "services": services }));
+        }
+        let mut text = String::from("\n");
+        for service in services {
+            let _ = writeln!(text, "  {} {service}", paint(self.colours, Style::Bad, "not ready:"));
+            for line in &service.last_lines {
+                let _ = writeln!(text, "      {}", self.redact(line));
+            }
+        }
+        let _ = writeln!(
+            text,
+            "\n  The others run. A change of the manifest is taken on at once; Ctrl-C stops.\n"
+        );
+        terminal::out(&text);
+    }
+
+    pub(crate) fn reloaded(&self, report: &Value) {
+        if self.json {
+            let mut object = report.clone();
+            object["event"] = "reloaded".into();
+            return self.object(object);
+        }
+        terminal::out(&format!("\n{}\n", reload::render(report, self.colours)));
+    }
+
+    pub(crate) fn ending(&self) {
+        match self.json {
+            true => self.object(json!({ "event": "ending" })),
+            false => terminal::out(&format!(
+                "\n  {} finishing what is in flight; Ctrl-C again exits at once\n",
+                paint(self.colours, Style::Bold, "stopping:")
+            )),
+        }
+    }
+
+    pub(crate) fn ended(&self, after: Duration) {
+        match self.json {
+            true => self.object(json!({ "event": "ended", "uptime_ms": after.as_millis() as u64 })),
+            false => terminal::out(&format!("  stopped after {}\n", time(after))),
+        }
+    }
+
+    /// A sentence about the node itself.
+    pub(crate) fn note(&self, text: &str) {
+        self.logs.push(unix_ms(), "colony", "colony", Stream::Colony, text);
+        match self.json {
+            true => self.object(json!({ "event": "note", "text": text })),
+            false => terminal::out(&format!("  {} {text}\n", paint(self.colours, Style::Warn, "note:"))),
+        }
+    }
+
+    fn row(&self, text: &mut String, name: &str, value: &str, style: Style) {
+        let width = self.width.load(Ordering::Relaxed);
+        let _ = writeln!(
+            text,
+            "  {}  {}",
+            pad(self.colours, Style::Dim, name, width),
+            paint(self.colours, style, value)
+        );
+    }
+
+    fn object(&self, mut object: Value) {
+        object["unix_ms"] = unix_ms().into();
+        terminal::out(&format!("{object}\n"));
+    }
+
+    fn redact(&self, text: &str) -> String {
+        self.redactor.read().unwrap_or_else(PoisonError::into_inner).redact(text).into_owned()
+    }
+
+    /// One line for people about an event; None: not worth a line of its own.
+    fn said(&self, event: &Event) -> Option<(String, String, Style)> {
+        let name = event.instance().or(event.service()).unwrap_or("colony").to_owned();
+        let text = match event {
+            Event::Starting { .. } | Event::Waiting { .. } | Event::Stopping { .. } => return None,
+            Event::Ready { took, .. } => {
+                return Some((name, format!("ready in {}", time(*took)), Style::Good));
+            }
+            Event::Building { command, .. } => {
+                return Some((name, format!("building: {command}"), Style::Plain));
+            }
+            Event::Built { took, .. } => {
+                return Some((name, format!("built in {}", time(*took)), Style::Plain));
+            }
+            Event::Stopped { .. } => return Some((name, "stopped".to_owned(), Style::Dim)),
+            other => self.redact(&other.to_string()),
+        };
+        let style = match event {
+            Event::CrashLoop { .. } | Event::BuildFailed { .. } | Event::NotStarted { .. } => Style::Bad,
+            _ => Style::Warn,
+        };
+        Some((name, text, style))
+    }
+}
+
+impl Observer for Printer {
+    fn line(&self, service: &str, instance: &str, stream: Output, text: &str) {
+        let text = self.redact(text);
+        let stream = match stream {
+            Output::Stdout => Stream::Stdout,
+            Output::Stderr | Output::Build => Stream::Stderr,
+        };
+        self.logs.push(unix_ms(), service, instance, stream, &text);
+        if self.quiet {
+            return;
+        }
+        if self.json {
+            return self.object(json!({
+                "event": "output", "service": service, "instance": instance, "stream": stream, "text": text,
+            }));
+        }
+        terminal::out(&output_line(
+            self.colours,
+            self.width.load(Ordering::Relaxed),
+            instance,
+            stream,
+            &text,
+        ));
+    }
+
+    fn event(&self, event: &Event) {
+        let (service, instance) = (event.service().unwrap_or("colony"), event.instance());
+        let text = self.redact(&event.to_string());
+        self.logs.push(unix_ms(), service, instance.unwrap_or(service), Stream::Colony, &text);
+        if self.json {
+            let object = serde_json::to_value(event).unwrap_or_default();
+            return self.object(redacted(object, &|text| self.redact(text)));
+        }
+        if let Some((name, text, style)) = self.said(event) {
+            let width = self.width.load(Ordering::Relaxed);
+            let name = pad(self.colours, Style::Name, &name, width);
+            terminal::out(&format!("  {name}  {}\n", paint(self.colours, style, &text)));
+        }
+    }
+}
+
+/// A line of output for people, as `colony up` and `colony logs` print it.
+pub(crate) fn output_line(colours: bool, width: usize, instance: &str, stream: Stream, text: &str) -> String {
+    let name = pad(colours, Style::Name, instance, width);
+    let bar = match stream {
+        Stream::Stdout => paint(colours, Style::Dim, "|"),
+        Stream::Stderr => paint(colours, Style::Warn, "!"),
+        Stream::Colony => paint(colours, Style::Bold, "*"),
+    };
+    format!("  {name}  {bar} {text}\n")
+}
+
+fn redacted(value: Value, redact: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => redact(&text).into(),
+        Value::Array(all) => all.into_iter().map(|one| redacted(one, redact)).collect(),
+        Value::Object(all) => all.into_iter().map(|(key, one)| (key, redacted(one, redact))).collect(),
+        other => other,
+    }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,120 @@
+//! A changed manifest taken on while everything runs.
+//!
+//! In an order that leaves no request without somebody to answer it: first the data plane learns
+//! of new listeners and upstreams beside all it has; then the supervisor starts, rolls and scales;
+//! then, if that went well, the data plane lets go of what is no more, and routes change.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use supervisor::{Applied, Change};
+
+use super::{Node, explain_apply};
+use crate::lower;
+use crate::terminal::{Style, paint};
+
+impl Node {
+    /// Reads the manifest again and applies it; returns what was done as JSON, see [`render`].
+    pub(crate) async fn reload(&self) -> Value {
+        let _one = self.reloading.lock().await;
+        let checked = match self.source.check() {
+            Ok(checked) => checked,
+            Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
+        };
+        let found = &checked.diagnostics;
+        let Some(manifest) = checked.manifest else {
+            return json!({
+                "applied": false,
+                "diagnostics": found.to_json(),
+                "drawn": found.render(100, false),
+            });
+        };
+        let (changes, plane_before) = {
+            let current = self.current();
+            (manifest::diff(&current.manifest, &manifest), current.plane.clone())
+        };
+        let changes: Vec<Value> = changes
+            .iter()
+            .map(|change| json!({ "kind": kind(change.kind), "what": change.what, "detail": change.detail }))
+            .collect();
+        let plane = lower::mesh(&manifest);
+        let both = both(&plane_before, &plane);
+        if let Err(error) = self.mesh.apply(both.clone()).await {
+            return json!({ "applied": false, "errors": [explain_apply(&error).message] });
+        }
+        let services = lower::services(&manifest, |listener| self.mesh.address(listener));
+        let applied = self.supervisor.apply(services).await;
+        let mut errors: Vec<String> =
+            applied.iter().filter_map(|one| one.error.as_ref()).map(|error| error.to_string()).collect();
+        let done = errors.is_empty();
+        if done {
+            if let Err(error) = self.mesh.apply(plane.clone()).await {
+                errors.push(explain_apply(&error).message);
+            }
+        } else {
+            errors.push("the routes stay as they were".to_owned());
+        }
+        let services: Vec<&Applied> = applied.iter().filter(|one| one.change != Change::Unchanged).collect();
+        self.printer.renamed(&manifest);
+        let mut current = self.current();
+        current.manifest = manifest;
+        current.plane = if done { plane } else { both };
+        json!({
+            "applied": errors.is_empty(),
+            "changes": changes,
+            "services": services,
+            "errors": errors,
+            "warnings": found.warnings(),
+        })
+    }
+}
+
+fn kind(kind: manifest::Kind) -> &'static str {
+    match kind {
+        manifest::Kind::Added => "added",
+        manifest::Kind::Removed => "removed",
+        manifest::Kind::Changed => "changed",
+    }
+}
+
+/// Everything that `before` serves, and what `after` has besides.
+fn both(before: &mesh::config::Config, after: &mesh::config::Config) -> mesh::config::Config {
+    let mut listeners = after.listeners.clone();
+    let mut upstreams: BTreeMap<_, _> = before.upstreams.clone();
+    for (name, listener) in &before.listeners {
+        listeners.insert(name.clone(), listener.clone());
+    }
+    upstreams.extend(after.upstreams.clone());
+    mesh::config::Config { listeners, upstreams }
+}
+
+/// What a reload did, for people.
+pub(crate) fn render(report: &Value, colours: bool) -> String {
+    let mut out = String::new();
+    if let Some(drawn) = report["drawn"].as_str() {
+        out.push_str(drawn);
+    }
+    for change in report["changes"].as_array().into_iter().flatten() {
+        let text = |key: &str| change[key].as_str().unwrap_or("");
+        let (sign, style) = match text("kind") {
+            "added" => ("+", Style::Good),
+            "removed" => ("-", Style::Bad),
+            _ => ("~", Style::Warn),
+        };
+        let _ = writeln!(out, "  {} {}  {}", paint(colours, style, sign), text("what"), text("detail"));
+    }
+    for error in report["errors"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let _ = writeln!(out, "  {} {error}", paint(colours, Style::Bad, "error:"));
+    }
+    let applied = report["applied"] == true;
+    let nothing = report["changes"].as_array().is_none_or(Vec::is_empty);
+    let _ = match (applied, nothing) {
+        (true, true) => writeln!(out, "nothing has changed"),
+        (true, false) => writeln!(out, "{}", paint(colours, Style::Good, "applied")),
+        (false, _) => {
+            writeln!(out, "{}", paint(colours, Style::Bad, "not applied; everything runs on as before"))
+        }
+    };
+    out
+}

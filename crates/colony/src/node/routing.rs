@@ -1,0 +1,21 @@
+//! Tells the data plane which instances the supervisor has ready.
+
+use mesh::Mesh;
+use supervisor::{Endpoint, Routing};
+
+/// The data plane, as the supervisor sees it.
+pub(crate) struct MeshRouting(pub(crate) Mesh);
+
+impl Routing for MeshRouting {
+    fn publish(&self, service: &str, instances: &[Endpoint]) {
+        let endpoints: Vec<mesh::Endpoint> = instances
+            .iter()
+            .map(|instance| mesh::Endpoint { id: instance.id.clone(), address: instance.address })
+            .collect();
+        self.0.publish(service, &endpoints);
+    }
+
+    fn in_flight(&self, service: &str, id: &str) -> usize {
+        self.0.in_flight(service, id)
+    }
+}

@@ -1,0 +1,72 @@
+//! Manifests on disk: found, read together with their overlays and the environment, and checked.
+
+use std::path::{Path, PathBuf};
+
+use crate::args;
+use crate::command::Failure;
+
+/// Names looked for in a folder, in this order.
+const NAMES: [&str; 2] = ["colony.yaml", "colony.yml"];
+
+/// Where a manifest and its overlays lie; reading it again reads what is there now.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// As the user typed it, for messages.
+    pub(crate) shown: String,
+    pub(crate) file: PathBuf,
+    pub(crate) overlays: Vec<PathBuf>,
+    /// The manifest's folder, absolute.
+    pub(crate) root: PathBuf,
+}
+
+impl Source {
+    /// Finds the manifest that the command line means.
+    pub(crate) fn find(args: &args::Manifest) -> Result<Source, Failure> {
+        let file = match args.path.is_dir() {
+            false => args.path.clone(),
+            true => NAMES.iter().map(|name| args.path.join(name)).find(|path| path.is_file()).ok_or_else(|| {
+                Failure::new(format!("there is no colony.yaml in {}", shown(&args.path)))
+                    .hint("`colony init --url http://127.0.0.1:3000` writes one for a program that runs already")
+            })?,
+        };
+        let absolute = file.canonicalize().map_err(|error| {
+            Failure::new(format!("cannot read {}: {error}", file.display())).hint(
+                "`colony init --url http://127.0.0.1:3000` writes a manifest for a program that runs already",
+            )
+        })?;
+        let root = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        let file = file.strip_prefix(".").map(Path::to_owned).unwrap_or(file);
+        Ok(Source { shown: file.display().to_string(), file: absolute, overlays: args.overlay.clone(), root })
+    }
+
+    /// Reads and checks what is there now.
+    pub(crate) fn check(&self) -> Result<manifest::Checked, Failure> {
+        let base = manifest::Source { name: self.shown.clone(), text: read(&self.file)? };
+        let mut overlays = Vec::new();
+        for path in &self.overlays {
+            overlays.push(manifest::Source { name: path.display().to_string(), text: read(path)? });
+        }
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Ok(manifest::check(&manifest::Input { root: self.root.clone(), base, overlays, env }))
+    }
+
+    /// Where Colony keeps what belongs to this manifest.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.root.join(".colony")
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+    String::from_utf8(bytes).map_err(|_| Failure::new(format!("{} is not UTF-8 text", path.display())))
+}
+
+fn shown(path: &Path) -> String {
+    match path.as_os_str() == "." {
+        true => "this folder".to_owned(),
+        false => path.display().to_string(),
+    }
+}

@@ -1,0 +1,240 @@
+//! One try: choose an instance, get a connection, send, wait for the answer's head.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Request, Response, header};
+use hyper::body::Incoming;
+use policy::{Outcome, Time};
+
+use super::LocalCall;
+use crate::body::RequestBody;
+use crate::clock;
+use crate::core::Core;
+use crate::pool::{self, Sender};
+use crate::problem::{Kind, Problem};
+use crate::upstream::{Lease, LocalInstance};
+
+/// Longest time a request is held when its upstream has no instance, such as during a restart.
+const HOLD_MAX: Duration = Duration::from_secs(3);
+/// Latency that a failed try counts as for the balancer, so that failing fast attracts nothing.
+const FAILURE_LATENCY: Duration = Duration::from_secs(1);
+
+/// An answer's head, and the hold on its connection.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Lease,
+}
+
+/// A try without an answer.
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    /// Key of the instance it was sent to.
+    pub(crate) instance: Option<u64>,
+    detail: String,
+}
+
+impl Failure {
+    /// The failure as the caller is told it.
+    pub(super) fn problem(self, call: &LocalCall, tries: u32) -> Problem {
+        let mut problem = Problem::new(self.kind, self.detail);
+        problem.tries = Some(tries);
+        if self.kind == Kind::NoInstance {
+            problem = problem.retry_after(Duration::from_secs(1));
+            problem.remedy = Some(format!("`colony status` tells how {} is", call.state.config.upstream));
+        }
+        problem
+    }
+}
+
+/// Sends a request once. Afterwards `request` holds it still if nothing of it was sent.
+pub(super) async fn attempt(
+    core: &Core,
+    call: &LocalCall,
+    request: &mut Option<Request<RequestBody>>,
+    deadline: Option<Time>,
+    avoid: Option<u64>,
+) -> (Outcome, Result<Answer, Failure>) {
+    let started = clock::now();
+    let lease = RefCell::new(None);
+    let sending = send(core, call, request, &lease, avoid);
+    let sent = match deadline {
+        None => Ok(sending.await),
+        Some(deadline) => tokio::time::timeout_at(clock::instant(deadline), sending).await,
+    };
+    let lease: Option<Lease> = lease.into_inner();
+    let ended = clock::now();
+    let (outcome, result) = match sent {
+        Err(_) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started)))),
+        Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
+        Ok(Ok(response)) => (answered(&response), Ok(response)),
+    };
+    let failed = outcome.is_failure();
+    if let (Some(ejection), Some(lease)) = (&call.state.ejection, &lease) {
+        ejection.record(ended, lease.instance.shared.key, failed);
+    }
+    match (result, lease) {
+        (Ok(response), Some(mut lease)) => {
+            let took = ended.since(started);
+            lease.latency = Some(if failed { took.max(FAILURE_LATENCY) } else { took });
+            (outcome, Ok(Answer { response, lease }))
+        }
+        (Err((kind, detail)), Some(mut lease)) => {
+            lease.latency = Some(FAILURE_LATENCY);
+            (outcome, Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) }))
+        }
+        (Err((kind, detail)), None) => (outcome, Err(Failure { kind, detail, instance: None })),
+        (Ok(_), None) => unreachable!("an answer comes over a leased connection"),
+    }
+}
+
+fn answered(response: &Response<Incoming>) -> Outcome {
+    let seconds =
+        response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Outcome::Answered { status: response.status().as_u16(), retry_after: seconds.map(Duration::from_secs) }
+}
+
+fn timed_out(call: &LocalCall, lease: Option<&Lease>, waited: Duration) -> (Kind, String) {
+    let upstream = &call.state.config.upstream;
+    match lease {
+        Some(lease) => (
+            Kind::Timeout,
+            format!("{upstream} ({}) sent no answer within {} ms", name(&lease.instance), waited.as_millis()),
+        ),
+        None => (
+            Kind::NoInstance,
+            format!("no instance of {upstream} became ready within {} ms", waited.as_millis()),
+        ),
+    }
+}
+
+fn name(instance: &LocalInstance) -> String {
+    let endpoint = &instance.shared.endpoint;
+    format!("{} at {}", endpoint.id, endpoint.address)
+}
+
+type Lost = (Outcome, Kind, String);
+
+async fn send(
+    core: &Core,
+    call: &LocalCall,
+    request: &mut Option<Request<RequestBody>>,
+    slot: &RefCell<Option<Lease>>,
+    avoid: Option<u64>,
+) -> Result<Response<Incoming>, Lost> {
+    let instance = pick(core, call, avoid).await?;
+    let now = clock::now();
+    *slot.borrow_mut() = Some(instance.lease(now));
+    let mut pooled = instance.pool.get(now).await;
+    loop {
+        let reused = pooled.is_some();
+        let mut sender = match pooled.take() {
+            Some(sender) => sender,
+            None => connect(call, &instance).await?,
+        };
+        let Some(message) = request.take() else {
+            return Err((Outcome::Reset, Kind::ConnectionLost, "the request is gone".to_owned()));
+        };
+        match sender.send(message).await {
+            Ok(response) => {
+                if let Some(lease) = slot.borrow_mut().as_mut() {
+                    lease.sender = Some(sender);
+                }
+                return Ok(response);
+            }
+            // A kept connection that turns out closed is nobody's failure: take the next.
+            Err(lost) if reused && lost.unsent.is_some() => {
+                *request = lost.unsent;
+                pooled = instance.pool.get(now).await;
+            }
+            Err(lost) => {
+                let unsent = lost.unsent.is_some();
+                *request = lost.unsent;
+                return Err(explain(call, &instance, unsent, &lost.error));
+            }
+        }
+    }
+}
+
+fn explain(call: &LocalCall, instance: &LocalInstance, unsent: bool, error: &hyper::Error) -> Lost {
+    let (upstream, instance) = (&call.state.config.upstream, name(instance));
+    let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| cause.to_string());
+    match unsent {
+        true => (
+            Outcome::NotSent,
+            Kind::ConnectFailed,
+            format!("{upstream} ({instance}) closed the connection: {cause}"),
+        ),
+        false if error.is_parse() => (
+            Outcome::Reset,
+            Kind::BadAnswer,
+            format!("{upstream} ({instance}) answered what is not HTTP: {error}"),
+        ),
+        false => (
+            Outcome::Reset,
+            Kind::ConnectionLost,
+            format!("{upstream} ({instance}) closed the connection before it answered: {cause}"),
+        ),
+    }
+}
+
+async fn connect(call: &LocalCall, instance: &Rc<LocalInstance>) -> Result<Sender, Lost> {
+    pool::connect(instance, &call.upstream.shared.config).await.map_err(|error| {
+        let upstream = &call.state.config.upstream;
+        let detail = format!("cannot connect to {upstream} ({}): {error}", name(instance));
+        (Outcome::NotSent, Kind::ConnectFailed, detail)
+    })
+}
+
+/// An instance for this try: not ejected and not the one that just failed, where there is a choice.
+async fn pick(core: &Core, call: &LocalCall, avoid: Option<u64>) -> Result<Rc<LocalInstance>, Lost> {
+    let mut instances = call.upstream.instances();
+    if instances.is_empty() {
+        if tokio::time::timeout(HOLD_MAX, call.upstream.some_instance()).await.is_err() {
+            let detail = format!(
+                "{} has no instance that is ready; none came within {} s",
+                call.state.config.upstream,
+                HOLD_MAX.as_secs()
+            );
+            return Err((Outcome::NotSent, Kind::NoInstance, detail));
+        }
+        instances = call.upstream.instances();
+    }
+    let now = clock::now();
+    let load = |at: usize| instances[at].load(now);
+    let mut rng = core.rng.borrow_mut();
+    let out = ejected(call, &instances, now);
+    let chosen = if instances.len() == 1 || (out.is_empty() && avoid.is_none()) {
+        policy::choose(&mut rng, instances.len(), load)
+    } else {
+        let healthy: Vec<usize> =
+            (0..instances.len()).filter(|at| !out.contains(&instances[*at].shared.key)).collect();
+        let fresh: Vec<usize> =
+            healthy.iter().copied().filter(|at| Some(instances[*at].shared.key) != avoid).collect();
+        let among = if fresh.is_empty() { healthy } else { fresh };
+        match policy::choose(&mut rng, among.len(), |at| load(among[at])) {
+            Some(at) => Some(among[at]),
+            None => policy::choose(&mut rng, instances.len(), load),
+        }
+    };
+    match chosen {
+        Some(at) => Ok(instances[at].clone()),
+        None => {
+            let detail = format!("{} has no instance that is ready", call.state.config.upstream);
+            Err((Outcome::NotSent, Kind::NoInstance, detail))
+        }
+    }
+}
+
+/// Keys of the ejected instances.
+fn ejected(call: &LocalCall, instances: &Rc<Vec<Rc<LocalInstance>>>, now: Time) -> Vec<u64> {
+    let Some(ejection) = &call.state.ejection else { return Vec::new() };
+    let version = call.upstream.version();
+    if call.told.get() != version {
+        let keys: Vec<u64> = instances.iter().map(|instance| instance.shared.key).collect();
+        ejection.set_instances(&keys);
+        call.told.set(version);
+    }
+    ejection.ejected(now).into_iter().map(|(key, _)| key).collect()
+}

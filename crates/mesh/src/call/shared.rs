@@ -1,0 +1,117 @@
+//! The state of a call: what all cores share, and what one core keeps.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::Response;
+use policy::{Budget, BudgetConfig};
+use telemetry::metrics::{Counter, Histogram};
+
+use crate::body::Body;
+use crate::clock;
+use crate::config;
+use crate::guard::{Limiter, Lot, SharedBreaker, SharedEjection};
+use crate::problem::{Kind, Problem};
+use crate::upstream::LocalUpstream;
+
+/// A call as all cores see it.
+pub(crate) struct CallState {
+    pub(crate) config: config::Call,
+    pub(crate) breaker: Option<SharedBreaker>,
+    pub(crate) ejection: Option<SharedEjection>,
+    pub(crate) limiters: Vec<Limiter>,
+    /// One a core, written by it alone.
+    pub(crate) tallies: Box<[Tally]>,
+}
+
+/// What one core has counted of a call.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: Counter,
+    /// By hundreds of the status: index 2 is 2xx.
+    pub(crate) statuses: [Counter; 6],
+    /// Requests whose last try failed, before a fallback.
+    pub(crate) failures: Counter,
+    pub(crate) retries: Counter,
+    /// Retries that the budget refused.
+    pub(crate) retries_denied: Counter,
+    pub(crate) fallbacks: Counter,
+    pub(crate) limited: Counter,
+    /// Refused by the open breaker.
+    pub(crate) rejected: Counter,
+    pub(crate) timeouts: Counter,
+    /// From the request to the answer's head, in microseconds.
+    pub(crate) latency: Histogram,
+}
+
+impl Tally {
+    pub(crate) fn end(&self, result: &Result<Response<Body>, Problem>, failed: bool, took: Duration) {
+        if failed {
+            self.failures.add(1);
+        }
+        match result {
+            Ok(answer) => self.statuses[usize::from(answer.status().as_u16() / 100).min(5)].add(1),
+            Err(problem) => {
+                self.statuses[usize::from(problem.status().as_u16() / 100).min(5)].add(1);
+                if problem.kind == Kind::Timeout {
+                    self.timeouts.add(1);
+                }
+            }
+        }
+        self.latency.record(took.as_micros() as u64);
+    }
+}
+
+impl CallState {
+    pub(crate) fn new(config: config::Call, cores: usize) -> CallState {
+        CallState {
+            breaker: config.breaker.map(|breaker| SharedBreaker::new(breaker, clock::now())),
+            ejection: config.ejection.map(SharedEjection::new),
+            limiters: config.limits.iter().cloned().map(Limiter::new).collect(),
+            tallies: (0..cores).map(|_| Tally::default()).collect(),
+            config,
+        }
+    }
+}
+
+/// A call as one core sees it.
+pub(crate) struct LocalCall {
+    pub(crate) state: std::sync::Arc<CallState>,
+    pub(crate) upstream: Rc<LocalUpstream>,
+    pub(crate) fallback: Option<Rc<LocalCall>>,
+    /// This core's share of the retry budget.
+    pub(crate) budget: RefCell<Budget>,
+    pub(crate) lot: Lot,
+    pub(crate) core: usize,
+    /// Version of the instance list that the ejection machine was last told of.
+    pub(crate) told: Cell<u64>,
+}
+
+impl LocalCall {
+    pub(crate) fn new(
+        state: std::sync::Arc<CallState>,
+        upstream: Rc<LocalUpstream>,
+        fallback: Option<Rc<LocalCall>>,
+        core: usize,
+    ) -> LocalCall {
+        let cores = state.tallies.len() as f64;
+        let budget = state.config.retries.as_ref().map_or(BudgetConfig::default(), |retries| BudgetConfig {
+            min_per_second: retries.budget.min_per_second / cores,
+            ..retries.budget
+        });
+        LocalCall {
+            budget: RefCell::new(Budget::new(budget, clock::now())),
+            state,
+            upstream,
+            fallback,
+            lot: Lot::default(),
+            core,
+            told: Cell::new(u64::MAX),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.state.tallies[self.core]
+    }
+}

@@ -1,0 +1,223 @@
+//! What the data plane is to do, already valid: the binary lowers the manifest into this.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use policy::{BreakerConfig, BudgetConfig, EjectionConfig, Gcra, RetryConfig};
+
+/// Everything the data plane serves.
+///
+/// Every upstream that a listener's calls name must be in `upstreams`, also those named by a
+/// fallback; [`crate::Mesh::apply`] refuses a configuration that breaks this.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Listeners by name; a listener of the same name and address survives a reload untouched.
+    pub listeners: BTreeMap<String, Listener>,
+    /// Where requests can go, by the name of the service or external.
+    pub upstreams: BTreeMap<String, Upstream>,
+}
+
+/// One listening address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Address; port 0 takes a free one, which [`crate::Mesh::address`] then tells.
+    pub bind: SocketAddr,
+    /// What a peer may do.
+    pub limits: Limits,
+    /// Where requests go.
+    pub role: Role,
+}
+
+/// What a listener is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Role {
+    /// The edge: the first route that matches answers.
+    Gateway {
+        /// Routes in the order in which they are tried.
+        routes: Vec<Route>,
+    },
+    /// A declared call of a service: everything goes to one upstream.
+    Call {
+        /// The service that calls.
+        caller: String,
+        /// The call.
+        call: Call,
+    },
+    /// A service's way to any of its declared calls, chosen by host name, as an HTTP proxy would.
+    Sidecar {
+        /// The service that calls.
+        caller: String,
+        /// Its declared calls by the callee's name.
+        calls: BTreeMap<String, Call>,
+        /// All names that exist, to tell an undeclared call from an unknown one.
+        known: Vec<String>,
+    },
+}
+
+/// Bounds on what a peer may send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Largest head in bytes. At least 8 KiB (hyper's own floor).
+    pub header_bytes: usize,
+    /// Most headers in a request.
+    pub headers: usize,
+    /// Longest wait for a complete head, and for the next request of an idle connection.
+    pub header_timeout: Duration,
+    /// Longest silence inside a body, either way; not for event streams and upgrades.
+    pub body_idle: Duration,
+    /// Largest request body in bytes. None: unbounded.
+    pub body_bytes: Option<u64>,
+    /// Most connections at a time, over all cores; further ones are closed at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            header_bytes: 32 << 10,
+            headers: 100,
+            header_timeout: Duration::from_secs(15),
+            body_idle: Duration::from_secs(60),
+            body_bytes: None,
+            connections: 16 << 10,
+        }
+    }
+}
+
+/// One route of a gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// What a request must look like.
+    pub matcher: Matcher,
+    /// New path. None: unchanged.
+    pub rewrite: Option<Pattern>,
+    /// Where it goes, and how.
+    pub call: Call,
+}
+
+/// What a request must look like to take a route. All given parts must match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matcher {
+    /// Host, lower case, without port; a leading `*.` matches one label or more. None: any.
+    pub host: Option<String>,
+    /// Path.
+    pub path: Pattern,
+    /// Methods, upper case; empty: any.
+    pub methods: Vec<String>,
+    /// Headers with exactly these values, names lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A path pattern.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern {
+    /// Segments; None matches any one segment that is not empty.
+    pub segments: Vec<Option<String>>,
+    /// Matches any rest too, also none.
+    pub rest: bool,
+}
+
+/// A call: an upstream and the policies on the way to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// What status, metrics and errors call it, such as `checkout -> payments`. Unique; a call of
+    /// the same id and policies keeps its breaker and counters over a reload.
+    pub id: String,
+    /// Name of the upstream.
+    pub upstream: String,
+    /// From the request to the answer's head, all tries and waits together. None: unbounded.
+    pub timeout: Option<Duration>,
+    /// The same for one try. None: only `timeout`.
+    pub per_try: Option<Duration>,
+    /// Retries. None: off.
+    pub retries: Option<Retries>,
+    /// Circuit breaker. None: off.
+    pub breaker: Option<BreakerConfig>,
+    /// Outlier ejection. None: off.
+    pub ejection: Option<EjectionConfig>,
+    /// What to answer when the call fails. None: the failure.
+    pub fallback: Option<Fallback>,
+    /// Rate limits, all of which a request must pass.
+    pub limits: Vec<RateLimit>,
+}
+
+/// Retries of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retries {
+    /// When and how often.
+    pub retry: RetryConfig,
+    /// How many in all. Each core has the budget of its own requests.
+    pub budget: BudgetConfig,
+    /// Largest request body kept for a retry, bytes; a larger one is sent once.
+    pub body_bytes: usize,
+}
+
+/// What answers in a failed call's stead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fallback {
+    /// This answer.
+    Static {
+        /// Status code, 200 to 599.
+        status: u16,
+        /// Body.
+        body: String,
+        /// `Content-Type`.
+        content_type: String,
+    },
+    /// The same request through this call, whose own fallback must be None.
+    Call(Box<Call>),
+}
+
+/// A rate limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimit {
+    /// As written, for the error.
+    pub text: String,
+    /// The bucket.
+    pub gcra: Gcra,
+    /// What has a bucket of its own.
+    pub key: LimitKey,
+}
+
+/// What a rate limit counts apart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LimitKey {
+    /// Everything together.
+    All,
+    /// Each client address.
+    Client,
+    /// Each value of this header (lower case); requests without it share one bucket.
+    Header(String),
+}
+
+/// Where requests can go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// The protocol its instances speak.
+    pub protocol: Protocol,
+    /// Given for an external: its address. None: instances come by [`crate::Mesh::publish`].
+    pub external: Option<External>,
+}
+
+/// A system outside the colony.
+#[derive(Clone, Debug, PartialEq)]
+pub struct External {
+    /// Speak TLS.
+    pub tls: bool,
+    /// Host name or address; names are resolved again every [`crate::RESOLVE_EVERY`].
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Put before every path; empty or `/x` without a trailing slash.
+    pub prefix: String,
+}
+
+/// HTTP version spoken to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, cleartext by prior knowledge, over TLS by ALPN.
+    Http2,
+}

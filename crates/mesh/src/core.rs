@@ -1,0 +1,273 @@
+//! One core of the data plane: a thread with a runtime of its own that shares nothing with the
+//! others but what `upstream` and `guard` say.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use policy::{Rng, Time};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use crate::clock;
+use crate::serve;
+use crate::table::{LocalTable, Table};
+use crate::upstream::Lease;
+
+/// How often idle connections are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// What the handle asks of a core.
+pub(crate) enum Command {
+    /// Serve this from now on; `sockets` are new listeners by name.
+    Apply { table: Arc<Table>, sockets: Vec<(String, std::net::TcpListener)>, done: oneshot::Sender<()> },
+    /// Stop accepting on these listeners and let their connections end after what they are doing.
+    Drain { listeners: Vec<String>, done: oneshot::Sender<()> },
+    /// End now.
+    Stop,
+}
+
+/// What everything on a core shares.
+pub(crate) struct Core {
+    pub(crate) index: usize,
+    pub(crate) cores: usize,
+    pub(crate) rng: RefCell<Rng>,
+    table: RefCell<Rc<LocalTable>>,
+    acceptors: RefCell<HashMap<String, Acceptor>>,
+    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    next_connection: Cell<u64>,
+}
+
+struct Acceptor {
+    task: tokio::task::JoinHandle<()>,
+    socket: Rc<tokio::net::TcpListener>,
+}
+
+/// A client's connection, as far as its core must know.
+pub(crate) struct Connection {
+    pub(crate) listener: String,
+    /// Waiting for a head since then; None: a request is under way.
+    waiting: Cell<Option<Time>>,
+    requests: Cell<u32>,
+    pub(crate) end: Cell<End>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// How a connection is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Not at all.
+    No,
+    /// After what is under way.
+    Graceful,
+    /// At once: it has kept us waiting for too long.
+    Now,
+}
+
+impl Connection {
+    /// Resolves when the connection shall end; `seen` is how it was asked before.
+    pub(crate) fn poll_end(&self, seen: End, cx: &mut std::task::Context<'_>) -> std::task::Poll<End> {
+        if self.end.get() != seen {
+            return std::task::Poll::Ready(self.end.get());
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        std::task::Poll::Pending
+    }
+
+    fn ask(&self, end: End) {
+        self.end.set(end);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// A request has come. HTTP/2 has several at a time.
+    pub(crate) fn begin(&self) {
+        self.requests.set(self.requests.get() + 1);
+        self.waiting.set(None);
+    }
+
+    /// Its answer's head is ready.
+    pub(crate) fn answered(&self, now: Time) {
+        self.requests.set(self.requests.get().saturating_sub(1));
+        if self.requests.get() == 0 {
+            self.waiting.set(Some(now));
+        }
+    }
+}
+
+impl Core {
+    fn new(index: usize, cores: usize, seed: u64) -> Rc<Core> {
+        Rc::new(Core {
+            index,
+            cores,
+            rng: RefCell::new(Rng::new(seed)),
+            table: RefCell::default(),
+            acceptors: RefCell::default(),
+            connections: RefCell::default(),
+            next_connection: Cell::new(0),
+        })
+    }
+
+    pub(crate) fn table(&self) -> Rc<LocalTable> {
+        self.table.borrow().clone()
+    }
+
+    /// Counts a connection in. None: there are `max` of them over all cores already.
+    pub(crate) fn admit(self: &Rc<Self>, listener: &str, max: usize) -> Option<Admitted> {
+        let mut connections = self.connections.borrow_mut();
+        if connections.len() >= (max / self.cores).max(1) {
+            return None;
+        }
+        let id = self.next_connection.get();
+        self.next_connection.set(id + 1);
+        let connection = Rc::new(Connection {
+            listener: listener.to_owned(),
+            waiting: Cell::new(Some(clock::now())),
+            requests: Cell::new(0),
+            end: Cell::new(End::No),
+            waker: RefCell::new(None),
+        });
+        connections.insert(id, connection.clone());
+        Some(Admitted { core: self.clone(), id, connection })
+    }
+
+    /// Carries bytes between the two sides of an upgraded connection.
+    pub(crate) fn tunnel(
+        &self,
+        client: hyper::upgrade::OnUpgrade,
+        upstream: hyper::upgrade::OnUpgrade,
+        lease: Lease,
+    ) {
+        tokio::task::spawn_local(async move {
+            let (client, upstream) = tokio::join!(client, upstream);
+            if let (Ok(client), Ok(upstream)) = (client, upstream) {
+                let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+            }
+            drop(lease);
+        });
+    }
+
+    fn apply(
+        self: &Rc<Self>,
+        table: Arc<Table>,
+        sockets: Vec<(String, std::net::TcpListener)>,
+    ) -> io::Result<()> {
+        let local = LocalTable::new(table, &self.table.borrow(), self.index);
+        let gone: Vec<String> = self
+            .acceptors
+            .borrow()
+            .keys()
+            .filter(|name| !local.listeners.contains_key(*name))
+            .cloned()
+            .collect();
+        *self.table.borrow_mut() = Rc::new(local);
+        let replaced = sockets.iter().map(|(name, _)| name.clone());
+        self.stop_accepting(gone.into_iter().chain(replaced).collect::<Vec<_>>().iter());
+        for (name, socket) in sockets {
+            let socket = Rc::new(tokio::net::TcpListener::from_std(socket)?);
+            let task = tokio::task::spawn_local(serve::accept(self.clone(), name.clone(), socket.clone()));
+            self.acceptors.borrow_mut().insert(name, Acceptor { task, socket });
+        }
+        Ok(())
+    }
+
+    /// Closes listeners. Connections the kernel has accepted already are served, then all of these
+    /// listeners' connections are asked to end.
+    fn stop_accepting<'n>(self: &Rc<Self>, names: impl Iterator<Item = &'n String>) {
+        for name in names {
+            let Some(acceptor) = self.acceptors.borrow_mut().remove(name) else { continue };
+            acceptor.task.abort();
+            serve::accept_pending(self, name, &acceptor.socket);
+            for connection in self.connections.borrow().values().filter(|c| c.listener == *name) {
+                connection.ask(End::Graceful);
+            }
+        }
+    }
+
+    /// Ends connections that send no request, forgets idle ones upstream.
+    fn sweep(&self, now: Time) {
+        let table = self.table();
+        for connection in self.connections.borrow().values() {
+            let Some(listener) = table.listeners.get(&connection.listener) else { continue };
+            let waited = connection
+                .waiting
+                .get()
+                .is_some_and(|since| now.since(since) > listener.limits.header_timeout);
+            if waited {
+                connection.ask(End::Now);
+            }
+        }
+        for upstream in table.upstreams.values() {
+            upstream.sweep(now);
+        }
+    }
+
+    fn has_connections(&self, listeners: &[String]) -> bool {
+        self.connections.borrow().values().any(|connection| listeners.contains(&connection.listener))
+    }
+}
+
+/// A connection's place among those of its core, given up when dropped.
+pub(crate) struct Admitted {
+    core: Rc<Core>,
+    id: u64,
+    pub(crate) connection: Rc<Connection>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.core.connections.borrow_mut().remove(&self.id);
+    }
+}
+
+/// The life of a core's thread.
+pub(crate) fn run(
+    index: usize,
+    cores: usize,
+    seed: u64,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        let core = Core::new(index, cores, seed);
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            let command = tokio::select! {
+                command = commands.recv() => command,
+                _ = sweep.tick() => {
+                    core.sweep(clock::now());
+                    continue;
+                }
+            };
+            match command {
+                Some(Command::Apply { table, sockets, done }) => {
+                    core.apply(table, sockets)?;
+                    let _ = done.send(());
+                }
+                Some(Command::Drain { listeners, done }) => {
+                    core.stop_accepting(listeners.iter());
+                    tokio::task::spawn_local(drained(core.clone(), listeners, done));
+                }
+                Some(Command::Stop) | None => return Ok(()),
+            }
+        }
+    })
+}
+
+async fn drained(core: Rc<Core>, listeners: Vec<String>, done: oneshot::Sender<()>) {
+    while core.has_connections(&listeners) && !done.is_closed() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let _ = done.send(());
+}

@@ -1,0 +1,313 @@
+//! Policy machines that all cores share, behind a gate that costs a healthy request one atomic
+//! load.
+//!
+//! A breaker or an ejection must see every failure in one order, so its machine stands behind a
+//! mutex. While nothing fails nobody needs that mutex: the machine is *calm*, successes are counted
+//! by each core for itself and handed over in lots. The first failure ends the calm, and every
+//! request takes the lock until the machine is calm again. So healthy cores don't wait for each
+//! other, and a failing upstream is judged exactly.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use policy::{Admission, Breaker, BreakerConfig, BreakerState, Ejection, EjectionConfig, Gcra, Ticket, Time};
+
+use crate::config::{LimitKey, RateLimit};
+
+/// Successes that a core counts before it hands them over.
+const SUCCESSES_PER_LOT: u32 = 64;
+/// Longest time a core keeps its count.
+const LOT_AGE_MAX: Duration = Duration::from_millis(250);
+/// Buckets of a keyed limit are kept in this many maps, each with its own lock.
+const LIMIT_SHARDS: usize = 16;
+/// Most buckets in one of these maps before idle ones are swept out.
+const LIMIT_KEYS_MAX: usize = 8 << 10;
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A circuit breaker that all cores share.
+pub(crate) struct SharedBreaker {
+    calm: AtomicBool,
+    machine: Mutex<Breaker>,
+}
+
+/// One core's successes that the machine has not been told yet.
+#[derive(Default)]
+pub(crate) struct Lot {
+    successes: Cell<u32>,
+    since: Cell<Time>,
+}
+
+/// Leave to send one try; tell its end by [`SharedBreaker::record`] or [`SharedBreaker::abandon`].
+#[derive(Clone, Copy)]
+pub(crate) enum Pass {
+    Calm,
+    Ticket(Ticket),
+}
+
+impl SharedBreaker {
+    pub(crate) fn new(config: BreakerConfig, now: Time) -> SharedBreaker {
+        SharedBreaker { calm: AtomicBool::new(true), machine: Mutex::new(Breaker::new(config, now)) }
+    }
+
+    /// Err: the breaker is open, for this long.
+    pub(crate) fn admit(&self, now: Time) -> Result<Pass, Duration> {
+        if self.calm.load(Ordering::Acquire) {
+            return Ok(Pass::Calm);
+        }
+        self.with(|machine| match machine.admit(now) {
+            Admission::Pass(ticket) => Ok(Pass::Ticket(ticket)),
+            Admission::Reject { retry_after } => Err(retry_after),
+        })
+    }
+
+    pub(crate) fn record(&self, now: Time, pass: Pass, failed: bool, lot: &Lot) {
+        if !failed && matches!(pass, Pass::Calm) && self.calm.load(Ordering::Acquire) && lot.add(now) {
+            return;
+        }
+        self.with(|machine| {
+            machine.record_successes(now, lot.take());
+            let ticket = match pass {
+                Pass::Ticket(ticket) => ticket,
+                Pass::Calm if machine.state(now) == BreakerState::Closed => machine.closed_ticket(),
+                Pass::Calm => return,
+            };
+            machine.record(now, ticket, failed);
+        });
+    }
+
+    pub(crate) fn abandon(&self, now: Time, pass: Pass) {
+        if let Pass::Ticket(ticket) = pass {
+            self.with(|machine| machine.abandon(now, ticket));
+        }
+    }
+
+    /// State now and how often it opened.
+    pub(crate) fn state(&self, now: Time) -> (BreakerState, u64) {
+        self.with(|machine| (machine.state(now), machine.opened()))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Breaker) -> T) -> T {
+        let mut machine = lock(&self.machine);
+        let done = work(&mut machine);
+        self.calm.store(machine.is_calm(), Ordering::Release);
+        done
+    }
+}
+
+impl Lot {
+    /// Counts one success; false: the lot is full or old and wants to be handed over with it.
+    fn add(&self, now: Time) -> bool {
+        let count = self.successes.get();
+        if count == 0 {
+            self.since.set(now);
+        } else if count >= SUCCESSES_PER_LOT || now.since(self.since.get()) > LOT_AGE_MAX {
+            return false;
+        }
+        self.successes.set(count + 1);
+        true
+    }
+
+    fn take(&self) -> u32 {
+        self.successes.replace(0)
+    }
+}
+
+/// Outlier ejection that all cores share.
+pub(crate) struct SharedEjection {
+    calm: AtomicBool,
+    machine: Mutex<(Ejection, Vec<u64>)>,
+}
+
+impl SharedEjection {
+    pub(crate) fn new(config: EjectionConfig) -> SharedEjection {
+        SharedEjection {
+            calm: AtomicBool::new(true),
+            machine: Mutex::new((Ejection::new(config), Vec::new())),
+        }
+    }
+
+    pub(crate) fn set_instances(&self, keys: &[u64]) {
+        let mut machine = lock(&self.machine);
+        if machine.1 != keys {
+            machine.0.set_instances(keys);
+            machine.1 = keys.to_vec();
+        }
+    }
+
+    /// Some: the instance has just been ejected, for this long.
+    pub(crate) fn record(&self, now: Time, key: u64, failed: bool) -> Option<Duration> {
+        if !failed && self.calm.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut machine = lock(&self.machine);
+        let (ejection, keys) = &mut *machine;
+        let ejected = ejection.record(now, key, failed);
+        let calm = ejection.next_return(now).is_none() && !keys.iter().any(|key| ejection.has_failures(*key));
+        self.calm.store(calm, Ordering::Release);
+        ejected
+    }
+
+    /// Which instances are out now; empty, without a lock, while nothing fails.
+    pub(crate) fn ejected(&self, now: Time) -> Vec<(u64, Time)> {
+        match self.calm.load(Ordering::Acquire) {
+            true => Vec::new(),
+            false => lock(&self.machine).0.ejected(now),
+        }
+    }
+
+    /// Ejections so far.
+    pub(crate) fn total(&self) -> u64 {
+        lock(&self.machine).0.ejections()
+    }
+}
+
+/// A rate limit that all cores share: one atomic for a single bucket, maps for keyed ones.
+pub(crate) struct Limiter {
+    pub(crate) config: RateLimit,
+    all: AtomicU64,
+    keyed: Vec<Mutex<HashMap<Key, Time>>>,
+    hasher: RandomState,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Client(IpAddr),
+    Header(Option<Vec<u8>>),
+}
+
+impl Limiter {
+    pub(crate) fn new(config: RateLimit) -> Limiter {
+        let shards = if config.key == LimitKey::All { 0 } else { LIMIT_SHARDS };
+        Limiter {
+            config,
+            all: AtomicU64::new(0),
+            keyed: (0..shards).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Err: over the limit, for this long.
+    pub(crate) fn check(&self, now: Time, client: IpAddr, headers: &http::HeaderMap) -> Result<(), Duration> {
+        match &self.config.key {
+            LimitKey::All => self.check_all(now),
+            LimitKey::Client => self.check_key(now, Key::Client(client)),
+            LimitKey::Header(name) => {
+                self.check_key(now, Key::Header(headers.get(name).map(|value| value.as_bytes().to_vec())))
+            }
+        }
+    }
+
+    fn check_all(&self, now: Time) -> Result<(), Duration> {
+        let mut seen = self.all.load(Ordering::Relaxed);
+        loop {
+            let next = self.config.gcra.check(Time::from_nanos(seen), now)?.as_nanos();
+            match self.all.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    fn check_key(&self, now: Time, key: Key) -> Result<(), Duration> {
+        let gcra: &Gcra = &self.config.gcra;
+        let shard = self.hasher.hash_one(&key) as usize % LIMIT_SHARDS;
+        let mut buckets = lock(&self.keyed[shard]);
+        if buckets.len() >= LIMIT_KEYS_MAX && !buckets.contains_key(&key) {
+            buckets.retain(|_, tat| !gcra.is_idle(*tat, now));
+            // Full of busy keys: whoever floods with new ones must not grow our memory.
+            if buckets.len() >= LIMIT_KEYS_MAX {
+                return Err(Duration::from_secs(1));
+            }
+        }
+        let tat = buckets.get(&key).copied().unwrap_or(Time::ZERO);
+        buckets.insert(key, gcra.check(tat, now)?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> SharedBreaker {
+        let config = BreakerConfig {
+            failures: 3,
+            rate: 0.5,
+            window: Duration::from_secs(10),
+            minimum: 10,
+            open_for: Duration::from_secs(5),
+            probes: 1,
+        };
+        SharedBreaker::new(config, Time::from_millis(1))
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::from_millis(ms)
+    }
+
+    #[test]
+    fn failures_of_two_cores_open_one_breaker() {
+        let (breaker, one, two) = (breaker(), Lot::default(), Lot::default());
+        for lot in [&one, &two, &one] {
+            let pass = breaker.admit(at(2)).expect("closed");
+            breaker.record(at(2), pass, true, lot);
+        }
+        assert!(breaker.admit(at(3)).is_err());
+        assert_eq!(breaker.state(at(3)).1, 1);
+    }
+
+    #[test]
+    fn a_success_between_failures_counts_although_cores_count_apart() {
+        let (breaker, lot) = (breaker(), Lot::default());
+        for failed in [true, true, false, true, true] {
+            let pass = breaker.admit(at(2)).expect("closed");
+            breaker.record(at(2), pass, failed, &lot);
+        }
+        assert!(breaker.admit(at(3)).is_ok());
+    }
+
+    #[test]
+    fn successes_counted_apart_keep_the_failure_rate_down() {
+        let (breaker, lot) = (breaker(), Lot::default());
+        for _ in 0..40 {
+            breaker.record(at(2), Pass::Calm, false, &lot);
+        }
+        for failed in [true, true, false].repeat(5) {
+            let pass = breaker.admit(at(3)).expect("10 failures of 55 are below half");
+            breaker.record(at(3), pass, failed, &lot);
+        }
+    }
+
+    #[test]
+    fn a_failure_that_began_before_the_opening_changes_nothing() {
+        let (breaker, lot) = (breaker(), Lot::default());
+        for _ in 0..3 {
+            breaker.record(at(2), Pass::Calm, true, &lot);
+        }
+        breaker.record(at(3), Pass::Calm, true, &lot);
+        assert_eq!(breaker.state(at(3)).1, 1);
+    }
+
+    #[test]
+    fn clients_have_buckets_of_their_own() {
+        let limit = RateLimit {
+            text: "1/s per client".into(),
+            gcra: Gcra::new(1, Duration::from_secs(1), 1),
+            key: LimitKey::Client,
+        };
+        let limiter = Limiter::new(limit);
+        let headers = http::HeaderMap::new();
+        let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        assert!(limiter.check(at(5000), a, &headers).is_ok());
+        assert!(limiter.check(at(5000), a, &headers).is_err());
+        assert!(limiter.check(at(5000), b, &headers).is_ok());
+    }
+}

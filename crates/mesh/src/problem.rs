@@ -1,0 +1,173 @@
+//! Errors that Colony itself answers with: RFC 9457 `application/problem+json` that name the
+//! policy and the upstream, so that nobody has to guess whose 503 it is.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::body::Body;
+
+/// What went wrong, by who decided it. The kebab-case name is the last part of `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    BadRequest,
+    BodyTooLarge,
+    NoRoute,
+    MethodNotAllowed,
+    UndeclaredCall,
+    UnknownService,
+    RateLimited,
+    CircuitOpen,
+    NoInstance,
+    Timeout,
+    ConnectFailed,
+    ConnectionLost,
+    BadAnswer,
+}
+
+impl Kind {
+    fn parts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
+        use Kind::*;
+        match self {
+            BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is not valid HTTP", None),
+            BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                "The request body is too large",
+                Some("limits"),
+            ),
+            NoRoute => (StatusCode::NOT_FOUND, "no-route", "No route matches", None),
+            MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "No route takes this method", None)
+            }
+            UndeclaredCall => {
+                (StatusCode::FORBIDDEN, "undeclared-call", "The call is not declared", Some("calls"))
+            }
+            UnknownService => {
+                (StatusCode::NOT_FOUND, "unknown-service", "There is no such service", Some("calls"))
+            }
+            RateLimited => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", Some("limit"))
+            }
+            CircuitOpen => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "circuit-open",
+                "The circuit breaker is open",
+                Some("breaker"),
+            ),
+            NoInstance => (StatusCode::SERVICE_UNAVAILABLE, "no-instance", "No instance is ready", None),
+            Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout", "No answer in time", Some("timeout")),
+            ConnectFailed => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "connect-failed",
+                "No connection could be made",
+                Some("retries"),
+            ),
+            ConnectionLost => {
+                (StatusCode::BAD_GATEWAY, "connection-lost", "The connection was lost", Some("retries"))
+            }
+            BadAnswer => (StatusCode::BAD_GATEWAY, "bad-answer", "The answer was not valid HTTP", None),
+        }
+    }
+}
+
+/// An error on its way to become an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) kind: Kind,
+    pub(crate) detail: String,
+    pub(crate) call: Option<String>,
+    pub(crate) upstream: Option<String>,
+    pub(crate) tries: Option<u32>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) remedy: Option<String>,
+    pub(crate) allow: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind,
+            detail: detail.into(),
+            call: None,
+            upstream: None,
+            tries: None,
+            retry_after: None,
+            remedy: None,
+            allow: None,
+        }
+    }
+
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Problem {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Problem {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.parts().0
+    }
+
+    /// The answer. `Retry-After` is in whole seconds, rounded up: never too early.
+    pub(crate) fn answer(&self, request_id: Option<&HeaderValue>) -> Response<Body> {
+        let (status, name, title, policy) = self.kind.parts();
+        let document = Document {
+            r#type: format!("urn:colony:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            policy,
+            call: self.call.as_deref(),
+            upstream: self.upstream.as_deref(),
+            tries: self.tries,
+            retry_after_ms: self.retry_after.map(|wait| wait.as_millis() as u64),
+            remedy: self.remedy.as_deref(),
+            request_id: request_id.and_then(|id| id.to_str().ok()),
+        };
+        let text = serde_json::to_vec(&document).unwrap_or_default();
+        let mut answer = Response::new(Body::full(text));
+        *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000) as u64));
+        }
+        if let Some(allow) = self.allow.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        if matches!(self.kind, Kind::BadRequest | Kind::BodyTooLarge) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(id) = request_id {
+            headers.insert(&crate::headers::X_REQUEST_ID, id.clone());
+        }
+        answer
+    }
+}

@@ -1,0 +1,181 @@
+//! Clients' connections: accepted, told apart by protocol, served until they end or must.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::clock;
+use crate::config::Limits;
+use crate::core::{Admitted, Core, End};
+use crate::executor::LocalExecutor;
+use crate::forward;
+use crate::inspect::{HeadWatch, Inspected};
+use crate::table::LocalListener;
+
+/// Pause after the kernel refuses to accept, such as for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// Headers that hyper has room for without an allocation; its own default.
+const HEADERS_INLINE: usize = 100;
+/// Streams that a client may have open at a time on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
+
+/// What is known of the client of a request.
+pub(crate) struct Client {
+    pub(crate) peer: SocketAddr,
+    pub(crate) http2: bool,
+    /// The listener's name and what it serves; kept when a reload removes it, for the requests
+    /// that are still on their way.
+    name: String,
+    listener: RefCell<Rc<LocalListener>>,
+    pub(crate) watch: Arc<HeadWatch>,
+}
+
+impl Client {
+    /// What the listener serves now.
+    pub(crate) fn listener(&self, core: &Core) -> Rc<LocalListener> {
+        if let Some(now) = core.table().listeners.get(&self.name) {
+            *self.listener.borrow_mut() = now.clone();
+        }
+        self.listener.borrow().clone()
+    }
+}
+
+/// Accepts until it is aborted.
+pub(crate) async fn accept(core: Rc<Core>, name: String, socket: Rc<TcpListener>) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => start(&core, &name, stream, peer),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Accepts what the kernel has queued, without waiting.
+pub(crate) fn accept_pending(core: &Rc<Core>, name: &str, socket: &TcpListener) {
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Ok((stream, peer))) = socket.poll_accept(&mut cx) {
+        start(core, name, stream, peer);
+    }
+}
+
+fn start(core: &Rc<Core>, name: &str, stream: TcpStream, peer: SocketAddr) {
+    let table = core.table();
+    let Some(listener) = table.listeners.get(name) else { return };
+    let Some(admitted) = core.admit(name, listener.limits.connections) else { return };
+    let _ = stream.set_nodelay(true);
+    tokio::task::spawn_local(connection(core.clone(), admitted, listener.clone(), stream, peer));
+}
+
+async fn connection(
+    core: Rc<Core>,
+    admitted: Admitted,
+    listener: Rc<LocalListener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let sniffed = tokio::time::timeout(listener.limits.header_timeout, speaks_http2(&stream)).await;
+    let Ok(Ok(http2)) = sniffed else { return };
+    let watch = Arc::new(HeadWatch::default());
+    let limits = listener.limits.clone();
+    let name = admitted.connection.listener.clone();
+    let client =
+        Rc::new(Client { peer, http2, name, listener: RefCell::new(listener), watch: watch.clone() });
+    let state = admitted.connection.clone();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (core, client, state) = (core.clone(), client.clone(), state.clone());
+        async move {
+            state.begin();
+            let chunked = request.headers().contains_key(http::header::TRANSFER_ENCODING);
+            let answer = forward::handle(&core, &client, request).await;
+            state.answered(clock::now());
+            if chunked {
+                client.watch.expect_head();
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    if http2 {
+        let serving = http2_builder(&limits).serve_connection(TokioIo::new(stream), service);
+        let serving = pin!(serving);
+        drive(&admitted, serving, |serving| serving.graceful_shutdown()).await;
+    } else {
+        let stream = TokioIo::new(Inspected::new(stream, watch));
+        let serving = http1_builder(&limits).serve_connection(stream, service).with_upgrades();
+        let serving = pin!(serving);
+        drive(&admitted, serving, |serving| serving.graceful_shutdown()).await;
+    }
+}
+
+/// Drives a connection to its end, and towards it when it is asked to end.
+async fn drive<F: Future>(
+    admitted: &Admitted,
+    mut serving: std::pin::Pin<&mut F>,
+    graceful: impl Fn(std::pin::Pin<&mut F>),
+) {
+    let mut seen = End::No;
+    poll_fn(|cx| {
+        if serving.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        while let Poll::Ready(end) = admitted.connection.poll_end(seen, cx) {
+            seen = end;
+            if end == End::Now {
+                return Poll::Ready(());
+            }
+            graceful(serving.as_mut());
+            if serving.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_header_size(limits.header_bytes);
+    builder.max_buf_size(limits.header_bytes.max(64 << 10)).pipeline_flush(true);
+    if limits.headers != HEADERS_INLINE {
+        builder.max_headers(limits.headers);
+    }
+    builder
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder.max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX));
+    builder.max_concurrent_streams(STREAMS_MAX).adaptive_window(true);
+    builder
+}
+
+/// Whether the client begins with the HTTP/2 preface (RFC 9113 section 3.4). No HTTP/1 method
+/// begins with `PRI`.
+async fn speaks_http2(stream: &TcpStream) -> std::io::Result<bool> {
+    const PREFACE: &[u8] = b"PRI";
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut first).await?;
+        if seen == 0 || !PREFACE.starts_with(&first[..seen]) {
+            return Ok(false);
+        }
+        if seen == PREFACE.len() {
+            return Ok(true);
+        }
+        // Part of the preface: peeking again would return at once.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,175 @@
+//! How the data plane is doing, in numbers that a program can read.
+
+use policy::BreakerState;
+use serde::{Deserialize, Serialize};
+use telemetry::metrics::HistogramSnapshot;
+
+use crate::call::{CallState, Tally};
+use crate::clock;
+use crate::table::Table;
+use crate::upstream::Upstream;
+
+/// Everything at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Where it listens.
+    pub listeners: Vec<ListenerStatus>,
+    /// Calls by id.
+    pub calls: Vec<CallStatus>,
+    /// Upstreams by name.
+    pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// One listener.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+}
+
+/// One call since it was first declared with these policies.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CallStatus {
+    /// `caller -> callee`, or the route.
+    pub call: String,
+    /// Where it goes.
+    pub upstream: String,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Of these, by class of status.
+    pub status_2xx: u64,
+    /// Redirects and not modified.
+    pub status_3xx: u64,
+    /// The client's errors.
+    pub status_4xx: u64,
+    /// Failures that reached the caller.
+    pub status_5xx: u64,
+    /// Requests whose tries all failed, whatever the caller got.
+    pub failures: u64,
+    /// Tries beyond the first.
+    pub retries: u64,
+    /// Retries that the budget refused.
+    pub retries_denied: u64,
+    /// Requests that a fallback answered.
+    pub fallbacks: u64,
+    /// Requests over a rate limit.
+    pub limited: u64,
+    /// Tries that the open breaker refused.
+    pub rejected: u64,
+    /// Requests that ran out of time.
+    pub timeouts: u64,
+    /// `closed`, `open`, `half-open`, or `none` where it is switched off.
+    pub breaker: String,
+    /// How often the breaker opened.
+    pub breaker_opened: u64,
+    /// Instances that are ejected now.
+    pub ejected: Vec<EjectedStatus>,
+    /// Ejections so far.
+    pub ejections: u64,
+    /// Median time to the answer's head, microseconds.
+    pub p50_us: u64,
+    /// 99th percentile of the same.
+    pub p99_us: u64,
+}
+
+/// An instance that gets no requests for a while.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EjectedStatus {
+    /// The instance.
+    pub instance: String,
+    /// For how much longer, milliseconds.
+    pub remaining_ms: u64,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: String,
+    /// Instances that get requests.
+    pub instances: Vec<InstanceStatus>,
+}
+
+/// One instance.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Its id.
+    pub id: String,
+    /// Its address.
+    pub address: String,
+    /// Requests under way.
+    pub in_flight: usize,
+}
+
+pub(crate) fn of(table: &Table) -> Status {
+    Status {
+        listeners: Vec::new(),
+        calls: table
+            .calls
+            .values()
+            .map(|call| of_call(call, &table.upstreams[&call.config.upstream]))
+            .collect(),
+        upstreams: table.upstreams.values().map(|upstream| of_upstream(upstream)).collect(),
+    }
+}
+
+fn of_upstream(upstream: &Upstream) -> UpstreamStatus {
+    let live = upstream.live();
+    let instances = live.iter().map(|instance| InstanceStatus {
+        id: instance.endpoint.id.clone(),
+        address: instance.endpoint.address.to_string(),
+        in_flight: instance.in_flight(),
+    });
+    UpstreamStatus { name: upstream.name.clone(), instances: instances.collect() }
+}
+
+fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
+    let now = clock::now();
+    let sum = |part: fn(&Tally) -> u64| call.tallies.iter().map(part).sum();
+    let mut latency = HistogramSnapshot::default();
+    for tally in &call.tallies {
+        latency.merge(&tally.latency.snapshot());
+    }
+    let (breaker, breaker_opened) = match call.breaker.as_ref().map(|breaker| breaker.state(now)) {
+        None => ("none", 0),
+        Some((BreakerState::Closed, opened)) => ("closed", opened),
+        Some((BreakerState::Open { .. }, opened)) => ("open", opened),
+        Some((BreakerState::HalfOpen, opened)) => ("half-open", opened),
+    };
+    CallStatus {
+        call: call.config.id.clone(),
+        upstream: call.config.upstream.clone(),
+        requests: sum(|tally| tally.requests.get()),
+        status_2xx: sum(|tally| tally.statuses[2].get()),
+        status_3xx: sum(|tally| tally.statuses[3].get()),
+        status_4xx: sum(|tally| tally.statuses[4].get()),
+        status_5xx: sum(|tally| tally.statuses[5].get()),
+        failures: sum(|tally| tally.failures.get()),
+        retries: sum(|tally| tally.retries.get()),
+        retries_denied: sum(|tally| tally.retries_denied.get()),
+        fallbacks: sum(|tally| tally.fallbacks.get()),
+        limited: sum(|tally| tally.limited.get()),
+        rejected: sum(|tally| tally.rejected.get()),
+        timeouts: sum(|tally| tally.timeouts.get()),
+        breaker: breaker.to_owned(),
+        breaker_opened,
+        ejected: ejected(call, upstream),
+        ejections: call.ejection.as_ref().map_or(0, |ejection| ejection.total()),
+        p50_us: latency.quantile(0.5),
+        p99_us: latency.quantile(0.99),
+    }
+}
+
+fn ejected(call: &CallState, upstream: &Upstream) -> Vec<EjectedStatus> {
+    let now = clock::now();
+    let Some(ejection) = &call.ejection else { return Vec::new() };
+    let live = upstream.live();
+    let named = ejection.ejected(now).into_iter().filter_map(|(key, until)| {
+        let instance = live.iter().find(|instance| instance.key == key)?;
+        let remaining_ms = until.since(now).as_millis() as u64;
+        Some(EjectedStatus { instance: instance.endpoint.id.clone(), remaining_ms })
+    });
+    named.collect()
+}

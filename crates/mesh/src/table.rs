@@ -1,0 +1,169 @@
+//! The configuration in force: shared state of calls and upstreams, carried over from one
+//! configuration to the next where it is still about the same thing.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::call::{CallState, LocalCall};
+use crate::config::{self, Config, Fallback, Limits, Role};
+use crate::route::Matcher;
+use crate::upstream::{LocalUpstream, Upstream};
+
+/// What all cores share.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) config: Config,
+    pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// By [`config::Call::id`], fallbacks included.
+    pub(crate) calls: BTreeMap<String, Arc<CallState>>,
+}
+
+impl Table {
+    /// The table for `config`, taking over what `old` has of the same kind.
+    ///
+    /// # Errors
+    /// A sentence, if a call names an upstream that is not there or a call's id comes twice.
+    pub(crate) fn new(config: Config, old: &Table, cores: usize) -> Result<Table, String> {
+        let mut upstreams = BTreeMap::new();
+        for (name, wanted) in &config.upstreams {
+            let upstream = match old.upstreams.get(name) {
+                Some(same) if same.config == *wanted => same.clone(),
+                Some(other) if other.config.external.is_none() && wanted.external.is_none() => {
+                    Arc::new(other.reconfigured(wanted.clone()))
+                }
+                _ => Arc::new(Upstream::new(name, wanted.clone(), cores)),
+            };
+            upstreams.insert(name.clone(), upstream);
+        }
+        let mut calls = BTreeMap::new();
+        for call in config.listeners.values().flat_map(|listener| listener.role.calls()) {
+            if !upstreams.contains_key(&call.upstream) {
+                return Err(format!(
+                    "the call `{}` goes to `{}`, which is no upstream",
+                    call.id, call.upstream
+                ));
+            }
+            let state = match old.calls.get(&call.id) {
+                Some(same) if same.config == *call => same.clone(),
+                _ => Arc::new(CallState::new(call.clone(), cores)),
+            };
+            if let Some(other) = calls.insert(call.id.clone(), state)
+                && other.config != *call
+            {
+                return Err(format!("two calls have the id `{}`", call.id));
+            }
+        }
+        Ok(Table { config, upstreams, calls })
+    }
+}
+
+impl Role {
+    /// Every call that can be made through it, fallbacks included.
+    fn calls(&self) -> Vec<&config::Call> {
+        let direct: Vec<&config::Call> = match self {
+            Role::Gateway { routes } => routes.iter().map(|route| &route.call).collect(),
+            Role::Call { call, .. } => vec![call],
+            Role::Sidecar { calls, .. } => calls.values().collect(),
+        };
+        let fallbacks = direct.iter().filter_map(|call| match &call.fallback {
+            Some(Fallback::Call(call)) => Some(call.as_ref()),
+            _ => None,
+        });
+        fallbacks.chain(direct.iter().copied()).collect()
+    }
+}
+
+/// What one core has of a table.
+#[derive(Default)]
+pub(crate) struct LocalTable {
+    shared: Arc<Table>,
+    pub(crate) listeners: BTreeMap<String, Rc<LocalListener>>,
+    pub(crate) upstreams: BTreeMap<String, Rc<LocalUpstream>>,
+    calls: BTreeMap<String, Rc<LocalCall>>,
+}
+
+/// A listener as one core serves it.
+pub(crate) struct LocalListener {
+    pub(crate) limits: Limits,
+    pub(crate) role: LocalRole,
+}
+
+/// A [`Role`] with its calls at hand.
+pub(crate) enum LocalRole {
+    Gateway { routes: Vec<LocalRoute> },
+    Call { call: Rc<LocalCall> },
+    Sidecar { caller: String, calls: BTreeMap<String, Rc<LocalCall>>, known: Vec<String> },
+}
+
+/// A route as one core serves it.
+pub(crate) struct LocalRoute {
+    pub(crate) matcher: Matcher,
+    pub(crate) rewrite: Option<config::Pattern>,
+    pub(crate) call: Rc<LocalCall>,
+}
+
+impl LocalTable {
+    pub(crate) fn new(shared: Arc<Table>, old: &LocalTable, core: usize) -> LocalTable {
+        let mut table = LocalTable { shared: shared.clone(), ..LocalTable::default() };
+        for (name, upstream) in &shared.upstreams {
+            let local = match old.upstreams.get(name) {
+                Some(same) if Arc::ptr_eq(&same.shared, upstream) => same.clone(),
+                _ => Rc::new(LocalUpstream::new(upstream.clone(), core)),
+            };
+            table.upstreams.insert(name.clone(), local);
+        }
+        for (name, listener) in &shared.config.listeners {
+            let role = table.role(&listener.role, old, core);
+            table
+                .listeners
+                .insert(name.clone(), Rc::new(LocalListener { limits: listener.limits.clone(), role }));
+        }
+        table
+    }
+
+    fn role(&mut self, role: &Role, old: &LocalTable, core: usize) -> LocalRole {
+        match role {
+            Role::Gateway { routes } => LocalRole::Gateway {
+                routes: routes
+                    .iter()
+                    .filter_map(|route| {
+                        let matcher = Matcher::new(&route.matcher)?;
+                        let call = self.call(&route.call, old, core);
+                        Some(LocalRoute { matcher, rewrite: route.rewrite.clone(), call })
+                    })
+                    .collect(),
+            },
+            Role::Call { call, .. } => LocalRole::Call { call: self.call(call, old, core) },
+            Role::Sidecar { caller, calls, known } => LocalRole::Sidecar {
+                caller: caller.clone(),
+                calls: calls.iter().map(|(name, call)| (name.clone(), self.call(call, old, core))).collect(),
+                known: known.clone(),
+            },
+        }
+    }
+
+    fn call(&mut self, call: &config::Call, old: &LocalTable, core: usize) -> Rc<LocalCall> {
+        if let Some(local) = self.calls.get(&call.id) {
+            return local.clone();
+        }
+        let state = self.shared.calls[&call.id].clone();
+        let upstream = self.upstreams[&call.upstream].clone();
+        let fallback = match &call.fallback {
+            Some(Fallback::Call(other)) => Some(self.call(other, old, core)),
+            _ => None,
+        };
+        let local = match old.calls.get(&call.id) {
+            Some(same)
+                if Arc::ptr_eq(&same.state, &state)
+                    && Rc::ptr_eq(&same.upstream, &upstream)
+                    && same.fallback.as_ref().map(Rc::as_ptr) == fallback.as_ref().map(Rc::as_ptr) =>
+            {
+                same.clone()
+            }
+            _ => Rc::new(LocalCall::new(state, upstream, fallback, core)),
+        };
+        self.calls.insert(call.id.clone(), local.clone());
+        local
+    }
+}

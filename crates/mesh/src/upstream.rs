@@ -1,0 +1,266 @@
+//! Upstreams: their instances as all cores see them, and what one core keeps of each.
+//!
+//! Instances are published as a whole list with a version; a core looks at the version on every
+//! request (one atomic load of a line that is hardly ever written) and fetches the list when it
+//! has changed. Pools, latencies and in-flight counts belong to a core.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use policy::{PeakEwma, Time};
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::config;
+use crate::guard::lock;
+use crate::pool::Pool;
+
+/// For so long after it was taken out an instance counts as busy: a core that chose it in that very
+/// moment may not have counted its request yet.
+const LEAVING_MIN: Duration = Duration::from_millis(20);
+/// First guess of an instance's latency, small so that a new one is tried.
+const LATENCY_GUESS: Duration = Duration::from_millis(1);
+/// Time in which a latency peak decays to 1/e (Finagle's default).
+const LATENCY_DECAY: Duration = Duration::from_secs(10);
+
+/// One instance that gets requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// What people call it, such as `catalog-1`.
+    pub id: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// An instance as all cores see it.
+pub(crate) struct Instance {
+    pub(crate) endpoint: Endpoint,
+    /// Unique in the process, for the ejection machine.
+    pub(crate) key: u64,
+    in_flight: Box<[Count]>,
+}
+
+/// One core's count, on a cache line of its own.
+#[repr(align(64))]
+struct Count(AtomicUsize);
+
+impl Instance {
+    fn new(endpoint: Endpoint, cores: usize) -> Instance {
+        static KEYS: AtomicU64 = AtomicU64::new(1);
+        Instance {
+            endpoint,
+            key: KEYS.fetch_add(1, Ordering::Relaxed),
+            in_flight: (0..cores).map(|_| Count(AtomicUsize::new(0))).collect(),
+        }
+    }
+
+    /// Only ever called by the core itself, so a load and a store do.
+    fn count(&self, core: usize, change: impl FnOnce(usize) -> usize) {
+        let count = &self.in_flight[core].0;
+        count.store(change(count.load(Ordering::Relaxed)), Ordering::Release);
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.iter().map(|count| count.0.load(Ordering::Acquire)).sum()
+    }
+}
+
+/// An upstream as all cores see it.
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) config: config::Upstream,
+    cores: usize,
+    version: AtomicU64,
+    instances: Mutex<Instances>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Instances {
+    live: Arc<Vec<Arc<Instance>>>,
+    /// No longer published since then, maybe with requests under way.
+    leaving: Vec<(Arc<Instance>, Time)>,
+}
+
+impl Upstream {
+    pub(crate) fn new(name: &str, config: config::Upstream, cores: usize) -> Upstream {
+        Upstream {
+            name: name.to_owned(),
+            config,
+            cores,
+            version: AtomicU64::new(0),
+            instances: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The same upstream with another configuration and the instances it has.
+    pub(crate) fn reconfigured(&self, config: config::Upstream) -> Upstream {
+        let next = Upstream::new(&self.name, config, self.cores);
+        let mut instances = lock(&self.instances);
+        *lock(&next.instances) =
+            Instances { live: instances.live.clone(), leaving: std::mem::take(&mut instances.leaving) };
+        drop(instances);
+        next.version.store(1, Ordering::Release);
+        next
+    }
+
+    /// Replaces the instances; those that stay keep their state.
+    pub(crate) fn publish(&self, endpoints: &[Endpoint]) {
+        let mut instances = lock(&self.instances);
+        let old = instances.live.clone();
+        let live: Vec<_> = endpoints
+            .iter()
+            .map(|endpoint| match old.iter().find(|instance| instance.endpoint == *endpoint) {
+                Some(instance) => instance.clone(),
+                None => Arc::new(Instance::new(endpoint.clone(), self.cores)),
+            })
+            .collect();
+        let now = clock::now();
+        instances.leaving.retain(|leaving| leaving.0.in_flight() > 0 || now.since(leaving.1) < LEAVING_MIN);
+        let gone = old.iter().filter(|instance| !live.iter().any(|kept| Arc::ptr_eq(kept, instance)));
+        instances.leaving.extend(gone.map(|instance| (instance.clone(), now)));
+        instances.live = Arc::new(live);
+        self.version.fetch_add(1, Ordering::Release);
+        drop(instances);
+        self.changed.notify_waiters();
+    }
+
+    /// The same, unless these are the instances already.
+    pub(crate) fn publish_if_changed(&self, endpoints: &[Endpoint]) {
+        let live = self.live();
+        if live.len() != endpoints.len() || live.iter().zip(endpoints).any(|(a, b)| a.endpoint != *b) {
+            self.publish(endpoints);
+        }
+    }
+
+    pub(crate) fn live(&self) -> Arc<Vec<Arc<Instance>>> {
+        lock(&self.instances).live.clone()
+    }
+
+    /// Requests under way on an instance, published or leaving.
+    pub(crate) fn in_flight(&self, id: &str) -> usize {
+        let instances = lock(&self.instances);
+        let live = instances.live.iter().filter(|instance| instance.endpoint.id == id);
+        let leaving = instances.leaving.iter().filter(|(instance, _)| instance.endpoint.id == id);
+        let now = clock::now();
+        let recent = |since: Time| usize::from(now.since(since) < LEAVING_MIN);
+        live.map(|instance| instance.in_flight()).sum::<usize>()
+            + leaving.map(|(instance, since)| instance.in_flight().max(recent(*since))).sum::<usize>()
+    }
+}
+
+/// An upstream as one core sees it.
+pub(crate) struct LocalUpstream {
+    pub(crate) shared: Arc<Upstream>,
+    core: usize,
+    version: Cell<u64>,
+    instances: RefCell<Rc<Vec<Rc<LocalInstance>>>>,
+}
+
+/// An instance as one core sees it.
+pub(crate) struct LocalInstance {
+    pub(crate) shared: Arc<Instance>,
+    pub(crate) pool: Pool,
+    core: usize,
+    latency: RefCell<PeakEwma>,
+}
+
+impl LocalUpstream {
+    pub(crate) fn new(shared: Arc<Upstream>, core: usize) -> LocalUpstream {
+        LocalUpstream { shared, core, version: Cell::new(0), instances: RefCell::default() }
+    }
+
+    /// The instances published last.
+    pub(crate) fn instances(&self) -> Rc<Vec<Rc<LocalInstance>>> {
+        let version = self.shared.version.load(Ordering::Acquire);
+        if version != self.version.get() {
+            self.refresh(version);
+        }
+        self.instances.borrow().clone()
+    }
+
+    /// Version of the list that [`LocalUpstream::instances`] gave last.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.get()
+    }
+
+    fn refresh(&self, version: u64) {
+        let old = self.instances.borrow().clone();
+        let live = self.shared.live();
+        let fresh = live.iter().map(|shared| {
+            match old.iter().find(|instance| Arc::ptr_eq(&instance.shared, shared)) {
+                Some(instance) => instance.clone(),
+                None => Rc::new(LocalInstance::new(shared.clone(), self.core)),
+            }
+        });
+        *self.instances.borrow_mut() = Rc::new(fresh.collect());
+        self.version.set(version);
+    }
+
+    /// Resolves when at least one instance is published.
+    pub(crate) async fn some_instance(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            if !self.instances().is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Closes connections that nobody has used lately.
+    pub(crate) fn sweep(&self, now: Time) {
+        for instance in self.instances().iter() {
+            instance.pool.sweep(now);
+        }
+    }
+}
+
+impl LocalInstance {
+    fn new(shared: Arc<Instance>, core: usize) -> LocalInstance {
+        let latency = PeakEwma::new(clock::now(), LATENCY_GUESS, LATENCY_DECAY);
+        LocalInstance { shared, pool: Pool::default(), core, latency: RefCell::new(latency) }
+    }
+
+    /// What the balancer weighs.
+    pub(crate) fn load(&self, now: Time) -> f64 {
+        self.latency.borrow().load(now)
+    }
+
+    /// Counts a request in until the lease ends.
+    pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
+        self.latency.borrow_mut().begin(now);
+        self.shared.count(self.core, |count| count + 1);
+        Lease { instance: self.clone(), sender: None, latency: None }
+    }
+}
+
+/// One request's hold on an instance, and on the connection it came to use.
+pub(crate) struct Lease {
+    pub(crate) instance: Rc<LocalInstance>,
+    /// The connection, once there is one.
+    pub(crate) sender: Option<crate::pool::Sender>,
+    /// Sample for the balancer. None: there is none to learn from.
+    pub(crate) latency: Option<Duration>,
+}
+
+impl Lease {
+    /// The answer has come to its end: the connection can carry another request.
+    pub(crate) fn release(mut self) {
+        if let Some(sender) = self.sender.take() {
+            self.instance.pool.put(sender, clock::now());
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.instance.latency.borrow_mut().end(clock::now(), self.latency);
+        self.instance.shared.count(self.instance.core, |count| count.saturating_sub(1));
+    }
+}
