@@ -12,8 +12,8 @@ use crate::time::nanos;
 pub struct Backoff {
     /// The longest wait before the first repetition. Default 25 ms, as Envoy; zero: no wait.
     pub base: Duration,
-    /// The longest wait before any repetition. Default 1 s; zero: no
-    /// wait. A `max` below `base` holds from the first attempt on.
+    /// The longest wait before any repetition. Default 1 s; zero: no wait. A `max` below `base`
+    /// holds from the first attempt on.
     pub max: Duration,
 }
 
