@@ -105,7 +105,7 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     (
         "knife",
-        "<g transform='rotate(38 100 100)'><path d='M92 14c18 22 22 62 18 104H88z' fill='@c'/><path d='M92 14c4 30 4 70-4 104h8c6-40 6-74-4-104z' fill='#fff' opacity='.5'/><rect x='84' y='116' width='28' height='8' fill='@b'/><rect x='86' y='124' width='24' height='62' rx='9' fill='@a'/><circle cx='98' cy='142' r='3' fill='@c'/><circle cx='98' cy='164' r='3' fill='@c'/></g>",
+        "<g transform='rotate(38 100 100)'><path d='M92 14c18 22 22 62 18 104H88z' fill='#a9a5a0'/><path d='M92 14c4 30 4 70-4 104h8c6-40 6-74-4-104z' fill='#fff' opacity='.5'/><rect x='84' y='116' width='28' height='8' fill='@b'/><rect x='86' y='124' width='24' height='62' rx='9' fill='@a'/><circle cx='98' cy='142' r='3' fill='@c'/><circle cx='98' cy='164' r='3' fill='@c'/></g>",
     ),
     (
         "board",

@@ -230,3 +230,6 @@ fn declined(order: &Order, detail: &str) -> Problem {
     let title = "The payment was declined";
     Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", title, detail).about(&order.order_id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,16 +6,17 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Dial, Purchase, Recommendations, RecommendationsService};
 use crate::catalog::Product;
 use crate::context::Context;
-use crate::extract::Body;
+use crate::extract::{Body, Params};
 use crate::problem::Problem;
 use crate::remote::{Remote, Reply, encoded};
 
-/// `GET /{customer}`, `POST /purchases`, `GET` and `POST /dial`.
+/// `GET /{customer}?product=`, `POST /purchases`, `GET` and `POST /dial`.
 pub fn routes(recommendations: Arc<RecommendationsService>) -> Router {
     Router::new()
         .route("/{customer}", get(suggest))
@@ -24,12 +25,18 @@ pub fn routes(recommendations: Arc<RecommendationsService>) -> Router {
         .with_state(recommendations)
 }
 
+#[derive(Deserialize)]
+struct View {
+    product: Option<String>,
+}
+
 async fn suggest(
     State(recommendations): State<Arc<RecommendationsService>>,
     cx: Context,
     Path(customer): Path<String>,
+    Params(view): Params<View>,
 ) -> Result<Json<Vec<Product>>, Problem> {
-    recommendations.suggest(&cx, &customer).await.map(Json)
+    recommendations.suggest(&cx, &customer, view.product.as_deref()).await.map(Json)
 }
 
 async fn learn(
@@ -54,8 +61,16 @@ async fn set_dial(
 }
 
 impl Recommendations for Remote {
-    fn suggest<'a>(&'a self, cx: &'a Context, customer: &'a str) -> Reply<'a, Vec<Product>> {
-        Box::pin(async move { self.get(cx, &format!("/{}", encoded(customer))).await })
+    fn suggest<'a>(
+        &'a self,
+        cx: &'a Context,
+        customer: &'a str,
+        product: Option<&'a str>,
+    ) -> Reply<'a, Vec<Product>> {
+        Box::pin(async move {
+            let view = product.map(|id| format!("?product={}", encoded(id))).unwrap_or_default();
+            self.get(cx, &format!("/{}{view}", encoded(customer))).await
+        })
     }
 
     fn learn<'a>(&'a self, cx: &'a Context, purchase: &'a Purchase) -> Reply<'a, ()> {

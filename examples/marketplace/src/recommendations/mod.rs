@@ -22,8 +22,13 @@ use crate::remote::Reply;
 
 /// What the other services ask of recommendations.
 pub trait Recommendations: Send + Sync {
-    /// Products for this customer, best first.
-    fn suggest<'a>(&'a self, cx: &'a Context, customer: &'a str) -> Reply<'a, Vec<Product>>;
+    /// Products for this customer, best first, who looks at that product if one is named.
+    fn suggest<'a>(
+        &'a self,
+        cx: &'a Context,
+        customer: &'a str,
+        product: Option<&'a str>,
+    ) -> Reply<'a, Vec<Product>>;
     /// Learns from a purchase. Telling it again changes nothing.
     fn learn<'a>(&'a self, cx: &'a Context, purchase: &'a Purchase) -> Reply<'a, ()>;
 }
@@ -81,15 +86,21 @@ impl RecommendationsService {
         Ok(())
     }
 
-    async fn rank(&self, cx: &Context, customer: &str) -> Result<Vec<Product>, Problem> {
+    async fn rank(
+        &self,
+        cx: &Context,
+        customer: &str,
+        product: Option<&str>,
+    ) -> Result<Vec<Product>, Problem> {
         check_customer(customer)?;
         let latency = self.dial().latency_ms;
         if latency > 0 {
             tokio::time::sleep(Duration::from_millis(latency)).await;
         }
         let (assortment, cart) = tokio::join!(self.assortment(cx), self.cart.contents(cx, customer));
-        let in_cart: Vec<String> = cart?.items.into_iter().map(|line| line.product).collect();
-        Ok(self.purchases.suggest(customer, &in_cart, &assortment?, SUGGESTIONS))
+        let in_cart = cart?.items.into_iter().map(|line| line.product);
+        let present: Vec<String> = in_cart.chain(product.map(str::to_owned)).collect();
+        Ok(self.purchases.suggest(customer, &present, &assortment?, SUGGESTIONS))
     }
 
     /// All products, asked for now and then, so that not every suggestion costs the catalog a search.
@@ -115,8 +126,13 @@ impl RecommendationsService {
 }
 
 impl Recommendations for RecommendationsService {
-    fn suggest<'a>(&'a self, cx: &'a Context, customer: &'a str) -> Reply<'a, Vec<Product>> {
-        Box::pin(self.rank(cx, customer))
+    fn suggest<'a>(
+        &'a self,
+        cx: &'a Context,
+        customer: &'a str,
+        product: Option<&'a str>,
+    ) -> Reply<'a, Vec<Product>> {
+        Box::pin(self.rank(cx, customer, product))
     }
 
     fn learn<'a>(&'a self, _: &'a Context, purchase: &'a Purchase) -> Reply<'a, ()> {

@@ -1,6 +1,7 @@
 //! The repository of purchases: counts of what was bought, alone and together. Each method is one transaction.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Purchase;
@@ -44,7 +45,8 @@ impl Purchases {
     }
 
     /// The `most` products of `assortment` that go best with what is in the cart, then with what the
-    /// customer bought before; nothing that they have already. With neither: what sells best.
+    /// customer bought before; nothing that they have already. With neither: what sells best. Among
+    /// equals each customer gets a choice of their own.
     pub fn suggest(
         &self,
         customer: &str,
@@ -58,16 +60,16 @@ impl Purchases {
         let find = |id: &String| assortment.iter().find(|p| p.id == *id);
         let cart: Vec<&Product> = in_cart.iter().filter_map(find).collect();
         let before: Vec<&Product> = bought.iter().filter_map(find).collect();
-        let mut ranked: Vec<(u64, &Product)> = assortment
+        let mut ranked: Vec<((u64, u64), &Product)> = assortment
             .iter()
             .filter(|p| !has.contains(p.id.as_str()))
             .map(|p| {
                 let with_cart: u64 = cart.iter().map(|other| state.affinity(other, p)).sum();
                 let with_before: u64 = before.iter().map(|other| state.affinity(other, p)).sum();
-                (CART_WEIGHT * with_cart + with_before + state.popularity(p), p)
+                let score = CART_WEIGHT * with_cart + with_before + state.popularity(p);
+                ((score, lot(customer, &p.id)), p)
             })
             .collect();
-        // Stable: equals stay in the order of the shop.
         ranked.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
         ranked.into_iter().take(most).map(|(_, p)| p.clone()).collect()
     }
@@ -105,6 +107,13 @@ impl State {
     fn popularity(&self, product: &Product) -> u64 {
         u64::from(self.sold.get(&product.id).copied().unwrap_or(0).min(POPULARITY_MAX))
     }
+}
+
+/// The same lot whenever the same customer meets the same product.
+fn lot(customer: &str, product: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (customer, product).hash(&mut hasher);
+    hasher.finish()
 }
 
 const TOGETHER_WEIGHT: u64 = 2_000;
@@ -155,7 +164,7 @@ mod tests {
     fn bought_together_beats_category_beats_the_rest() {
         let purchases = Purchases::new();
         let cart = ["mug".to_owned()];
-        assert_eq!(ids(purchases.suggest("anna", &cart, &assortment(), 2)), ["beans", "lamp"]);
+        assert_eq!(ids(purchases.suggest("anna", &cart, &assortment(), 1)), ["beans"]);
         buy(&purchases, "o1", "bert", &["mug", "pan"]);
         assert_eq!(ids(purchases.suggest("anna", &cart, &assortment(), 2)), ["pan", "beans"]);
     }
@@ -172,7 +181,15 @@ mod tests {
     fn strangers_see_what_sells() {
         let purchases = Purchases::new();
         buy(&purchases, "o1", "bert", &["pan"]);
-        assert_eq!(ids(purchases.suggest("anna", &[], &assortment(), 2)), ["pan", "lamp"]);
+        assert_eq!(ids(purchases.suggest("anna", &[], &assortment(), 1)), ["pan"]);
+    }
+
+    #[test]
+    fn a_customer_keeps_their_choice_and_others_get_another() {
+        let purchases = Purchases::new();
+        let choice = |customer: &str| ids(purchases.suggest(customer, &[], &assortment(), 4));
+        assert_eq!(choice("anna"), choice("anna"));
+        assert!((0..20).any(|n| choice(&format!("c{n}")) != choice("anna")));
     }
 
     #[test]

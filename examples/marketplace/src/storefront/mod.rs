@@ -19,7 +19,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use crate::cart::{Cart, Contents, Item, QUANTITY_MAX};
+use crate::cart::{Cart, Contents, Item, Line, QUANTITY_MAX};
 use crate::catalog::{Catalog, Product, Query};
 use crate::chance;
 use crate::checkout::Checkout;
@@ -91,7 +91,7 @@ async fn home(
         peers.catalog.search(&cx, &query),
         peers.catalog.categories(&cx),
         peers.known_cart(&cx, &visitor),
-        peers.picks(&cx, &visitor),
+        peers.picks(&cx, &visitor, None),
     );
     let frame = Frame { title: "Good things, made to stay", search: &wish.q, cart: contents.as_ref() };
     let body = pages::home(&wish, &found?, &categories?, &picks);
@@ -108,19 +108,19 @@ async fn product(
         peers.catalog.product(&cx, &id),
         peers.catalog.categories(&cx),
         peers.known_cart(&cx, &visitor),
-        peers.picks(&cx, &visitor),
+        peers.picks(&cx, &visitor, Some(&id)),
     );
     let product = product?;
-    let others: Vec<Product> = picks.into_iter().filter(|p| p.id != product.id).collect();
     let frame = Frame { title: &product.name, search: "", cart: contents.as_ref() };
-    let body = pages::product(&product, &categories.unwrap_or_default(), &others);
+    let body = pages::product(&product, &categories.unwrap_or_default(), &picks);
     Ok(visitor.welcome(frame.page(&body)))
 }
 
 async fn cart(State(peers): State<Peers>, cx: Context, visitor: Visitor) -> Result<Response, Oops> {
-    let (contents, picks) = tokio::join!(peers.cart.contents(&cx, visitor.id()), peers.picks(&cx, &visitor));
+    let (contents, picks) =
+        tokio::join!(peers.cart.contents(&cx, visitor.id()), peers.picks(&cx, &visitor, None));
     let contents = contents?;
-    let products = peers.products_of(&cx, &contents).await;
+    let products = peers.products_of(&cx, &contents.items).await;
     let frame = Frame { title: "Your basket", search: "", cart: Some(&contents) };
     let body = pages::cart(&contents, &products, &picks);
     Ok(visitor.welcome(frame.page(&body)))
@@ -156,7 +156,7 @@ async fn checkout(State(peers): State<Peers>, cx: Context, visitor: Visitor) -> 
     if contents.items.is_empty() {
         return Ok(visitor.welcome(Redirect::to("/cart")));
     }
-    let products = peers.products_of(&cx, &contents).await;
+    let products = peers.products_of(&cx, &contents.items).await;
     let frame = Frame { title: "Checkout", search: "", cart: Some(&contents) };
     let body = pages::checkout(&contents, &products, &chance::id("page"));
     Ok(visitor.welcome(frame.page(&body)))
@@ -200,9 +200,10 @@ async fn order(
     if order.customer != visitor.id() {
         return Err(Problem::not_found("There is no such order among yours.").into());
     }
-    let contents = peers.known_cart(&cx, &visitor).await;
+    let (contents, products) =
+        tokio::join!(peers.known_cart(&cx, &visitor), peers.products_of(&cx, &order.items));
     let frame = Frame { title: "Your order", search: "", cart: contents.as_ref() };
-    Ok(visitor.welcome(frame.page(&pages::order(&order))))
+    Ok(visitor.welcome(frame.page(&pages::order(&order, &products))))
 }
 
 async fn style() -> impl IntoResponse {
@@ -223,17 +224,17 @@ impl Peers {
         self.cart.contents(cx, visitor.id()).await.ok()
     }
 
-    /// Suggestions, or none.
-    async fn picks(&self, cx: &Context, visitor: &Visitor) -> Vec<Product> {
-        self.recommendations.suggest(cx, visitor.id()).await.unwrap_or_default()
+    /// Suggestions for who looks at `product`, if at any; or none.
+    async fn picks(&self, cx: &Context, visitor: &Visitor, product: Option<&str>) -> Vec<Product> {
+        self.recommendations.suggest(cx, visitor.id(), product).await.unwrap_or_default()
     }
 
-    /// The products of a cart for their pictures; those that can't be had are missing.
-    async fn products_of(&self, cx: &Context, contents: &Contents) -> Vec<Product> {
-        if contents.items.is_empty() {
+    /// The products of a cart or order for their pictures; those that can't be had are missing.
+    async fn products_of(&self, cx: &Context, lines: &[Line]) -> Vec<Product> {
+        if lines.is_empty() {
             return Vec::new();
         }
-        let ids: Vec<&str> = contents.items.iter().map(|line| line.product.as_str()).collect();
+        let ids: Vec<&str> = lines.iter().map(|line| line.product.as_str()).collect();
         let query = Query { ids: ids.join(","), limit: Some(ids.len()), ..Query::default() };
         self.catalog.search(cx, &query).await.map(|page| page.products).unwrap_or_default()
     }

@@ -14,7 +14,7 @@ use crate::remote::encoded;
 pub fn home(wish: &Wish, found: &Page, categories: &[Category], picks: &[Product]) -> String {
     let front = wish.q.is_empty() && wish.category.is_empty() && wish.page == 0;
     let category = categories.iter().find(|c| c.id == wish.category);
-    let head = if front { HERO.to_owned() } else { results_head(wish, found, category) };
+    let head = if front { hero(&found.products) } else { results_head(wish, found, category) };
     let products = if found.products.is_empty() {
         r#"<div class="empty"><p>Nothing like that on our shelves.</p><a class="button" href="/">See everything</a></div>"#
             .to_owned()
@@ -30,6 +30,19 @@ pub fn home(wish: &Wish, found: &Page, categories: &[Category], picks: &[Product
         chips(wish, categories),
         pager(wish, found)
     )
+}
+
+/// The first words, beside three products from further down.
+fn hero(products: &[Product]) -> String {
+    let picture = |p: &Product| {
+        let (id, name) = (Text(&p.id), Text(&p.name));
+        format!(
+            r#"<a href="/products/{id}"><img src="{}" alt="{name}" width="240" height="240"></a>"#,
+            Picture(&p.image)
+        )
+    };
+    let pictures: String = products.iter().rev().step_by(3).take(3).map(picture).collect();
+    format!(r#"<div class="hero"><div>{HERO}</div><div class="pile">{pictures}</div></div>"#)
 }
 
 fn results_head(wish: &Wish, found: &Page, category: Option<&Category>) -> String {
@@ -164,7 +177,7 @@ pub fn try_again(problem: &Problem, key: &str) -> String {
 }
 
 /// An order.
-pub fn order(order: &Order) -> String {
+pub fn order(order: &Order, products: &[Product]) -> String {
     let (title, lead) = match order.status {
         Status::Paid => ("Thank you!", "Your order is paid and being packed."),
         Status::PaymentPending => ("Not paid yet", "The payment of this order could not be taken."),
@@ -180,7 +193,7 @@ pub fn order(order: &Order) -> String {
         r#"<div class="message thanks">{mark}<h1>{title}</h1><p class="lead">{lead}</p><p class="arrives">{}</p><p class="note">Order <code>{}</code></p></div><div class="columns"><section>{}</section><aside class="sum">{}<a class="button" href="/">Back to the shop</a></aside></div>"#,
         Text(&arrives),
         Text(&order.order_id),
-        lines(&order.items, &[], quantity_words),
+        lines(&order.items, products, quantity_words),
         sum(order.items.iter().map(|line| line.quantity).sum(), order.total_cents),
     )
 }
@@ -208,7 +221,8 @@ pub fn sorry(problem: &Problem) -> String {
 /// Products on a page: full rows of two, three, four and six.
 pub const PER_PAGE: usize = 24;
 
-const HERO: &str = r#"<div class="hero"><h1>Good things,<br>made to stay.</h1><p>Mugs that warm your hands, pans that outlive you, light for long evenings. A hundred and twenty of them, and not one too many.</p></div>"#;
+const HERO: &str = "<h1>Good things,<br>made to stay.</h1><p>Mugs that warm your hands, pans that outlive you, \
+light for long evenings. A hundred and twenty good things, and not one too many.</p>";
 
 const CHECK_MARK: &str = r#"<svg class="check" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="22"/><path d="m14 25 7 7 14-15"/></svg>"#;
 
