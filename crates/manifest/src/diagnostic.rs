@@ -76,6 +76,14 @@ impl Diagnostic {
         self
     }
 
+    /// What to write instead: under the source if it is short, below the drawing if not.
+    pub(crate) fn hint(self, text: &str) -> Self {
+        match text.chars().count() <= LABEL_CHARS_MAX {
+            true => self.label(text),
+            false => self.help(text),
+        }
+    }
+
     pub(crate) fn also(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push((span, text.into()));
         self
@@ -199,3 +207,6 @@ impl Diagnostics {
         })
     }
 }
+
+/// Longest hint that fits beside the source.
+const LABEL_CHARS_MAX: usize = 64;

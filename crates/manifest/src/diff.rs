@@ -1,6 +1,18 @@
 //! What differs between two manifests, in words, for people who reloaded one.
+//!
+//! Each part is written out as lines of `key` and `value` in the manifest's own forms; two parts
+//! differ where their lines do. So nothing that differs can be forgotten here without being
+//! forgotten there, in the one place that spells a part out.
 
-use crate::valid::Manifest;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::http::show_path;
+use crate::units::{show_duration, show_percentage, show_rate, show_size};
+use crate::valid::{
+    Call, CallPolicies, Check, External, Fallback, Gateway, Manifest, Probe, Protocol, RateLimit, Route,
+    Service, Source,
+};
+use crate::yaml::clip;
 
 /// Whether something came, went, or is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +30,242 @@ pub enum Kind {
 pub struct Change {
     /// Came, went or changed.
     pub kind: Kind,
-    /// What it is about: "service catalog".
+    /// What it is about: "service catalog", "route GET /api/**", "gateway".
     pub what: String,
     /// What about it: "calls.payments.timeout 2s -> 1s". Empty if it came or went as a whole.
     pub detail: String,
 }
 
 /// What differs, part by part. Never contains a secret value.
-pub fn diff(_old: &Manifest, _new: &Manifest) -> Vec<Change> {
-    Vec::new()
+pub fn diff(old: &Manifest, new: &Manifest) -> Vec<Change> {
+    let secrets: BTreeSet<&str> = old.secrets.iter().chain(&new.secrets).map(String::as_str).collect();
+    let (old, new) = (parts(old, &secrets), parts(new, &secrets));
+    let mut changes = Vec::new();
+    for what in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        match (old.get(what), new.get(what)) {
+            (Some(old), Some(new)) => changes.extend(lines(what, old, new, &secrets)),
+            (None, Some(_)) => changes.push(whole(Kind::Added, what)),
+            (Some(_), None) => changes.push(whole(Kind::Removed, what)),
+            (None, None) => {}
+        }
+    }
+    changes
+}
+
+/// A part's keys and values.
+type Lines = BTreeMap<String, String>;
+
+fn whole(kind: Kind, what: &str) -> Change {
+    Change { kind, what: what.to_owned(), detail: String::new() }
+}
+
+fn lines(what: &str, old: &Lines, new: &Lines, secrets: &BTreeSet<&str>) -> Vec<Change> {
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differing = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+    let hidden = |value: Option<&String>| value.is_some_and(|value| holds_secret(value, secrets));
+    let details = differing.map(|key| match (old.get(key), new.get(key)) {
+        (old, new) if hidden(old) || hidden(new) => format!("{key} changed (secret)"),
+        (Some(old), Some(new)) => format!("{key} {} -> {}", clip(old), clip(new)),
+        (None, Some(new)) => format!("{key} added: {}", clip(new)),
+        (Some(old), None) => format!("{key} removed, was {}", clip(old)),
+        (None, None) => key.clone(),
+    });
+    details.map(|detail| Change { kind: Kind::Changed, what: what.to_owned(), detail }).collect()
+}
+
+fn holds_secret(text: &str, secrets: &BTreeSet<&str>) -> bool {
+    secrets.iter().any(|secret| text.contains(secret))
+}
+
+fn parts(manifest: &Manifest, secrets: &BTreeSet<&str>) -> BTreeMap<String, Lines> {
+    let mut parts = BTreeMap::new();
+    parts.insert("system".to_owned(), Lines::from([("name".to_owned(), manifest.name.clone())]));
+    if let Some(gateway) = &manifest.gateway {
+        parts.insert("gateway".to_owned(), gateway_lines(gateway));
+        for route in &gateway.routes {
+            parts.insert(format!("route {}", route_name(route, secrets)), route_lines(route));
+        }
+    }
+    for (name, service) in &manifest.services {
+        parts.insert(format!("service {name}"), service_lines(service));
+    }
+    for (name, external) in &manifest.externals {
+        parts.insert(format!("external {name}"), external_lines(external));
+    }
+    parts
+}
+
+/// What a route matches: "GET shop.example/api/** x-beta: yes".
+fn route_name(route: &Route, secrets: &BTreeSet<&str>) -> String {
+    let mut name = route.methods.join(",");
+    if !name.is_empty() {
+        name.push(' ');
+    }
+    name += route.host.as_deref().unwrap_or_default();
+    name += &show_path(&route.path);
+    for (header, value) in &route.headers {
+        let value = if holds_secret(value, secrets) { "(secret)" } else { value };
+        name += &format!(" {header}: {value}");
+    }
+    name
+}
+
+fn gateway_lines(gateway: &Gateway) -> Lines {
+    let limits = &gateway.limits;
+    let body_bytes = limits.body_bytes.map_or_else(none, show_size);
+    table([
+        ("listen", gateway.listen.to_string()),
+        ("limits.header-bytes", show_size(limits.header_bytes as u64)),
+        ("limits.headers", limits.headers.to_string()),
+        ("limits.header-timeout", show_duration(limits.header_timeout)),
+        ("limits.body-idle", show_duration(limits.body_idle)),
+        ("limits.body-bytes", body_bytes),
+        ("limits.connections", limits.connections.to_string()),
+    ])
+}
+
+fn route_lines(route: &Route) -> Lines {
+    let mut lines = table([("to", route.to.clone())]);
+    if let Some(rewrite) = &route.rewrite {
+        lines.insert("rewrite".to_owned(), show_path(rewrite));
+    }
+    put_policies(&mut lines, "", &route.policies, &route.limits);
+    lines
+}
+
+fn service_lines(service: &Service) -> Lines {
+    let mut lines = table([("protocol", show_protocol(service.protocol))]);
+    match &service.source {
+        Source::Url { authorities } => {
+            lines.insert("url".to_owned(), authorities.join(", "));
+        }
+        Source::Run(run) => {
+            lines.extend(table([
+                ("run", run.command.clone()),
+                ("dir", run.dir.display().to_string()),
+                ("scale.min", run.min.to_string()),
+                ("scale.max", run.max.to_string()),
+                ("grace", show_duration(run.grace)),
+            ]));
+            lines.extend(run.build.clone().map(|build| ("build".to_owned(), build)));
+            lines.extend(run.port.map(|port| ("port".to_owned(), port.to_string())));
+            lines.extend(run.env.iter().map(|(name, value)| (format!("env.{name}"), value.clone())));
+        }
+    }
+    if !service.after.is_empty() {
+        lines.insert("after".to_owned(), service.after.join(", "));
+    }
+    put_probe(&mut lines, "ready", &service.ready);
+    if let Some(live) = &service.live {
+        put_probe(&mut lines, "live", live);
+    }
+    for (name, call) in &service.calls {
+        put_call(&mut lines, name, call);
+    }
+    lines
+}
+
+fn external_lines(external: &External) -> Lines {
+    let scheme = if external.tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}:{}{}", external.host, external.port, external.prefix);
+    table([("url", url), ("protocol", show_protocol(external.protocol))])
+}
+
+fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {
+    let check = match &probe.check {
+        Check::Http(path) => path.clone(),
+        Check::Tcp => "tcp".to_owned(),
+        Check::None => none(),
+    };
+    lines.insert(key.to_owned(), check);
+    let options = table([
+        ("every", show_duration(probe.every)),
+        ("timeout", show_duration(probe.timeout)),
+        ("failures", probe.failures.to_string()),
+        ("within", show_duration(probe.within)),
+    ]);
+    put(lines, &format!("{key}."), options);
+}
+
+fn put_call(lines: &mut Lines, name: &str, call: &Call) {
+    lines.insert(format!("calls.{name}"), "declared".to_owned());
+    put_policies(lines, &format!("calls.{name}."), &call.policies, &call.limits);
+}
+
+fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
+    let mut own = table([
+        ("timeout", policies.timeout.map_or_else(none, show_duration)),
+        ("per-try", policies.per_try.map_or_else(none, show_duration)),
+        (
+            "limit",
+            if limits.is_empty() {
+                none()
+            } else {
+                limits.iter().map(show_rate).collect::<Vec<_>>().join(", ")
+            },
+        ),
+        ("fallback", policies.fallback.as_ref().map_or_else(none, show_fallback)),
+        ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
+        ("breaker", policies.breaker.as_ref().map_or_else(none, |_| "on".to_owned())),
+        ("ejection", policies.ejection.as_ref().map_or_else(none, |_| "on".to_owned())),
+    ]);
+    if let Some(retries) = &policies.retries {
+        let statuses: Vec<String> = retries.statuses.iter().map(u16::to_string).collect();
+        let options = table([
+            ("backoff", show_duration(retries.backoff)),
+            ("backoff-max", show_duration(retries.backoff_max)),
+            ("budget", show_percentage(retries.budget)),
+            ("budget-min", retries.budget_min.to_string()),
+            ("body-bytes", show_size(retries.body_bytes as u64)),
+            ("statuses", statuses.join(", ")),
+        ]);
+        put(&mut own, "retries.", options);
+    }
+    if let Some(breaker) = &policies.breaker {
+        let options = table([
+            ("failures", breaker.failures.to_string()),
+            ("rate", show_percentage(breaker.rate)),
+            ("window", show_duration(breaker.window)),
+            ("minimum", breaker.minimum.to_string()),
+            ("open-for", show_duration(breaker.open_for)),
+            ("probes", breaker.probes.to_string()),
+        ]);
+        put(&mut own, "breaker.", options);
+    }
+    if let Some(ejection) = &policies.ejection {
+        let options = table([
+            ("failures", ejection.failures.to_string()),
+            ("base", show_duration(ejection.base)),
+            ("max", show_duration(ejection.max)),
+            ("ceiling", show_percentage(ejection.ceiling)),
+        ]);
+        put(&mut own, "ejection.", options);
+    }
+    put(lines, prefix, own);
+}
+
+fn show_fallback(fallback: &Fallback) -> String {
+    match fallback {
+        Fallback::To(to) => format!("to {to}"),
+        Fallback::Static { status, body, content_type } => format!("{status} {content_type} {body}"),
+    }
+}
+
+fn show_protocol(protocol: Protocol) -> String {
+    match protocol {
+        Protocol::Http1 => "http1".to_owned(),
+        Protocol::Http2 => "http2".to_owned(),
+    }
+}
+
+fn none() -> String {
+    "none".to_owned()
+}
+
+fn table<const N: usize>(rows: [(&str, String); N]) -> Lines {
+    rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn put(lines: &mut Lines, prefix: &str, own: Lines) {
+    lines.extend(own.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)));
 }

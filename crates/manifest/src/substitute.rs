@@ -121,12 +121,12 @@ fn unclosed(span: Span) -> Diagnostic {
 }
 
 fn bad_name(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(
-        codes::SUBSTITUTION,
-        span,
-        format!("`{}` cannot be the name of an environment variable", clip(name)),
-    )
-    .help("write `${NAME}` or `${NAME:default}`; for a `${` that is meant literally write `$${`")
+    let message = match name {
+        "" => "`${}` names no environment variable".to_owned(),
+        name => format!("`{}` cannot be the name of an environment variable", clip(name)),
+    };
+    Diagnostic::error(codes::SUBSTITUTION, span, message)
+        .help("write `${NAME}` or `${NAME:default}`; for a `${` that is meant literally write `$${`")
 }
 
 fn missing(name: &str, span: Span) -> Diagnostic {

@@ -100,7 +100,7 @@ fn loose_duration(text: &str) -> Option<Duration> {
         millis += number * loose_unit(&rest[..unit])?;
         rest = &rest[unit..];
     }
-    (millis >= 1.0 && millis < 1e12).then(|| Duration::from_millis(millis.round() as u64))
+    (1.0..1e12).contains(&millis).then(|| Duration::from_millis(millis.round() as u64))
 }
 
 fn loose_unit(unit: &str) -> Option<f64> {

@@ -223,7 +223,7 @@ impl<'a> Loader<'a> {
         loop {
             let (event, at) = self.next()?;
             if event == Event::SequenceEnd {
-                return Ok(Node { span: self.from_to(start, at), value: Value::List(items) });
+                return Ok(Node { span: self.extent(start, at), value: Value::List(items) });
             }
             items.push(self.node(event, at, depth + 1)?);
         }
@@ -237,7 +237,7 @@ impl<'a> Loader<'a> {
             let (event, at) = self.next()?;
             if event == Event::MappingEnd {
                 merge_keys(&mut entries, merged);
-                return Ok(Node { span: self.from_to(start, at), value: Value::Map(entries) });
+                return Ok(Node { span: self.extent(start, at), value: Value::Map(entries) });
             }
             let (key, key_span) = self.key(event, at)?;
             let (event, at) = self.next()?;
@@ -266,40 +266,59 @@ impl<'a> Loader<'a> {
     }
 
     /// A collection's span: its brackets if it has some, else its first character.
-    fn from_to(&self, start: Span, end: Span) -> Span {
+    fn extent(&self, start: Span, end: Span) -> Span {
         let bracketed =
             self.text.as_bytes().get(start.start as usize).is_some_and(|c| matches!(c, b'{' | b'['));
         if bracketed { Span { end: end.end.max(start.end), ..start } } else { start }
     }
 
     fn syntax(&self, error: &ScanError) -> Fatal {
-        let at = self.span(error.marker().index(), error.marker().index() + 1);
-        let info = error.info().trim_end_matches('.');
-        let mut one = *fatal(at, format!("this is not valid YAML: {info}"));
+        let info = error.info();
+        let at = self.visible(self.span(error.marker().index(), error.marker().index() + 1));
         let line = self.text[..at.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text[line..].lines().next().unwrap_or_default();
+        let mut one = *fatal(at, format!("this is not valid YAML: {}", syntax_words(info)));
         if let Some(help) = syntax_help(line, info) {
             one = one.help(help);
         }
         Box::new(one.label("the reader stopped here"))
     }
+
+    /// At the end of the file there is nothing to underline: its last visible character instead.
+    fn visible(&self, at: Span) -> Span {
+        let rest = self.text.get(at.start as usize..).unwrap_or_default();
+        if !rest.trim().is_empty() {
+            return at;
+        }
+        let last = self.text.trim_end().char_indices().next_back();
+        let (start, len) = last.map_or((0, 0), |(start, c)| (start, c.len_utf8()));
+        Span { file: at.file, start: start as u32, end: (start + len) as u32 }
+    }
+}
+
+/// The parser's reason in plainer words, where it has one that needs them.
+fn syntax_words(info: &str) -> &str {
+    SYNTAX_WORDS.iter().find(|(theirs, _)| info.contains(theirs)).map_or(info, |(_, ours)| ours)
 }
 
 /// What a line that YAML refuses was probably meant to be.
 fn syntax_help(line: &str, info: &str) -> Option<&'static str> {
-    if line.starts_with(|c: char| c.is_whitespace()) && line.trim_start_matches(' ').starts_with('\t')
-        || info.contains("tab")
-    {
+    let bare = line.trim_start();
+    if line[..line.len() - bare.len()].contains('\t') || info.contains("tab") {
         Some("indent with spaces: YAML does not allow tabs")
-    } else if line.contains("${") {
+    } else if line.contains("${") && line.contains('{') && info.contains("flow") {
         Some("inside `{ ... }` a `${NAME}` needs quotes: `\"${NAME}\"`")
     } else if info.contains("mapping values are not allowed") {
         Some(
-            "a text with `: ` in it needs quotes; else look for wrong indentation on this line or the one before",
+            "a text with `: ` in it needs quotes; else look at the indentation of this line and the one before",
         )
+    } else if info.contains("did not find expected key") || info.contains("did not find expected '-'") {
+        Some("keys that belong together begin in the same column")
     } else if info.contains("simple key") {
         Some("a key needs a `:` and a space after it")
-    } else if line.trim_start().starts_with(['*', '&', '!', '@', '`', '%']) || line.contains(": *") {
+    } else if info.contains("flow") {
+        Some("look for a missing bracket or comma, here or on the lines before")
+    } else if bare.starts_with(['*', '&', '!', '@', '`', '%']) || line.contains(": *") {
         Some("a text that begins with `*`, `&`, `!`, `@`, `%` or a backtick needs quotes")
     } else {
         None
@@ -381,3 +400,18 @@ const TEXT_BYTES_MAX: usize = 4 << 20;
 const DEPTH_MAX: usize = 64;
 /// Most values with all aliases expanded.
 const NODES_MAX: usize = 500_000;
+const SYNTAX_WORDS: [(&str, &str); 7] = [
+    (
+        "parsing a flow mapping, did not find expected ',' or '}'",
+        "the `{ ... }` that is open here is not closed, or lacks a comma",
+    ),
+    (
+        "parsing a flow sequence, expected ',' or ']'",
+        "the `[ ... ]` that is open here is not closed, or lacks a comma",
+    ),
+    ("did not find expected key", "this line fits in with none above it"),
+    ("did not find expected '-'", "this line fits in with none above it"),
+    ("mapping values are not allowed", "a second `: ` in one line"),
+    ("unknown anchor", "there is no `&` anchor of this name"),
+    ("tabs disallowed", "this line is indented with a tab"),
+];

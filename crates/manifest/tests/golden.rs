@@ -19,7 +19,8 @@ fn source(path: &Path, name: &str) -> Source {
 fn input(path: &Path) -> Input {
     let overlay = path.with_extension("overlay.yaml");
     let overlays = if overlay.exists() { vec![source(&overlay, "colony.prod.yaml")] } else { Vec::new() };
-    let env = [("PAYMENT_TOKEN", "tk-51-very-secret"), ("STRIPE", "sk-77-very-secret"), ("WORDS", "many words")];
+    let env =
+        [("PAYMENT_TOKEN", "tk-51-very-secret"), ("STRIPE", "sk-77-very-secret"), ("WORDS", "many words")];
     let env: BTreeMap<String, String> =
         env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     Input { root: "/srv".into(), base: source(path, "colony.yaml"), overlays, env }

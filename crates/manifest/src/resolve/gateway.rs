@@ -88,7 +88,7 @@ fn routes(
     }
     let list = field.value();
     if list.is_none_or(|list| list.items.is_empty() && !list.broken) {
-        if only.is_none() && !names.unknown() {
+        if names.services().nth(1).is_some() && !names.unknown() {
             found.push(no_routes(field.key().unwrap_or(key), names));
         }
         return only.map(everything_to).into_iter().collect();
@@ -98,7 +98,7 @@ fn routes(
         .flat_map(|list| &list.items)
         .filter_map(|at| Some((at.span, route(&at.value, names, found)?)))
         .collect();
-    routes.sort_by(|(_, a), (_, b)| specificity(a).cmp(&specificity(b)));
+    routes.sort_by_key(|(_, route)| specificity(route));
     refuse_duplicates(&routes, found);
     warn_shadowed(&routes, found);
     routes.into_iter().map(|(_, route)| route).collect()
@@ -161,7 +161,7 @@ fn headers(typed: &typed::Route, found: &mut Vec<Diagnostic>) -> Option<Vec<(Str
                 found.extend(wrongs.into_iter().filter_map(|(span, wrong)| {
                     let wrong = wrong?;
                     let one = Diagnostic::error(codes::HEADER, span, wrong.message);
-                    Some(one.label(wrong.help.unwrap_or_default()))
+                    Some(one.hint(&wrong.help.unwrap_or_default()))
                 }));
             }
         }

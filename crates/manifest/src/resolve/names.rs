@@ -39,7 +39,7 @@ impl<'a> Names<'a> {
     fn declare(&mut self, name: &'a At<String>, kind: Kind, found: &mut Vec<Diagnostic>) {
         if let Err(wrong) = typed::name(&name.value) {
             let one = Diagnostic::error(codes::INVALID_NAME, name.span, wrong.message);
-            found.push(one.label(wrong.help.unwrap_or_default()));
+            found.push(one.hint(&wrong.help.unwrap_or_default()));
         }
         if let Some((_, first)) = self.declared.get(name.value.as_str()) {
             let message = format!("`{}` is both a service and an external", clip(&name.value));
@@ -73,16 +73,16 @@ impl<'a> Names<'a> {
         let one = Diagnostic::error(codes::UNDECLARED, name.span, message);
         let known = || self.declared.keys().copied();
         let all = match self.declared.len() {
-            0..=NAMES_LISTED_MAX => format!("declared are {}; ", nearest::list(known())),
-            many => format!("{many} others are declared; "),
+            0 => "nothing is declared".to_owned(),
+            1..=NAMES_LISTED_MAX => format!("declared are {}", nearest::list(known())),
+            many => format!("{many} others are declared"),
         };
-        let one = match nearest::nearest(&name.value, known()) {
-            Some(near) => one.label(format!("did you mean `{near}`?")),
-            None => one.label("not declared"),
-        };
-        one.help(format!(
-            "{all}declare it under `services`, or under `externals` if it is not part of this system"
-        ))
+        match nearest::nearest(&name.value, known()) {
+            Some(near) => one.label(format!("did you mean `{near}`?")).help(all),
+            None => one.label("not declared").help(format!(
+                "{all}; declare it under `services`, or under `externals` if it is not part of this system"
+            )),
+        }
     }
 
     /// The service, if exactly one is declared.

@@ -77,14 +77,14 @@ fn source(name: &At<String>, typed: &typed::Service, found: &mut Vec<Diagnostic>
 /// Keys that say how Colony starts a service make no sense on one that it does not start.
 fn refuse_run_keys(name: &At<String>, typed: &typed::Service, found: &mut Vec<Diagnostic>) {
     let keys = [
-        (typed.build.key(), "build"),
-        (typed.dir.key(), "dir"),
-        (typed.env.key(), "env"),
-        (typed.port.key(), "port"),
-        (typed.scale.key(), "scale"),
-        (typed.grace.key(), "grace"),
-        (typed.live.key(), "live"),
-        (typed.after.key(), "after"),
+        (given(&typed.build), "build"),
+        (given(&typed.dir), "dir"),
+        (given(&typed.env), "env"),
+        (given(&typed.port), "port"),
+        (given(&typed.scale), "scale"),
+        (given(&typed.grace), "grace"),
+        (given(&typed.live), "live"),
+        (given(&typed.after), "after"),
     ];
     for (key, which) in keys {
         if let (Some(key), Some(url)) = (key, typed.url.key()) {
@@ -97,6 +97,11 @@ fn refuse_run_keys(name: &At<String>, typed: &typed::Service, found: &mut Vec<Di
             );
         }
     }
+}
+
+/// The place of a key that could be read: one that could not has been reported.
+fn given<T>(field: &Field<T>) -> Option<Span> {
+    field.get().and(field.key())
 }
 
 fn run(typed: &typed::Service, command: Option<String>, found: &mut Vec<Diagnostic>) -> Option<valid::Run> {
@@ -164,7 +169,7 @@ fn env(typed: &typed::Service, found: &mut Vec<Diagnostic>) -> BTreeMap<String, 
     for (name, value) in typed.env.value().into_iter().flat_map(|map| &map.0) {
         if let Err(wrong) = typed::variable(&name.value) {
             let one = Diagnostic::error(codes::INVALID_NAME, name.span, wrong.message);
-            found.push(one.help(wrong.help.unwrap_or_default()));
+            found.push(one.hint(&wrong.help.unwrap_or_default()));
         }
         if let Some(why) = reserved(&name.value, calls) {
             let message = format!("Colony sets `{}` itself", clip(&name.value));

@@ -93,7 +93,7 @@ pub(crate) fn decode_keys<T: Keys>(node: &Node, cx: &mut Cx) -> Option<T> {
         Value::Map(entries) => entries,
         _ if node.is_null() => &[],
         _ => {
-            cx.wrong_type(node, T::WHAT);
+            cx.wrong_type_hint(node, &format!("a map with the keys of {}", T::WHAT), &keys_hint::<T>());
             return None;
         }
     };
@@ -102,6 +102,14 @@ pub(crate) fn decode_keys<T: Keys>(node: &Node, cx: &mut Cx) -> Option<T> {
     let mut entries = Entries { entries, head: node.head(), what: T::WHAT, meant: Vec::new() };
     entries.refuse_unknown(&known, cx);
     Some(T::take(&mut entries, cx))
+}
+
+/// "its keys are `min` and `max`".
+fn keys_hint<T: Keys>() -> String {
+    let mut known = Vec::new();
+    T::keys(&mut known);
+    known.sort_unstable();
+    format!("its keys are {}", nearest::list(known))
 }
 
 /// The entries of a map while it is decoded.
@@ -173,9 +181,9 @@ fn unknown_key(entry: &Entry, what: &str, near: Option<&'static str>, known: &[&
     known.sort_unstable();
     let mut help = format!("the keys of {what} are {}", nearest::list(known));
     if near.is_none() {
-        let elsewhere = super::homes(&entry.key);
-        if !elsewhere.is_empty() {
-            help = format!("`{}` is a key of {}\n{help}", clip(&entry.key), elsewhere.join(" and of "));
+        let homes = super::homes(&entry.key);
+        if !homes.is_empty() {
+            help = format!("`{}` is a key of {}\n{help}", clip(&entry.key), nearest::words(&homes));
         }
     }
     one.help(help)
@@ -183,9 +191,14 @@ fn unknown_key(entry: &Entry, what: &str, near: Option<&'static str>, known: &[&
 
 impl Cx {
     pub fn wrong_type(&mut self, node: &Node, what: &str) {
+        self.wrong_type_hint(node, what, "");
+    }
+
+    /// As [`Cx::wrong_type`], with what to write instead.
+    pub fn wrong_type_hint(&mut self, node: &Node, what: &str, hint: &str) {
         if !is_broken(node) {
             let message = format!("expected {what}, found {}", describe(node));
-            self.found.push(Diagnostic::error(codes::WRONG_TYPE, node.head(), message));
+            self.found.push(Diagnostic::error(codes::WRONG_TYPE, node.head(), message).hint(hint));
         }
     }
 
@@ -217,10 +230,8 @@ impl Cx {
             }
             Err(wrong) => {
                 let one = Diagnostic::error(code, node.span, wrong.message);
-                self.found.push(match wrong.help {
-                    Some(help) => one.label(help),
-                    None => one.label(format!("expected {what}")),
-                });
+                let hint = wrong.help.unwrap_or_else(|| format!("expected {what}"));
+                self.found.push(one.hint(&hint));
                 None
             }
         }

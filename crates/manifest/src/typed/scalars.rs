@@ -206,7 +206,12 @@ impl Typed for Text {
                 }
             },
             _ => {
-                cx.wrong_type(node, "a text");
+                let hint = if matches!(node.value, Value::List(_)) {
+                    "write it in one line, as in a shell"
+                } else {
+                    ""
+                };
+                cx.wrong_type_hint(node, "a text", hint);
                 None
             }
         }
@@ -280,7 +285,8 @@ impl Typed for Bool {
             _ => None,
         };
         if value.is_none() {
-            cx.wrong_type(node, "`true` or `false`");
+            let quoted = matches!(&node.value, Value::Scalar(scalar) if matches!(scalar.text.as_str(), "true" | "false"));
+            cx.wrong_type_hint(node, "`true` or `false`", if quoted { "leave out the quotes" } else { "" });
         }
         value.map(Self)
     }

@@ -102,7 +102,7 @@ pub(crate) struct List<T> {
 impl<T: Typed> Typed for List<T> {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         let Value::List(nodes) = &node.value else {
-            cx.wrong_type(node, "a list");
+            cx.wrong_type_hint(node, "a list", "begin each item with `- `");
             return None;
         };
         let decode = |item: &Node| T::decode(item, cx).map(|value| at(value, item));
@@ -133,7 +133,7 @@ pub(crate) struct Map<T>(pub Vec<(At<String>, Field<T>)>);
 impl<T: Typed> Typed for Map<T> {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            cx.wrong_type(node, "a map");
+            cx.wrong_type_hint(node, "a map", "write `name: value`, a line for each");
             return None;
         };
         let decoded = entries.iter().map(|entry| {
@@ -171,8 +171,13 @@ pub(crate) struct NamedOrListed<T>(pub Vec<(At<String>, Field<T>)>);
 
 impl<T: Typed> Typed for NamedOrListed<T> {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
-        let Value::List(items) = &node.value else {
-            return Map::decode(node, cx).map(|map| Self(map.0));
+        let items = match &node.value {
+            Value::List(items) => items,
+            Value::Map(_) => return Map::decode(node, cx).map(|map| Self(map.0)),
+            Value::Scalar(_) => {
+                cx.wrong_type_hint(node, "a map or a list of names", "put it in brackets for a list of one");
+                return None;
+            }
         };
         let mut named = Vec::new();
         for item in items {

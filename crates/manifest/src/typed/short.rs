@@ -15,7 +15,7 @@ use crate::yaml::{Node, Value};
 pub(crate) enum Retries {
     None,
     Max(u32),
-    Options(RetryOptions),
+    Options(Box<RetryOptions>),
 }
 
 impl Typed for Retries {
@@ -23,7 +23,7 @@ impl Typed for Retries {
         match &node.value {
             _ if is_none(node) => Some(Retries::None),
             Value::Scalar(_) => Int::<0, 20>::decode(node, cx).map(|max| Retries::Max(max.u32())),
-            _ => RetryOptions::decode(node, cx).map(Retries::Options),
+            _ => RetryOptions::decode(node, cx).map(|options| Retries::Options(Box::new(options))),
         }
     }
 }
@@ -48,7 +48,7 @@ pub(crate) enum Probe {
     None,
     Tcp,
     Http(String),
-    Options(ProbeOptions),
+    Options(Box<ProbeOptions>),
 }
 
 impl Typed for Probe {
@@ -57,7 +57,7 @@ impl Typed for Probe {
             _ if is_none(node) => Some(Probe::None),
             _ if is_word(node, "tcp") => Some(Probe::Tcp),
             Value::Scalar(_) => ProbePath::decode(node, cx).map(|path| Probe::Http(path.0)),
-            _ => ProbeOptions::decode(node, cx).map(Probe::Options),
+            _ => ProbeOptions::decode(node, cx).map(|options| Probe::Options(Box::new(options))),
         }
     }
 }

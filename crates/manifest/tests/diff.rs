@@ -1,0 +1,77 @@
+//! What a reload says it did.
+
+use std::collections::BTreeMap;
+
+use manifest::{Input, Kind, Source, check, diff, valid};
+
+fn manifest(text: &str, token: &str) -> valid::Manifest {
+    let base = Source { name: "colony.yaml".to_owned(), text: text.to_owned() };
+    let env = BTreeMap::from([("API_TOKEN".to_owned(), token.to_owned())]);
+    let checked = check(&Input { root: "/srv".into(), base, overlays: Vec::new(), env });
+    checked.manifest.unwrap_or_else(|| panic!("{}", checked.diagnostics.render(100, false)))
+}
+
+fn told(old: &str, new: &str) -> Vec<String> {
+    let changes = diff(&manifest(old, "old-token-value"), &manifest(new, "new-token-value"));
+    changes
+        .iter()
+        .map(|one| format!("{:?} {} {}", one.kind, one.what, one.detail).trim().to_owned())
+        .collect()
+}
+
+const OLD: &str = r#"
+name: shop
+gateway: { routes: [{ path: /api/**, methods: GET, to: app, headers: { x-key: "${API_TOKEN}" } }, { to: app }] }
+services:
+  app:
+    run: ./app --token ${API_TOKEN}
+    env: { TOKEN: "${API_TOKEN}", MODE: slow }
+    calls: { payments: { timeout: 2s }, mail: {} }
+  gone: { run: ./gone }
+externals: { payments: https://payments.example, mail: https://mail.example }
+"#;
+
+#[test]
+fn what_is_the_same_is_not_told() {
+    let same = manifest(OLD, "t");
+    assert_eq!(diff(&same, &same), []);
+}
+
+#[test]
+fn each_difference_is_told_in_words() {
+    let new = OLD
+        .replace("timeout: 2s", "timeout: 1s, breaker: none")
+        .replace(", mail: {}", "")
+        .replace("MODE: slow", "MODE: fast")
+        .replace("gone: { run: ./gone }", "come: { url: http://127.0.0.1:1 }")
+        .replace("https://mail.example", "https://mail.example/v2")
+        .replace("{ to: app }]", "{ to: come }]");
+    let told = told(OLD, &new);
+    for line in [
+        "Added service come",
+        "Removed service gone",
+        "Changed service app calls.payments.timeout 2s -> 1s",
+        "Changed service app calls.payments.breaker on -> none",
+        "Changed service app calls.mail removed, was declared",
+        "Changed service app env.MODE slow -> fast",
+        "Changed external mail url https://mail.example:443 -> https://mail.example:443/v2",
+        "Changed route /** to app -> come",
+    ] {
+        assert!(told.iter().any(|one| one == line), "no {line:?} in {told:#?}");
+    }
+}
+
+#[test]
+fn a_changed_secret_is_told_without_its_value() {
+    let told = told(OLD, OLD);
+    assert!(told.contains(&"Changed service app env.TOKEN changed (secret)".to_owned()), "{told:#?}");
+    assert!(told.contains(&"Changed service app run changed (secret)".to_owned()), "{told:#?}");
+    assert!(told.iter().all(|line| !line.contains("token-value")), "{told:#?}");
+}
+
+#[test]
+fn kinds_are_for_programs_too() {
+    let changes = diff(&manifest(OLD, "t"), &manifest(&OLD.replace("  gone: { run: ./gone }\n", ""), "t"));
+    assert_eq!(changes[0].kind, Kind::Removed);
+    assert_eq!(changes[0].what, "service gone");
+}
