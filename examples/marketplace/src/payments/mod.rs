@@ -19,6 +19,7 @@ pub use ledger::{Counts, Ledger};
 
 use crate::chance::Dice;
 use crate::context::Context;
+use crate::money::Euros;
 use crate::problem::Problem;
 use crate::remote::Reply;
 
@@ -113,7 +114,7 @@ impl Payments for PaymentsService {
 
 /// The provider's answer to an amount it won't take.
 fn declined(order: &str) -> Problem {
-    let detail = format!("The card doesn't cover {} euros.", CARD_LIMIT_CENTS / 100 + 1);
+    let detail = format!("The card covers at most {}.", Euros(CARD_LIMIT_CENTS));
     Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", "The payment was declined", detail).about(order)
 }
 
