@@ -68,9 +68,11 @@ pub(crate) fn resolve(word: &str, dir: &Path, path: &str) -> Result<PathBuf, Str
             Err(what) => Err(format!("`{word}` {what} (in `{}`)", dir.display())),
         };
     }
-    let candidates = path.split(':').filter(|folder| !folder.is_empty()).map(|folder| dir.join(folder).join(word));
+    let candidates =
+        path.split(':').filter(|folder| !folder.is_empty()).map(|folder| dir.join(folder).join(word));
     candidates.into_iter().find(|file| executable(file).is_ok()).ok_or_else(|| {
-        let here = if dir.join(word).is_file() { format!("; did you mean `./{word}`?") } else { String::new() };
+        let here =
+            if dir.join(word).is_file() { format!("; did you mean `./{word}`?") } else { String::new() };
         format!("there is no program `{word}` in PATH (working in `{}`){here}", dir.display())
     })
 }
@@ -88,8 +90,8 @@ fn executable(file: &Path) -> Result<(), &'static str> {
 const SHELL_SYNTAX: &str = "|&;<>()$`\\*?[]{}!\n\r";
 /// Reserved words and built-in commands that are no programs, or mean something else as one.
 const SHELL_WORDS: &[&str] = &[
-    ".", ":", "alias", "case", "cd", "command", "eval", "exec", "export", "for", "if", "read", "set", "source",
-    "time", "trap", "type", "ulimit", "umask", "unset", "until", "wait", "while",
+    ".", ":", "alias", "case", "cd", "command", "eval", "exec", "export", "for", "if", "read", "set",
+    "source", "time", "trap", "type", "ulimit", "umask", "unset", "until", "wait", "while",
 ];
 
 #[cfg(test)]
@@ -114,8 +116,8 @@ mod tests {
     #[test]
     fn shell_syntax_goes_to_the_shell() {
         let lines = [
-            "a && b", "a | b", "a > f", "a $HOME", "a \"$X\"", "X=1 a", "cd b", "exec a", "a *", "a 'b", "a # b", "a ~/b",
-            "a\nb", "(a)", "! a", "",
+            "a && b", "a | b", "a > f", "a $HOME", "a \"$X\"", "X=1 a", "cd b", "exec a", "a *", "a 'b",
+            "a # b", "a ~/b", "a\nb", "(a)", "! a", "",
         ];
         for line in lines {
             assert_eq!(parse(line), Line::Shell(line.to_owned()));

@@ -126,6 +126,27 @@ impl Event {
         }
     }
 
+    /// The instance it is about, if it is about one.
+    pub fn instance(&self) -> Option<&str> {
+        use Event::*;
+        match self {
+            Starting { instance, .. }
+            | NotStarted { instance, .. }
+            | Ready { instance, .. }
+            | Unready { instance, .. }
+            | Late { instance, .. }
+            | Unhealthy { instance, .. }
+            | Exited { instance, .. }
+            | Restarting { instance, .. }
+            | CrashLoop { instance, .. }
+            | Stopping { instance, .. }
+            | Stopped { instance, .. }
+            | Killed { instance, .. }
+            | Cleaned { instance, .. } => Some(instance),
+            _ => None,
+        }
+    }
+
     /// Whether a person should look at it: something failed.
     pub fn is_problem(&self) -> bool {
         use Event::*;

@@ -28,7 +28,8 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Begins anew. What the file held before is returned.
     pub fn open(path: PathBuf) -> (Self, BTreeMap<i32, Entry>) {
-        let before = fs::read_to_string(&path).ok().and_then(|text| parse(&text, &boot_id())).unwrap_or_default();
+        let before =
+            fs::read_to_string(&path).ok().and_then(|text| parse(&text, &boot_id())).unwrap_or_default();
         (Self { path, groups: BTreeMap::new() }, before)
     }
 
@@ -57,8 +58,11 @@ impl Ledger {
 
 /// Ends what an earlier run has left behind and returns it. Blocks for some seconds at worst.
 pub(crate) fn clean(before: &BTreeMap<i32, Entry>) -> Vec<(i32, Entry)> {
-    let left: Vec<(i32, Entry)> =
-        before.iter().filter(|(group, entry)| is_left(**group, entry)).map(|(g, e)| (*g, e.clone())).collect();
+    let left: Vec<(i32, Entry)> = before
+        .iter()
+        .filter(|(group, entry)| is_left(**group, entry))
+        .map(|(g, e)| (*g, e.clone()))
+        .collect();
     let groups: Vec<i32> = left.iter().map(|(group, _)| *group).collect();
     guardian::end_groups(&groups, guardian::TERM_GRACE);
     left

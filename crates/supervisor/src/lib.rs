@@ -5,12 +5,26 @@
 //! feeds its machine and does what it says, one thread (`warden`) starts processes, and a second process
 //! (`guardian`) ends them all when this one is killed. Linux only.
 
+mod builds;
+mod changes;
+mod command;
 mod config;
 mod error;
 mod event;
+mod guardian;
+mod holder;
+mod ledger;
 mod machine;
+mod output;
+mod ports;
+mod probe;
+mod process;
+mod procfs;
+mod service;
+mod shared;
 mod status;
 mod supervisor;
+mod warden;
 
 pub use config::{Check, Config, Endpoint, Observer, Output, Probe, Routing, Run, Service, Source};
 pub use error::{Applied, Change, CommandError, Done, Error, NotReady};
@@ -19,7 +33,3 @@ pub use guardian::{GUARDIAN_ARGUMENT, guardian_main};
 pub use holder::{Holder, port_holder};
 pub use status::{InstanceState, InstanceStatus, ServiceStatus, State};
 pub use supervisor::Supervisor;
-
-mod guardian;
-mod holder;
-mod procfs;

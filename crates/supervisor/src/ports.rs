@@ -66,11 +66,12 @@ fn ephemeral() -> RangeInclusive<u16> {
 }
 
 fn choose_range(ephemeral: &RangeInclusive<u16>) -> RangeInclusive<u16> {
-    let overlaps = |range: &RangeInclusive<u16>| range.start() <= ephemeral.end() && ephemeral.start() <= range.end();
-    RANGES.into_iter().find(|range| !overlaps(range)).unwrap_or(RANGES[0])
+    let overlaps =
+        |range: &RangeInclusive<u16>| range.start() <= ephemeral.end() && ephemeral.start() <= range.end();
+    RANGES.into_iter().find(|range| !overlaps(range)).unwrap_or(20_000..=29_999)
 }
 
-/// By preference; the first again when the kernel uses all of them.
+/// By preference; the first all the same when the kernel uses some of each.
 const RANGES: [RangeInclusive<u16>; 5] =
     [20_000..=29_999, 10_000..=19_999, 40_000..=49_999, 61_000..=65_535, 2_000..=9_999];
 

@@ -12,7 +12,9 @@ use tokio::time::timeout;
 pub(crate) async fn ask(check: &Check, target: &Target, patience: Duration) -> Result<SocketAddr, String> {
     match timeout(patience, ask_target(check, target)).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("{}: no answer within {}", question(check, target), crate::event::Human(patience))),
+        Err(_) => {
+            Err(format!("{}: no answer within {}", question(check, target), crate::event::Human(patience)))
+        }
     }
 }
 
@@ -52,8 +54,9 @@ async fn ask_address(check: &Check, address: SocketAddr, host: &str) -> Result<(
 }
 
 async fn get(stream: &mut TcpStream, path: &str, host: &str) -> Result<(), String> {
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: colony-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: colony-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.map_err(|error| plain(&error))?;
     let line = status_line(stream).await?;
     let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse::<u16>().ok());

@@ -1,59 +1,408 @@
-//! The handle.
+//! The handle: starts the tasks of the services and passes on what is asked of them.
 
+use crate::builds::{self, Builds};
+use crate::changes;
 use crate::config::{Config, Observer, Routing, Service};
-use crate::error::{Applied, CommandError, Done, Error, NotReady};
+use crate::error::{Applied, Change, CommandError, Done, Error, NotReady};
 use crate::event::Event;
+use crate::machine::{Command, Failure, Outcome};
+use crate::procfs;
+use crate::service::{self, Message};
+use crate::shared::Shared;
 use crate::status::ServiceStatus;
-use std::sync::Arc;
+use crate::warden::Warden;
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
-/// A handle to the running services; cheap to clone.
+/// A handle to the running services; cheap to clone. When the last one is dropped every process is killed;
+/// [`Supervisor::shutdown`] is the gentle way.
 #[derive(Clone)]
 pub struct Supervisor {
-    inner: Arc<Config>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// In start order.
+    services: Mutex<Vec<Entry>>,
+    /// One `apply` at a time.
+    applying: tokio::sync::Mutex<()>,
+    closing: watch::Sender<bool>,
+    seed: u64,
+}
+
+#[derive(Clone)]
+struct Entry {
+    spec: Service,
+    task: UnboundedSender<Message>,
 }
 
 impl Supervisor {
-    /// Builds and starts everything.
-    pub fn start(config: Config, _: Arc<dyn Routing>, _: Arc<dyn Observer>) -> Result<Supervisor, Error> {
-        Ok(Self { inner: Arc::new(config) })
+    /// Builds and starts everything, in the background. Must be called within a tokio runtime, whose tasks
+    /// then do the work. What an earlier run has left behind is ended first.
+    pub fn start(
+        config: Config,
+        routing: Arc<dyn Routing>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Supervisor, Error> {
+        tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let lock = lock(&config.data_dir)?;
+        let ledger = config.data_dir.join("groups");
+        let warden =
+            Warden::start(config.executable, ledger, lock, Arc::clone(&observer)).map_err(Error::Thread)?;
+        let seed = seed();
+        let shared = Arc::new(Shared::new(routing, observer, warden, seed));
+        let inner = Inner {
+            shared,
+            services: Mutex::default(),
+            applying: tokio::sync::Mutex::default(),
+            closing: watch::Sender::new(false),
+            seed,
+        };
+        let supervisor = Supervisor { inner: Arc::new(inner) };
+        let entries: Vec<Entry> = config.services.into_iter().map(|spec| supervisor.begin(spec)).collect();
+        supervisor.services().clone_from(&entries);
+        let shared = Arc::clone(&supervisor.inner.shared);
+        let closing = supervisor.inner.closing.subscribe();
+        tokio::spawn(unless_closing(closing, async move {
+            build_and_start(&shared, entries).await;
+        }));
+        Ok(supervisor)
     }
 
-    /// Until all services are ready, or none of those that are not can become so without help.
+    /// Waits until all services are ready. Err: none of those that are not can become so without help (a
+    /// build failed, a crash loop, a port in use, a service before it that fails).
     pub async fn wait_ready(&self) -> Result<(), Vec<NotReady>> {
+        let mut changes = self.inner.shared.changes();
+        loop {
+            changes.mark_unchanged();
+            if let Some(not_ready) = changes::settled(&self.posted()) {
+                return if not_ready.is_empty() { Ok(()) } else { Err(not_ready) };
+            }
+            if changes.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes these the services, in this start order. Only what differs is touched: a service whose command,
+    /// build, folder, environment, port or probe differs is built and rolled, another number of instances
+    /// scales, what is gone is stopped, what is new is started. A service that cannot be rolled runs on as it
+    /// was, and the error says why. One result for each service, old and new.
+    pub async fn apply(&self, services: Vec<Service>) -> Vec<Applied> {
+        let _one = self.inner.applying.lock().await;
+        let old: Vec<Entry> = self.services().clone();
+        let mut builds = Builds::default();
+        let mut applied = Vec::new();
+        let mut added = JoinSet::new();
+        let mut now = Vec::new();
+        let closing = self.inner.closing.subscribe();
+        for spec in services {
+            let before = old.iter().find(|entry| entry.spec.name == spec.name);
+            let service = spec.name.clone();
+            let Some(before) = before else {
+                let built = self.build(&mut builds, &spec).await;
+                let entry = self.begin(spec);
+                self.services().push(entry.clone());
+                now.push(entry.clone());
+                added.spawn(unless_closing(closing.clone(), start_one(entry, built)));
+                continue;
+            };
+            let change = changes::between(&before.spec, &spec);
+            let error = self.change(&mut builds, before, &spec, change).await.err();
+            // What could not be rolled is tried again by the next `apply`.
+            let spec = if error.is_some() && change == Change::Rolled { before.spec.clone() } else { spec };
+            now.push(Entry { spec, task: before.task.clone() });
+            applied.push(Applied { service, change, error });
+        }
+        while let Some(joined) = added.join_next().await {
+            applied.extend(joined.ok().flatten());
+        }
+        let gone: Vec<Entry> =
+            old.into_iter().filter(|entry| now.iter().all(|n| n.spec.name != entry.spec.name)).collect();
+        self.services().clone_from(&now);
+        applied.extend(self.remove(gone).await);
+        applied
+    }
+
+    /// Replaces each instance by a new one, one at a time: the new one is ready and published before the old
+    /// one is unpublished, drained and asked to end. With a fixed port the old one ends first. A stopped
+    /// service is built and started. `progress` gets the service's events meanwhile.
+    pub async fn restart(
+        &self,
+        service: &str,
+        progress: Option<UnboundedSender<Event>>,
+    ) -> Result<Done, CommandError> {
+        let entry = self.own(service)?;
+        let shared = &self.inner.shared;
+        let status = shared.status(service);
+        if status.as_ref().is_some_and(|s| s.instances.is_empty()) {
+            self.build(&mut Builds::default(), &entry.spec)
+                .await
+                .map_err(|why| failed(service, why, false))?;
+        }
+        let wanted = status.map(|status| status.wanted).filter(|&wanted| wanted > 0);
+        let wanted = wanted.unwrap_or_else(|| entry.spec.instances());
+        let command = Command::Roll { spec: Arc::new(entry.spec.clone()), wanted };
+        self.command(&entry, command, progress).await
+    }
+
+    /// Changes the number of instances, from 1 to the service's `max`; waits until new ones are ready and
+    /// surplus ones have ended.
+    pub async fn scale(&self, service: &str, instances: u32) -> Result<Done, CommandError> {
+        let entry = self.own(service)?;
+        let max = entry.spec.run().map_or(1, |run| run.max);
+        if !(1..=max).contains(&instances) {
+            return Err(CommandError::OutOfRange { service: service.to_owned(), asked: instances, max });
+        }
+        self.command(&entry, Command::Scale(instances), None).await
+    }
+
+    /// Stops a service; it stays so until `restart` or a changed service in `apply`.
+    pub async fn stop(&self, service: &str) -> Result<Done, CommandError> {
+        let entry = self.own(service)?;
+        self.command(&entry, Command::Stop, None).await
+    }
+
+    /// Every service as it is now, in start order. Reads memory and processor time from `/proc`.
+    pub fn status(&self) -> Vec<ServiceStatus> {
+        let mut services = self.posted();
+        for instance in services.iter_mut().flat_map(|service| &mut service.instances) {
+            if let Some(usage) = instance.pid.and_then(procfs::usage) {
+                instance.rss_kib = Some(usage.rss_kib);
+                instance.cpu_ms = Some(usage.cpu_ms);
+            }
+        }
+        services
+    }
+
+    /// Ends everything: services on which none that runs depends first, each unpublished, drained, asked to
+    /// end and killed after its grace. Returns when no process is left.
+    pub async fn shutdown(&self) {
+        self.inner.closing.send_replace(true);
+        let entries: Vec<Entry> = self.services().clone();
+        self.stop_in_order(entries).await;
+        self.inner.shared.warden.end().await;
+    }
+
+    async fn stop_in_order(&self, entries: Vec<Entry>) {
+        let mut left: BTreeSet<String> = entries.iter().map(|entry| entry.spec.name.clone()).collect();
+        let mut waiting = entries;
+        let mut stopping = JoinSet::new();
+        loop {
+            let needed: BTreeSet<String> = waiting
+                .iter()
+                .chain(self.services().iter())
+                .filter(|entry| left.contains(&entry.spec.name))
+                .flat_map(|entry| entry.spec.after.iter().cloned())
+                .collect();
+            let (later, now): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|entry| needed.contains(&entry.spec.name));
+            waiting = later;
+            for entry in now {
+                stopping.spawn(async move {
+                    let _ = ask(&entry.task, Command::Stop, None).await;
+                    entry.spec.name
+                });
+            }
+            match stopping.join_next().await {
+                Some(Ok(name)) => drop(left.remove(&name)),
+                Some(Err(_)) => {}
+                None if waiting.is_empty() => return,
+                None => left.clear(),
+            }
+        }
+    }
+
+    async fn change(
+        &self,
+        builds: &mut Builds,
+        entry: &Entry,
+        spec: &Service,
+        change: Change,
+    ) -> Result<(), CommandError> {
+        let shared = Arc::new(spec.clone());
+        match change {
+            Change::Rolled => {
+                self.build(builds, spec).await.map_err(|why| failed(&spec.name, why, true))?;
+                let wanted = self.wanted(entry, spec);
+                self.command(entry, Command::Roll { spec: shared, wanted }, None).await?;
+            }
+            Change::Scaled { to, .. } => {
+                self.command(entry, Command::Adjust(shared), None).await?;
+                self.command(entry, Command::Scale(to), None).await?;
+            }
+            Change::Adjusted => drop(self.command(entry, Command::Adjust(shared), None).await?),
+            Change::Unchanged | Change::Added | Change::Removed => {}
+        }
         Ok(())
     }
 
-    /// Makes these the services.
-    pub async fn apply(&self, _services: Vec<Service>) -> Vec<Applied> {
-        Vec::new()
+    /// A number that `scale` has set stays when the service itself asks for as many as before.
+    fn wanted(&self, entry: &Entry, spec: &Service) -> u32 {
+        let (before, after) = (entry.spec.instances(), spec.instances());
+        let scaled =
+            self.inner.shared.status(&spec.name).map(|status| status.wanted).filter(|&wanted| wanted > 0);
+        let max = spec.run().map_or(u32::MAX, |run| run.max.max(1));
+        if before == after { scaled.unwrap_or(after).min(max) } else { after }
     }
 
-    /// Replaces each instance.
-    pub async fn restart(
+    async fn remove(&self, gone: Vec<Entry>) -> Vec<Applied> {
+        let names: Vec<String> = gone.iter().map(|entry| entry.spec.name.clone()).collect();
+        self.stop_in_order(gone).await;
+        let remove = |service: String| {
+            self.inner.shared.remove(&service);
+            Applied { service, change: Change::Removed, error: None }
+        };
+        names.into_iter().map(remove).collect()
+    }
+
+    async fn build(&self, builds: &mut Builds, spec: &Service) -> Result<(), Failure> {
+        let closing = self.inner.closing.subscribe();
+        let built = unless_closing(closing, builds.build(&self.inner.shared, spec)).await;
+        built.unwrap_or_else(|| {
+            Err(Failure { why: "interrupted by the shutdown".to_owned(), last_lines: Vec::new() })
+        })
+    }
+
+    async fn command(
         &self,
-        _service: &str,
-        _progress: Option<UnboundedSender<Event>>,
+        entry: &Entry,
+        command: Command,
+        progress: Option<UnboundedSender<Event>>,
     ) -> Result<Done, CommandError> {
-        Err(CommandError::ShuttingDown)
+        if *self.inner.closing.borrow() {
+            return Err(CommandError::ShuttingDown);
+        }
+        ended(&entry.spec.name, ask(&entry.task, command, progress).await)
     }
 
-    /// Changes the number of instances.
-    pub async fn scale(&self, _service: &str, _instances: u32) -> Result<Done, CommandError> {
-        Err(CommandError::ShuttingDown)
+    fn begin(&self, spec: Service) -> Entry {
+        let task = service::start(Arc::clone(&self.inner.shared), spec.clone(), self.seed_of(&spec.name));
+        Entry { spec, task }
     }
 
-    /// Stops a service.
-    pub async fn stop(&self, _service: &str) -> Result<Done, CommandError> {
-        Err(CommandError::ShuttingDown)
+    fn seed_of(&self, name: &str) -> u64 {
+        name.bytes().fold(self.inner.seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()))
     }
 
-    /// Every service as it is now, in start order.
-    pub fn status(&self) -> Vec<ServiceStatus> {
-        let _ = &self.inner.services;
-        Vec::new()
+    /// A service with processes of ours.
+    fn own(&self, service: &str) -> Result<Entry, CommandError> {
+        let services = self.services();
+        let Some(entry) = services.iter().find(|entry| entry.spec.name == service) else {
+            let known = services.iter().map(|entry| entry.spec.name.clone()).collect();
+            return Err(CommandError::NoSuchService { service: service.to_owned(), known });
+        };
+        if entry.spec.is_external() {
+            return Err(CommandError::External { service: service.to_owned() });
+        }
+        Ok(entry.clone())
     }
 
-    /// Ends everything.
-    pub async fn shutdown(&self) {}
+    fn posted(&self) -> Vec<ServiceStatus> {
+        let names: Vec<String> = self.services().iter().map(|entry| entry.spec.name.clone()).collect();
+        names.iter().filter_map(|name| self.inner.shared.status(name)).collect()
+    }
+
+    fn services(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.inner.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All builds first, then every service; each waits by itself for those before it.
+async fn build_and_start(shared: &Arc<Shared>, entries: Vec<Entry>) {
+    for entry in entries.iter().filter(|entry| builds::of(&entry.spec).is_some()) {
+        let _ = entry.task.send(Message::Building);
+    }
+    let mut builds = Builds::default();
+    let mut built = Vec::new();
+    for entry in entries {
+        let result = builds.build(shared, &entry.spec).await;
+        built.push((entry, result));
+    }
+    for (entry, result) in built {
+        let message = match result {
+            Ok(()) => {
+                Message::Command { command: Command::Start, reply: oneshot::channel().0, progress: None }
+            }
+            Err(Failure { why, last_lines }) => Message::BuildFailed { why, last_lines },
+        };
+        let _ = entry.task.send(message);
+    }
+}
+
+/// Starts a service that `apply` has added.
+async fn start_one(entry: Entry, built: Result<(), Failure>) -> Applied {
+    let service = entry.spec.name.clone();
+    let error = match built {
+        Ok(()) => ended(&service, ask(&entry.task, Command::Start, None).await).err(),
+        Err(failure) => {
+            let Failure { why, last_lines } = failure.clone();
+            let _ = entry.task.send(Message::BuildFailed { why, last_lines });
+            Some(failed(&service, failure, false))
+        }
+    };
+    Applied { service, change: Change::Added, error }
+}
+
+/// Gives a command to a task and waits for its end; `None` when the task is gone.
+async fn ask(
+    task: &UnboundedSender<Message>,
+    command: Command,
+    progress: Option<UnboundedSender<Event>>,
+) -> Option<Outcome> {
+    let (reply, end) = oneshot::channel();
+    task.send(Message::Command { command, reply, progress }).ok()?;
+    end.await.ok()
+}
+
+fn ended(service: &str, outcome: Option<Outcome>) -> Result<Done, CommandError> {
+    match outcome {
+        Some(Outcome::Done { instances, took }) => Ok(Done::new(service, instances, took)),
+        Some(Outcome::Failed { failure, old_stays }) => Err(failed(service, failure, old_stays)),
+        Some(Outcome::Interrupted) => Err(CommandError::Interrupted { service: service.to_owned() }),
+        None => Err(CommandError::ShuttingDown),
+    }
+}
+
+fn failed(service: &str, failure: Failure, old_stays: bool) -> CommandError {
+    let Failure { why, last_lines } = failure;
+    CommandError::Failed { service: service.to_owned(), why, last_lines, old_stays }
+}
+
+/// Does `work` unless the supervisor shuts down before it ends, or is dropped; then it is dropped too.
+async fn unless_closing<T>(mut closing: watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = closing.wait_for(|closing| *closing) => None,
+        done = work => Some(done),
+    }
+}
+
+/// Makes the data folder this supervisor's. The lock goes with the file, so also when the process is killed.
+fn lock(data_dir: &Path) -> Result<File, Error> {
+    let data_error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::DataDir { path, source }
+    };
+    fs::create_dir_all(data_dir).map_err(data_error(data_dir))?;
+    let path = data_dir.join("supervisor.lock");
+    let file = File::create(&path).map_err(data_error(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(data_error(&path)(source)),
+    }
+}
+
+/// Different in every run, so that supervisors that start together choose different ports and waits.
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(std::process::id())
 }

@@ -66,11 +66,20 @@ impl Machine {
         self.reconcile(now);
     }
 
-    /// It waits for these services before it starts.
-    pub fn wait_for(&mut self, services: Vec<String>) {
-        if self.instances.is_empty() && !matches!(self.phase, Phase::Stopped) {
+    /// It was asked to start and has not yet.
+    pub fn waiting(&mut self) {
+        if self.instances.is_empty() {
+            self.phase = Phase::Waiting(Vec::new());
+        }
+    }
+
+    /// It waits for these services before it starts. True when it did not already wait for the same.
+    pub fn wait_for(&mut self, services: Vec<String>) -> bool {
+        let waits = matches!(&self.phase, Phase::Waiting(on) if *on != services);
+        if waits {
             self.phase = Phase::Waiting(services);
         }
+        waits
     }
 
     /// Its build runs or is queued. What already runs goes on.
@@ -208,7 +217,9 @@ impl Machine {
     /// A new instance has failed: what was before is wanted again. New instances that already took over are
     /// replaced back, in the same careful way; should that fail too, what runs is kept.
     pub(super) fn abort_roll(&mut self, now: Time, failure: Failure) {
-        let Some(Job { id, kind: Kind::Roll { spec, wanted, generation }, begun }) = self.job.take() else { return };
+        let Some(Job { id, kind: Kind::Roll { spec, wanted, generation }, begun }) = self.job.take() else {
+            return;
+        };
         if spec != self.spec {
             self.emit(Event::RolledBack { service: self.spec.name.clone(), why: failure.why.clone() });
         }

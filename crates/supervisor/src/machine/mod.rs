@@ -59,8 +59,8 @@ pub(crate) enum Action {
     Publish(Vec<Endpoint>),
     /// Ask and answer with `Checked`.
     Check { run: RunId, which: Which, probe: Probe, target: Target },
-    /// Answer with `Drained` when no request is under way.
-    Drain { run: RunId, id: String },
+    /// Answer with `Drained` when no request is under way, looking no longer than `patience`.
+    Drain { run: RunId, id: String, patience: Duration },
     /// SIGTERM to the group.
     Terminate { run: RunId },
     /// SIGKILL to the group.
@@ -172,8 +172,12 @@ impl Machine {
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
-        let due: Vec<u32> =
-            self.instances.values().filter(|i| i.next().is_some_and(|at| at <= now)).map(|i| i.number).collect();
+        let due: Vec<u32> = self
+            .instances
+            .values()
+            .filter(|i| i.next().is_some_and(|at| at <= now))
+            .map(|i| i.number)
+            .collect();
         for number in due {
             self.timeout(now, number);
         }
@@ -184,7 +188,11 @@ impl Machine {
         let Some(instance) = self.instances.get_mut(&number) else { return };
         match &mut instance.stage {
             Stage::Running(health) => {
-                if health.is_late(now) { self.late(now, number) } else { self.ask(now, number) }
+                if health.is_late(now) {
+                    self.late(now, number)
+                } else {
+                    self.ask(now, number)
+                }
             }
             Stage::Waiting { .. } => self.start(now, number),
             Stage::Draining { .. } => self.terminate(now, number),
@@ -254,7 +262,11 @@ impl Machine {
     fn free_authority(&self) -> Option<String> {
         let Source::Url { authorities } = &self.spec.source else { return None };
         let same = || self.instances.values().filter(|i| i.generation == self.generation);
-        authorities.iter().find(|a| same().all(|i| i.authority.as_ref() != Some(*a))).or(authorities.first()).cloned()
+        authorities
+            .iter()
+            .find(|a| same().all(|i| i.authority.as_ref() != Some(*a)))
+            .or(authorities.first())
+            .cloned()
     }
 
     fn checked(&mut self, now: Time, number: u32, which: Which, answer: Result<SocketAddr, String>) {
@@ -334,7 +346,8 @@ impl Machine {
             return;
         }
         let (run, id, was_ready) = (instance.run, instance.id(), instance.is_ready());
-        let until = now + instance.spec.grace();
+        let patience = instance.spec.grace();
+        let until = now + patience;
         self.emit(Event::Stopping { service: self.spec.name.clone(), instance: id.clone() });
         if !was_ready {
             return self.terminate(now, number);
@@ -343,7 +356,7 @@ impl Machine {
             instance.stage = Stage::Draining { until };
         }
         self.publish();
-        self.actions.push_back(Action::Drain { run, id });
+        self.actions.push_back(Action::Drain { run, id, patience });
     }
 
     fn drained(&mut self, now: Time, number: u32) {
@@ -403,7 +416,8 @@ impl Machine {
         let healthy_sibling = self.instances.values().any(|i| i.number != number && i.is_ready());
         let Some(instance) = self.instances.get_mut(&number) else { return };
         let attempt = Attempt { ready_for: instance.ready_for(now), healthy_sibling, hopeless };
-        let was_late = instance.first_ready.is_none() && now.since(instance.started) >= instance.spec.ready.within;
+        let was_late =
+            instance.first_ready.is_none() && now.since(instance.started) >= instance.spec.ready.within;
         let again = instance.restarts.failed(attempt, &mut self.rng);
         let (state, wait) = match again {
             Again::Soon(wait) => (InstanceState::Backoff, wait),

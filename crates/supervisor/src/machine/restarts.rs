@@ -77,7 +77,9 @@ mod tests {
         let (mut restarts, mut rng) = (Restarts::default(), Rng::new(7));
         let mut waited = Duration::ZERO;
         for _ in 1..CRASH_LOOP_FAILURES {
-            let Again::Soon(wait) = restarts.failed(Attempt::default(), &mut rng) else { panic!("too early") };
+            let Again::Soon(wait) = restarts.failed(Attempt::default(), &mut rng) else {
+                panic!("too early")
+            };
             waited += wait;
         }
         assert!(waited < Duration::from_secs(4));

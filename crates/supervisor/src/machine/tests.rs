@@ -150,7 +150,8 @@ impl World {
         let until = self.now + Duration::from_millis(ms);
         loop {
             let input = self.coming.first_key_value().map(|((at, _), _)| *at);
-            let Some(next) = [input, self.machine.next()].into_iter().flatten().min().filter(|at| *at <= until)
+            let Some(next) =
+                [input, self.machine.next()].into_iter().flatten().min().filter(|at| *at <= until)
             else {
                 self.now = until;
                 return;
@@ -213,7 +214,9 @@ fn a_new_version_that_crashes_leaves_the_old() {
     let mut world = World::running(service("good", 2));
     let job = world.roll("crash", 3);
     world.pass(5_000);
-    let Some(Outcome::Failed { failure, old_stays: true }) = world.done.get(&job) else { panic!("{:?}", world.done) };
+    let Some(Outcome::Failed { failure, old_stays: true }) = world.done.get(&job) else {
+        panic!("{:?}", world.done)
+    };
     assert_eq!(failure.last_lines, ["the last words"]);
     assert_eq!(world.ids(), ["a-1", "a-2"]);
     assert!(world.fewest_published() >= 2);
@@ -251,7 +254,9 @@ fn a_crash_loop_has_the_last_lines_and_goes_on_trying() {
     });
     let loops: Vec<_> = loops.collect();
     assert!(loops.len() >= 4, "{loops:?}");
-    assert!(loops.iter().all(|(lines, wait)| lines == &["the last words"] && *wait <= Duration::from_secs(30)));
+    assert!(
+        loops.iter().all(|(lines, wait)| lines == &["the last words"] && *wait <= Duration::from_secs(30))
+    );
 }
 
 #[test]
@@ -355,7 +360,8 @@ mod chaos {
     }
 
     fn deed() -> impl Strategy<Value = Deed> {
-        let command = prop_oneof![Just("good"), Just("crash"), Just("hang"), Just("stubborn"), Just("missing")];
+        let command =
+            prop_oneof![Just("good"), Just("crash"), Just("hang"), Just("stubborn"), Just("missing")];
         prop_oneof![
             (command, 1..4u32).prop_map(|(command, wanted)| Deed::Roll(command, wanted)),
             (1..5u32).prop_map(Deed::Scale),

@@ -1,0 +1,299 @@
+//! The thread that starts processes and makes sure that none outlives this one.
+//!
+//! A thread of its own, because the kernel sends a child its "parent is dead" signal when the *thread* that
+//! started it ends: this one ends only with the supervisor. It also tells the guardian and the ledger of
+//! every process group, and starts the guardian again when it dies.
+
+use crate::config::Observer;
+use crate::event::Event;
+use crate::guardian::{GUARDIAN_ARGUMENT, IGNORED};
+use crate::ledger::{self, Entry, Ledger};
+use crate::procfs::{self, Stat};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// A process to start.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    /// The file to execute.
+    pub program: PathBuf,
+    /// What the program sees as its own name, then its arguments.
+    pub words: Vec<String>,
+    pub dir: PathBuf,
+    /// Set over the inherited environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Under which name the ledger has it.
+    pub instance: String,
+}
+
+/// A started process, the leader of its group.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub child: Child,
+    pub group: Group,
+}
+
+/// A process group that is killed when this is dropped before it was found empty.
+#[derive(Debug)]
+pub(crate) struct Group {
+    id: i32,
+    empty: bool,
+}
+
+/// The handle to the thread; the thread ends with it.
+#[derive(Debug)]
+pub(crate) struct Warden {
+    requests: mpsc::Sender<Request>,
+}
+
+enum Request {
+    Spawn(Launch, oneshot::Sender<io::Result<Spawned>>),
+    Forget(i32),
+    GuardianDied,
+    End(Option<oneshot::Sender<Option<oneshot::Receiver<()>>>>),
+}
+
+impl Warden {
+    /// Starts the thread. Must be called within a runtime. `lock` is held as long as the thread lives.
+    pub fn start(
+        executable: PathBuf,
+        ledger: PathBuf,
+        lock: File,
+        observer: Arc<dyn Observer>,
+    ) -> io::Result<Warden> {
+        let (requests, inbox) = mpsc::channel();
+        let runtime = Handle::current();
+        let again = requests.clone();
+        thread::Builder::new().name("warden".to_owned()).spawn(move || {
+            let _within = runtime.enter();
+            let (ledger, before) = Ledger::open(ledger);
+            let thread = Thread { executable, ledger, observer, guardian: None, again, _lock: lock };
+            thread.run(&before, &inbox);
+        })?;
+        Ok(Warden { requests })
+    }
+
+    /// Starts a process in a group of its own.
+    pub async fn spawn(&self, launch: Launch) -> io::Result<Spawned> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.requests.send(Request::Spawn(launch, reply));
+        let gone = || io::Error::other("the supervisor is shutting down");
+        sent.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Nothing of this group is left.
+    pub fn forget(&self, group: i32) {
+        // When the thread is gone there is nothing that could be forgotten.
+        let _ = self.requests.send(Request::Forget(group));
+    }
+
+    /// Ends the thread and the guardian.
+    pub async fn end(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.requests.send(Request::End(Some(reply))).is_ok()
+            && let Ok(Some(guardian)) = answer.await
+        {
+            let _ = guardian.await;
+        }
+    }
+}
+
+impl Drop for Warden {
+    fn drop(&mut self) {
+        let _ = self.requests.send(Request::End(None));
+    }
+}
+
+struct Guardian {
+    /// The writing end of its standard input.
+    pipe: File,
+    ended: oneshot::Receiver<()>,
+}
+
+struct Thread {
+    executable: PathBuf,
+    ledger: Ledger,
+    observer: Arc<dyn Observer>,
+    guardian: Option<Guardian>,
+    again: mpsc::Sender<Request>,
+    _lock: File,
+}
+
+impl Thread {
+    fn run(mut self, before: &BTreeMap<i32, Entry>, inbox: &mpsc::Receiver<Request>) {
+        for (pid, entry) in ledger::clean(before) {
+            self.observer.event(&Event::Cleaned { instance: entry.instance, pid });
+        }
+        self.start_guardian();
+        while let Ok(request) = inbox.recv() {
+            match request {
+                // A caller that has gone away drops the process, which kills it.
+                Request::Spawn(launch, reply) => drop(reply.send(self.spawn(launch))),
+                Request::Forget(group) => self.forget(group),
+                Request::GuardianDied => self.restart_guardian(),
+                Request::End(reply) => {
+                    let guardian = self.guardian.take().map(|guardian| guardian.ended);
+                    drop(self);
+                    if let Some(reply) = reply {
+                        let _ = reply.send(guardian);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn spawn(&mut self, launch: Launch) -> io::Result<Spawned> {
+        let child = command(&launch).spawn()?;
+        let id = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .ok_or_else(|| io::Error::other("no process id"))?;
+        let group = Group { id, empty: false };
+        let started = Stat::of(id).map_or(0, |stat| stat.started);
+        self.tell(&format!("add {id} {started}\n"));
+        // Without its ledger a later run cannot clean up; this run is not worse off.
+        let _ = self.ledger.add(id, Entry { started, instance: launch.instance });
+        Ok(Spawned { child, group })
+    }
+
+    fn forget(&mut self, group: i32) {
+        self.tell(&format!("del {group}\n"));
+        let _ = self.ledger.remove(group);
+    }
+
+    fn tell(&mut self, line: &str) {
+        // A guardian that has died is noticed by who waits for it, and started again with all groups.
+        if let Some(guardian) = &mut self.guardian {
+            let _ = guardian.pipe.write_all(line.as_bytes());
+        }
+    }
+
+    fn restart_guardian(&mut self) {
+        self.guardian = None;
+        if let Some(pid) = self.start_guardian() {
+            self.observer.event(&Event::GuardianRestarted { pid });
+        }
+    }
+
+    fn start_guardian(&mut self) -> Option<u32> {
+        match self.try_start_guardian() {
+            Ok(pid) => Some(pid),
+            Err(error) => {
+                let why = format!("cannot execute `{}`: {error}", self.executable.display());
+                self.observer.event(&Event::GuardianFailed { why });
+                None
+            }
+        }
+    }
+
+    fn try_start_guardian(&mut self) -> io::Result<u32> {
+        let mut command = Command::new(&self.executable);
+        command.arg(GUARDIAN_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // SAFETY: between fork and exec only these system calls are made; none allocates or takes a lock.
+        unsafe { command.pre_exec(leave_session) };
+        let mut child = command.spawn()?;
+        let pid = child.id().unwrap_or_default();
+        let pipe = child.stdin.take().ok_or_else(|| io::Error::other("no pipe"))?;
+        let pipe = File::from(pipe.into_owned_fd()?);
+        let (end, ended) = oneshot::channel();
+        self.guardian = Some(Guardian { pipe, ended });
+        let groups: Vec<String> = self
+            .ledger
+            .groups()
+            .iter()
+            .map(|(group, entry)| format!("add {group} {}\n", entry.started))
+            .collect();
+        groups.iter().for_each(|line| self.tell(line));
+        let again = self.again.clone();
+        Handle::current().spawn(async move {
+            let begun = tokio::time::Instant::now();
+            let _ = child.wait().await;
+            let _ = end.send(());
+            // One that cannot live is not started again and again without a pause.
+            if begun.elapsed() < GUARDIAN_PAUSE {
+                tokio::time::sleep(GUARDIAN_PAUSE).await;
+            }
+            let _ = again.send(Request::GuardianDied);
+        });
+        Ok(pid)
+    }
+}
+
+fn command(launch: &Launch) -> Command {
+    let (name, arguments) =
+        launch.words.split_first().map_or((None, &[][..]), |(name, rest)| (Some(name), rest));
+    let mut command = Command::new(&launch.program);
+    if let Some(name) = name {
+        command.arg0(name);
+    }
+    command.args(arguments).current_dir(&launch.dir).envs(launch.env.iter().map(|(k, v)| (k, v)));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let parent = std::process::id();
+    // SAFETY: between fork and exec only two system calls are made; neither allocates or takes a lock.
+    unsafe { command.pre_exec(move || die_with_parent(parent)) };
+    command
+}
+
+/// SIGKILL for this process when the thread that started it ends. When that has already happened the signal
+/// would never come, so the parent is looked at after it was asked for.
+fn die_with_parent(parent: u32) -> io::Result<()> {
+    // SAFETY: system calls without pointers.
+    let (asked, now) = unsafe { (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), libc::getppid()) };
+    if asked != 0 || u32::try_from(now) != Ok(parent) {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    Ok(())
+}
+
+/// Takes the guardian out of reach of the terminal, from its very first moment.
+fn leave_session() -> io::Result<()> {
+    // SAFETY: system calls without pointers.
+    unsafe {
+        for signal in IGNORED {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        libc::setsid();
+    }
+    Ok(())
+}
+
+impl Group {
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// Collects members that became our children; true when no member runs any more. Only after the leader
+    /// itself was collected.
+    pub fn is_empty(&mut self) -> bool {
+        // SAFETY: a null status is allowed; nothing else is pointed to.
+        while unsafe { libc::waitpid(-self.id, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+        self.empty = !procfs::group_is_alive(self.id);
+        self.empty
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.empty {
+            procfs::signal_group(self.id, libc::SIGKILL);
+        }
+    }
+}
+
+const GUARDIAN_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
