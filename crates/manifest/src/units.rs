@@ -322,3 +322,145 @@ pub(crate) fn show_rate(limit: &RateLimit) -> String {
 const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
 /// Largest size, in bytes: 1 TiB.
 const SIZE_MAX: u64 = 1 << 40;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn help<T: std::fmt::Debug>(result: Result<T, Wrong>) -> String {
+        result.unwrap_err().help.unwrap()
+    }
+
+    #[test]
+    fn durations() {
+        let millis = |text: &str| duration(text).map(|duration| duration.as_millis());
+        assert_eq!(millis("250ms"), Ok(250));
+        assert_eq!(millis("2s"), Ok(2000));
+        assert_eq!(millis("1m30s"), Ok(90_000));
+        assert_eq!(millis("5m"), Ok(300_000));
+        assert_eq!(millis("1h"), Ok(3_600_000));
+        assert_eq!(millis("7d"), Ok(604_800_000));
+        assert_eq!(millis("1s500ms"), Ok(1500));
+        for wrong in
+            ["", "s", "5", "5x", "-5s", "5s5s", "1s1m", "1.5s", " 5s", "5S", "99999999999999999999s", "٣s"]
+        {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn wrong_durations_say_what_to_write() {
+        assert_eq!(help(duration("5 sec")), "write `5s`");
+        assert_eq!(help(duration("5S")), "write `5s`");
+        assert_eq!(help(duration("2 minutes")), "write `2m`");
+        assert_eq!(help(duration("1.5h")), "write `1h30m`");
+        assert_eq!(help(duration("2w")), "write `14d`");
+        assert_eq!(help(duration("1 hour, 5 min")), "write `1h5m`");
+        assert_eq!(help(duration("500")), "write `500s` for seconds or `500ms` for milliseconds");
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("64KiB"), Ok(65_536));
+        assert_eq!(size("1MiB"), Ok(1 << 20));
+        assert_eq!(size("10MB"), Ok(10_000_000));
+        assert_eq!(size("512B"), Ok(512));
+        assert_eq!(help(size("64k")), "write `64KiB`");
+        assert_eq!(help(size("10 mb")), "write `10MB`");
+        assert_eq!(help(size("100")), "write `100B` for bytes or `100KiB` for kibibytes");
+        assert!(size("99999999999999999GiB").is_err());
+    }
+
+    #[test]
+    fn percentages() {
+        assert_eq!(percentage("20%"), Ok(0.2));
+        assert_eq!(percentage("99.9%"), Ok(0.9990000000000001));
+        assert_eq!(help(percentage("0.2")), "write `20%`");
+        assert_eq!(help(percentage("50")), "write `50%`");
+        assert_eq!(help(percentage("50 percent")), "write `50%`");
+        assert!(percentage("101%").is_err() && percentage("-1%").is_err() && percentage("inf%").is_err());
+    }
+
+    #[test]
+    fn rates() {
+        let limit = |requests, seconds, burst, key| {
+            Ok(RateLimit { requests, per: Duration::from_secs(seconds), burst, key })
+        };
+        assert_eq!(rate("50/s"), limit(50, 1, 50, LimitKey::All));
+        assert_eq!(rate("100/m"), limit(100, 60, 1, LimitKey::All));
+        assert_eq!(rate("50/s per client"), limit(50, 1, 50, LimitKey::Client));
+        assert_eq!(
+            rate("1000/h per header X-Api-Key burst 20"),
+            limit(1000, 3600, 20, LimitKey::Header("x-api-key".to_owned()))
+        );
+        assert_eq!(rate("50/s burst 5 per client"), limit(50, 1, 5, LimitKey::Client));
+        for wrong in [
+            "",
+            "50",
+            "/s",
+            "0/s",
+            "+5/s",
+            "50/d",
+            "50/s per",
+            "50/s burst",
+            "50/s burst 0",
+            "50/s per client per client",
+        ] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(help(rate("50 per second")), "write `50/s`");
+        assert_eq!(help(rate("50 req/min")), "write `50/m`");
+    }
+
+    proptest! {
+        #[test]
+        fn durations_round_trip(millis in 0..=DURATION_MAX.as_millis() as u64) {
+            let one = Duration::from_millis(millis);
+            prop_assert_eq!(duration(&show_duration(one)), Ok(one));
+        }
+
+        #[test]
+        fn sizes_round_trip(bytes in 0..=SIZE_MAX) {
+            prop_assert_eq!(size(&show_size(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn percentages_round_trip(millionths in 0..=1_000_000_u32) {
+            let share = f64::from(millionths) / 1e6;
+            let back = percentage(&show_percentage(share)).unwrap();
+            prop_assert!((back - share).abs() < 1e-12);
+        }
+
+        #[test]
+        fn rates_round_trip(
+            requests in 1..=u32::MAX,
+            per in prop::sample::select(vec![1, 60, 3600]),
+            burst in prop::option::of(1..1000_u32),
+            key in prop_oneof![
+                Just(LimitKey::All),
+                Just(LimitKey::Client),
+                "[a-z][a-z-]{0,8}".prop_map(LimitKey::Header),
+            ],
+        ) {
+            let per = Duration::from_secs(per);
+            let burst = burst.unwrap_or_else(|| default_burst(requests, per));
+            let limit = RateLimit { requests, per, burst, key };
+            prop_assert_eq!(rate(&show_rate(&limit)), Ok(limit));
+        }
+
+        #[test]
+        fn any_text_is_answered(text in "[0-9a-zA-Zµ%./ -]{0,12}|\\PC*") {
+            let _ = (duration(&text), size(&text), percentage(&text), rate(&text));
+            let _ = (crate::http::url(&text), crate::http::listen(&text), crate::http::path(&text), crate::http::host(&text));
+        }
+
+        #[test]
+        fn paths_round_trip(path in "(/([a-z0-9.]{1,5}x|\\*)){0,5}(/\\*\\*)?") {
+            let path = if path.is_empty() { "/".to_owned() } else { path };
+            let pattern = crate::http::path(&path).unwrap();
+            prop_assert_eq!(crate::http::show_path(&pattern), path);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Whatever comes in, `check` answers: it never panics, and never shows a secret.
+
+use std::collections::BTreeMap;
+
+use manifest::{Checked, Input, Source, check, diff};
+use proptest::prelude::*;
+
+const MARKETPLACE: &str = include_str!("good/marketplace.yaml");
+
+fn checked(text: &str, overlay: Option<&str>, token: &str) -> Checked {
+    let source = |text: &str| Source { name: "colony.yaml".to_owned(), text: text.to_owned() };
+    let env = BTreeMap::from([("API_TOKEN".to_owned(), token.to_owned())]);
+    check(&Input {
+        root: "/srv".into(),
+        base: source(text),
+        overlays: overlay.map(source).into_iter().collect(),
+        env,
+    })
+}
+
+/// Everything that is shown about a manifest.
+fn shown(checked: &Checked) -> String {
+    let diagnostics = &checked.diagnostics;
+    diagnostics.render(80, true) + &diagnostics.render(20, false) + &diagnostics.to_json().to_string()
+}
+
+/// Words that a manifest is made of, and what breaks it.
+fn word() -> impl Strategy<Value = String> {
+    let words = [
+        "name",
+        "services",
+        "app",
+        "run",
+        "url",
+        "calls",
+        "gateway",
+        "routes",
+        "path",
+        "to",
+        "timeout",
+        "retries",
+        "none",
+        "2s",
+        "50/s per client",
+        "/**",
+        "http://127.0.0.1:3000",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\n\t",
+        ": ",
+        "- ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        "&a ",
+        "*a",
+        "<<: *a",
+        "!!str ",
+        "!x ",
+        "|\n",
+        ">-\n",
+        "\"",
+        "'",
+        "#",
+        "${",
+        "${X}",
+        "${X:y}",
+        "$${",
+        "ü",
+        "\u{feff}",
+        "\r\n",
+        "\0",
+        "? ",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "~",
+        "null",
+        "99999999999999999999",
+        "-1",
+        "1e99",
+        "%",
+        "\u{2028}",
+        "日本",
+    ];
+    prop_oneof![
+        6 => prop::sample::select(words.to_vec()).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+}
+
+/// The marketplace after some accidents: pieces cut out, doubled or replaced.
+fn accident() -> impl Strategy<Value = String> {
+    let cut = (any::<prop::sample::Index>(), 0..40_usize, word(), any::<bool>());
+    prop::collection::vec(cut, 1..6).prop_map(|cuts| {
+        let mut chars: Vec<char> = MARKETPLACE.chars().collect();
+        for (at, length, word, double) in cuts {
+            let start = at.index(chars.len().max(1)).min(chars.len());
+            let end = (start + length).min(chars.len());
+            let kept: Vec<char> = if double { chars[start..end].repeat(2) } else { Vec::new() };
+            chars.splice(start..end, kept.into_iter().chain(word.chars()));
+        }
+        chars.into_iter().collect()
+    })
+}
+
+/// The marketplace with a secret variable in place of some values.
+fn with_secrets() -> impl Strategy<Value = String> {
+    let spots: Vec<usize> = MARKETPLACE.match_indices(": ").map(|(at, _)| at + 2).collect();
+    prop::sample::subsequence(spots, 1..4).prop_map(|spots| {
+        let mut text = MARKETPLACE.to_owned();
+        for spot in spots.into_iter().rev() {
+            let end = text[spot..].find([',', '}', '\n', ']']).map_or(text.len(), |end| spot + end);
+            text.replace_range(spot..end, "\"${API_TOKEN}\"");
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_is_answered(text in any::<String>()) {
+        shown(&checked(&text, None, ""));
+    }
+
+    #[test]
+    fn any_words_are_answered(words in prop::collection::vec(word(), 0..40)) {
+        shown(&checked(&words.concat(), None, ""));
+    }
+
+    #[test]
+    fn any_accident_is_answered(text in accident(), overlay in accident()) {
+        let one = checked(&text, None, "t");
+        shown(&one);
+        prop_assert_eq!(one.manifest.is_some(), one.diagnostics.errors() == 0);
+        shown(&checked(MARKETPLACE, Some(&overlay), "t"));
+    }
+
+    #[test]
+    fn a_secret_is_never_shown(text in with_secrets(), token in "[a-zA-Z0-9/:._-]{0,6}zqx[0-9]{6}", other in "yqz[0-9]{8}") {
+        let one = checked(&text, None, &token);
+        prop_assert!(!shown(&one).contains(&token), "{}", shown(&one));
+        let overlaid = checked(&text, Some("services: { catalog: { port: \"${API_TOKEN}\", calls: [\"${API_TOKEN}\"] } }"), &token);
+        prop_assert!(!shown(&overlaid).contains(&token));
+        if let (Some(old), Some(new)) = (one.manifest, checked(&text, None, &other).manifest) {
+            let told = format!("{:?}", diff(&old, &new));
+            prop_assert!(!told.contains(&token) && !told.contains(&other), "{}", told);
+        }
+    }
+
+    #[test]
+    fn a_secret_number_is_never_shown(text in with_secrets(), token in 40_000..60_000_u16) {
+        let token = token.to_string();
+        let drawn = checked(&text, None, &token).diagnostics.render(100, false);
+        prop_assert!(!drawn.contains(&token), "{}", drawn);
+    }
+
+    #[test]
+    fn a_secret_default_is_never_shown(default in "[a-zA-Z0-9 ]{0,6}zqx[0-9]{6}") {
+        let text = format!("name: Shop ${{MY_SECRET:{default}}}\nservices:\n  app: {{ run: ./app ${{MY_SECRET:{default}}}, port: x }}\n");
+        prop_assert!(!shown(&checked(&text, None, "")).contains(&default));
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    for (open, close) in [("[", "]"), ("{a: ", "}"), ("- ", ""), ("? ", "")] {
+        let text = format!("name: {}{}", open.repeat(20_000), close.repeat(20_000));
+        assert!(checked(&text, None, "").diagnostics.errors() > 0, "{open}");
+    }
+    let block: String = (0..3000).map(|depth| " ".repeat(depth) + "a:\n").collect();
+    assert!(checked(&block, None, "").diagnostics.errors() > 0);
+}
+
+#[test]
+fn a_huge_file_is_refused() {
+    let text = "name: a\n".repeat(1 << 20);
+    let checked = checked(&text, None, "");
+    assert_eq!(checked.diagnostics.errors(), 1);
+}
+
+#[test]
+fn the_codes_and_their_pages_are_the_same() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+    let mut pages: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name != "README.md")
+        .collect();
+    pages.sort();
+    let codes: Vec<String> = manifest::codes().map(|code| format!("{code}.md")).collect();
+    assert_eq!(pages, codes);
+    let index = std::fs::read_to_string(format!("{folder}/README.md")).unwrap();
+    for code in manifest::codes() {
+        let page = manifest::explain(code).unwrap();
+        let title = page.lines().next().unwrap();
+        let title = title
+            .strip_prefix(&format!("# {code}: "))
+            .unwrap_or_else(|| panic!("{code} has the title {title:?}"));
+        assert!(
+            index.contains(&format!("| [{code}]({code}.md) | {title} |")),
+            "{code} ({title}) is not in the index"
+        );
+        assert!(
+            page.contains("```yaml") && page.contains("## How to fix it"),
+            "{code} lacks an example or a remedy"
+        );
+    }
+    assert_eq!(manifest::explain("C9999"), None);
+    assert_eq!(manifest::explain("c0001"), manifest::explain("C0001"));
+}
+
+/// The first example of each page causes its code, and the second does not.
+#[test]
+fn the_examples_of_the_pages_do_what_they_say() {
+    for code in manifest::codes() {
+        let page = manifest::explain(code).unwrap();
+        let examples: Vec<&str> = page
+            .split("```yaml\n")
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap_or_default())
+            .collect();
+        let overlaid = |text: &str| match text.split_once("# colony.prod.yaml\n") {
+            Some((base, overlay)) => checked(base, Some(overlay), "t"),
+            None => checked(text, None, "t"),
+        };
+        let bad = overlaid(examples[0]);
+        let codes: Vec<&str> = bad.diagnostics.iter().map(|one| one.code).collect();
+        assert!(!codes.is_empty() && codes.iter().all(|one| *one == code), "{code}: {codes:?}");
+        let good = overlaid(examples[1]);
+        assert!(good.diagnostics.iter().next().is_none(), "{code}: {}", good.diagnostics.render(100, false));
+    }
+}
