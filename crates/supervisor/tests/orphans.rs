@@ -1,0 +1,124 @@
+//! No process is left: whoever is killed, and however.
+
+mod world;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+use supervisor::{Error, Event, Supervisor};
+use world::{PATIENCE, World, helper, is_alive, kill, service};
+
+/// A shell with a child that ignores SIGTERM; both numbers are printed.
+const FAMILY: &str = "sh -c 'trap \"\" TERM; sleep 62 & echo family $$ $!; wait; sleep 62'";
+
+/// Starts a supervisor as a process of its own; returns it with the numbers of the family it runs.
+fn colony(data_dir: &Path) -> (Child, Vec<i32>) {
+    let mut colony = Command::new(helper())
+        .arg("colony")
+        .arg(data_dir)
+        .arg(FAMILY)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(colony.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let family = lines.find_map(|line| Some(line.split_once("family ")?.1.to_owned())).unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    (colony, family.split(' ').map(|pid| pid.parse().unwrap()).collect())
+}
+
+fn guardian_of(pid: u32) -> i32 {
+    let children = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let children: String =
+        children.map(|t| std::fs::read_to_string(t.path().join("children")).unwrap()).collect();
+    let is_guardian = |pid: &i32| {
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.contains(supervisor::GUARDIAN_ARGUMENT)
+    };
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).find(is_guardian).unwrap()
+}
+
+fn until_dead(pids: &[i32]) {
+    let begun = Instant::now();
+    while pids.iter().any(|&pid| is_alive(pid)) {
+        assert!(begun.elapsed() < PATIENCE, "still alive: {pids:?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_killed_supervisor_takes_everybody_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut colony, family) = colony(folder.path());
+    let guardian = guardian_of(colony.id());
+    assert!(family.iter().all(|&pid| is_alive(pid)));
+    colony.kill().unwrap();
+    colony.wait().unwrap();
+    until_dead(&family);
+    until_dead(&[guardian]);
+}
+
+#[tokio::test]
+async fn what_a_run_without_guardian_left_behind_is_ended_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut colony, family) = colony(&folder.path().join("data"));
+    let guardian = guardian_of(colony.id());
+    // Stopped first, so that it cannot start another guardian.
+    // SAFETY: `kill` touches no memory of this process.
+    unsafe { libc::kill(colony.id() as i32, libc::SIGSTOP) };
+    kill(guardian);
+    colony.kill().unwrap();
+    colony.wait().unwrap();
+    assert!(is_alive(family[1]), "the grandchild had no reason to go");
+    let world = World::start_in(folder, vec![service("a", "sleep 60")]);
+    world.supervisor.wait_ready().await.unwrap();
+    until_dead(&family);
+    assert!(
+        world.events().iter().any(|e| matches!(e, Event::Cleaned { instance, .. } if instance == "s0-1"))
+    );
+}
+
+#[tokio::test]
+async fn a_dead_guardian_is_replaced() {
+    let world = World::ready(vec![service("a", "sleep 60")]).await;
+    let first = guardian_of(std::process::id());
+    kill(first);
+    world
+        .until("a new guardian", |world| {
+            world
+                .events()
+                .iter()
+                .any(|e| matches!(e, Event::GuardianRestarted { pid } if *pid as i32 != first))
+        })
+        .await;
+    world.supervisor.shutdown().await;
+}
+
+#[test]
+fn dropping_everything_kills_everything() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = runtime.block_on(World::ready(vec![service("a", FAMILY)]));
+    runtime.block_on(world.until("the family", |world| !world.lines().is_empty()));
+    let line = world.lines()[0].2.clone();
+    let family: Vec<i32> = line.split(' ').skip(1).map(|pid| pid.parse().unwrap()).collect();
+    drop(world);
+    drop(runtime);
+    until_dead(&family);
+}
+
+#[tokio::test]
+async fn a_data_folder_has_one_supervisor_at_a_time() {
+    let world = World::ready(vec![]).await;
+    let config = supervisor::Config {
+        services: vec![],
+        data_dir: world.folder.path().join("data"),
+        root: world.folder.path().to_owned(),
+        executable: helper(),
+    };
+    let recorder = std::sync::Arc::new(world.recorder.clone());
+    let second = Supervisor::start(config.clone(), recorder.clone(), recorder.clone());
+    assert!(matches!(second, Err(Error::InUse { .. })));
+    world.supervisor.shutdown().await;
+    let third = Supervisor::start(config, recorder.clone(), recorder).map(drop);
+    assert!(third.is_ok(), "{third:?}");
+}
