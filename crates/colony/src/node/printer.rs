@@ -192,10 +192,7 @@ impl Printer {
             Event::Stopped { .. } => return Some((name, "stopped".to_owned(), Style::Dim)),
             other => self.redact(&other.to_string()),
         };
-        let style = match event {
-            Event::CrashLoop { .. } | Event::BuildFailed { .. } | Event::NotStarted { .. } => Style::Bad,
-            _ => Style::Warn,
-        };
+        let style = if event.is_problem() { Style::Bad } else { Style::Warn };
         Some((name, text, style))
     }
 }
