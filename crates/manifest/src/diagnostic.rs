@@ -94,6 +94,15 @@ impl Diagnostic {
         self
     }
 
+    /// Keys are quoted as written, and may have a secret default written in them.
+    fn mask(&mut self, mask: &Mask) {
+        let labels = self.labels.iter_mut().map(|(_, text)| text);
+        let texts = [&mut self.message, &mut self.label].into_iter().chain(&mut self.help).chain(labels);
+        for text in texts.filter(|text| text.contains("${")) {
+            *text = mask.source(text);
+        }
+    }
+
     /// The page that explains the code, relative to the repository.
     pub fn page(&self) -> String {
         format!("docs/errors/{}.md", self.code)
@@ -134,6 +143,7 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub(crate) fn new(mut found: Vec<Diagnostic>, input: &crate::Input, mask: &Mask) -> Self {
+        found.iter_mut().for_each(|one| one.mask(mask));
         found.sort_by_key(|one| (one.span.file, one.span.start, one.severity));
         found.dedup();
         let files = std::iter::once(&input.base).chain(&input.overlays);

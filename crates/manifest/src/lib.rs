@@ -17,6 +17,7 @@ mod resolve;
 mod schema;
 mod secrets;
 mod substitute;
+mod syntax;
 mod typed;
 mod units;
 pub mod valid;

@@ -7,10 +7,15 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 
 impl Diagnostics {
-    /// Every finding drawn under its source line, for a terminal of `width` columns. An empty text
-    /// if there is none.
+    /// Every finding drawn under its source line, for a terminal of `width` columns; of very many
+    /// the first hundred. An empty text if there is none.
     pub fn render(&self, width: usize, color: bool) -> String {
-        let drawn: Vec<String> = self.iter().map(|one| self.draw(one, width, color)).collect();
+        let mut drawn: Vec<String> =
+            self.iter().take(DRAWN_MAX).map(|one| self.draw(one, width, color)).collect();
+        let more = self.iter().count().saturating_sub(DRAWN_MAX);
+        if more > 0 {
+            drawn.push(format!("and {more} more\n"));
+        }
         drawn.join("\n")
     }
 
@@ -105,5 +110,7 @@ fn theme(one: &Diagnostic, color: bool) -> GraphicalTheme {
     theme
 }
 
+/// Most findings drawn: nobody reads more at a time, and each costs a walk through its file.
+const DRAWN_MAX: usize = 100;
 /// Narrower terminals than this wrap by themselves.
 const WIDTH_MIN: usize = 40;

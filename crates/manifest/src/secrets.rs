@@ -20,17 +20,18 @@ impl Mask {
         TELLING.iter().any(|part| upper.contains(part)) || self.listed.contains(name)
     }
 
-    /// The source with the defaults of secret variables (`${TOKEN:abc}`) overwritten by asterisks,
-    /// byte for byte, so that all spans still hold.
+    /// The text with the defaults of secret variables (`${TOKEN:abc}`) overwritten by asterisks,
+    /// byte for byte and line by line, so that all spans still hold.
     pub fn source(&self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
         for (start, _) in text.match_indices("${") {
             let inside = &text[start + 2..];
-            let Some(end) = inside.find(['}', '\n']) else { continue };
+            let end = inside.find('}').unwrap_or(inside.len());
             let Some((name, default)) = inside[..end].split_once(':') else { continue };
             if self.is_secret(name) {
                 let from = start + 2 + name.len() + 1;
-                bytes[from..from + default.len()].fill(b'*');
+                let masked = bytes[from..from + default.len()].iter_mut();
+                masked.filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b'*');
             }
         }
         String::from_utf8(bytes).unwrap_or_default()

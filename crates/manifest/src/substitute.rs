@@ -98,7 +98,7 @@ impl Substitution<'_> {
             return None;
         }
         let Some(value) = self.env.get(name).map(String::as_str).or(default) else {
-            self.found.push(missing(name, span));
+            self.found.push(missing(name, span, self.mask));
             return None;
         };
         let secret = self.mask.is_secret(name);
@@ -129,8 +129,11 @@ fn bad_name(name: &str, span: Span) -> Diagnostic {
         .help("write `${NAME}` or `${NAME:default}`; for a `${` that is meant literally write `$${`")
 }
 
-fn missing(name: &str, span: Span) -> Diagnostic {
+fn missing(name: &str, span: Span, mask: &Mask) -> Diagnostic {
     Diagnostic::error(codes::MISSING_VARIABLE, span, format!("the environment variable `{name}` is not set"))
         .label("needed here")
-        .help(format!("set it, or give a default: `${{{name}:default}}`"))
+        .help(match mask.is_secret(name) {
+            true => "set it; a default would put the secret into the file".to_owned(),
+            false => format!("set it, or give a default: `${{{name}:default}}`"),
+        })
 }

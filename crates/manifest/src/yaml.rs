@@ -4,12 +4,13 @@
 //! seen. Aliases are expanded by copying, which a hostile document could use to grow without end:
 //! hence the bounds on nesting, on nodes and on text, each an error of its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::syntax;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -236,7 +237,7 @@ impl<'a> Loader<'a> {
         loop {
             let (event, at) = self.next()?;
             if event == Event::MappingEnd {
-                merge_keys(&mut entries, merged);
+                self.merge_keys(&mut entries, merged);
                 return Ok(Node { span: self.extent(start, at), value: Value::Map(entries) });
             }
             let (key, key_span) = self.key(event, at)?;
@@ -265,6 +266,25 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// `<<: *base`: keys of the merged maps that the map does not have itself.
+    fn merge_keys(&mut self, entries: &mut Vec<Entry>, merged: Vec<Node>) {
+        let mut known: BTreeSet<String> = match merged.is_empty() {
+            true => return,
+            false => entries.iter().map(|own| own.key.clone()).collect(),
+        };
+        let maps = merged.into_iter().flat_map(|node| match node.value {
+            Value::List(items) => items,
+            value => vec![Node { span: node.span, value }],
+        });
+        for map in maps {
+            let Value::Map(inherited) = map.value else {
+                self.found.push(*fatal(map.span, "`<<` takes the keys of a map, and this is none"));
+                continue;
+            };
+            entries.extend(inherited.into_iter().filter(|entry| known.insert(entry.key.clone())));
+        }
+    }
+
     /// A collection's span: its brackets if it has some, else its first character.
     fn extent(&self, start: Span, end: Span) -> Span {
         let bracketed =
@@ -277,8 +297,8 @@ impl<'a> Loader<'a> {
         let at = self.visible(self.span(error.marker().index(), error.marker().index() + 1));
         let line = self.text[..at.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text[line..].lines().next().unwrap_or_default();
-        let mut one = *fatal(at, format!("this is not valid YAML: {}", syntax_words(info)));
-        if let Some(help) = syntax_help(line, info) {
+        let mut one = *fatal(at, format!("this is not valid YAML: {}", syntax::words(info)));
+        if let Some(help) = syntax::help(line, info) {
             one = one.help(help);
         }
         Box::new(one.label("the reader stopped here"))
@@ -293,53 +313,6 @@ impl<'a> Loader<'a> {
         let last = self.text.trim_end().char_indices().next_back();
         let (start, len) = last.map_or((0, 0), |(start, c)| (start, c.len_utf8()));
         Span { file: at.file, start: start as u32, end: (start + len) as u32 }
-    }
-}
-
-/// The parser's reason in plainer words, where it has one that needs them.
-fn syntax_words(info: &str) -> &str {
-    SYNTAX_WORDS.iter().find(|(theirs, _)| info.contains(theirs)).map_or(info, |(_, ours)| ours)
-}
-
-/// What a line that YAML refuses was probably meant to be.
-fn syntax_help(line: &str, info: &str) -> Option<&'static str> {
-    let bare = line.trim_start();
-    if line[..line.len() - bare.len()].contains('\t') || info.contains("tab") {
-        Some("indent with spaces: YAML does not allow tabs")
-    } else if line.contains("${") && line.contains('{') && info.contains("flow") {
-        Some("inside `{ ... }` a `${NAME}` needs quotes: `\"${NAME}\"`")
-    } else if info.contains("mapping values are not allowed") {
-        Some(
-            "a text with `: ` in it needs quotes; else look at the indentation of this line and the one before",
-        )
-    } else if info.contains("did not find expected key") || info.contains("did not find expected '-'") {
-        Some("keys that belong together begin in the same column")
-    } else if info.contains("simple key") {
-        Some("a key needs a `:` and a space after it")
-    } else if info.contains("flow") {
-        Some("look for a missing bracket or comma, here or on the lines before")
-    } else if bare.starts_with(['*', '&', '!', '@', '`', '%']) || line.contains(": *") {
-        Some("a text that begins with `*`, `&`, `!`, `@`, `%` or a backtick needs quotes")
-    } else {
-        None
-    }
-}
-
-/// `<<: *base`: keys of the merged maps that the map does not have itself.
-fn merge_keys(entries: &mut Vec<Entry>, merged: Vec<Node>) {
-    for node in merged {
-        let maps = match node.value {
-            Value::List(items) => items,
-            value => vec![Node { span: node.span, value }],
-        };
-        for map in maps {
-            let Value::Map(inherited) = map.value else { continue };
-            for entry in inherited {
-                if !entries.iter().any(|own| own.key == entry.key) {
-                    entries.push(entry);
-                }
-            }
-        }
     }
 }
 
@@ -400,18 +373,3 @@ const TEXT_BYTES_MAX: usize = 4 << 20;
 const DEPTH_MAX: usize = 64;
 /// Most values with all aliases expanded.
 const NODES_MAX: usize = 500_000;
-const SYNTAX_WORDS: [(&str, &str); 7] = [
-    (
-        "parsing a flow mapping, did not find expected ',' or '}'",
-        "the `{ ... }` that is open here is not closed, or lacks a comma",
-    ),
-    (
-        "parsing a flow sequence, expected ',' or ']'",
-        "the `[ ... ]` that is open here is not closed, or lacks a comma",
-    ),
-    ("did not find expected key", "this line fits in with none above it"),
-    ("did not find expected '-'", "this line fits in with none above it"),
-    ("mapping values are not allowed", "a second `: ` in one line"),
-    ("unknown anchor", "there is no `&` anchor of this name"),
-    ("tabs disallowed", "this line is indented with a tab"),
-];

@@ -309,7 +309,11 @@ pub(crate) struct Properties {
 }
 
 impl Properties {
-    pub fn add(&mut self, key: &'static str, about: &[&str], mut schema: Schema, required: bool) {
+    pub fn add(&mut self, key: &'static str, about: &[&str], schema: Schema, required: bool) {
+        let mut schema = match required {
+            true => schema,
+            false => schemars::json_schema!({ "anyOf": [schema, { "type": "null" }] }),
+        };
         schema.insert("description".to_owned(), paragraph(about).into());
         self.map.insert(key.to_owned(), schema.to_value());
         if required {
