@@ -274,3 +274,10 @@ fn the_reference_names_every_key() {
         assert!(REFERENCE.contains(&format!("\n| `{key}` |")), "{key} has no row");
     }
 }
+
+#[test]
+fn the_marketplace_is_good() {
+    let split = good(include_str!("../../../examples/marketplace/colony.yaml"));
+    assert_eq!(split.services.len(), 8);
+    assert_eq!(good(include_str!("../../../examples/marketplace/monolith.yaml")).services.len(), 1);
+}
