@@ -56,16 +56,16 @@ fn is_program(word: &str) -> bool {
 }
 
 /// Finds the program of a word: relative to `dir` when it has a `/`, otherwise in `path` (as in `$PATH`).
-/// Errors are sentences for the person who wrote the line.
-pub(crate) fn resolve(word: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
+/// Errors are sentences for the person who wrote the line, who knows `dir` as `shown`.
+pub(crate) fn resolve(word: &str, dir: &Path, shown: &str, path: &str) -> Result<PathBuf, String> {
     if !dir.is_dir() {
-        return Err(format!("the folder `{}` does not exist", dir.display()));
+        return Err(format!("the folder `{shown}` does not exist"));
     }
     if word.contains('/') {
         let file = dir.join(word);
         return match executable(&file) {
             Ok(()) => Ok(file),
-            Err(what) => Err(format!("`{word}` {what} (in `{}`)", dir.display())),
+            Err(what) => Err(format!("`{word}` {what} (in `{shown}`)")),
         };
     }
     let candidates =
@@ -73,7 +73,7 @@ pub(crate) fn resolve(word: &str, dir: &Path, path: &str) -> Result<PathBuf, Str
     candidates.into_iter().find(|file| executable(file).is_ok()).ok_or_else(|| {
         let here =
             if dir.join(word).is_file() { format!("; did you mean `./{word}`?") } else { String::new() };
-        format!("there is no program `{word}` in PATH (working in `{}`){here}", dir.display())
+        format!("there is no program `{word}` in PATH (working in `{shown}`){here}")
     })
 }
 
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn programs_are_found_and_missing_ones_named() {
         let root = Path::new("/");
-        assert_eq!(resolve("bin/sh", root, ""), Ok(PathBuf::from("/bin/sh")));
-        assert!(resolve("sh", root, "/nowhere:/bin").is_ok());
-        let missing = resolve("./marketplace", root, "").unwrap_err();
+        assert_eq!(resolve("bin/sh", root, "/", ""), Ok(PathBuf::from("/bin/sh")));
+        assert!(resolve("sh", root, "/", "/nowhere:/bin").is_ok());
+        let missing = resolve("./marketplace", root, "/", "").unwrap_err();
         assert!(missing.contains("`./marketplace` does not exist") && missing.contains("build"), "{missing}");
-        assert!(resolve("no-such-program", root, "/bin").unwrap_err().contains("PATH"));
-        assert!(resolve("sh", Path::new("/no/such"), "/bin").unwrap_err().contains("folder"));
+        assert!(resolve("no-such-program", root, "/", "/bin").unwrap_err().contains("PATH"));
+        assert!(resolve("sh", Path::new("/no/such"), "such", "/bin").unwrap_err().contains("folder"));
     }
 }

@@ -70,7 +70,8 @@ pub(crate) fn clean(before: &BTreeMap<i32, Entry>) -> Vec<(i32, Entry)> {
 
 fn is_left(group: i32, entry: &Entry) -> bool {
     match Stat::of(group) {
-        Some(stat) => stat.started == entry.started && stat.is_alive(),
+        // The leader may be a zombie that nobody has collected, with a group that still runs.
+        Some(stat) => stat.started == entry.started && procfs::group_is_alive(group),
         None => procfs::group_members(group)
             .into_iter()
             .any(|member| procfs::has_variable(member, "COLONY_INSTANCE", &entry.instance)),

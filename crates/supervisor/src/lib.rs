@@ -5,6 +5,7 @@
 //! feeds its machine and does what it says, one thread (`warden`) starts processes, and a second process
 //! (`guardian`) ends them all when this one is killed. Linux only.
 
+mod apply;
 mod builds;
 mod changes;
 mod command;

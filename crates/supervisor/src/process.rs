@@ -56,7 +56,7 @@ pub(crate) async fn run_build(
     line: &str,
     dir: &Path,
 ) -> Result<(), (String, Vec<String>)> {
-    let plan = command_launch(line, dir, Vec::new(), format!("{service}-build"), None);
+    let plan = command_launch(shared, line, dir, Vec::new(), format!("{service}-build"), None);
     let spawned = match plan {
         Ok(plan) => shared.warden.spawn(plan).await.map_err(|error| error.to_string()),
         Err(why) => Err(why),
@@ -101,13 +101,14 @@ async fn launch(
     instance: &str,
 ) -> Result<Spawned, String> {
     let path = config.env.get("PATH").cloned();
-    let plan = command_launch(&config.command, &config.dir, env, instance.to_owned(), path)?;
+    let plan = command_launch(shared, &config.command, &config.dir, env, instance.to_owned(), path)?;
     let program = plan.program.clone();
     let spawned = shared.warden.spawn(plan).await;
     spawned.map_err(|error| format!("cannot execute `{}`: {error}", program.display()))
 }
 
 fn command_launch(
+    shared: &Shared,
     line: &str,
     dir: &Path,
     env: Vec<(OsString, OsString)>,
@@ -119,7 +120,7 @@ fn command_launch(
         Line::Words(words) => words,
         Line::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
     };
-    let program = command::resolve(words.first().map_or("", String::as_str), dir, &path)?;
+    let program = command::resolve(words.first().map_or("", String::as_str), dir, &shared.shown(dir), &path)?;
     Ok(Launch { program, words, dir: dir.to_owned(), env, instance })
 }
 

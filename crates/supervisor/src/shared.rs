@@ -9,6 +9,7 @@ use crate::status::ServiceStatus;
 use crate::warden::Warden;
 use policy::Time;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -22,10 +23,17 @@ pub(crate) struct Shared {
     board: Mutex<BTreeMap<String, Snapshot>>,
     changes: watch::Sender<u64>,
     origin: Instant,
+    root: PathBuf,
 }
 
 impl Shared {
-    pub fn new(routing: Arc<dyn Routing>, observer: Arc<dyn Observer>, warden: Warden, seed: u64) -> Self {
+    pub fn new(
+        routing: Arc<dyn Routing>,
+        observer: Arc<dyn Observer>,
+        warden: Warden,
+        root: PathBuf,
+        seed: u64,
+    ) -> Self {
         Self {
             routing,
             observer,
@@ -34,6 +42,7 @@ impl Shared {
             board: Mutex::default(),
             changes: watch::Sender::new(0),
             origin: Instant::now(),
+            root,
         }
     }
 
@@ -47,6 +56,15 @@ impl Shared {
         // An instant that far away cannot be represented, and is never reached.
         let never = Duration::from_secs(86_400 * 365);
         self.origin + time.since(Time::ZERO).min(self.origin.elapsed() + never)
+    }
+
+    /// A folder as the person who wrote the manifest knows it.
+    pub fn shown(&self, dir: &Path) -> String {
+        match dir.strip_prefix(&self.root) {
+            Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+            Ok(inside) => inside.display().to_string(),
+            Err(_) => dir.display().to_string(),
+        }
     }
 
     pub fn ports(&self) -> MutexGuard<'_, Ports> {

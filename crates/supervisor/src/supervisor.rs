@@ -3,13 +3,13 @@
 use crate::builds::{self, Builds};
 use crate::changes;
 use crate::config::{Config, Observer, Routing, Service};
-use crate::error::{Applied, Change, CommandError, Done, Error, NotReady};
+use crate::error::{CommandError, Done, Error, NotReady};
 use crate::event::Event;
 use crate::machine::{Command, Failure, Outcome};
 use crate::procfs;
 use crate::service::{self, Message};
 use crate::shared::Shared;
-use crate::status::ServiceStatus;
+use crate::status::{ServiceStatus, State};
 use crate::warden::Warden;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -31,16 +31,16 @@ struct Inner {
     shared: Arc<Shared>,
     /// In start order.
     services: Mutex<Vec<Entry>>,
-    /// One `apply` at a time.
-    applying: tokio::sync::Mutex<()>,
+    /// One `apply` at a time, and none before the first builds have ended.
+    applying: Arc<tokio::sync::Mutex<()>>,
     closing: watch::Sender<bool>,
     seed: u64,
 }
 
 #[derive(Clone)]
-struct Entry {
-    spec: Service,
-    task: UnboundedSender<Message>,
+pub(crate) struct Entry {
+    pub spec: Service,
+    pub task: UnboundedSender<Message>,
 }
 
 impl Supervisor {
@@ -57,11 +57,13 @@ impl Supervisor {
         let warden =
             Warden::start(config.executable, ledger, lock, Arc::clone(&observer)).map_err(Error::Thread)?;
         let seed = seed();
-        let shared = Arc::new(Shared::new(routing, observer, warden, seed));
+        let shared = Arc::new(Shared::new(routing, observer, warden, config.root, seed));
+        let applying = Arc::new(tokio::sync::Mutex::new(()));
+        let not_yet = Arc::clone(&applying).try_lock_owned();
         let inner = Inner {
             shared,
             services: Mutex::default(),
-            applying: tokio::sync::Mutex::default(),
+            applying: Arc::clone(&applying),
             closing: watch::Sender::new(false),
             seed,
         };
@@ -72,6 +74,7 @@ impl Supervisor {
         let closing = supervisor.inner.closing.subscribe();
         tokio::spawn(unless_closing(closing, async move {
             build_and_start(&shared, entries).await;
+            drop(not_yet);
         }));
         Ok(supervisor)
     }
@@ -91,46 +94,6 @@ impl Supervisor {
         }
     }
 
-    /// Makes these the services, in this start order. Only what differs is touched: a service whose command,
-    /// build, folder, environment, port or probe differs is built and rolled, another number of instances
-    /// scales, what is gone is stopped, what is new is started. A service that cannot be rolled runs on as it
-    /// was, and the error says why. One result for each service, old and new.
-    pub async fn apply(&self, services: Vec<Service>) -> Vec<Applied> {
-        let _one = self.inner.applying.lock().await;
-        let old: Vec<Entry> = self.services().clone();
-        let mut builds = Builds::default();
-        let mut applied = Vec::new();
-        let mut added = JoinSet::new();
-        let mut now = Vec::new();
-        let closing = self.inner.closing.subscribe();
-        for spec in services {
-            let before = old.iter().find(|entry| entry.spec.name == spec.name);
-            let service = spec.name.clone();
-            let Some(before) = before else {
-                let built = self.build(&mut builds, &spec).await;
-                let entry = self.begin(spec);
-                self.services().push(entry.clone());
-                now.push(entry.clone());
-                added.spawn(unless_closing(closing.clone(), start_one(entry, built)));
-                continue;
-            };
-            let change = changes::between(&before.spec, &spec);
-            let error = self.change(&mut builds, before, &spec, change).await.err();
-            // What could not be rolled is tried again by the next `apply`.
-            let spec = if error.is_some() && change == Change::Rolled { before.spec.clone() } else { spec };
-            now.push(Entry { spec, task: before.task.clone() });
-            applied.push(Applied { service, change, error });
-        }
-        while let Some(joined) = added.join_next().await {
-            applied.extend(joined.ok().flatten());
-        }
-        let gone: Vec<Entry> =
-            old.into_iter().filter(|entry| now.iter().all(|n| n.spec.name != entry.spec.name)).collect();
-        self.services().clone_from(&now);
-        applied.extend(self.remove(gone).await);
-        applied
-    }
-
     /// Replaces each instance by a new one, one at a time: the new one is ready and published before the old
     /// one is unpublished, drained and asked to end. With a fixed port the old one ends first. A stopped
     /// service is built and started. `progress` gets the service's events meanwhile.
@@ -142,7 +105,10 @@ impl Supervisor {
         let entry = self.own(service)?;
         let shared = &self.inner.shared;
         let status = shared.status(service);
-        if status.as_ref().is_some_and(|s| s.instances.is_empty()) {
+        if status
+            .as_ref()
+            .is_some_and(|s| matches!(s.state, State::Failed | State::Stopped) && s.instances.is_empty())
+        {
             self.build(&mut Builds::default(), &entry.spec)
                 .await
                 .map_err(|why| failed(service, why, false))?;
@@ -191,7 +157,7 @@ impl Supervisor {
         self.inner.shared.warden.end().await;
     }
 
-    async fn stop_in_order(&self, entries: Vec<Entry>) {
+    pub(crate) async fn stop_in_order(&self, entries: Vec<Entry>) {
         let mut left: BTreeSet<String> = entries.iter().map(|entry| entry.spec.name.clone()).collect();
         let mut waiting = entries;
         let mut stopping = JoinSet::new();
@@ -220,50 +186,7 @@ impl Supervisor {
         }
     }
 
-    async fn change(
-        &self,
-        builds: &mut Builds,
-        entry: &Entry,
-        spec: &Service,
-        change: Change,
-    ) -> Result<(), CommandError> {
-        let shared = Arc::new(spec.clone());
-        match change {
-            Change::Rolled => {
-                self.build(builds, spec).await.map_err(|why| failed(&spec.name, why, true))?;
-                let wanted = self.wanted(entry, spec);
-                self.command(entry, Command::Roll { spec: shared, wanted }, None).await?;
-            }
-            Change::Scaled { to, .. } => {
-                self.command(entry, Command::Adjust(shared), None).await?;
-                self.command(entry, Command::Scale(to), None).await?;
-            }
-            Change::Adjusted => drop(self.command(entry, Command::Adjust(shared), None).await?),
-            Change::Unchanged | Change::Added | Change::Removed => {}
-        }
-        Ok(())
-    }
-
-    /// A number that `scale` has set stays when the service itself asks for as many as before.
-    fn wanted(&self, entry: &Entry, spec: &Service) -> u32 {
-        let (before, after) = (entry.spec.instances(), spec.instances());
-        let scaled =
-            self.inner.shared.status(&spec.name).map(|status| status.wanted).filter(|&wanted| wanted > 0);
-        let max = spec.run().map_or(u32::MAX, |run| run.max.max(1));
-        if before == after { scaled.unwrap_or(after).min(max) } else { after }
-    }
-
-    async fn remove(&self, gone: Vec<Entry>) -> Vec<Applied> {
-        let names: Vec<String> = gone.iter().map(|entry| entry.spec.name.clone()).collect();
-        self.stop_in_order(gone).await;
-        let remove = |service: String| {
-            self.inner.shared.remove(&service);
-            Applied { service, change: Change::Removed, error: None }
-        };
-        names.into_iter().map(remove).collect()
-    }
-
-    async fn build(&self, builds: &mut Builds, spec: &Service) -> Result<(), Failure> {
+    pub(crate) async fn build(&self, builds: &mut Builds, spec: &Service) -> Result<(), Failure> {
         let closing = self.inner.closing.subscribe();
         let built = unless_closing(closing, builds.build(&self.inner.shared, spec)).await;
         built.unwrap_or_else(|| {
@@ -271,7 +194,7 @@ impl Supervisor {
         })
     }
 
-    async fn command(
+    pub(crate) async fn command(
         &self,
         entry: &Entry,
         command: Command,
@@ -283,7 +206,7 @@ impl Supervisor {
         ended(&entry.spec.name, ask(&entry.task, command, progress).await)
     }
 
-    fn begin(&self, spec: Service) -> Entry {
+    pub(crate) fn begin(&self, spec: Service) -> Entry {
         let task = service::start(Arc::clone(&self.inner.shared), spec.clone(), self.seed_of(&spec.name));
         Entry { spec, task }
     }
@@ -305,12 +228,24 @@ impl Supervisor {
         Ok(entry.clone())
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    pub(crate) fn applying(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.applying
+    }
+
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.inner.closing.subscribe()
+    }
+
     fn posted(&self) -> Vec<ServiceStatus> {
         let names: Vec<String> = self.services().iter().map(|entry| entry.spec.name.clone()).collect();
         names.iter().filter_map(|name| self.inner.shared.status(name)).collect()
     }
 
-    fn services(&self) -> MutexGuard<'_, Vec<Entry>> {
+    pub(crate) fn services(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.inner.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -337,22 +272,8 @@ async fn build_and_start(shared: &Arc<Shared>, entries: Vec<Entry>) {
     }
 }
 
-/// Starts a service that `apply` has added.
-async fn start_one(entry: Entry, built: Result<(), Failure>) -> Applied {
-    let service = entry.spec.name.clone();
-    let error = match built {
-        Ok(()) => ended(&service, ask(&entry.task, Command::Start, None).await).err(),
-        Err(failure) => {
-            let Failure { why, last_lines } = failure.clone();
-            let _ = entry.task.send(Message::BuildFailed { why, last_lines });
-            Some(failed(&service, failure, false))
-        }
-    };
-    Applied { service, change: Change::Added, error }
-}
-
 /// Gives a command to a task and waits for its end; `None` when the task is gone.
-async fn ask(
+pub(crate) async fn ask(
     task: &UnboundedSender<Message>,
     command: Command,
     progress: Option<UnboundedSender<Event>>,
@@ -362,7 +283,7 @@ async fn ask(
     end.await.ok()
 }
 
-fn ended(service: &str, outcome: Option<Outcome>) -> Result<Done, CommandError> {
+pub(crate) fn ended(service: &str, outcome: Option<Outcome>) -> Result<Done, CommandError> {
     match outcome {
         Some(Outcome::Done { instances, took }) => Ok(Done::new(service, instances, took)),
         Some(Outcome::Failed { failure, old_stays }) => Err(failed(service, failure, old_stays)),
@@ -371,13 +292,16 @@ fn ended(service: &str, outcome: Option<Outcome>) -> Result<Done, CommandError> 
     }
 }
 
-fn failed(service: &str, failure: Failure, old_stays: bool) -> CommandError {
+pub(crate) fn failed(service: &str, failure: Failure, old_stays: bool) -> CommandError {
     let Failure { why, last_lines } = failure;
     CommandError::Failed { service: service.to_owned(), why, last_lines, old_stays }
 }
 
 /// Does `work` unless the supervisor shuts down before it ends, or is dropped; then it is dropped too.
-async fn unless_closing<T>(mut closing: watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn unless_closing<T>(
+    mut closing: watch::Receiver<bool>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     tokio::select! {
         biased;
         _ = closing.wait_for(|closing| *closing) => None,

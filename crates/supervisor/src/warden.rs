@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -58,7 +59,8 @@ pub(crate) struct Warden {
 enum Request {
     Spawn(Launch, oneshot::Sender<io::Result<Spawned>>),
     Forget(i32),
-    GuardianDied,
+    /// It lived so long.
+    GuardianDied(Duration),
     End(Option<oneshot::Sender<Option<oneshot::Receiver<()>>>>),
 }
 
@@ -76,7 +78,8 @@ impl Warden {
         thread::Builder::new().name("warden".to_owned()).spawn(move || {
             let _within = runtime.enter();
             let (ledger, before) = Ledger::open(ledger);
-            let thread = Thread { executable, ledger, observer, guardian: None, again, _lock: lock };
+            let thread =
+                Thread { executable, ledger, observer, guardian: None, quick_deaths: 0, again, lock };
             thread.run(&before, &inbox);
         })?;
         Ok(Warden { requests })
@@ -125,8 +128,9 @@ struct Thread {
     ledger: Ledger,
     observer: Arc<dyn Observer>,
     guardian: Option<Guardian>,
+    quick_deaths: u32,
     again: mpsc::Sender<Request>,
-    _lock: File,
+    lock: File,
 }
 
 impl Thread {
@@ -140,7 +144,7 @@ impl Thread {
                 // A caller that has gone away drops the process, which kills it.
                 Request::Spawn(launch, reply) => drop(reply.send(self.spawn(launch))),
                 Request::Forget(group) => self.forget(group),
-                Request::GuardianDied => self.restart_guardian(),
+                Request::GuardianDied(lived) => self.restart_guardian(lived),
                 Request::End(reply) => {
                     let guardian = self.guardian.take().map(|guardian| guardian.ended);
                     drop(self);
@@ -179,8 +183,13 @@ impl Thread {
         }
     }
 
-    fn restart_guardian(&mut self) {
+    fn restart_guardian(&mut self, lived: Duration) {
         self.guardian = None;
+        self.quick_deaths = if lived < GUARDIAN_PAUSE { self.quick_deaths + 1 } else { 0 };
+        if self.quick_deaths > QUICK_DEATHS_MAX {
+            let why = format!("`{} {GUARDIAN_ARGUMENT}` ends at once", self.executable.display());
+            return self.observer.event(&Event::GuardianFailed { why });
+        }
         if let Some(pid) = self.start_guardian() {
             self.observer.event(&Event::GuardianRestarted { pid });
         }
@@ -220,13 +229,20 @@ impl Thread {
             let begun = tokio::time::Instant::now();
             let _ = child.wait().await;
             let _ = end.send(());
-            // One that cannot live is not started again and again without a pause.
-            if begun.elapsed() < GUARDIAN_PAUSE {
+            let lived = begun.elapsed();
+            if lived < GUARDIAN_PAUSE {
                 tokio::time::sleep(GUARDIAN_PAUSE).await;
             }
-            let _ = again.send(Request::GuardianDied);
+            let _ = again.send(Request::GuardianDied(lived));
         });
         Ok(pid)
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child of another thread may hold a copy between its fork and exec.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -296,4 +312,7 @@ impl Drop for Group {
     }
 }
 
-const GUARDIAN_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+/// One that lived shorter is started again only after this pause.
+const GUARDIAN_PAUSE: Duration = Duration::from_secs(1);
+/// So many in a row that died at once, and it is given up.
+const QUICK_DEATHS_MAX: u32 = 3;

@@ -253,3 +253,45 @@ async fn readiness_is_lost_and_won_and_lost_liveness_restarts() {
     world.until("ready", |world| world.status("a").state == State::Ready && world.pid("a") != pid).await;
     assert!(world.events().iter().any(|e| matches!(e, Event::Unhealthy { .. })));
 }
+
+#[tokio::test]
+async fn what_ran_outside_becomes_a_process_of_ours_without_a_gap() {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut external = server("a");
+    external.source = Source::Url { authorities: vec![socket.local_addr().unwrap().to_string()] };
+    external.ready = probe(supervisor::Check::Tcp);
+    let world = World::ready(vec![external]).await;
+    let applied = world.supervisor.apply(vec![server("a")]).await;
+    assert!(applied[0].error.is_none(), "{applied:?}");
+    assert!(world.published("a").iter().all(|set| !set.is_empty()));
+    assert!(is_alive(world.pid("a")));
+}
+
+#[tokio::test]
+async fn who_is_not_ready_in_time_is_restarted_and_told() {
+    let mut slow = server("a").env("START_MS", "60000");
+    slow.ready.within = Duration::from_millis(300);
+    let world = World::start(vec![slow]);
+    let not_ready = world.supervisor.wait_ready().await.unwrap_err();
+    let why = &not_ready[0].why;
+    assert!(why.starts_with("not ready within 300 ms: GET http://127.0.0.1:"), "{why}");
+    assert!(why.ends_with("/healthz: connection refused"), "{why}");
+    world.until("restarted", |world| world.instance("a").restarts > 0).await;
+    let mended = world.supervisor.apply(vec![server("a")]).await;
+    assert!(mended[0].error.is_none(), "{mended:?}");
+    world.supervisor.wait_ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_build_is_ended_by_the_shutdown() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_owned();
+    let build = Some("echo $$; sleep 63; echo never".to_owned());
+    let world = World::start(vec![service("a", "sleep 60").with(|run| (run.dir, run.build) = (dir, build))]);
+    world.until("the build", |world| !world.lines().is_empty()).await;
+    assert_eq!(world.status("a").state, State::Building);
+    let pid: i32 = world.lines()[0].2.parse().unwrap();
+    world.supervisor.shutdown().await;
+    world.until("the build is gone", |_| !is_alive(pid)).await;
+    assert!(world.supervisor.restart("a", None).await.is_err());
+}

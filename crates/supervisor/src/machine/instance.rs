@@ -19,7 +19,7 @@ pub(crate) enum Stage {
     /// The driver was asked to start it.
     Spawning,
     /// It runs; its health says whether it gets requests.
-    Running(Health),
+    Running(Box<Health>),
     /// Its leader has exited by itself; the rest of its group is being ended.
     Down,
     /// It has failed and is started again at this time.

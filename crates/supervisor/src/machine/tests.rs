@@ -1,7 +1,7 @@
 //! Short stories in virtual time: a world of imagined processes around one machine.
 
 use super::*;
-use crate::config::{Check, Run};
+use crate::config::{Check, Run, Source};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
