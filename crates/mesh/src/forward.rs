@@ -98,7 +98,9 @@ fn sound(client: &Client, head: &Parts) -> Result<HeaderValue, Problem> {
         return bad("the request has more than one `Host`");
     }
     if let Some(authority) = head.uri.authority() {
-        return HeaderValue::from_str(authority.as_str()).or_else(|_| bad("the host is not valid"));
+        // A user is no part of the host (RFC 9110 section 4.2.4).
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        return HeaderValue::from_str(host).or_else(|_| bad("the host is not valid"));
     }
     match first {
         Some(host) => Ok(host.clone()),

@@ -114,12 +114,15 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, client: IpAddr, host: &HeaderVa
     headers.insert(&X_FORWARDED_HOST, host.clone());
 }
 
+/// Adds an element to a list that may have come in several lines, and makes it one.
 fn append(headers: &mut HeaderMap, name: &HeaderName, element: &str) {
-    let joined = match headers.get(name).and_then(|value| value.to_str().ok()) {
-        Some(before) => HeaderValue::try_from(format!("{before}, {element}")),
-        None => HeaderValue::from_str(element),
-    };
-    if let Ok(value) = joined {
+    let mut joined = Vec::new();
+    for line in headers.get_all(name) {
+        joined.extend_from_slice(line.as_bytes());
+        joined.extend_from_slice(b", ");
+    }
+    joined.extend_from_slice(element.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
         headers.insert(name, value);
     }
 }
