@@ -93,7 +93,7 @@ async fn a_killed_instance_is_unpublished_at_once_and_comes_back_on_another_port
     kill(before.pid.unwrap() as i32);
     let begun = Instant::now();
     world.until("unpublished", |world| world.published("a").last().unwrap().len() == 1).await;
-    assert!(begun.elapsed() < Duration::from_millis(50), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(250), "took {:?}", begun.elapsed());
     world.until("back", |world| world.published("a").last().unwrap().len() == 2).await;
     let after = world.instance("a");
     assert_eq!((after.restarts, after.last_exit.as_deref()), (1, Some("killed by SIGKILL")));
