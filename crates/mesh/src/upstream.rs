@@ -79,11 +79,12 @@ pub(crate) struct Upstream {
     changed: Notify,
 }
 
-#[derive(Default)]
 struct Instances {
     live: Arc<Vec<Arc<Instance>>>,
     /// No longer published since then, maybe with requests under way.
     leaving: Vec<(Arc<Instance>, Time)>,
+    /// When the last instance went, or the upstream came to be.
+    empty_since: Time,
 }
 
 impl Upstream {
@@ -93,7 +94,11 @@ impl Upstream {
             config,
             cores,
             version: AtomicU64::new(0),
-            instances: Mutex::default(),
+            instances: Mutex::new(Instances {
+                live: Arc::default(),
+                leaving: Vec::new(),
+                empty_since: clock::now(),
+            }),
             changed: Notify::new(),
         }
     }
@@ -102,8 +107,9 @@ impl Upstream {
     pub(crate) fn reconfigured(&self, config: config::Upstream) -> Upstream {
         let next = Upstream::new(&self.name, config, self.cores);
         let mut instances = lock(&self.instances);
+        let leaving = std::mem::take(&mut instances.leaving);
         *lock(&next.instances) =
-            Instances { live: instances.live.clone(), leaving: std::mem::take(&mut instances.leaving) };
+            Instances { live: instances.live.clone(), leaving, empty_since: instances.empty_since };
         drop(instances);
         next.version.store(1, Ordering::Release);
         next
@@ -124,6 +130,9 @@ impl Upstream {
         instances.leaving.retain(|leaving| leaving.0.in_flight() > 0 || now.since(leaving.1) < LEAVING_MIN);
         let gone = old.iter().filter(|instance| !live.iter().any(|kept| Arc::ptr_eq(kept, instance)));
         instances.leaving.extend(gone.map(|instance| (instance.clone(), now)));
+        if live.is_empty() && !old.is_empty() {
+            instances.empty_since = now;
+        }
         instances.live = Arc::new(live);
         self.version.fetch_add(1, Ordering::Release);
         drop(instances);
@@ -140,6 +149,11 @@ impl Upstream {
 
     pub(crate) fn live(&self) -> Arc<Vec<Arc<Instance>>> {
         lock(&self.instances).live.clone()
+    }
+
+    /// How long there has been no instance.
+    pub(crate) fn empty_for(&self, now: Time) -> Duration {
+        now.since(lock(&self.instances).empty_since)
     }
 
     /// Requests under way on an instance, published or leaving.

@@ -117,8 +117,9 @@ fn calls(status: &Value, colours: bool) -> String {
             let _ =
                 writeln!(notes, "  {} {}: {note}", paint(colours, Style::Warn, "note:"), text(call, "call"));
         }
-        let (requests, limited) = (number(call, "requests"), number(call, "limited"));
-        if requests + limited == 0 {
+        let requests = number(call, "requests");
+        let refused = number(call, "limited") + number(call, "rejected");
+        if requests + refused == 0 {
             continue;
         }
         let breaker = text(call, "breaker");
@@ -134,7 +135,7 @@ fn calls(status: &Value, colours: bool) -> String {
             counted(number(call, "retries"), Style::Warn),
             counted(number(call, "retries_denied"), Style::Warn),
             counted(number(call, "fallbacks"), Style::Warn),
-            counted(limited, Style::Warn),
+            counted(refused, Style::Warn),
             (breaker.to_owned(), breaker_style),
             counted(number(call, "breaker_opened"), Style::Warn),
             plain(&micros(number(call, "p50_us"))),

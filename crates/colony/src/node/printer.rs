@@ -121,7 +121,11 @@ impl Printer {
         terminal::out(&text);
     }
 
+    /// What a reload did; nothing, if it did nothing.
     pub(crate) fn reloaded(&self, report: &Value) {
+        if report["applied"] == true && report["changes"].as_array().is_none_or(Vec::is_empty) {
+            return;
+        }
         if self.json {
             let mut object = report.clone();
             object["event"] = "reloaded".into();
@@ -192,6 +196,7 @@ impl Printer {
             Event::Stopped { .. } => return Some((name, "stopped".to_owned(), Style::Dim)),
             other => self.redact(&other.to_string()),
         };
+        let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text).to_owned();
         let style = if event.is_problem() { Style::Bad } else { Style::Warn };
         Some((name, text, style))
     }

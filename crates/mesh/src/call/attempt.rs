@@ -16,7 +16,8 @@ use crate::pool::{self, Sender};
 use crate::problem::{Kind, Problem};
 use crate::upstream::{Lease, LocalInstance};
 
-/// Longest time a request is held when its upstream has no instance, such as during a restart.
+/// So long after its last instance went, requests for an upstream are held, such as during a
+/// restart; then they fail at once.
 const HOLD_MAX: Duration = Duration::from_secs(3);
 /// Latency that a failed try counts as for the balancer, so that failing fast attracts nothing.
 const FAILURE_LATENCY: Duration = Duration::from_secs(1);
@@ -191,14 +192,7 @@ async fn connect(call: &LocalCall, instance: &Rc<LocalInstance>) -> Result<Sende
 async fn pick(core: &Core, call: &LocalCall, avoid: Option<u64>) -> Result<Rc<LocalInstance>, Lost> {
     let mut instances = call.upstream.instances();
     if instances.is_empty() {
-        if tokio::time::timeout(HOLD_MAX, call.upstream.some_instance()).await.is_err() {
-            let detail = format!(
-                "{} has no instance that is ready; none came within {} s",
-                call.state.config.upstream,
-                HOLD_MAX.as_secs()
-            );
-            return Err((Outcome::NotSent, Kind::NoInstance, detail));
-        }
+        hold(call).await?;
         instances = call.upstream.instances();
     }
     let now = clock::now();
@@ -225,6 +219,18 @@ async fn pick(core: &Core, call: &LocalCall, avoid: Option<u64>) -> Result<Rc<Lo
             Err((Outcome::NotSent, Kind::NoInstance, detail))
         }
     }
+}
+
+/// Waits for an instance as long as one may be expected soon: an upstream that has had none for
+/// longer fails at once.
+async fn hold(call: &LocalCall) -> Result<(), Lost> {
+    let empty_for = call.upstream.shared.empty_for(clock::now());
+    let patience = HOLD_MAX.saturating_sub(empty_for);
+    if tokio::time::timeout(patience, call.upstream.some_instance()).await.is_ok() {
+        return Ok(());
+    }
+    let detail = format!("{} has had no instance that is ready for a while", call.state.config.upstream);
+    Err((Outcome::NotSent, Kind::NoInstance, detail))
 }
 
 /// Keys of the ejected instances.
