@@ -169,6 +169,9 @@ pub(crate) struct Source {
     /// Which try may read.
     reader: u32,
     broken: Option<Broken>,
+    ended: bool,
+    /// More was wanted when last there was nothing.
+    starving: bool,
 }
 
 impl Source {
@@ -187,12 +190,24 @@ impl Source {
             lost: false,
             reader: 0,
             broken: None,
+            ended: false,
+            starving: false,
         }))
     }
 
     /// Whether a further try would see the whole body.
     pub(crate) fn replayable(&self) -> bool {
         !self.lost && self.broken.is_none()
+    }
+
+    /// Whether nothing of it is left to be sent.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended || self.incoming.is_end_stream()
+    }
+
+    /// Whether the client keeps us waiting for more.
+    pub(crate) fn starving(&self) -> bool {
+        self.starving
     }
 
     /// What ended the request's body early, if something did.
@@ -204,11 +219,16 @@ impl Source {
         if let Some(broken) = self.broken {
             return Poll::Ready(Some(Err(broken)));
         }
-        let polled = match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        self.starving = polled.is_pending();
+        let polled = match polled {
             Poll::Pending => self.idle.poll(cx).map(|()| Some(Err(Broken::Idle))),
-            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(|_| Broken::Peer))),
+            Poll::Ready(frame) => {
+                self.idle.reset();
+                self.ended |= frame.is_none();
+                Poll::Ready(frame.map(|frame| frame.map_err(|_| Broken::Peer)))
+            }
         };
-        self.idle.reset();
         let polled = match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.take(frame))),
             other => other,

@@ -90,16 +90,28 @@ impl Connection {
     }
 
     /// A request has come. HTTP/2 has several at a time.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(self: &Rc<Self>) -> Exchange {
         self.requests.set(self.requests.get() + 1);
         self.waiting.set(None);
+        Exchange { connection: self.clone() }
     }
 
-    /// Its answer's head is ready.
-    pub(crate) fn answered(&self, now: Time) {
-        self.requests.set(self.requests.get().saturating_sub(1));
-        if self.requests.get() == 0 {
-            self.waiting.set(Some(now));
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.get().is_some()
+    }
+}
+
+/// A request under way, until its answer's last byte is handed over or nobody wants it any more.
+pub(crate) struct Exchange {
+    connection: Rc<Connection>,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let left = self.connection.requests.get().saturating_sub(1);
+        self.connection.requests.set(left);
+        if left == 0 {
+            self.connection.waiting.set(Some(clock::now()));
         }
     }
 }

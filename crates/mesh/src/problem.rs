@@ -13,6 +13,7 @@ use crate::body::Body;
 pub(crate) enum Kind {
     BadRequest,
     BodyTooLarge,
+    BodyIdle,
     NoRoute,
     MethodNotAllowed,
     UndeclaredCall,
@@ -27,6 +28,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether the client sent something that can't be gone on with, on a connection whose next
+    /// bytes mean nothing certain.
+    pub(crate) fn is_clients_fault(self) -> bool {
+        matches!(self, Kind::BadRequest | Kind::BodyTooLarge | Kind::BodyIdle)
+    }
+
     fn parts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
         use Kind::*;
         match self {
@@ -37,6 +44,9 @@ impl Kind {
                 "The request body is too large",
                 Some("limits"),
             ),
+            BodyIdle => {
+                (StatusCode::REQUEST_TIMEOUT, "body-idle", "The request body stopped coming", Some("limits"))
+            }
             NoRoute => (StatusCode::NOT_FOUND, "no-route", "No route matches", None),
             MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "No route takes this method", None)
@@ -162,7 +172,7 @@ impl Problem {
         if let Some(allow) = self.allow.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert(header::ALLOW, allow);
         }
-        if matches!(self.kind, Kind::BadRequest | Kind::BodyTooLarge) {
+        if self.kind.is_clients_fault() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(id) = request_id {

@@ -4,22 +4,24 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::clock;
+use crate::body::{Body, Broken};
 use crate::config::Limits;
-use crate::core::{Admitted, Core, End};
+use crate::core::{Admitted, Core, End, Exchange};
 use crate::executor::LocalExecutor;
 use crate::forward;
 use crate::inspect::{HeadWatch, Inspected};
@@ -27,6 +29,9 @@ use crate::table::LocalListener;
 
 /// Pause after the kernel refuses to accept, such as for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// How long a connection that has to end may still bring its first request, sent before the client
+/// could know.
+const SILENT_END: Duration = Duration::from_millis(50);
 /// Headers that hyper has room for without an allocation; its own default.
 const HEADERS_INLINE: usize = 100;
 /// Streams that a client may have open at a time on one HTTP/2 connection.
@@ -86,8 +91,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let sniffed = tokio::time::timeout(listener.limits.header_timeout, speaks_http2(&stream)).await;
-    let Ok(Ok(http2)) = sniffed else { return };
+    let Some(http2) = sniff(&admitted, &stream, listener.limits.header_timeout).await else { return };
     let watch = Arc::new(HeadWatch::default());
     let limits = listener.limits.clone();
     let name = admitted.connection.listener.clone();
@@ -97,14 +101,13 @@ async fn connection(
     let service = service_fn(|request: Request<Incoming>| {
         let (core, client, state) = (core.clone(), client.clone(), state.clone());
         async move {
-            state.begin();
+            let exchange = state.begin();
             let chunked = request.headers().contains_key(http::header::TRANSFER_ENCODING);
             let answer = forward::handle(&core, &client, request).await;
-            state.answered(clock::now());
             if chunked {
                 client.watch.expect_head();
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| Answered { body, _exchange: exchange }))
         }
     });
     if http2 {
@@ -117,6 +120,44 @@ async fn connection(
         let serving = pin!(serving);
         drive(&admitted, serving, |serving| serving.graceful_shutdown()).await;
     }
+}
+
+/// An answer's body, whose end is the end of the exchange.
+struct Answered {
+    body: Body,
+    _exchange: Exchange,
+}
+
+impl HttpBody for Answered {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Whether the client speaks HTTP/2. None: it said nothing in time, or nothing before the
+/// connection had to end.
+async fn sniff(admitted: &Admitted, stream: &TcpStream, time: Duration) -> Option<bool> {
+    let mut sniffing = pin!(tokio::time::timeout(time, speaks_http2(stream)));
+    tokio::select! {
+        biased;
+        sniffed = &mut sniffing => return sniffed.ok()?.ok(),
+        _ = poll_fn(|cx| admitted.connection.poll_end(End::No, cx)) => {}
+    }
+    tokio::time::timeout(SILENT_END, sniffing).await.ok()?.ok()?.ok()
 }
 
 /// Drives a connection to its end, and towards it when it is asked to end.
@@ -133,7 +174,13 @@ async fn drive<F: Future>(
         while let Poll::Ready(end) = admitted.connection.poll_end(seen, cx) {
             seen = end;
             if end == End::Now {
-                return Poll::Ready(());
+                if admitted.connection.is_waiting() {
+                    return Poll::Ready(());
+                }
+                // The request that was waited for has come at the last moment.
+                admitted.connection.end.set(End::No);
+                seen = End::No;
+                continue;
             }
             graceful(serving.as_mut());
             if serving.as_mut().poll(cx).is_ready() {
@@ -148,7 +195,8 @@ async fn drive<F: Future>(
 fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).max_header_size(limits.header_bytes);
-    builder.max_buf_size(limits.header_bytes.max(64 << 10)).pipeline_flush(true);
+    // Not `pipeline_flush`: with it hyper buffers without bound for a client that does not read.
+    builder.max_buf_size(limits.header_bytes.max(64 << 10)).writev(false);
     if limits.headers != HEADERS_INLINE {
         builder.max_headers(limits.headers);
     }

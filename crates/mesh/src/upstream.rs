@@ -14,6 +14,7 @@ use std::time::Duration;
 use policy::{PeakEwma, Time};
 use tokio::sync::Notify;
 
+use crate::body::Source;
 use crate::clock;
 use crate::config;
 use crate::guard::lock;
@@ -250,7 +251,7 @@ impl LocalInstance {
     pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
         self.latency.borrow_mut().begin(now);
         self.shared.count(self.core, |count| count + 1);
-        Lease { instance: self.clone(), sender: None, latency: None }
+        Lease { instance: self.clone(), sender: None, upload: None, latency: None }
     }
 }
 
@@ -259,13 +260,19 @@ pub(crate) struct Lease {
     pub(crate) instance: Rc<LocalInstance>,
     /// The connection, once there is one.
     pub(crate) sender: Option<crate::pool::Sender>,
+    /// The request's body, if it was still on its way when the answer began.
+    pub(crate) upload: Option<Rc<RefCell<Source>>>,
     /// Sample for the balancer. None: there is none to learn from.
     pub(crate) latency: Option<Duration>,
 }
 
 impl Lease {
-    /// The answer has come to its end: the connection can carry another request.
+    /// The answer has come to its end: the connection can carry another request, unless it is still
+    /// busy with the body of this one.
     pub(crate) fn release(mut self) {
+        if self.upload.as_ref().is_some_and(|upload| !upload.borrow().ended()) {
+            return;
+        }
         if let Some(sender) = self.sender.take() {
             self.instance.pool.put(sender, clock::now());
         }

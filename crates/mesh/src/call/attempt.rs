@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use policy::{Outcome, Time};
 
-use super::LocalCall;
+use super::{LocalCall, Outgoing};
 use crate::body::RequestBody;
 use crate::clock;
 use crate::core::Core;
@@ -26,6 +26,12 @@ const FAILURE_LATENCY: Duration = Duration::from_secs(1);
 pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
+}
+
+impl Answer {
+    pub(super) fn switches_protocols(&self) -> bool {
+        self.response.status() == StatusCode::SWITCHING_PROTOCOLS
+    }
 }
 
 /// A try without an answer.
@@ -53,6 +59,7 @@ impl Failure {
 pub(super) async fn attempt(
     core: &Core,
     call: &LocalCall,
+    outgoing: &Outgoing,
     request: &mut Option<Request<RequestBody>>,
     deadline: Option<Time>,
     avoid: Option<u64>,
@@ -72,7 +79,8 @@ pub(super) async fn attempt(
         Ok(Ok(response)) => (answered(&response), Ok(response)),
     };
     let failed = outcome.is_failure();
-    if let (Some(ejection), Some(lease)) = (&call.state.ejection, &lease) {
+    let blameless = outgoing.client_failed(outcome);
+    if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
         ejection.record(ended, lease.instance.shared.key, failed);
     }
     match (result, lease) {
@@ -82,7 +90,7 @@ pub(super) async fn attempt(
             (outcome, Ok(Answer { response, lease }))
         }
         (Err((kind, detail)), Some(mut lease)) => {
-            lease.latency = Some(FAILURE_LATENCY);
+            lease.latency = (!blameless).then_some(FAILURE_LATENCY);
             (outcome, Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) }))
         }
         (Err((kind, detail)), None) => (outcome, Err(Failure { kind, detail, instance: None })),

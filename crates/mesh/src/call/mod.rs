@@ -65,6 +65,14 @@ impl Outgoing {
         self.body.as_ref().is_none_or(|body| body.borrow().replayable())
     }
 
+    /// Whether a try ended as it did for want of the client's body, which says nothing of the upstream.
+    fn client_failed(&self, outcome: Outcome) -> bool {
+        self.body.as_ref().is_some_and(|body| {
+            let body = body.borrow();
+            body.broken().is_some() || (outcome == Outcome::TimedOut && body.starving())
+        })
+    }
+
     fn body_broken(&self) -> Option<Broken> {
         self.body.as_ref().and_then(|body| body.borrow().broken())
     }
@@ -84,7 +92,7 @@ pub(crate) async fn run(
     tally.requests.add(1);
     let failed = match &result {
         Ok(answer) => is_failure(answer.status()),
-        Err(problem) => problem.kind != Kind::BodyTooLarge && problem.kind != Kind::BadRequest,
+        Err(problem) => !problem.kind.is_clients_fault(),
     };
     let result = match (&call.state.config.fallback, failed) {
         (Some(fallback), true) => {
@@ -148,7 +156,8 @@ async fn tries(
         let head = std::mem::replace(&mut outgoing.head, Request::new(()).into_parts().0);
         let mut request = Some(Request::from_parts(head, outgoing.open_body()));
         let try_deadline = config.per_try.map(|per_try| now + per_try).into_iter().chain(deadline).min();
-        let (outcome, result) = attempt::attempt(core, call, &mut request, try_deadline, avoid).await;
+        let (outcome, result) =
+            attempt::attempt(core, call, outgoing, &mut request, try_deadline, avoid).await;
         if let Err(Failure { kind: Kind::NoInstance, .. }) = &result {
             drop(pass);
             return finish(call, outgoing, &retrier, result, core);
@@ -158,7 +167,10 @@ async fn tries(
             drop(pass);
             return finish(call, outgoing, &retrier, result, core);
         }
-        pass.record(ended, outcome.is_failure());
+        match outgoing.client_failed(outcome) {
+            true => drop(pass),
+            false => pass.record(ended, outcome.is_failure()),
+        }
         let unsent = request.is_some();
         let what = policy::Request {
             idempotent: outgoing.idempotent,
@@ -212,8 +224,15 @@ fn finish(
             Problem::new(Kind::BodyTooLarge, "the request body is larger than `body-bytes` allows")
         }
         (_, Some(Broken::Idle)) => {
-            Problem::new(Kind::BadRequest, "the request body was silent for longer than `body-idle`")
+            Problem::new(Kind::BodyIdle, "the request body was silent for longer than `body-idle` allows")
         }
+        (Err(_), Some(Broken::Peer)) => {
+            Problem::new(Kind::BadRequest, "the request body broke off or is not valid HTTP")
+        }
+        (Ok(answer), _) if answer.switches_protocols() && outgoing.upgrade.is_none() => Problem::new(
+            Kind::BadAnswer,
+            format!("{} switches to a protocol that nobody asked for", call.state.config.upstream),
+        ),
         (Ok(answer), _) => return Ok(deliver(answer, outgoing, core)),
         (Err(failure), _) => failure.problem(call, retrier.retries() + 1),
     };
@@ -239,8 +258,9 @@ fn rejected(call: &LocalCall, retrier: &Retrier, wait: std::time::Duration) -> P
 
 /// Makes the answer the client's: its body streams on, its connection returns to the pool.
 fn deliver(answer: Answer, outgoing: &mut Outgoing, core: &Core) -> Response<Body> {
-    let Answer { mut response, lease } = answer;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    let switches = answer.switches_protocols();
+    let Answer { mut response, mut lease } = answer;
+    if switches {
         let upstream = hyper::upgrade::on(&mut response);
         let (head, _) = response.into_parts();
         if let Some(client) = outgoing.upgrade.take() {
@@ -249,6 +269,7 @@ fn deliver(answer: Answer, outgoing: &mut Outgoing, core: &Core) -> Response<Bod
         return Response::from_parts(head, Body::empty());
     }
     let idle = (!streams(&response)).then_some(outgoing.body_idle);
+    lease.upload = outgoing.body.clone();
     let (head, incoming) = response.into_parts();
     Response::from_parts(head, Body::upstream(incoming, lease, idle))
 }

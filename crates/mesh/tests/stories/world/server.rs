@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mesh::Endpoint;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::wire::{Seen, Wire};
@@ -65,6 +65,11 @@ impl Served {
         let seen = self.request().await?;
         let (body, _) = self.wire.body_of(&seen).await?;
         Some((seen, body))
+    }
+
+    /// The bare connection, counted as open while the second part is held.
+    pub fn into_stream(self) -> (TcpStream, impl Send) {
+        (self.wire.stream, self.open)
     }
 
     pub async fn text(&mut self, status: &str, body: &str) {
