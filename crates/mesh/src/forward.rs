@@ -64,12 +64,22 @@ async fn forward(
         LocalRole::Call { .. } | LocalRole::Sidecar { .. } => {}
     }
     headers::trace(&mut head.headers, &mut core.rng.borrow_mut());
-    address(&mut head, &call, path, host, client.http2)?;
+    if client.http2 {
+        headers::join_cookies(&mut head.headers);
+    }
+    head.headers.remove(header::EXPECT);
+    let path = match path {
+        None => head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")),
+        Some(path) => with_query(&path, head.uri.query())?,
+    };
+    let target = Target { host, path };
+    target.address(&mut head, &call)?;
     if let Some(protocol) = upgrade_to {
         headers::ask_upgrade(&mut head.headers, protocol);
     }
     let idempotent = headers::is_idempotent(&head.method, &head.headers);
-    let outgoing = Outgoing { head, body, idempotent, upgrade, body_idle: listener.limits.body_idle };
+    let body_idle = listener.limits.body_idle;
+    let outgoing = Outgoing { head, target, body, idempotent, upgrade, body_idle };
     call::run(core, &call, outgoing).await
 }
 
@@ -212,50 +222,48 @@ fn open_body(
     Ok(Some(Source::new(incoming, bytes_max, keep, listener.limits.body_idle)))
 }
 
-/// Writes the address as the upstream's protocol wants it.
-fn address(
-    head: &mut Parts,
-    call: &LocalCall,
-    path: Option<String>,
+/// What a request asks for, whichever upstream is asked.
+pub(crate) struct Target {
     host: HeaderValue,
-    from_http2: bool,
-) -> Result<(), Problem> {
-    let upstream = &call.upstream.shared.config;
-    let external = upstream.external.as_ref();
-    let host = match external {
-        Some(external) => host_of(external)?,
-        None => host,
-    };
-    let prefix = external.map_or("", |external| external.prefix.as_str());
-    let path_and_query = match (path, prefix) {
-        (None, "") => head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")),
-        (path, prefix) => with_path(&head.uri, path.as_deref(), prefix)?,
-    };
-    if from_http2 {
-        headers::join_cookies(&mut head.headers);
-    }
-    head.headers.remove(header::EXPECT);
-    let http1 = upstream.protocol == Protocol::Http1;
-    headers::keep_te_trailers(&mut head.headers, http1);
-    if http1 {
-        head.version = Version::HTTP_11;
-        head.uri = Uri::from(path_and_query);
-        if !host.is_empty() {
+    /// Rewritten, but without the prefix of an external.
+    path: PathAndQuery,
+}
+
+impl Target {
+    /// Writes the address as the call's upstream wants it.
+    pub(crate) fn address(&self, head: &mut Parts, call: &LocalCall) -> Result<(), Problem> {
+        let upstream = &call.upstream.shared.config;
+        let external = upstream.external.as_ref();
+        let host = match external {
+            Some(external) => host_of(external)?,
+            None if self.host.is_empty() => HeaderValue::from_str(&call.upstream.shared.name)
+                .unwrap_or(HeaderValue::from_static("localhost")),
+            None => self.host.clone(),
+        };
+        let path = match external.map_or("", |external| external.prefix.as_str()) {
+            "" => self.path.clone(),
+            prefix => with_query(&format!("{prefix}{}", self.path.path()), self.path.query())?,
+        };
+        let http1 = upstream.protocol == Protocol::Http1;
+        headers::keep_te_trailers(&mut head.headers, http1);
+        if http1 {
+            head.version = Version::HTTP_11;
+            head.uri = Uri::from(path);
             head.headers.insert(header::HOST, host);
+            return Ok(());
         }
-        return Ok(());
+        head.version = Version::HTTP_2;
+        head.headers.remove(header::HOST);
+        let tls = external.is_some_and(|external| external.tls);
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority =
+            Some(Authority::try_from(host.as_bytes()).unwrap_or(Authority::from_static("localhost")));
+        parts.path_and_query = Some(path);
+        head.uri =
+            Uri::from_parts(parts).map_err(|_| Problem::new(Kind::BadRequest, "the address is not valid"))?;
+        Ok(())
     }
-    head.version = Version::HTTP_2;
-    head.headers.remove(header::HOST);
-    let mut parts = http::uri::Parts::default();
-    parts.scheme =
-        Some(if external.is_some_and(|external| external.tls) { Scheme::HTTPS } else { Scheme::HTTP });
-    parts.authority =
-        Some(Authority::try_from(host.as_bytes()).unwrap_or(Authority::from_static("localhost")));
-    parts.path_and_query = Some(path_and_query);
-    head.uri =
-        Uri::from_parts(parts).map_err(|_| Problem::new(Kind::BadRequest, "the address is not valid"))?;
-    Ok(())
 }
 
 fn host_of(external: &crate::config::External) -> Result<HeaderValue, Problem> {
@@ -268,12 +276,10 @@ fn host_of(external: &crate::config::External) -> Result<HeaderValue, Problem> {
         .map_err(|_| Problem::new(Kind::BadRequest, "the external's host is not valid"))
 }
 
-fn with_path(uri: &Uri, path: Option<&str>, prefix: &str) -> Result<PathAndQuery, Problem> {
-    let path = path.unwrap_or(uri.path());
-    let text = match uri.query() {
-        Some(query) => format!("{prefix}{path}?{query}"),
-        None => format!("{prefix}{path}"),
+fn with_query(path: &str, query: Option<&str>) -> Result<PathAndQuery, Problem> {
+    let whole = match query {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
     };
-    PathAndQuery::try_from(text)
-        .map_err(|_| Problem::new(Kind::BadRequest, "the rewritten path is not valid"))
+    whole.map_err(|_| Problem::new(Kind::BadRequest, "the rewritten path is not valid"))
 }

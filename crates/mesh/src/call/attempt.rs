@@ -19,7 +19,7 @@ use crate::upstream::{Lease, LocalInstance};
 /// So long after its last instance went, requests for an upstream are held, such as during a
 /// restart; then they fail at once.
 const HOLD_MAX: Duration = Duration::from_secs(3);
-/// Latency that a failed try counts as for the balancer, so that failing fast attracts nothing.
+/// Latency that a failed try counts as for the balancer where nothing is ejected, so that failing fast attracts nothing.
 const FAILURE_LATENCY: Duration = Duration::from_secs(1);
 
 /// An answer's head, and the hold on its connection.
@@ -78,23 +78,32 @@ pub(super) async fn attempt(
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
         Ok(Ok(response)) => (answered(&response), Ok(response)),
     };
-    let failed = outcome.is_failure();
     let blameless = outgoing.client_failed(outcome);
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
-        ejection.record(ended, lease.instance.shared.key, failed);
+        ejection.record(ended, lease.instance.shared.key, outcome.is_failure());
     }
     match (result, lease) {
         (Ok(response), Some(mut lease)) => {
-            let took = ended.since(started);
-            lease.latency = Some(if failed { took.max(FAILURE_LATENCY) } else { took });
+            lease.latency = sample(call, outcome, ended.since(started));
             (outcome, Ok(Answer { response, lease }))
         }
         (Err((kind, detail)), Some(mut lease)) => {
-            lease.latency = (!blameless).then_some(FAILURE_LATENCY);
+            let sample = sample(call, outcome, ended.since(started));
+            lease.latency = sample.filter(|_| !blameless);
             (outcome, Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) }))
         }
         (Err((kind, detail)), None) => (outcome, Err(Failure { kind, detail, instance: None })),
         (Ok(_), None) => unreachable!("an answer comes over a leased connection"),
+    }
+}
+
+/// What the balancer learns from a try. Where an ejection looks after failures, these teach nothing:
+/// a penalty would keep the instance from getting the next ones, and for minutes after it is well.
+fn sample(call: &LocalCall, outcome: Outcome, took: Duration) -> Option<Duration> {
+    match (outcome.is_failure(), &call.state.ejection) {
+        (false, _) => Some(took),
+        (true, None) => Some(took.max(FAILURE_LATENCY)),
+        (true, Some(_)) => (outcome == Outcome::TimedOut).then_some(took),
     }
 }
 
@@ -234,7 +243,8 @@ async fn pick(core: &Core, call: &LocalCall, avoid: Option<u64>) -> Result<Rc<Lo
 async fn hold(call: &LocalCall) -> Result<(), Lost> {
     let empty_for = call.upstream.shared.empty_for(clock::now());
     let patience = HOLD_MAX.saturating_sub(empty_for);
-    if tokio::time::timeout(patience, call.upstream.some_instance()).await.is_ok() {
+    let patient = !patience.is_zero();
+    if patient && tokio::time::timeout(patience, call.upstream.some_instance()).await.is_ok() {
         return Ok(());
     }
     let detail = format!("{} has had no instance that is ready for a while", call.state.config.upstream);

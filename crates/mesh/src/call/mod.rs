@@ -25,6 +25,7 @@ use crate::body::{Body, Broken, RequestBody, Source};
 use crate::clock;
 use crate::config::Fallback;
 use crate::core::Core;
+use crate::forward::Target;
 use crate::guard::Pass;
 use crate::problem::{Kind, Problem};
 use attempt::{Answer, Failure};
@@ -38,6 +39,8 @@ const DRAIN_TIME_MAX: std::time::Duration = std::time::Duration::from_millis(500
 /// A request on its way up, its headers ready to be sent.
 pub(crate) struct Outgoing {
     pub(crate) head: Parts,
+    /// What the head's address was made of, for another upstream.
+    pub(crate) target: Target,
     /// None: there is no body.
     pub(crate) body: Option<Rc<RefCell<Source>>>,
     pub(crate) idempotent: bool,
@@ -127,7 +130,10 @@ async fn stand_in(
             }
             Ok(answer)
         }
-        (Fallback::Call(_), Some(other), Some(head)) if outgoing.replayable() => {
+        (Fallback::Call(_), Some(other), Some(mut head)) if outgoing.replayable() => {
+            head.headers.remove(header::CONNECTION);
+            head.headers.remove(header::UPGRADE);
+            outgoing.target.address(&mut head, other)?;
             Box::pin(run(core, other, Outgoing { head, upgrade: None, ..outgoing })).await
         }
         _ => failed,
