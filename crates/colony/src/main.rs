@@ -1,5 +1,7 @@
 //! The colony binary: reads the command line and hands over to one command.
 
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
 mod args;
 mod client;
 mod command;

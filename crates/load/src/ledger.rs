@@ -165,6 +165,7 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
+#[expect(clippy::expect_used, reason = "its arguments are constants")]
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, TIMEOUT_MAX.as_micros() as u64, DIGITS)
         .expect("an hour in microseconds with three digits is within what a histogram holds")

@@ -25,7 +25,7 @@
 //! `client` carries one request over a pool that grows on demand; `ledger` (pure) counts;
 //! `driver` joins them on a runtime in a thread of its own; [`report`] and [`render`] tell.
 
-#![warn(missing_docs)]
+#![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod client;
 mod config;

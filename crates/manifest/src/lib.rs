@@ -5,6 +5,9 @@
 //! `${NAME}`, `typed` decodes it, `resolve` checks everything against everything and fills in
 //! defaults. Each goes on after an error wherever that makes sense.
 
+#![forbid(unsafe_code)]
+#![warn(clippy::iter_over_hash_type, clippy::unwrap_used, clippy::expect_used)]
+
 mod codes;
 mod diagnostic;
 mod diff;

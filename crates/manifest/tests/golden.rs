@@ -1,7 +1,7 @@
 //! Bad manifests and what is said about them, drawn: every `golden/*.yaml` against its snapshot.
 //! A file `NAME.overlay.yaml` beside one is laid over it.
 
-#![allow(clippy::disallowed_methods)] // the crate reads no files; its tests do
+#![allow(clippy::disallowed_methods, reason = "the crate reads no files; its tests do")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

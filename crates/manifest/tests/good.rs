@@ -223,7 +223,7 @@ fn environment_values_are_taken_as_written() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods)] // how long the machine took is the point here
+#[allow(clippy::disallowed_methods, reason = "how long the machine took is the point here")]
 fn five_thousand_lines_are_quick() {
     let mut text = "name: big\ngateway:\n  routes:\n    - { to: s0 }\n".to_owned();
     for n in 0..500 {

@@ -330,7 +330,7 @@ impl HttpBody for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Shared { size, .. } => size.clone(),
+            RequestBody::Shared { size, .. } => *size,
         }
     }
 }

@@ -31,6 +31,7 @@ pub struct Listener {
 
 /// What a listener is for.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one a listener, made when a manifest is applied")]
 pub enum Role {
     /// The edge: the first route that matches answers.
     Gateway {

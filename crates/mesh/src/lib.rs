@@ -9,6 +9,8 @@
 //! headers, `call` carries it through the policies, `upstream` and `pool` hold the other side,
 //! `body` streams.
 
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
 mod bind;
 mod body;
 mod call;

@@ -79,7 +79,7 @@ pub(crate) fn accept_pending(core: &Rc<Core>, name: &str, socket: &TcpListener) 
 fn start(core: &Rc<Core>, name: &str, stream: TcpStream, peer: SocketAddr) {
     let table = core.table();
     let Some(listener) = table.listeners.get(name) else { return };
-    let Some(admitted) = core.admit(name, listener.limits.connections) else { return };
+    let Some(admitted) = core.admit(name, listener) else { return };
     let _ = stream.set_nodelay(true);
     tokio::task::spawn_local(connection(core.clone(), admitted, listener.clone(), stream, peer));
 }
@@ -161,11 +161,7 @@ async fn sniff(admitted: &Admitted, stream: &TcpStream, time: Duration) -> Optio
 }
 
 /// Drives a connection to its end, and towards it when it is asked to end.
-async fn drive<F: Future>(
-    admitted: &Admitted,
-    mut serving: std::pin::Pin<&mut F>,
-    graceful: impl Fn(std::pin::Pin<&mut F>),
-) {
+async fn drive<F: Future>(admitted: &Admitted, mut serving: Pin<&mut F>, graceful: impl Fn(Pin<&mut F>)) {
     let mut seen = End::No;
     poll_fn(|cx| {
         if serving.as_mut().poll(cx).is_ready() {

@@ -11,6 +11,9 @@
 //! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
 //! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`].
 
+#![forbid(unsafe_code)]
+#![warn(clippy::iter_over_hash_type, clippy::unwrap_used, clippy::expect_used)]
+
 pub mod backoff;
 pub mod balance;
 pub mod breaker;

@@ -1,5 +1,7 @@
 //! What the tests start: the guardian, a small HTTP server, and a whole supervisor that can be killed.
 
+#![allow(clippy::disallowed_macros, reason = "a program that the tests read")]
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Something that happened to a service.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-#[allow(missing_docs)] // the fields are named for what they are
+#[allow(missing_docs, reason = "the fields are named for what they are")]
 pub enum Event {
     /// A build has begun.
     Building { service: String, command: String },

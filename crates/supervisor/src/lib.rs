@@ -5,6 +5,8 @@
 //! feeds its machine and does what it says, one thread (`warden`) starts processes, and a second process
 //! (`guardian`) ends them all when this one is killed. Linux only.
 
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
 mod apply;
 mod builds;
 mod changes;

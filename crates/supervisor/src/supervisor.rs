@@ -46,6 +46,9 @@ pub(crate) struct Entry {
 impl Supervisor {
     /// Builds and starts everything, in the background. Must be called within a tokio runtime, whose tasks
     /// then do the work. What an earlier run has left behind is ended first.
+    ///
+    /// # Errors
+    /// [`Error`]: the data folder cannot be used or is in use, or there is no thread or runtime to be had.
     pub fn start(
         config: Config,
         routing: Arc<dyn Routing>,
@@ -79,8 +82,11 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Waits until all services are ready. Err: none of those that are not can become so without help (a
-    /// build failed, a crash loop, a port in use, a service before it that fails).
+    /// Waits until all services are ready.
+    ///
+    /// # Errors
+    /// Those that are not ready, when none of them can become so without help (a build failed, a crash loop,
+    /// a port in use, a service before it that fails).
     pub async fn wait_ready(&self) -> Result<(), Vec<NotReady>> {
         let mut changes = self.inner.shared.changes();
         loop {
@@ -97,6 +103,9 @@ impl Supervisor {
     /// Replaces each instance by a new one, one at a time: the new one is ready and published before the old
     /// one is unpublished, drained and asked to end. With a fixed port the old one ends first. A stopped
     /// service is built and started. `progress` gets the service's events meanwhile.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is no such service, it does not run here, or it did not become ready.
     pub async fn restart(
         &self,
         service: &str,
@@ -121,6 +130,9 @@ impl Supervisor {
 
     /// Changes the number of instances, from 1 to the service's `max`; waits until new ones are ready and
     /// surplus ones have ended.
+    ///
+    /// # Errors
+    /// [`CommandError`]: as for `restart`, or the number is out of range.
     pub async fn scale(&self, service: &str, instances: u32) -> Result<Done, CommandError> {
         let entry = self.own(service)?;
         let max = entry.spec.run().map_or(1, |run| run.max);
@@ -131,6 +143,9 @@ impl Supervisor {
     }
 
     /// Stops a service; it stays so until `restart` or a changed service in `apply`.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is no such service, or it does not run here.
     pub async fn stop(&self, service: &str) -> Result<Done, CommandError> {
         let entry = self.own(service)?;
         self.command(&entry, Command::Stop, None).await

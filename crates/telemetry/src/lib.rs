@@ -3,6 +3,8 @@
 //!
 //! Everything here is always on, so it is cheap where it is written and bounded in what it keeps.
 
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
 pub mod logs;
 pub mod metrics;
 pub mod redact;

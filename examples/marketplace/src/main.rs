@@ -1,5 +1,7 @@
 //! The reference architecture: a shop that runs as one process or as any one of its eight services.
 
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
 mod cart;
 mod catalog;
 mod chance;

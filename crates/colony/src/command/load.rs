@@ -37,13 +37,14 @@ pub(crate) fn run(args: &args::Load) -> Result<ExitCode, Failure> {
     let live = std::io::stderr().is_terminal();
     let mut progress = |tick: &load::Tick| {
         if live {
-            eprint!("\r\x1b[2K{}", load::progress_line(tick));
-            let _ = std::io::stderr().flush();
+            let mut screen = std::io::stderr();
+            let _ = write!(screen, "\r\x1b[2K{}", load::progress_line(tick));
+            let _ = screen.flush();
         }
     };
     let report = load::run(config, &mut progress, stop).map_err(said)?;
     if live {
-        eprint!("\r\x1b[2K");
+        let _ = write!(std::io::stderr(), "\r\x1b[2K");
     }
     match args.json {
         true => terminal::out(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default())),
@@ -82,6 +83,10 @@ fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<(), Failure> {
                 let _ = tokio::signal::ctrl_c().await;
                 stop.store(true, Ordering::Relaxed);
                 let _ = tokio::signal::ctrl_c().await;
+                #[allow(
+                    clippy::disallowed_methods,
+                    reason = "asked twice to end: at once, without a report"
+                )]
                 std::process::exit(130);
             });
         })

@@ -14,7 +14,7 @@ macro_rules! keys {
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug)]
-        #[allow(dead_code)] // some keys are decoded only to be checked
+        #[allow(dead_code, reason = "some keys are decoded only to be checked")]
         pub(crate) struct $name {
             /// Where it begins.
             pub head: $crate::diagnostic::Span,
@@ -43,7 +43,7 @@ macro_rules! keys {
 
             fn take(entries: &mut $crate::typed::decode::Entries, cx: &mut $crate::typed::decode::Cx) -> Self {
                 $(
-                    #[allow(unused_mut)]
+                    #[allow(unused_mut, reason = "only required keys are written to again")]
                     let mut $field = entries.field::<$ty>($key, cx);
                     $( keys!(@required $required entries $key $field cx); )?
                 )*
@@ -86,7 +86,7 @@ macro_rules! scalar {
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug)]
-        #[allow(dead_code)] // some scalars are decoded only to be checked
+        #[allow(dead_code, reason = "some scalars are decoded only to be checked")]
         pub(crate) struct $name(pub $inner);
 
         impl $crate::typed::decode::Typed for $name {

@@ -1,6 +1,6 @@
 //! A supervisor with real processes in a temporary folder, and records of all it says.
 
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
