@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::command::Failure;
 use crate::node::{registry, socket_path};
+use crate::source;
 
 /// A running node that answers.
 pub(crate) struct Client {
@@ -21,7 +22,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The node of this folder or of one above it; else the only one that this user runs.
+    /// The node of this folder or of one above it; where no manifest lies, the only one that this
+    /// user runs.
     pub(crate) async fn find() -> Result<Client, Failure> {
         let here =
             std::env::current_dir().map_err(|error| Failure::new(format!("cannot work here: {error}")))?;
@@ -29,6 +31,10 @@ impl Client {
             let data_dir = folder.join(".colony");
             if connect(&data_dir).await.is_ok() {
                 return Ok(Client { data_dir });
+            }
+            if source::NAMES.iter().any(|name| folder.join(name).is_file()) {
+                return Err(Failure::new(format!("what {} declares is not running", folder.display()))
+                    .hint("`colony up` starts it; `-C DIR` means another folder"));
             }
         }
         let mut running = Vec::new();

@@ -6,7 +6,7 @@ use crate::args;
 use crate::command::Failure;
 
 /// Names looked for in a folder, in this order.
-const NAMES: [&str; 2] = ["colony.yaml", "colony.yml"];
+pub(crate) const NAMES: [&str; 2] = ["colony.yaml", "colony.yml"];
 
 /// Where a manifest and its overlays lie; reading it again reads what is there now.
 #[derive(Clone, Debug)]

@@ -59,6 +59,13 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &title, detail)
     }
 
+    /// The outside provider failed this once (503). Unlike [`Problem::unavailable`] it asks for no
+    /// pause: the next try may do.
+    pub fn provider_failed(detail: impl Into<String>) -> Self {
+        let title = "The payment provider failed";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, PROVIDER_FAILED, title, detail)
+    }
+
     /// The same problem, about this order.
     pub fn about(mut self, order_id: &str) -> Self {
         self.order_id = Some(order_id.to_owned());
@@ -78,12 +85,14 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE && !self.kind.ends_with(PROVIDER_FAILED) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
 }
+
+const PROVIDER_FAILED: &str = "provider-failed";
 
 fn blank() -> String {
     "about:blank".to_owned()

@@ -83,7 +83,10 @@ pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
     let checked = source.check()?;
     let warnings = checked.diagnostics.render(terminal::width(), terminal::colours());
     let Some(manifest) = checked.manifest else {
-        terminal::out(&warnings);
+        match up.json {
+            true => terminal::out(&format!("{}\n", invalid(&checked.diagnostics))),
+            false => terminal::out(&warnings),
+        }
         let shown = &source.shown;
         return Err(Failure::new(format!("{shown} has errors; nothing was started"))
             .hint("`colony explain CODE` says more about each"));
@@ -112,7 +115,7 @@ pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
     announcing.abort();
     tokio::spawn(async move {
         signals.next().await;
-        // Asked twice: the guardian ends the services.
+        #[allow(clippy::disallowed_methods, reason = "asked twice: the guardian ends the services")]
         std::process::exit(130);
     });
     drop(registered);
@@ -121,6 +124,10 @@ pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
     let _ = std::fs::remove_file(node.source.data_dir().join(SOCKET));
     printer.ended(started.elapsed());
     Ok(ExitCode::SUCCESS)
+}
+
+fn invalid(found: &manifest::Diagnostics) -> serde_json::Value {
+    serde_json::json!({ "event": "invalid", "diagnostics": found.to_json() })
 }
 
 /// Starts the data plane and then the services behind it.

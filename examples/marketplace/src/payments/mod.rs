@@ -102,7 +102,7 @@ impl PaymentsService {
 
     fn lost(&self, when: &str) -> Problem {
         self.ledger.count_failed_answer();
-        Problem::unavailable("payments", format!("The provider failed {when}, as its dial asks it to."))
+        Problem::provider_failed(format!("The provider failed {when}, as its dial asks it to."))
     }
 }
 

@@ -1,0 +1,8 @@
+//! The built binary, started, used, broken and looked at again as a user would.
+
+mod commands;
+mod failures;
+mod lifecycle;
+mod marketplace;
+mod reload;
+mod world;
