@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::task::LocalSet;
 
 use crate::clock;
 use crate::serve;
-use crate::table::{LocalTable, Table};
+use crate::table::{LocalListener, LocalTable, Table};
 use crate::upstream::Lease;
 
 /// How often idle connections are looked through.
@@ -35,7 +36,6 @@ pub(crate) enum Command {
 /// What everything on a core shares.
 pub(crate) struct Core {
     pub(crate) index: usize,
-    pub(crate) cores: usize,
     pub(crate) rng: RefCell<Rng>,
     table: RefCell<Rc<LocalTable>>,
     acceptors: RefCell<HashMap<String, Acceptor>>,
@@ -117,10 +117,9 @@ impl Drop for Exchange {
 }
 
 impl Core {
-    fn new(index: usize, cores: usize, seed: u64) -> Rc<Core> {
+    fn new(index: usize, seed: u64) -> Rc<Core> {
         Rc::new(Core {
             index,
-            cores,
             rng: RefCell::new(Rng::new(seed)),
             table: RefCell::default(),
             acceptors: RefCell::default(),
@@ -133,23 +132,21 @@ impl Core {
         self.table.borrow().clone()
     }
 
-    /// Counts a connection in. None: there are `max` of them over all cores already.
-    pub(crate) fn admit(self: &Rc<Self>, listener: &str, max: usize) -> Option<Admitted> {
+    /// Counts a connection in. None: the listener has as many as it may have.
+    pub(crate) fn admit(self: &Rc<Self>, name: &str, listener: &LocalListener) -> Option<Admitted> {
+        let place = Place::take(&listener.open, listener.limits.connections)?;
         let mut connections = self.connections.borrow_mut();
-        if connections.len() >= (max / self.cores).max(1) {
-            return None;
-        }
         let id = self.next_connection.get();
         self.next_connection.set(id + 1);
         let connection = Rc::new(Connection {
-            listener: listener.to_owned(),
+            listener: name.to_owned(),
             waiting: Cell::new(Some(clock::now())),
             requests: Cell::new(0),
             end: Cell::new(End::No),
             waker: RefCell::new(None),
         });
         connections.insert(id, connection.clone());
-        Some(Admitted { core: self.clone(), id, connection })
+        Some(Admitted { core: self.clone(), id, connection, _place: place })
     }
 
     /// Carries bytes between the two sides of an upgraded connection.
@@ -234,6 +231,23 @@ pub(crate) struct Admitted {
     core: Rc<Core>,
     id: u64,
     pub(crate) connection: Rc<Connection>,
+    _place: Place,
+}
+
+/// One of the connections that a listener may have over all cores.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>, max: usize) -> Option<Place> {
+        let place = Place(open.clone());
+        (open.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Admitted {
@@ -243,16 +257,11 @@ impl Drop for Admitted {
 }
 
 /// The life of a core's thread.
-pub(crate) fn run(
-    index: usize,
-    cores: usize,
-    seed: u64,
-    mut commands: mpsc::UnboundedReceiver<Command>,
-) -> io::Result<()> {
+pub(crate) fn run(index: usize, seed: u64, mut commands: mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let core = Core::new(index, cores, seed);
+        let core = Core::new(index, seed);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         loop {
             let command = tokio::select! {

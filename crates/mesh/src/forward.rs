@@ -93,7 +93,8 @@ fn take_extensions(head: &mut Parts) -> Parts {
 /// Refuses what no honest client sends, and returns the host that the request is for.
 fn sound(client: &Client, head: &Parts) -> Result<HeaderValue, Problem> {
     let bad = |detail: &str| Err(Problem::new(Kind::BadRequest, detail));
-    if client.watch.conflict() {
+    let chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+    if client.watch.conflict() || (chunked && head.headers.contains_key(header::CONTENT_LENGTH)) {
         return bad("the request has both `Transfer-Encoding` and `Content-Length`");
     }
     if head.method == Method::CONNECT {
@@ -113,6 +114,7 @@ fn sound(client: &Client, head: &Parts) -> Result<HeaderValue, Problem> {
         return HeaderValue::from_str(host).or_else(|_| bad("the host is not valid"));
     }
     match first {
+        Some(host) if !route::is_host(host.as_bytes()) => bad("the `Host` is not a host"),
         Some(host) => Ok(host.clone()),
         None if head.version == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
         None => bad("the request has no `Host`"),

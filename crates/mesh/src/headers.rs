@@ -30,7 +30,11 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
     if headers.contains_key(header::CONNECTION) {
         upgrade = strip_connection(headers);
     }
-    headers.remove(header::TRANSFER_ENCODING);
+    if headers.remove(header::TRANSFER_ENCODING).is_some() {
+        // Chunks say where the message ends; a length beside them would lie to the next hop (RFC 9112
+        // section 6.3).
+        headers.remove(header::CONTENT_LENGTH);
+    }
     headers.remove(&KEEP_ALIVE);
     headers.remove(&PROXY_CONNECTION);
     headers.remove(header::UPGRADE);

@@ -84,7 +84,7 @@ impl Mesh {
             let seed = seed.wrapping_add(index as u64);
             let thread = std::thread::Builder::new().name(format!("mesh-{index}")).spawn(move || {
                 #[allow(clippy::disallowed_macros, reason = "a thread that ends has nobody else to tell")]
-                if let Err(error) = core::run(index, cores, seed, receiver) {
+                if let Err(error) = core::run(index, seed, receiver) {
                     eprintln!("colony: core {index} of the data plane ended: {error}");
                 }
             })?;

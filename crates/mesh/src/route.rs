@@ -95,6 +95,12 @@ pub(crate) fn without_port(authority: &str) -> &str {
     }
 }
 
+/// Whether this can be a host, maybe with a port. Narrower than RFC 3986: sub-delimiters name no host
+/// that exists, but may be read differently by the next hop.
+pub(crate) fn is_host(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(byte))
+}
+
 /// A compiled path pattern.
 #[derive(Debug)]
 pub(crate) struct Path {

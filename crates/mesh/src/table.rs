@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use crate::call::{CallState, LocalCall};
 use crate::config::{self, Config, Fallback, Limits, Role};
@@ -17,6 +18,8 @@ pub(crate) struct Table {
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
     /// By [`config::Call::id`], fallbacks included.
     pub(crate) calls: BTreeMap<String, Arc<CallState>>,
+    /// Connections that are open, by listener.
+    open: BTreeMap<String, Arc<AtomicUsize>>,
 }
 
 impl Table {
@@ -54,7 +57,12 @@ impl Table {
                 return Err(format!("two calls have the id `{}`", call.id));
             }
         }
-        Ok(Table { config, upstreams, calls })
+        let open = config.listeners.keys().map(|name| {
+            let open = old.open.get(name).cloned().unwrap_or_default();
+            (name.clone(), open)
+        });
+        let open = open.collect();
+        Ok(Table { config, upstreams, calls, open })
     }
 }
 
@@ -87,6 +95,8 @@ pub(crate) struct LocalTable {
 pub(crate) struct LocalListener {
     pub(crate) limits: Limits,
     pub(crate) role: LocalRole,
+    /// Its connections over all cores.
+    pub(crate) open: Arc<AtomicUsize>,
 }
 
 /// A [`Role`] with its calls at hand.
@@ -115,9 +125,9 @@ impl LocalTable {
         }
         for (name, listener) in &shared.config.listeners {
             let role = table.role(&listener.role, old, core);
-            table
-                .listeners
-                .insert(name.clone(), Rc::new(LocalListener { limits: listener.limits.clone(), role }));
+            let open = shared.open[name].clone();
+            let local = LocalListener { limits: listener.limits.clone(), role, open };
+            table.listeners.insert(name.clone(), Rc::new(local));
         }
         table
     }

@@ -62,6 +62,7 @@ const MIB: usize = 1 << 20;
 const BIG: usize = 64 * MIB;
 
 /// Resident memory of this process, in bytes.
+#[allow(clippy::disallowed_methods, reason = "there is no configuration to put it into")]
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("pages") * 4096

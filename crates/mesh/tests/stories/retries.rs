@@ -161,7 +161,7 @@ async fn a_wait_that_is_asked_for_is_kept_where_the_deadline_allows_it() {
     .await;
     let patient = Call { timeout: Some(ms(5000)), ..retried() };
     let world = World::with(&[&server], patient).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     assert_eq!(world.get("/").await.status, 200);
     assert!(begun.elapsed() >= ms(1000));
     let server = Server::answering(|_, _, _| async move {

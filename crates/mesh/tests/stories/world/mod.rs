@@ -14,7 +14,7 @@ use mesh::{CallStatus, Endpoint, Mesh};
 
 pub use client::{H2, sending, whole};
 pub use server::{Server, answer};
-pub use wire::{Answer, Seen, Wire};
+pub use wire::{Answer, Wire};
 
 /// The listener that most stories need.
 pub const EDGE: &str = "edge";

@@ -38,8 +38,6 @@ struct Counts {
 /// A connection as a script gets it.
 pub struct Served {
     pub wire: Wire,
-    /// Which connection this is, from 0.
-    pub nth: usize,
     open: Open,
 }
 
@@ -101,9 +99,9 @@ impl Server {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
-                let nth = counted.connections.fetch_add(1, Ordering::SeqCst);
+                counted.connections.fetch_add(1, Ordering::SeqCst);
                 counted.open.fetch_add(1, Ordering::SeqCst);
-                let served = Served { wire: Wire::new(stream), nth, open: Open(counted.clone()) };
+                let served = Served { wire: Wire::new(stream), open: Open(counted.clone()) };
                 connections.spawn(script(served));
                 while connections.try_join_next().is_some() {}
             }
