@@ -134,7 +134,7 @@ impl Core {
 
     /// Counts a connection in. None: the listener has as many as it may have.
     pub(crate) fn admit(self: &Rc<Self>, name: &str, listener: &LocalListener) -> Option<Admitted> {
-        let place = Place::take(&listener.open, listener.limits.connections)?;
+        let place = Rc::new(Place::take(&listener.open, listener.limits.connections)?);
         let mut connections = self.connections.borrow_mut();
         let id = self.next_connection.get();
         self.next_connection.set(id + 1);
@@ -146,23 +146,19 @@ impl Core {
             waker: RefCell::new(None),
         });
         connections.insert(id, connection.clone());
-        Some(Admitted { core: self.clone(), id, connection, _place: place })
+        Some(Admitted { core: self.clone(), id, connection, place })
     }
 
     /// Carries bytes between the two sides of an upgraded connection.
-    pub(crate) fn tunnel(
-        &self,
-        client: hyper::upgrade::OnUpgrade,
-        upstream: hyper::upgrade::OnUpgrade,
-        lease: Lease,
-    ) {
+    pub(crate) fn tunnel(&self, client: Upgrade, upstream: hyper::upgrade::OnUpgrade, lease: Lease) {
         tokio::task::spawn_local(async move {
-            let (client, upstream) = tokio::join!(client, upstream);
+            let Upgrade { on, place } = client;
+            let (client, upstream) = tokio::join!(on, upstream);
             if let (Ok(client), Ok(upstream)) = (client, upstream) {
                 let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
             }
-            drop(lease);
+            drop((lease, place));
         });
     }
 
@@ -231,11 +227,18 @@ pub(crate) struct Admitted {
     core: Rc<Core>,
     id: u64,
     pub(crate) connection: Rc<Connection>,
-    _place: Place,
+    pub(crate) place: Rc<Place>,
+}
+
+/// The client's side of an upgrade it asked for. Its connection goes on counting as one of the
+/// listener's.
+pub(crate) struct Upgrade {
+    pub(crate) on: hyper::upgrade::OnUpgrade,
+    pub(crate) place: Rc<Place>,
 }
 
 /// One of the connections that a listener may have over all cores.
-struct Place(Arc<AtomicUsize>);
+pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Place {
     fn take(open: &Arc<AtomicUsize>, max: usize) -> Option<Place> {

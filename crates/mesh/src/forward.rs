@@ -12,7 +12,7 @@ use crate::body::{Body, Source};
 use crate::call::{self, LocalCall, Outgoing};
 use crate::clock;
 use crate::config::Protocol;
-use crate::core::Core;
+use crate::core::{Core, Upgrade};
 use crate::headers;
 use crate::problem::{Kind, Problem};
 use crate::route::{self, Fit};
@@ -57,8 +57,10 @@ async fn forward(
     check_limits(&call, client, &head)?;
     let body = open_body(listener, &call, &head, incoming)?;
     let upgrade_to = headers::strip_hop_by_hop(&mut head.headers);
-    let upgrade =
-        upgrade_to.as_ref().map(|_| hyper::upgrade::on(Request::from_parts(take_extensions(&mut head), ())));
+    let upgrade = upgrade_to.as_ref().map(|_| Upgrade {
+        on: hyper::upgrade::on(Request::from_parts(take_extensions(&mut head), ())),
+        place: client.place.clone(),
+    });
     match &listener.role {
         LocalRole::Gateway { .. } => headers::forwarded(&mut head.headers, client.peer.ip(), &host),
         LocalRole::Call { .. } | LocalRole::Sidecar { .. } => {}

@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::body::{Body, Broken};
 use crate::config::Limits;
-use crate::core::{Admitted, Core, End, Exchange};
+use crate::core::{Admitted, Core, End, Exchange, Place};
 use crate::executor::LocalExecutor;
 use crate::forward;
 use crate::inspect::{HeadWatch, Inspected};
@@ -46,6 +46,7 @@ pub(crate) struct Client {
     name: String,
     listener: RefCell<Rc<LocalListener>>,
     pub(crate) watch: Arc<HeadWatch>,
+    pub(crate) place: Rc<Place>,
 }
 
 impl Client {
@@ -95,8 +96,14 @@ async fn connection(
     let watch = Arc::new(HeadWatch::default());
     let limits = listener.limits.clone();
     let name = admitted.connection.listener.clone();
-    let client =
-        Rc::new(Client { peer, http2, name, listener: RefCell::new(listener), watch: watch.clone() });
+    let client = Rc::new(Client {
+        peer,
+        http2,
+        name,
+        listener: RefCell::new(listener),
+        watch: watch.clone(),
+        place: admitted.place.clone(),
+    });
     let state = admitted.connection.clone();
     let service = service_fn(|request: Request<Incoming>| {
         let (core, client, state) = (core.clone(), client.clone(), state.clone());

@@ -24,7 +24,7 @@ use policy::{Outcome, Retrier, Time, Verdict};
 use crate::body::{Body, Broken, RequestBody, Source};
 use crate::clock;
 use crate::config::Fallback;
-use crate::core::Core;
+use crate::core::{Core, Upgrade};
 use crate::forward::Target;
 use crate::guard::Pass;
 use crate::problem::{Kind, Problem};
@@ -45,7 +45,7 @@ pub(crate) struct Outgoing {
     pub(crate) body: Option<Rc<RefCell<Source>>>,
     pub(crate) idempotent: bool,
     /// The client's side of an upgrade it asked for.
-    pub(crate) upgrade: Option<hyper::upgrade::OnUpgrade>,
+    pub(crate) upgrade: Option<Upgrade>,
     /// Longest silence in the answer's body.
     pub(crate) body_idle: std::time::Duration,
 }

@@ -269,6 +269,25 @@ async fn a_websocket_talks_through_the_gateway_until_it_is_closed() {
 }
 
 #[tokio::test]
+async fn a_websocket_counts_as_one_of_the_connections() {
+    let server = parrot().await;
+    let world = World::limited(&server, |limits| limits.connections = 2).await;
+    let mut sockets = Vec::new();
+    for _ in 0..2 {
+        let stream = world.wire().await.stream;
+        sockets.push(tokio_tungstenite::client_async("ws://shop/", stream).await.expect("an upgrade"));
+    }
+    let stream = world.wire().await.stream;
+    assert!(tokio_tungstenite::client_async("ws://shop/", stream).await.is_err(), "there are two already");
+    sockets.pop();
+    until("the server's side to end", || server.open() == 1).await;
+    soon("room again", async {
+        while tokio_tungstenite::client_async("ws://shop/", world.wire().await.stream).await.is_err() {}
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_websocket_whose_client_vanishes_frees_the_server() {
     let server = parrot().await;
     let world = World::of(&server).await;
