@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -15,6 +16,7 @@ use tokio::net::UnixStream;
 use crate::command::Failure;
 use crate::node::{registry, socket_path};
 use crate::source;
+use crate::terminal;
 
 /// A running node that answers.
 pub(crate) struct Client {
@@ -65,14 +67,18 @@ impl Client {
         self.data_dir.parent().unwrap_or(&self.data_dir)
     }
 
-    /// Asks, and waits for the whole answer.
+    /// Asks, and waits for the whole answer; tells a person at a terminal when that takes long.
     pub(crate) async fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, Failure> {
-        let answer = self.send(method, path, body).await?;
+        let waiting = tokio::spawn(tell_waiting());
+        let answer = self.send(method, path, body).await;
+        waiting.abort();
+        terminal::end_progress();
+        let answer = answer?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await.map_err(lost)?.to_bytes();
         let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -114,6 +120,16 @@ impl Client {
             .body(body)
             .map_err(|error| Failure::new(format!("cannot ask the node: {error}")))?;
         sender.send_request(request).await.map_err(lost)
+    }
+}
+
+/// Counts the seconds for a person at a terminal, until it is aborted.
+async fn tell_waiting() {
+    let started = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let seconds = started.elapsed().as_secs();
+        terminal::progress(&format!("waiting, {seconds} s; `colony logs -f` shows what happens"));
     }
 }
 

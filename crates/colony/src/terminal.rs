@@ -69,6 +69,24 @@ pub(crate) fn out(text: &str) {
     let _ = stdout.flush();
 }
 
+/// A line on standard error that the next one replaces; nothing where no terminal is.
+pub(crate) fn progress(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[2K  {text}");
+        let _ = stderr.flush();
+    }
+}
+
+/// Takes the last [`progress`] away.
+pub(crate) fn end_progress() {
+    let mut stderr = std::io::stderr().lock();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[2K");
+        let _ = stderr.flush();
+    }
+}
+
 /// Says on standard error why a command failed.
 pub(crate) fn failure(failure: &Failure) {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

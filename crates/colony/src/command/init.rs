@@ -8,7 +8,7 @@ use crate::terminal;
 
 pub(crate) fn run(args: &Init) -> Result<ExitCode, Failure> {
     let text = format!(
-        "name: {name}\ngateway:\n  listen: {listen}\nservices:\n  {name}:\n    url: {url}\n",
+        "name: {name}\ngateway: {{ listen: {listen} }}\nservices:\n  {name}:\n    url: {url}\n",
         name = args.name,
         listen = args.listen,
         url = args.url.trim_end_matches('/'),

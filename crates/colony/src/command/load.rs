@@ -1,6 +1,5 @@
 //! `colony load`: the load generator on the command line.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,18 +33,9 @@ pub(crate) fn run(args: &args::Load) -> Result<ExitCode, Failure> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
-    let live = std::io::stderr().is_terminal();
-    let mut progress = |tick: &load::Tick| {
-        if live {
-            let mut screen = std::io::stderr();
-            let _ = write!(screen, "\r\x1b[2K{}", load::progress_line(tick));
-            let _ = screen.flush();
-        }
-    };
+    let mut progress = |tick: &load::Tick| terminal::progress(load::progress_line(tick).trim());
     let report = load::run(config, &mut progress, stop).map_err(said)?;
-    if live {
-        let _ = write!(std::io::stderr(), "\r\x1b[2K");
-    }
+    terminal::end_progress();
     match args.json {
         true => terminal::out(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default())),
         false => terminal::out(&load::render(&report)),

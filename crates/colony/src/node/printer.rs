@@ -2,6 +2,7 @@
 //! keeps the lines for `colony logs`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -95,7 +96,9 @@ impl Printer {
         }
         self.row(&mut text, "look", &format!("{colony} status"), Style::Plain);
         if node.gateway().is_some() {
-            self.row(&mut text, "load", &format!("{colony} load --rate 200"), Style::Plain);
+            let scenario =
+                scenario(&node.source.root).map(|name| format!(" --scenario {name}")).unwrap_or_default();
+            self.row(&mut text, "load", &format!("{colony} load --rate 200{scenario}"), Style::Plain);
         }
         self.row(&mut text, "stop", "Ctrl-C", Style::Plain);
         text.push('\n');
@@ -241,6 +244,18 @@ impl Observer for Printer {
             terminal::out(&format!("  {name}  {}\n", paint(self.colours, style, &text)));
         }
     }
+}
+
+/// A load scenario that lies beside the manifest, by its name.
+fn scenario(root: &Path) -> Option<String> {
+    let files = std::fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
+    let mut names: Vec<String> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("\njourneys:")))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names.into_iter().next()
 }
 
 /// A line of output for people, as `colony up` and `colony logs` print it.

@@ -48,7 +48,7 @@ fn init_writes_a_manifest_that_serves_what_runs() {
     let output = run_in(dir.path(), &["init", "--url", &url, "--listen", "127.0.0.1:0"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let manifest = std::fs::read_to_string(dir.path().join("colony.yaml")).expect("written");
-    assert_eq!(manifest.lines().count(), 6, "{manifest}");
+    assert_eq!(manifest.lines().count(), 5, "{manifest}");
     let again = run_in(dir.path(), &["init", "--url", &url]);
     assert_eq!(again.status.code(), Some(1), "an existing manifest is kept");
     let bad = run_in(dir.path(), &["init", "--url", "ftp://x", "other.yaml"]);
