@@ -175,9 +175,10 @@ impl Core {
             .filter(|name| !local.listeners.contains_key(*name))
             .cloned()
             .collect();
-        *self.table.borrow_mut() = Rc::new(local);
         let replaced = sockets.iter().map(|(name, _)| name.clone());
+        // By the old table: what the kernel has queued for a listener that goes is still served.
         self.stop_accepting(gone.into_iter().chain(replaced).collect::<Vec<_>>().iter());
+        *self.table.borrow_mut() = Rc::new(local);
         for (name, socket) in sockets {
             let socket = Rc::new(tokio::net::TcpListener::from_std(socket)?);
             let task = tokio::task::spawn_local(serve::accept(self.clone(), name.clone(), socket.clone()));

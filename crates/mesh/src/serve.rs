@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -69,11 +70,22 @@ pub(crate) async fn accept(core: Rc<Core>, name: String, socket: Rc<TcpListener>
     }
 }
 
-/// Accepts what the kernel has queued, without waiting.
+/// Accepts what the kernel has queued, without waiting. Asks the kernel itself, for the runtime may
+/// not have heard yet that there is something.
 pub(crate) fn accept_pending(core: &Rc<Core>, name: &str, socket: &TcpListener) {
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Ok((stream, peer))) = socket.poll_accept(&mut cx) {
-        start(core, name, stream, peer);
+    let socket = socket2::SockRef::from(socket);
+    loop {
+        match socket.accept() {
+            Ok((stream, peer)) => {
+                let stream = std::net::TcpStream::from(stream);
+                let ready = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                if let (Ok(stream), Some(peer)) = (ready, peer.as_socket()) {
+                    start(core, name, stream, peer);
+                }
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+            Err(_) => return,
+        }
     }
 }
 

@@ -260,17 +260,24 @@ async fn a_drained_gateway_leaves_the_calls_between_services_alone() {
 }
 
 #[tokio::test]
-async fn connections_that_the_kernel_has_queued_are_served_before_a_drain() {
-    let echo = Server::echo().await;
-    let world = World::of(&echo).await;
-    let mut wires = Vec::new();
-    for _ in 0..40 {
-        let mut wire = world.wire().await;
-        wire.send("GET / HTTP/1.1\r\nHost: shop\r\n\r\n").await;
-        wires.push(wire);
-    }
-    assert!(world.mesh.drain_gateway(Duration::from_secs(5)).await);
-    for mut wire in wires {
-        assert_eq!(wire.answer().await.status, 200);
+async fn connections_that_the_kernel_has_queued_are_served_before_a_listener_goes() {
+    for removed in [false, true] {
+        let echo = Server::echo().await;
+        let mut world = World::of(&echo).await;
+        let mut wires = Vec::new();
+        for _ in 0..100 {
+            let mut wire = world.wire().await;
+            wire.send("GET / HTTP/1.1\r\nHost: shop\r\n\r\n").await;
+            wires.push(wire);
+        }
+        if removed {
+            world.config.listeners.remove(EDGE);
+            world.apply().await;
+        } else {
+            assert!(world.mesh.drain_gateway(Duration::from_secs(5)).await);
+        }
+        for mut wire in wires {
+            assert_eq!(wire.answer().await.status, 200);
+        }
     }
 }
