@@ -57,27 +57,21 @@ pub fn marks(path: &str, text: &str) -> Vec<String> {
 pub fn places(path: &str, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     for (number, line) in numbered(text) {
-        let starts = |place: &&str| {
-            line.match_indices(*place).any(|(at, _)| {
-                // Inside a longer path it is an ordinary folder's name.
-                !line[at..].starts_with(READERS)
-                    && !line[..at]
-                        .ends_with(|before: char| before.is_ascii_alphanumeric() || "._-}*".contains(before))
-            })
-        };
-        for place in PLACES.iter().filter(starts) {
+        for place in PLACES.iter().filter(|place| begins_path(line, place)) {
             complaints.push(format!(
-                "{path}:{number}: `{place}` is a folder of one machine; write a path from the repository's root, or /srv"
+                "{path}:{number}: `{place}` is a folder of one machine; write a path from the repository's root, \
+                 {READERS} or /srv"
             ));
         }
     }
-    complaints.extend(found(
-        path,
-        text,
-        &HOSTS,
-        "leave the choice of a registry to cargo and the package manager",
-    ));
+    complaints.extend(found(path, text, &HOSTS, "leave the choice of a registry to the package manager"));
     complaints
+}
+
+/// Whether a path in this line begins with `place`. Inside of a path it is an ordinary folder's name.
+fn begins_path(line: &str, place: &str) -> bool {
+    let inside = |before: char| before.is_ascii_alphanumeric() || "._-}*".contains(before);
+    line.match_indices(place).any(|(at, _)| !line[at..].starts_with(READERS) && !line[..at].ends_with(inside))
 }
 
 /// Every package of the lock file comes from the public index: no mirror, no branch of somebody's.
