@@ -23,7 +23,7 @@ use crate::pool::Pool;
 /// For so long after it was taken out an instance counts as busy: a core that chose it in that very
 /// moment may not have counted its request yet.
 const LEAVING_MIN: Duration = Duration::from_millis(20);
-/// First guess of an instance's latency, small so that a new one is tried.
+/// First guess of an instance's latency where there are no others to go by.
 const LATENCY_GUESS: Duration = Duration::from_millis(1);
 /// Time in which a latency peak decays to 1/e (Finagle's default).
 const LATENCY_DECAY: Duration = Duration::from_secs(10);
@@ -207,10 +207,11 @@ impl LocalUpstream {
     fn refresh(&self, version: u64) {
         let old = self.instances.borrow().clone();
         let live = self.shared.live();
+        let guess = typical_latency(&old);
         let fresh = live.iter().map(|shared| {
             match old.iter().find(|instance| Arc::ptr_eq(&instance.shared, shared)) {
                 Some(instance) => instance.clone(),
-                None => Rc::new(LocalInstance::new(shared.clone(), self.core)),
+                None => Rc::new(LocalInstance::new(shared.clone(), self.core, guess)),
             }
         });
         *self.instances.borrow_mut() = Rc::new(fresh.collect());
@@ -237,8 +238,8 @@ impl LocalUpstream {
 }
 
 impl LocalInstance {
-    fn new(shared: Arc<Instance>, core: usize) -> LocalInstance {
-        let latency = PeakEwma::new(clock::now(), LATENCY_GUESS, LATENCY_DECAY);
+    fn new(shared: Arc<Instance>, core: usize, guess: Duration) -> LocalInstance {
+        let latency = PeakEwma::new(clock::now(), guess, LATENCY_DECAY);
         LocalInstance { shared, pool: Pool::default(), core, latency: RefCell::new(latency) }
     }
 
@@ -252,6 +253,16 @@ impl LocalInstance {
         self.latency.borrow_mut().begin(now);
         self.shared.count(self.core, |count| count + 1);
         Lease { instance: self.clone(), sender: None, upload: None, latency: None }
+    }
+}
+
+/// What a newcomer is taken to be like: a guess far above the others' latency would starve it, one
+/// far below would flood it.
+fn typical_latency(others: &[Rc<LocalInstance>]) -> Duration {
+    let all: Duration = others.iter().map(|instance| instance.latency.borrow().latency()).sum();
+    match u32::try_from(others.len()) {
+        Ok(count) if count > 0 => all / count,
+        _ => LATENCY_GUESS,
     }
 }
 
