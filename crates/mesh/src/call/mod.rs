@@ -9,32 +9,27 @@
 //! 7. retries decide, within the budget, whether to go back to 3,
 //! 8. a fallback stands in for what failed.
 //!
-//! What decides is in the `policy` crate; here is what carries: [`attempt`] one try, [`shared`]
-//! the state of a call.
+//! What decides is in the `policy` crate; here is what carries: [`tries`] a request through all of
+//! its tries, [`attempt`] one of them, [`deliver`] the answer, [`shared`] holds a call's state.
 
 mod attempt;
+mod deliver;
 mod shared;
+mod tries;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
-use policy::{Outcome, Retrier, Time, Verdict};
+use policy::Outcome;
 
 use crate::body::{Body, Broken, RequestBody, Source};
 use crate::clock;
 use crate::config::Fallback;
 use crate::core::{Core, Upgrade};
 use crate::forward::Target;
-use crate::guard::Pass;
-use crate::problem::{Kind, Problem};
-use attempt::{Answer, Failure};
+use crate::problem::Problem;
 pub(crate) use shared::{CallState, LocalCall, Tally};
-
-/// Most bytes of an answer that is thrown away for a retry, read so that its connection lives on.
-const DRAIN_BYTES_MAX: usize = 64 << 10;
-/// Longest time spent on that.
-const DRAIN_TIME_MAX: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// A request on its way up, its headers ready to be sent.
 pub(crate) struct Outgoing {
@@ -60,8 +55,10 @@ impl Outgoing {
         head
     }
 
-    fn open_body(&self) -> RequestBody {
-        self.body.as_ref().map_or(RequestBody::Empty, RequestBody::open)
+    /// The request for the next try; the head is gone with it.
+    fn take_request(&mut self) -> Request<RequestBody> {
+        let head = std::mem::replace(&mut self.head, Request::new(()).into_parts().0);
+        Request::from_parts(head, self.body.as_ref().map_or(RequestBody::Empty, RequestBody::open))
     }
 
     fn replayable(&self) -> bool {
@@ -90,7 +87,7 @@ pub(crate) async fn run(
     let started = clock::now();
     let fallback_head =
         matches!(call.state.config.fallback, Some(Fallback::Call(_))).then(|| outgoing.copy_head());
-    let result = tries(core, call, &mut outgoing, started).await;
+    let result = tries::carry(core, call, &mut outgoing, started).await;
     let tally = call.tally();
     tally.requests.add(1);
     let failed = match &result {
@@ -137,200 +134,5 @@ async fn stand_in(
             Box::pin(run(core, other, Outgoing { head, upgrade: None, ..outgoing })).await
         }
         _ => failed,
-    }
-}
-
-/// Tries until one succeeds or the policies say stop.
-async fn tries(
-    core: &Core,
-    call: &LocalCall,
-    outgoing: &mut Outgoing,
-    started: Time,
-) -> Result<Response<Body>, Problem> {
-    let config = &call.state.config;
-    let deadline = config.timeout.map(|timeout| started + timeout);
-    let retry = config.retries.as_ref().map(|retries| &retries.retry);
-    if retry.is_some() {
-        call.budget.borrow_mut().request(started);
-    }
-    let mut retrier = Retrier::new();
-    let mut avoid = None;
-    loop {
-        let now = clock::now();
-        let pass = Passed::new(call, now).map_err(|wait| rejected(call, &retrier, wait))?;
-        let spare = (retry.is_some() && outgoing.idempotent).then(|| outgoing.copy_head());
-        let head = std::mem::replace(&mut outgoing.head, Request::new(()).into_parts().0);
-        let mut request = Some(Request::from_parts(head, outgoing.open_body()));
-        let try_deadline = config.per_try.map(|per_try| now + per_try).into_iter().chain(deadline).min();
-        let (outcome, result) =
-            attempt::attempt(core, call, outgoing, &mut request, try_deadline, avoid).await;
-        if let Err(Failure { kind: Kind::NoInstance, .. }) = &result {
-            drop(pass);
-            return finish(call, outgoing, &retrier, result, core);
-        }
-        let ended = clock::now();
-        if outgoing.body_broken().is_some() {
-            drop(pass);
-            return finish(call, outgoing, &retrier, result, core);
-        }
-        match outgoing.client_failed(outcome) {
-            true => drop(pass),
-            false => pass.record(ended, outcome.is_failure()),
-        }
-        let unsent = request.is_some();
-        let what = policy::Request {
-            idempotent: outgoing.idempotent,
-            replayable: unsent || (spare.is_some() && outgoing.replayable()),
-        };
-        let verdict = retrier.decide(
-            ended,
-            deadline,
-            retry,
-            outcome,
-            what,
-            &mut call.budget.borrow_mut(),
-            &mut core.rng.borrow_mut(),
-        );
-        let Verdict::Retry(wait) = verdict else {
-            if verdict == Verdict::Stop(policy::Stop::Budget) {
-                call.tally().retries_denied.add(1);
-            }
-            return finish(call, outgoing, &retrier, result, core);
-        };
-        call.tally().retries.add(1);
-        avoid = match result {
-            Ok(answer) => {
-                let key = answer.lease.instance.shared.key;
-                throw_away(answer, outgoing.body_idle);
-                Some(key)
-            }
-            Err(failure) => failure.instance,
-        };
-        outgoing.head = match (request, spare) {
-            (Some(request), _) => request.into_parts().0,
-            (None, Some(spare)) => spare,
-            (None, None) => return Err(rejected(call, &retrier, wait)),
-        };
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
-    }
-}
-
-/// What the caller gets from the last try.
-fn finish(
-    call: &LocalCall,
-    outgoing: &mut Outgoing,
-    retrier: &Retrier,
-    result: Result<Answer, Failure>,
-    core: &Core,
-) -> Result<Response<Body>, Problem> {
-    let mut problem = match (result, outgoing.body_broken()) {
-        (_, Some(Broken::TooLarge)) => {
-            Problem::new(Kind::BodyTooLarge, "the request body is larger than `body-bytes` allows")
-        }
-        (_, Some(Broken::Idle)) => {
-            Problem::new(Kind::BodyIdle, "the request body was silent for longer than `body-idle` allows")
-        }
-        (Err(_), Some(Broken::Peer)) => {
-            Problem::new(Kind::BadRequest, "the request body broke off or is not valid HTTP")
-        }
-        (Ok(answer), _) if answer.switches_protocols() && outgoing.upgrade.is_none() => Problem::new(
-            Kind::BadAnswer,
-            format!("{} switches to a protocol that nobody asked for", call.state.config.upstream),
-        ),
-        (Ok(answer), _) => return Ok(deliver(answer, outgoing, core)),
-        (Err(failure), _) => failure.problem(call, retrier.retries() + 1),
-    };
-    problem.call = Some(call.state.config.id.clone());
-    problem.upstream = Some(call.state.config.upstream.clone());
-    Err(problem)
-}
-
-fn rejected(call: &LocalCall, retrier: &Retrier, wait: std::time::Duration) -> Problem {
-    call.tally().rejected.add(1);
-    let config = &call.state.config;
-    let tries = retrier.retries();
-    let mut problem = Problem::new(
-        Kind::CircuitOpen,
-        format!("{} has failed too often; it is given a rest", config.upstream),
-    )
-    .retry_after(wait);
-    problem.call = Some(config.id.clone());
-    problem.upstream = Some(config.upstream.clone());
-    problem.tries = (tries > 0).then_some(tries);
-    problem
-}
-
-/// Makes the answer the client's: its body streams on, its connection returns to the pool.
-fn deliver(answer: Answer, outgoing: &mut Outgoing, core: &Core) -> Response<Body> {
-    let switches = answer.switches_protocols();
-    let Answer { mut response, mut lease } = answer;
-    if switches {
-        let upstream = hyper::upgrade::on(&mut response);
-        let (head, _) = response.into_parts();
-        if let Some(client) = outgoing.upgrade.take() {
-            core.tunnel(client, upstream, lease);
-        }
-        return Response::from_parts(head, Body::empty());
-    }
-    let idle = (!streams(&response)).then_some(outgoing.body_idle);
-    lease.upload = outgoing.body.clone();
-    let (head, incoming) = response.into_parts();
-    Response::from_parts(head, Body::upstream(incoming, lease, idle))
-}
-
-/// Whether an answer may rightly be silent for long: server-sent events and gRPC streams.
-fn streams(response: &Response<hyper::body::Incoming>) -> bool {
-    response.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().starts_with(b"text/event-stream")
-            || value.as_bytes().starts_with(b"application/grpc")
-    })
-}
-
-/// Reads an answer that nobody wants to its end, so that its connection can be used again.
-fn throw_away(answer: Answer, idle: std::time::Duration) {
-    let (_, incoming) = answer.response.into_parts();
-    let mut body = Body::upstream(incoming, answer.lease, Some(idle));
-    tokio::task::spawn_local(async move {
-        use http_body_util::BodyExt;
-        let reading = async {
-            let mut left = DRAIN_BYTES_MAX;
-            while let Some(Ok(frame)) = body.frame().await {
-                let size = frame.data_ref().map_or(0, |data| data.len());
-                match left.checked_sub(size) {
-                    Some(rest) => left = rest,
-                    None => return,
-                }
-            }
-        };
-        let _ = tokio::time::timeout(DRAIN_TIME_MAX, reading).await;
-    });
-}
-
-/// Leave by the breaker, given back untold if the request is dropped.
-struct Passed<'a> {
-    call: &'a LocalCall,
-    pass: Option<Pass>,
-}
-
-impl<'a> Passed<'a> {
-    fn new(call: &'a LocalCall, now: Time) -> Result<Passed<'a>, std::time::Duration> {
-        let pass = call.state.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()?;
-        Ok(Passed { call, pass })
-    }
-
-    fn record(mut self, now: Time, failed: bool) {
-        if let (Some(breaker), Some(pass)) = (&self.call.state.breaker, self.pass.take()) {
-            breaker.record(now, pass, failed, &self.call.lot);
-        }
-    }
-}
-
-impl Drop for Passed<'_> {
-    fn drop(&mut self) {
-        if let (Some(breaker), Some(pass)) = (&self.call.state.breaker, self.pass.take()) {
-            breaker.abandon(clock::now(), pass);
-        }
     }
 }

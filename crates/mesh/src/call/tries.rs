@@ -1,0 +1,194 @@
+//! A request's way through its tries: the loop around what the policies decide.
+
+use std::time::Duration;
+
+use http::Response;
+use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
+
+use super::attempt::{self, Answer, Failure};
+use super::deliver::{deliver, throw_away};
+use super::{LocalCall, Outgoing};
+use crate::body::{Body, Broken};
+use crate::clock;
+use crate::core::Core;
+use crate::guard::Pass;
+use crate::problem::{Kind, Problem};
+
+/// Tries until one succeeds or the policies say stop.
+pub(super) async fn carry(
+    core: &Core,
+    call: &LocalCall,
+    outgoing: &mut Outgoing,
+    started: Time,
+) -> Result<Response<Body>, Problem> {
+    let deadline = call.state.config.timeout.map(|timeout| started + timeout);
+    let mut tries = Tries { core, call, outgoing, deadline, retrier: Retrier::new(), avoid: None };
+    if tries.retry().is_some() {
+        call.budget.borrow_mut().request(started);
+    }
+    loop {
+        match tries.once().await? {
+            Next::Done(result) => return tries.finish(result),
+            Next::Again(wait) if wait.is_zero() => {}
+            Next::Again(wait) => tokio::time::sleep(wait).await,
+        }
+    }
+}
+
+/// What holds from one try to the next.
+struct Tries<'a> {
+    core: &'a Core,
+    call: &'a LocalCall,
+    outgoing: &'a mut Outgoing,
+    /// Of all tries together.
+    deadline: Option<Time>,
+    retrier: Retrier,
+    /// Key of the instance that failed last.
+    avoid: Option<u64>,
+}
+
+/// What to do after a try.
+enum Next {
+    Done(Result<Answer, Failure>),
+    Again(Duration),
+}
+
+impl<'a> Tries<'a> {
+    fn retry(&self) -> Option<&'a RetryConfig> {
+        self.call.state.config.retries.as_ref().map(|retries| &retries.retry)
+    }
+
+    async fn once(&mut self) -> Result<Next, Problem> {
+        let now = clock::now();
+        let pass = Passed::new(self.call, now).map_err(|wait| self.rejected(wait))?;
+        let spare = (self.retry().is_some() && self.outgoing.idempotent).then(|| self.outgoing.copy_head());
+        let mut request = Some(self.outgoing.take_request());
+        let per_try = self.call.state.config.per_try.map(|per_try| now + per_try);
+        let deadline = per_try.into_iter().chain(self.deadline).min();
+        let (outcome, result) =
+            attempt::attempt(self.core, self.call, self.outgoing, &mut request, deadline, self.avoid).await;
+        let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
+        if nowhere || self.outgoing.body_broken().is_some() {
+            // Nothing to learn of the upstream, and nothing to send again.
+            return Ok(Next::Done(result));
+        }
+        if !self.outgoing.client_failed(outcome) {
+            pass.record(clock::now(), outcome.is_failure());
+        }
+        // An unsent request comes back whole; of a sent one there is the spare, if one was made.
+        let replayable = request.is_some() || (spare.is_some() && self.outgoing.replayable());
+        let head = request.map(|request| request.into_parts().0).or(spare);
+        match (self.decide(outcome, replayable), head) {
+            (Some(wait), Some(head)) => {
+                self.outgoing.head = head;
+                self.avoid = self.give_up(result);
+                Ok(Next::Again(wait))
+            }
+            _ => Ok(Next::Done(result)),
+        }
+    }
+
+    /// How long to wait before the next try. None: there is none.
+    fn decide(&mut self, outcome: Outcome, replayable: bool) -> Option<Duration> {
+        let verdict = self.retrier.decide(
+            clock::now(),
+            self.deadline,
+            self.retry(),
+            outcome,
+            policy::Request { idempotent: self.outgoing.idempotent, replayable },
+            &mut self.call.budget.borrow_mut(),
+            &mut self.core.rng.borrow_mut(),
+        );
+        match verdict {
+            Verdict::Retry(wait) => {
+                self.call.tally().retries.add(1);
+                Some(wait)
+            }
+            Verdict::Stop(policy::Stop::Budget) => {
+                self.call.tally().retries_denied.add(1);
+                None
+            }
+            Verdict::Stop(_) => None,
+        }
+    }
+
+    /// Lets go of a try's result for a retry; returns the instance it came from.
+    fn give_up(&self, result: Result<Answer, Failure>) -> Option<u64> {
+        match result {
+            Ok(answer) => {
+                let key = answer.lease.instance.shared.key;
+                throw_away(answer, self.outgoing.body_idle);
+                Some(key)
+            }
+            Err(failure) => failure.instance,
+        }
+    }
+
+    /// What the caller gets from the last try.
+    fn finish(self, result: Result<Answer, Failure>) -> Result<Response<Body>, Problem> {
+        let mut problem = match (result, self.outgoing.body_broken()) {
+            (_, Some(Broken::TooLarge)) => {
+                Problem::new(Kind::BodyTooLarge, "the request body is larger than `body-bytes` allows")
+            }
+            (_, Some(Broken::Idle)) => {
+                Problem::new(Kind::BodyIdle, "the request body was silent for longer than `body-idle` allows")
+            }
+            (Err(_), Some(Broken::Peer)) => {
+                Problem::new(Kind::BadRequest, "the request body broke off or is not valid HTTP")
+            }
+            (Ok(answer), _) if answer.switches_protocols() && self.outgoing.upgrade.is_none() => {
+                Problem::new(
+                    Kind::BadAnswer,
+                    format!(
+                        "{} switches to a protocol that nobody asked for",
+                        self.call.state.config.upstream
+                    ),
+                )
+            }
+            (Ok(answer), _) => return Ok(deliver(answer, self.outgoing, self.core)),
+            (Err(failure), _) => failure.problem(self.call, self.retrier.retries() + 1),
+        };
+        problem.call = Some(self.call.state.config.id.clone());
+        problem.upstream = Some(self.call.state.config.upstream.clone());
+        Err(problem)
+    }
+
+    fn rejected(&self, wait: Duration) -> Problem {
+        self.call.tally().rejected.add(1);
+        let config = &self.call.state.config;
+        let tries = self.retrier.retries();
+        let detail = format!("{} has failed too often; it is given a rest", config.upstream);
+        let mut problem = Problem::new(Kind::CircuitOpen, detail).retry_after(wait);
+        problem.call = Some(config.id.clone());
+        problem.upstream = Some(config.upstream.clone());
+        problem.tries = (tries > 0).then_some(tries);
+        problem
+    }
+}
+
+/// Leave by the breaker, given back untold if the request is dropped.
+struct Passed<'a> {
+    call: &'a LocalCall,
+    pass: Option<Pass>,
+}
+
+impl<'a> Passed<'a> {
+    fn new(call: &'a LocalCall, now: Time) -> Result<Passed<'a>, Duration> {
+        let pass = call.state.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()?;
+        Ok(Passed { call, pass })
+    }
+
+    fn record(mut self, now: Time, failed: bool) {
+        if let (Some(breaker), Some(pass)) = (&self.call.state.breaker, self.pass.take()) {
+            breaker.record(now, pass, failed, &self.call.lot);
+        }
+    }
+}
+
+impl Drop for Passed<'_> {
+    fn drop(&mut self) {
+        if let (Some(breaker), Some(pass)) = (&self.call.state.breaker, self.pass.take()) {
+            breaker.abandon(clock::now(), pass);
+        }
+    }
+}
