@@ -193,14 +193,19 @@ pub fn explained(commands: &[String], document: &str) -> Vec<String> {
     missing.map(|command| format!("docs/commands.md: explain `colony {command}`")).collect()
 }
 
-/// Every option of a command is explained.
+/// Every option of a command is explained, by its long name or its short one.
 pub fn options(command: &str, help: &str, document: &str) -> Vec<String> {
-    let names = help.lines().map(str::trim).filter(|line| line.starts_with('-')).filter_map(|line| {
-        let long = line.split([' ', ',', '=']).find(|word| word.starts_with("--"))?;
-        (long != "--help" && long != "--version").then_some(long)
-    });
-    let missing = names.filter(|name| !document.contains(name));
-    missing.map(|name| format!("docs/commands.md: explain `{name}` of `colony {command}`")).collect()
+    let words: Vec<&str> = document.split(|c: char| c.is_whitespace() || "`,()|=".contains(c)).collect();
+    let mut complaints = Vec::new();
+    for line in help.lines().map(str::trim).filter(|line| line.starts_with('-')) {
+        let names: Vec<&str> = line.split([' ', ',', '=']).filter(|word| word.starts_with('-')).collect();
+        let standard = names.iter().any(|name| ["--help", "--version"].contains(name));
+        if !standard && !names.iter().any(|name| words.contains(name)) {
+            complaints
+                .push(format!("docs/commands.md: explain `{}` of `colony {command}`", names.join(", ")));
+        }
+    }
+    complaints
 }
 
 /// The README has the two commands, and CI runs the same tests as people do.
@@ -281,8 +286,9 @@ mod tests {
         let help = "Usage: x\n\nCommands:\n  up      Start it\n          and more\n  status  Look\n  help    Print\n\nOptions:\n  -f, --follow  Go on\n";
         assert_eq!(commands(help), ["up", "status"]);
         assert_eq!(explained(&commands(help), "`colony up` only").len(), 1);
-        assert_eq!(options("logs", help, "--lines").len(), 1);
-        assert!(options("logs", help, "`-f`, `--follow`").is_empty());
+        assert_eq!(options("logs", help, "--lines, --followed, -ff").len(), 1);
+        assert!(options("logs", help, "with `-f` it goes on").is_empty());
+        assert!(options("logs", help, "`colony logs --follow`").is_empty());
     }
 
     #[test]

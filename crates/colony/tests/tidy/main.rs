@@ -61,7 +61,13 @@ fn dependencies_point_down() {
 fn pure_crates_share_their_bans() {
     let tree = Tree::open();
     for name in arrows::PURE {
-        settle(arrows::bans(name, &tree.text(&format!("crates/{name}/clippy.toml"))));
+        let bans = tree.text(&format!("crates/{name}/clippy.toml"));
+        settle(arrows::bans(name, &bans));
+        let first = tree.text(&format!("crates/{}/clippy.toml", arrows::PURE[0]));
+        assert_eq!(
+            bans, first,
+            "what is impure for one is for the other: copy the newer clippy.toml over the older"
+        );
     }
 }
 
