@@ -1,7 +1,5 @@
 //! Talks to a running node over the socket in its data folder.
 
-use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,10 +9,10 @@ use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode, body::Incoming};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::UnixStream;
 
-use crate::command::Failure;
-use crate::node::{registry, socket_path};
+use crate::failure::Failure;
+use crate::registry;
+use crate::socket::connect;
 use crate::source;
 use crate::terminal;
 
@@ -144,11 +142,4 @@ fn refused(status: StatusCode, problem: &Value) -> Failure {
         failure = failure.hint(remedy);
     }
     failure
-}
-
-/// Connects to a node's socket. By way of its folder's descriptor, for the path of a socket may
-/// have 107 bytes only and folders lie deep.
-pub(crate) async fn connect(data_dir: &Path) -> io::Result<UnixStream> {
-    let folder = std::fs::File::open(data_dir)?;
-    UnixStream::connect(socket_path(folder.as_raw_fd())).await
 }

@@ -5,8 +5,11 @@
 mod args;
 mod client;
 mod command;
+mod failure;
 mod lower;
 mod node;
+mod registry;
+mod socket;
 mod source;
 mod terminal;
 

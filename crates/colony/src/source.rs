@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::args;
-use crate::command::Failure;
+use crate::failure::Failure;
 
 /// Names looked for in a folder, in this order.
 pub(crate) const NAMES: [&str; 2] = ["colony.yaml", "colony.yml"];

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use crate::command::Failure;
+use telemetry::logs::Stream;
+
+use crate::failure::Failure;
 
 /// Colours that services are told apart by.
 const SERVICE_COLOURS: [u8; 6] = [36, 32, 35, 34, 33, 96];
@@ -98,6 +100,17 @@ pub(crate) fn failure(failure: &Failure) {
         let _ = writeln!(text, "  {} {hint}", paint(colours, Style::Dim, "help:"));
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// A line of output for people, as `colony up` and `colony logs` print it.
+pub(crate) fn output_line(colours: bool, width: usize, instance: &str, stream: Stream, text: &str) -> String {
+    let name = pad(colours, Style::Name, instance, width);
+    let bar = match stream {
+        Stream::Stdout => paint(colours, Style::Dim, "|"),
+        Stream::Stderr => paint(colours, Style::Warn, "!"),
+        Stream::Colony => paint(colours, Style::Bold, "*"),
+    };
+    format!("  {name}  {bar} {text}\n")
 }
 
 /// A duration as one says it: `43 ms`, `1.24 s`, `3 min 5 s`, `2 h 10 min`.

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Failure;
 use crate::args::Check;
+use crate::failure::Failure;
 use crate::source::Source;
 use crate::terminal::{self, Style, paint};
 

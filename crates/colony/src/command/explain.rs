@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::Failure;
 use crate::args::Explain;
+use crate::failure::Failure;
 use crate::terminal;
 
 pub(crate) fn run(args: &Explain) -> Result<ExitCode, Failure> {

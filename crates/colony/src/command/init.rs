@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::Failure;
 use crate::args::Init;
+use crate::failure::Failure;
 use crate::terminal;
 
 pub(crate) fn run(args: &Init) -> Result<ExitCode, Failure> {

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hyper::Method;
 use load::{Config, Scenario, Target};
 
-use super::{Failure, runtime};
+use super::runtime;
 use crate::args;
 use crate::client::Client;
+use crate::failure::Failure;
 use crate::terminal;
 
 pub(crate) fn run(args: &args::Load) -> Result<ExitCode, Failure> {

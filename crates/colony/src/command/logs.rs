@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use http_body_util::BodyExt;
 use telemetry::logs::Line;
 
-use super::Failure;
 use crate::args::Logs;
 use crate::client::Client;
-use crate::node::output_line;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Column of names.
@@ -41,7 +40,7 @@ fn print(json: &[u8], as_json: bool, colours: bool) {
         return terminal::out(&String::from_utf8_lossy(json));
     }
     if let Ok(line) = serde_json::from_slice::<Line>(json) {
-        terminal::out(&output_line(colours, NAME_WIDTH, &line.instance, line.stream, &line.text));
+        terminal::out(&terminal::output_line(colours, NAME_WIDTH, &line.instance, line.stream, &line.text));
     }
 }
 

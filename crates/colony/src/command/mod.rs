@@ -1,4 +1,4 @@
-//! The commands, a file each, and how a command fails.
+//! The commands, a file each.
 
 mod check;
 mod explain;
@@ -11,30 +11,9 @@ mod status;
 use std::process::ExitCode;
 
 use crate::args::{Args, Command};
+use crate::failure::Failure;
 use crate::node;
 use crate::terminal;
-
-/// Why a command failed, for the person at the terminal.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// A sentence without an end mark. Empty: all has been said already.
-    pub(crate) message: String,
-    /// What to do about it.
-    pub(crate) hints: Vec<String>,
-    /// Exit code.
-    pub(crate) code: u8,
-}
-
-impl Failure {
-    pub(crate) fn new(message: impl Into<String>) -> Failure {
-        Failure { message: message.into(), hints: Vec::new(), code: 1 }
-    }
-
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
-        self.hints.push(hint.into());
-        self
-    }
-}
 
 /// Runs the command that was given.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {

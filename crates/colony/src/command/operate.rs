@@ -6,10 +6,10 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::check::counted;
 use crate::args;
 use crate::client::Client;
+use crate::failure::Failure;
 use crate::terminal::{self, Style, paint, time};
 
 pub(crate) async fn apply(args: &args::Json) -> Result<ExitCode, Failure> {
@@ -39,7 +39,7 @@ pub(crate) async fn stop(args: &args::Stop) -> Result<ExitCode, Failure> {
     let Some(service) = &args.service else {
         let client = Client::find().await?;
         let done = client.call(Method::POST, "/v1/stop", Some(json!({}))).await?;
-        while crate::client::connect(&client.root().join(".colony")).await.is_ok() {
+        while crate::socket::connect(&client.root().join(".colony")).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         terminal::out(&if args.json { format!("{done}\n") } else { "stopped everything\n".to_owned() });

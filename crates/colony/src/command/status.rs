@@ -7,9 +7,9 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::Value;
 
-use super::Failure;
 use crate::args::Json;
 use crate::client::Client;
+use crate::failure::Failure;
 use crate::terminal::{self, Style, paint, table, time};
 
 pub(crate) async fn run(args: &Json) -> Result<ExitCode, Failure> {

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,11 +19,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::CommandError;
 use telemetry::logs::LogWindow;
-use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Node, SOCKET, socket_path};
+use super::Node;
+use crate::socket::{self, SOCKET};
 
 /// Largest command.
 const COMMAND_BYTES_MAX: usize = 64 << 10;
@@ -34,11 +33,8 @@ const LOG_LOT: usize = 256;
 /// Opens the socket and answers until the task is aborted.
 pub(crate) fn serve(node: Arc<Node>) -> io::Result<JoinHandle<()>> {
     let data_dir = node.source.data_dir();
-    let folder = std::fs::File::open(&data_dir)?;
     let path = data_dir.join(SOCKET);
-    // One that a killed node left behind; that nobody answers there was made sure of.
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(socket_path(folder.as_raw_fd()))?;
+    let listener = socket::listen(&data_dir)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     Ok(tokio::spawn(async move {
         loop {

@@ -2,15 +2,11 @@
 
 mod control;
 mod printer;
-pub(crate) use printer::output_line;
-pub(crate) mod registry;
 pub(crate) mod reload;
 mod routing;
 mod watch;
 
 use std::io;
-use std::os::fd::RawFd;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,8 +20,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::args::Up;
-use crate::command::Failure;
+use crate::failure::Failure;
 use crate::lower;
+use crate::registry;
+use crate::socket::{self, SOCKET};
 use crate::source::Source;
 use crate::terminal;
 use printer::Printer;
@@ -217,16 +215,8 @@ impl Node {
     }
 }
 
-/// Name of the control socket in the data folder.
-pub(crate) const SOCKET: &str = "control.sock";
-
-/// The socket by way of its folder's descriptor: the path of a socket may have 107 bytes only.
-pub(crate) fn socket_path(folder: RawFd) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{folder}/{SOCKET}"))
-}
-
 async fn refuse_second(source: &Source) -> Result<(), Failure> {
-    match crate::client::connect(&source.data_dir()).await {
+    match socket::connect(&source.data_dir()).await {
         Err(_) => Ok(()),
         Ok(_) => Err(Failure::new(format!("{} is up already", source.shown))
             .hint("`colony status` shows it, `colony apply` takes changes on, `colony stop` ends it")),

@@ -221,7 +221,7 @@ impl Observer for Printer {
                 "event": "output", "service": service, "instance": instance, "stream": stream, "text": text,
             }));
         }
-        terminal::out(&output_line(
+        terminal::out(&terminal::output_line(
             self.colours,
             self.width.load(Ordering::Relaxed),
             instance,
@@ -256,17 +256,6 @@ fn scenario(root: &Path) -> Option<String> {
         .collect();
     names.sort();
     names.into_iter().next()
-}
-
-/// A line of output for people, as `colony up` and `colony logs` print it.
-pub(crate) fn output_line(colours: bool, width: usize, instance: &str, stream: Stream, text: &str) -> String {
-    let name = pad(colours, Style::Name, instance, width);
-    let bar = match stream {
-        Stream::Stdout => paint(colours, Style::Dim, "|"),
-        Stream::Stderr => paint(colours, Style::Warn, "!"),
-        Stream::Colony => paint(colours, Style::Bold, "*"),
-    };
-    format!("  {name}  {bar} {text}\n")
 }
 
 fn redacted(value: Value, redact: &dyn Fn(&str) -> String) -> Value {
