@@ -25,7 +25,6 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Build and start everything, and keep it running until Ctrl-C
     Up(Up),
     /// Say what is wrong with a manifest; exit 0 if nothing is
     Check(Check),
@@ -41,9 +40,7 @@ pub(crate) enum Command {
     Scale(Scale),
     /// Stop one service, or everything if none is named
     Stop(Stop),
-    /// Write a manifest for a program that runs already
     Init(Init),
-    /// Send load at a constant rate and say how it was answered
     Load(Load),
     /// Explain an error code, such as C0007
     Explain(Explain),
@@ -62,7 +59,7 @@ pub(crate) struct Manifest {
     pub(crate) overlay: Vec<PathBuf>,
 }
 
-/// Build and start everything, and keep it running until Ctrl-C.
+/// Build and start everything, and keep it running until Ctrl-C
 ///
 /// Services start in the order of their calls, each when those it calls are ready. The gateway listens from the
 /// beginning and holds requests until there is somebody to answer them. A changed manifest is taken on while
@@ -145,7 +142,7 @@ pub(crate) struct Logs {
     pub(crate) json: bool,
 }
 
-/// Write a manifest for a program that runs already.
+/// Write a manifest for a program that runs already
 ///
 /// The manifest has a gateway in front of the program, with the default policies; nothing about the program
 /// changes. `colony up` then serves it.
@@ -168,7 +165,7 @@ pub(crate) struct Init {
     pub(crate) force: bool,
 }
 
-/// Send load at a constant rate and say how it was answered.
+/// Send load at a constant rate and say how it was answered
 ///
 /// Requests leave at their time whether or not earlier ones were answered (open loop), and a latency counts from
 /// when its request should have left, so a stall of the server shows in full. Ctrl-C ends early and reports.

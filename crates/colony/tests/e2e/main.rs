@@ -2,6 +2,7 @@
 
 mod commands;
 mod failures;
+mod golden;
 mod lifecycle;
 mod marketplace;
 mod reload;

@@ -332,7 +332,12 @@ pub fn wait(what: &str, mut ask: impl FnMut() -> bool) {
 
 pub fn run_in(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(binary());
-    command.args(args).current_dir(dir).env("XDG_RUNTIME_DIR", dir).stdin(Stdio::null());
+    command
+        .args(args)
+        .current_dir(dir)
+        .env("XDG_RUNTIME_DIR", dir)
+        .env_remove("COLUMNS")
+        .stdin(Stdio::null());
     command.output().expect("colony runs")
 }
 

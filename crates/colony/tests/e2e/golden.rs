@@ -1,0 +1,51 @@
+//! What people read, frozen: a change of wording is seen in review.
+
+use crate::world::{World, run_in, wait};
+
+fn help(command: &[&str]) -> String {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = run_in(dir.path(), &[command, &["--help"]].concat());
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn help_reads_well() {
+    let mut text = help(&[]);
+    for command in [
+        "up", "check", "status", "logs", "apply", "restart", "scale", "stop", "init", "load", "explain",
+        "schema",
+    ] {
+        text.push_str(&format!("\n\n=== colony {command} --help\n\n{}", help(&[command])));
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// Numbers differ from run to run, and with them the widths of columns.
+fn masked(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        match (letter, out.chars().last()) {
+            ('0'..='9', Some('N')) | (' ', Some(' ')) => {}
+            ('0'..='9', _) => out.push('N'),
+            _ => out.push(letter),
+        }
+    }
+    let mut out = out.replace("N.N", "N").replace("N.N", "N");
+    for unit in [" us", " ms", " s", " min"] {
+        out = out.replace(&format!("N{unit}"), "T");
+    }
+    out
+}
+
+#[test]
+fn status_shows_services_calls_and_troubles() {
+    let world = World::up(
+        "name: seen\ngateway: { listen: 127.0.0.1:0, routes: [{ to: front }] }\nservices:\n  \
+         back: { run: sh -c 'echo no disk; exit 1', ready: none }\n  \
+         front: { run: sleep 1000, ready: none, scale: 2, calls: { back: { wait: false } } }\n",
+    );
+    assert_eq!(world.get("/").status, 503);
+    wait("a crash loop", || world.service("back")["state"] == "crash-loop");
+    let shown = String::from_utf8(world.run(&["status"]).stdout).expect("text");
+    insta::assert_snapshot!(masked(&shown));
+}
