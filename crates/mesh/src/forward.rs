@@ -99,6 +99,10 @@ fn sound(client: &Client, head: &Parts) -> Result<HeaderValue, Problem> {
     if client.watch.conflict() || (chunked && head.headers.contains_key(header::CONTENT_LENGTH)) {
         return bad("the request has both `Transfer-Encoding` and `Content-Length`");
     }
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return bad("the body has a transfer coding other than `chunked`; send it as `Content-Encoding`");
+    }
     if head.method == Method::CONNECT {
         return bad("`CONNECT` is not served here");
     }

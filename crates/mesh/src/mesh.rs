@@ -139,6 +139,15 @@ impl Mesh {
         }
     }
 
+    /// An upstream without instances will have none for now: requests for it fail at once instead of
+    /// being held, until some are published.
+    pub fn give_up(&self, upstream: &str) {
+        let table = lock(&self.inner.state).table.clone();
+        if let Some(upstream) = table.upstreams.get(upstream) {
+            upstream.give_up();
+        }
+    }
+
     /// Requests under way on an instance, also one that is no longer published.
     pub fn in_flight(&self, upstream: &str, id: &str) -> usize {
         let table = lock(&self.inner.state).table.clone();

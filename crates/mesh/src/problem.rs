@@ -37,7 +37,7 @@ impl Kind {
     fn parts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
         use Kind::*;
         match self {
-            BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is not valid HTTP", None),
+            BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is refused", None),
             BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",

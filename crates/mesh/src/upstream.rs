@@ -152,6 +152,12 @@ impl Upstream {
         lock(&self.instances).live.clone()
     }
 
+    /// No instance is to be expected: whoever waits for one need not.
+    pub(crate) fn give_up(&self) {
+        lock(&self.instances).empty_since = Time::ZERO;
+        self.changed.notify_waiters();
+    }
+
     /// How long there has been no instance.
     pub(crate) fn empty_for(&self, now: Time) -> Duration {
         now.since(lock(&self.instances).empty_since)
@@ -218,14 +224,18 @@ impl LocalUpstream {
         self.version.set(version);
     }
 
-    /// Resolves when at least one instance is published.
-    pub(crate) async fn some_instance(&self) {
+    /// Resolves when an instance is published, or when none has been for `patience`: false then.
+    pub(crate) async fn some_instance(&self, patience: Duration) -> bool {
         loop {
             let changed = self.shared.changed.notified();
             if !self.instances().is_empty() {
-                return;
+                return true;
             }
-            changed.await;
+            let left = patience.saturating_sub(self.shared.empty_for(clock::now()));
+            if left.is_zero() {
+                return false;
+            }
+            let _ = tokio::time::timeout(left, changed).await;
         }
     }
 

@@ -42,7 +42,11 @@ pub(crate) async fn stop(args: &args::Stop) -> Result<ExitCode, Failure> {
         while crate::socket::connect(&client.root().join(".colony")).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        terminal::out(&if args.json { format!("{done}\n") } else { "stopped everything\n".to_owned() });
+        terminal::out(&if args.json {
+            format!("{done}\n")
+        } else {
+            format!("stopped {}\n", done["stopping"].as_str().unwrap_or("everything"))
+        });
         return Ok(ExitCode::SUCCESS);
     };
     let done = ask("stop", json!({ "service": service })).await?;

@@ -79,6 +79,7 @@ fn services(status: &Value, colours: bool) -> String {
 fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(String, Style)> {
     let id = text(instance, "id");
     let state = text(instance, "state");
+    let pid = instance["pid"].as_u64();
     let shown = if state == "ready" { id.to_owned() } else { format!("{id} ({state})") };
     let upstream = list(status, "upstreams").iter().find(|upstream| upstream["name"] == service["name"]);
     let published =
@@ -86,8 +87,8 @@ fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(Str
     vec![
         (shown, state_style(state)),
         plain(instance["address"].as_str().unwrap_or("")),
-        plain(&instance["pid"].as_u64().map_or(String::new(), |pid| pid.to_string())),
-        plain(&time(Duration::from_millis(number(instance, "uptime_ms")))),
+        plain(&pid.map_or(String::new(), |pid| pid.to_string())),
+        plain(&pid.map_or(String::new(), |_| time(Duration::from_millis(number(instance, "uptime_ms"))))),
         plain(&number(instance, "restarts").to_string()),
         plain(&mib(&instance["rss_kib"])),
         plain(&published.map_or(String::new(), |one| number(one, "in_flight").to_string())),

@@ -88,14 +88,19 @@ async fn carry_out(
         ("GET", "/v1/status", _) => serde_json::to_value(node.status()),
         ("POST", "/v1/apply", _) => {
             let report = node.reload().await;
-            node.printer.reloaded(&report);
+            // What is wrong with the manifest is told to whoever asked.
+            if report["drawn"].is_null() {
+                node.printer.reloaded(&report);
+            }
             Ok(report)
         }
         ("POST", "/v1/restart", Some(service)) => {
             serde_json::to_value(node.supervisor.restart(&service, None).await.map_err(refused)?)
         }
         ("POST", "/v1/stop", Some(service)) => {
-            serde_json::to_value(node.supervisor.stop(&service).await.map_err(refused)?)
+            let done = node.supervisor.stop(&service).await.map_err(refused)?;
+            node.mesh.give_up(&service);
+            serde_json::to_value(done)
         }
         ("POST", "/v1/scale", Some(service)) => {
             let Some(instances) = command.instances else {
@@ -105,7 +110,8 @@ async fn carry_out(
         }
         ("POST", "/v1/stop", None) => {
             node.ending.notify_one();
-            Ok(json!({ "stopping": true }))
+            let name = node.current().manifest.name.clone();
+            Ok(json!({ "stopping": name, "manifest": node.source.file }))
         }
         ("POST", "/v1/restart" | "/v1/scale", None) => {
             return Err(problem(StatusCode::BAD_REQUEST, "`service` is missing"));

@@ -58,8 +58,10 @@ impl Node {
         let services: Vec<&Applied> = applied.iter().filter(|one| one.change != Change::Unchanged).collect();
         self.printer.renamed(&manifest);
         let mut current = self.current();
-        current.manifest = manifest;
         current.plane = if done { plane } else { both };
+        if done {
+            current.manifest = manifest;
+        }
         json!({
             "applied": errors.is_empty(),
             "changes": changes,
@@ -102,7 +104,8 @@ pub(crate) fn render(report: &Value, colours: bool) -> String {
             "removed" => ("-", Style::Bad),
             _ => ("~", Style::Warn),
         };
-        let _ = writeln!(out, "  {} {}  {}", paint(colours, style, sign), text("what"), text("detail"));
+        let line = format!("{}  {}", text("what"), text("detail"));
+        let _ = writeln!(out, "  {} {}", paint(colours, style, sign), line.trim_end());
     }
     for error in report["errors"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let _ = writeln!(out, "  {} {error}", paint(colours, Style::Bad, "error:"));

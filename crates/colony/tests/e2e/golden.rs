@@ -39,11 +39,13 @@ fn masked(text: &str) -> String {
 
 #[test]
 fn status_shows_services_calls_and_troubles() {
-    let world = World::up(
+    let world = World::start(
         "name: seen\ngateway: { listen: 127.0.0.1:0, routes: [{ to: front }] }\nservices:\n  \
          back: { run: sh -c 'echo no disk; exit 1', ready: none }\n  \
          front: { run: sleep 1000, ready: none, scale: 2, calls: { back: { wait: false } } }\n",
+        &[],
     );
+    wait("two instances", || world.service("front")["state"] == "ready");
     assert_eq!(world.get("/").status, 503);
     wait("a crash loop", || world.service("back")["state"] == "crash-loop");
     let shown = String::from_utf8(world.run(&["status"]).stdout).expect("text");

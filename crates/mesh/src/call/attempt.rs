@@ -46,7 +46,7 @@ impl Failure {
     /// The failure as the caller is told it.
     pub(super) fn problem(self, call: &LocalCall, tries: u32) -> Problem {
         let mut problem = Problem::new(self.kind, self.detail);
-        problem.tries = Some(tries);
+        problem.tries = (self.kind != Kind::NoInstance).then_some(tries);
         if self.kind == Kind::NoInstance {
             problem = problem.retry_after(Duration::from_secs(1));
             problem.remedy = Some(format!("`colony status` tells how {} is", call.state.config.upstream));
@@ -241,10 +241,7 @@ async fn pick(core: &Core, call: &LocalCall, avoid: Option<u64>) -> Result<Rc<Lo
 /// Waits for an instance as long as one may be expected soon: an upstream that has had none for
 /// longer fails at once.
 async fn hold(call: &LocalCall) -> Result<(), Lost> {
-    let empty_for = call.upstream.shared.empty_for(clock::now());
-    let patience = HOLD_MAX.saturating_sub(empty_for);
-    let patient = !patience.is_zero();
-    if patient && tokio::time::timeout(patience, call.upstream.some_instance()).await.is_ok() {
+    if call.upstream.some_instance(HOLD_MAX).await {
         return Ok(());
     }
     let detail = format!("{} has had no instance that is ready for a while", call.state.config.upstream);

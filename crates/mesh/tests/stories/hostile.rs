@@ -37,6 +37,7 @@ async fn requests_whose_end_is_doubtful_are_refused_and_the_connection_closed() 
         ("a huge length", "Content-Length: 99999999999999999999999", "abcd"),
         ("chunked not last", "Transfer-Encoding: chunked, identity", "0\r\n\r\n"),
         ("an unknown coding", "Transfer-Encoding: xchunked", "0\r\n\r\n"),
+        ("a second coding", "Transfer-Encoding: gzip, chunked", "0\r\n\r\n"),
         ("space before the colon", "Content-Length : 4", "abcd"),
         ("a folded line", "X-A: 1\r\n Transfer-Encoding: chunked", ""),
         ("a folded coding", "Transfer-Encoding:\r\n chunked", "0\r\n\r\n"),

@@ -46,7 +46,7 @@ pub struct Purchase {
 
 /// How slowly to answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Dial {
     /// Wait before every suggestion, milliseconds, at most 60,000.
     pub latency_ms: u64,
