@@ -15,8 +15,8 @@ use policy::{Rng, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
+use crate::client::serve;
 use crate::clock;
-use crate::serve;
 use crate::table::{LocalListener, LocalTable, Table};
 use crate::upstream::Lease;
 

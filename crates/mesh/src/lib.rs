@@ -5,35 +5,27 @@
 //! pools and serves a request from beginning to end; cores meet only in the instance lists
 //! (`upstream`) and in the policy machines that must see every failure (`guard`).
 //!
-//! The way of a request: `serve` takes the connection, `forward` finds the route and readies the
-//! headers, `call` carries it through the policies, `upstream` and `pool` hold the other side,
-//! `body` streams.
+//! The way of a request through the folders: `client` takes the connection, `request` finds the route
+//! and readies headers and bodies, `call` carries it through the policies, `upstream` holds the
+//! other side. Around them: `config` and `table` say what to serve, `mesh` is the handle, `core` a
+//! thread, `status` the numbers.
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
-mod bind;
-mod body;
 mod call;
+mod client;
 mod clock;
 pub mod config;
 mod core;
 mod executor;
-mod forward;
-mod guard;
-mod headers;
-mod inspect;
 mod mesh;
-mod pool;
-mod problem;
-mod resolve;
-mod route;
-mod serve;
+mod request;
 mod status;
 mod table;
 mod upstream;
 
-pub use crate::bind::BindError;
+pub use crate::client::bind::BindError;
 pub use crate::mesh::{ApplyError, Mesh};
-pub use crate::resolve::RESOLVE_EVERY;
 pub use crate::status::{CallStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status, UpstreamStatus};
 pub use crate::upstream::Endpoint;
+pub use crate::upstream::resolve::RESOLVE_EVERY;

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::bind::{self, BindError};
+use crate::call::guard::lock;
+use crate::client::bind::{self, BindError};
 use crate::config::{Config, Listener, Role};
 use crate::core::{self, Command};
-use crate::guard::lock;
-use crate::resolve;
 use crate::status::{self, ListenerStatus, Status};
 use crate::table::Table;
 use crate::upstream::Endpoint;
+use crate::upstream::resolve;
 
 /// A running data plane. Clones are handles on the same one.
 #[derive(Clone)]

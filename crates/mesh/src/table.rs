@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 
 use crate::call::{CallState, LocalCall};
 use crate::config::{self, Config, Fallback, Limits, Role};
-use crate::route::Matcher;
+use crate::request::route::Matcher;
 use crate::upstream::{LocalUpstream, Upstream};
 
 /// What all cores share.

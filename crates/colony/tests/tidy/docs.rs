@@ -127,12 +127,12 @@ pub fn problems(code: &str, document: &str) -> Vec<String> {
     let kinds = kinds(code);
     let mut complaints = Vec::new();
     if kinds.is_empty() {
-        complaints.push("crates/mesh/src/problem.rs: no `enum Kind` found; mend the rule with it".to_owned());
+        complaints.push("crates/mesh/src/request/problem.rs: no `enum Kind` found; mend the rule with it".to_owned());
     }
     for kind in &kinds {
         if !code.contains(&format!("\"{kind}\"")) {
             complaints.push(format!(
-                "crates/mesh/src/problem.rs: name the kind `{kind}`, as its variant is called"
+                "crates/mesh/src/request/problem.rs: name the kind `{kind}`, as its variant is called"
             ));
         }
         if !document.contains(&format!("`{kind}`")) {

@@ -101,7 +101,7 @@ fn links_lead_somewhere() {
 #[test]
 fn every_problem_is_explained() {
     let tree = Tree::open();
-    let code = tree.text("crates/mesh/src/problem.rs");
+    let code = tree.text("crates/mesh/src/request/problem.rs");
     settle(docs::problems(&code, &tree.text("docs/problems.md")));
 }
 

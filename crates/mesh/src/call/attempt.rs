@@ -9,11 +9,11 @@ use hyper::body::Incoming;
 use policy::{Outcome, Time};
 
 use super::{LocalCall, Outgoing};
-use crate::body::RequestBody;
 use crate::clock;
 use crate::core::Core;
-use crate::pool::{self, Sender};
-use crate::problem::{Kind, Problem};
+use crate::request::body::RequestBody;
+use crate::request::problem::{Kind, Problem};
+use crate::upstream::pool::{self, Sender};
 use crate::upstream::{Lease, LocalInstance};
 
 /// So long after its last instance went, requests for an upstream are held, such as during a

@@ -8,8 +8,8 @@ use hyper::body::Incoming;
 
 use super::Outgoing;
 use super::attempt::Answer;
-use crate::body::Body;
 use crate::core::Core;
+use crate::request::body::Body;
 
 /// Most bytes of an answer that is thrown away for a retry, read so that its connection lives on.
 const DRAIN_BYTES_MAX: usize = 64 << 10;

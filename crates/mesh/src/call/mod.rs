@@ -14,6 +14,7 @@
 
 mod attempt;
 mod deliver;
+pub(crate) mod guard;
 mod shared;
 mod tries;
 
@@ -23,12 +24,12 @@ use std::rc::Rc;
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use policy::Outcome;
 
-use crate::body::{Body, Broken, RequestBody, Source};
 use crate::clock;
 use crate::config::Fallback;
 use crate::core::{Core, Upgrade};
-use crate::forward::Target;
-use crate::problem::Problem;
+use crate::request::body::{Body, Broken, RequestBody, Source};
+use crate::request::forward::Target;
+use crate::request::problem::Problem;
 pub(crate) use shared::{CallState, LocalCall, Tally};
 
 /// A request on its way up, its headers ready to be sent.

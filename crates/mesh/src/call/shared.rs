@@ -8,11 +8,11 @@ use http::Response;
 use policy::{Budget, BudgetConfig};
 use telemetry::metrics::{Counter, Histogram};
 
-use crate::body::Body;
+use crate::call::guard::{Limiter, Lot, SharedBreaker, SharedEjection};
 use crate::clock;
 use crate::config;
-use crate::guard::{Limiter, Lot, SharedBreaker, SharedEjection};
-use crate::problem::{Kind, Problem};
+use crate::request::body::Body;
+use crate::request::problem::{Kind, Problem};
 use crate::upstream::LocalUpstream;
 
 /// A call as all cores see it.

@@ -8,11 +8,11 @@ use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
 use super::attempt::{self, Answer, Failure};
 use super::deliver::{deliver, throw_away};
 use super::{LocalCall, Outgoing};
-use crate::body::{Body, Broken};
+use crate::call::guard::Pass;
 use crate::clock;
 use crate::core::Core;
-use crate::guard::Pass;
-use crate::problem::{Kind, Problem};
+use crate::request::body::{Body, Broken};
+use crate::request::problem::{Kind, Problem};
 
 /// Tries until one succeeds or the policies say stop.
 pub(super) async fn carry(

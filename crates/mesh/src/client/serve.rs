@@ -20,12 +20,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::body::{Body, Broken};
+use crate::client::inspect::{HeadWatch, Inspected};
 use crate::config::Limits;
 use crate::core::{Admitted, Core, End, Exchange, Place};
 use crate::executor::LocalExecutor;
-use crate::forward;
-use crate::inspect::{HeadWatch, Inspected};
+use crate::request::body::{Body, Broken};
+use crate::request::forward;
 use crate::table::LocalListener;
 
 /// Pause after the kernel refuses to accept, such as for want of descriptors.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::body::Body;
+use crate::request::body::Body;
 
 /// What went wrong, by who decided it. The kebab-case name is the last part of `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl Problem {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(id) = request_id {
-            headers.insert(&crate::headers::X_REQUEST_ID, id.clone());
+            headers.insert(&crate::request::headers::X_REQUEST_ID, id.clone());
         }
         answer
     }

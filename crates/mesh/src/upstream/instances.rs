@@ -14,11 +14,11 @@ use std::time::Duration;
 use policy::{PeakEwma, Time};
 use tokio::sync::Notify;
 
-use crate::body::Source;
+use crate::call::guard::lock;
 use crate::clock;
 use crate::config;
-use crate::guard::lock;
-use crate::pool::Pool;
+use crate::request::body::Source;
+use crate::upstream::pool::Pool;
 
 /// For so long after it was taken out an instance counts as busy: a core that chose it in that very
 /// moment may not have counted its request yet.
@@ -280,7 +280,7 @@ fn typical_latency(others: &[Rc<LocalInstance>]) -> Duration {
 pub(crate) struct Lease {
     pub(crate) instance: Rc<LocalInstance>,
     /// The connection, once there is one.
-    pub(crate) sender: Option<crate::pool::Sender>,
+    pub(crate) sender: Option<crate::upstream::pool::Sender>,
     /// The request's body, if it was still on its way when the answer began.
     pub(crate) upload: Option<Rc<RefCell<Source>>>,
     /// Sample for the balancer. None: there is none to learn from.

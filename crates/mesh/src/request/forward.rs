@@ -8,15 +8,15 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, hea
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use crate::body::{Body, Source};
 use crate::call::{self, LocalCall, Outgoing};
+use crate::client::serve::Client;
 use crate::clock;
 use crate::config::Protocol;
 use crate::core::{Core, Upgrade};
-use crate::headers;
-use crate::problem::{Kind, Problem};
-use crate::route::{self, Fit};
-use crate::serve::Client;
+use crate::request::body::{Body, Source};
+use crate::request::headers;
+use crate::request::problem::{Kind, Problem};
+use crate::request::route::{self, Fit};
 use crate::table::{LocalListener, LocalRole, LocalRoute};
 
 /// Answers a request, by an upstream or by a problem.

@@ -19,9 +19,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::body::RequestBody;
 use crate::config::{Protocol, Upstream};
 use crate::executor::LocalExecutor;
+use crate::request::body::RequestBody;
 use crate::upstream::LocalInstance;
 
 /// Longest time a connection is kept without use. Below the shortest idle timeout that servers

@@ -1,0 +1,8 @@
+//! A request on its way through: where it goes, what its headers become, how its body streams, and
+//! the problem that answers when nobody else does.
+
+pub(crate) mod body;
+pub(crate) mod forward;
+pub(crate) mod headers;
+pub(crate) mod problem;
+pub(crate) mod route;

@@ -1,0 +1,8 @@
+//! The side of the upstreams: their instances, the connections to them, the addresses of externals.
+
+mod instances;
+pub(crate) mod pool;
+pub(crate) mod resolve;
+
+pub use instances::Endpoint;
+pub(crate) use instances::{Lease, LocalInstance, LocalUpstream, Upstream};
