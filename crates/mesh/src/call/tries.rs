@@ -72,13 +72,14 @@ impl<'a> Tries<'a> {
             // Nothing to learn of the upstream, and nothing to send again.
             return Ok(Next::Done(result));
         }
-        if !self.outgoing.client_failed(outcome) {
-            pass.record(clock::now(), outcome.is_failure());
-        }
         // An unsent request comes back whole; of a sent one there is the spare, if one was made.
         let replayable = request.is_some() || (spare.is_some() && self.outgoing.replayable());
         let head = request.map(|request| request.into_parts().0).or(spare);
-        match (self.decide(outcome, replayable), head) {
+        let again = self.decide(outcome, replayable);
+        if !self.outgoing.client_failed(outcome) && !(is_lost(outcome) && again.is_some()) {
+            pass.record(clock::now(), outcome.is_failure());
+        }
+        match (again, head) {
             (Some(wait), Some(head)) => {
                 self.outgoing.head = head;
                 self.avoid = self.give_up(result);
@@ -164,6 +165,13 @@ impl<'a> Tries<'a> {
         problem.tries = (tries > 0).then_some(tries);
         problem
     }
+}
+
+/// Whether a connection was lost. That is one instance's end, which ejection and the supervisor look
+/// after; it speaks of the upstream only if no further try gets through. Otherwise the death of one
+/// busy instance, which loses many requests at once, would open the breaker of all.
+fn is_lost(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NotSent | Outcome::Reset)
 }
 
 /// Leave by the breaker, given back untold if the request is dropped.

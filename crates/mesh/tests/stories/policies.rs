@@ -66,6 +66,32 @@ async fn moody() -> (Server, Arc<AtomicBool>) {
 }
 
 #[tokio::test]
+async fn the_death_of_one_instance_opens_no_breaker() {
+    let healthy = Server::fixed("200 OK", "well").await;
+    let dying = Server::playing(&["reset"]).await;
+    let policies = Call { retries: Some(retries()), breaker: Some(breaker(2, ms(60_000))), ..call("shop") };
+    let world = World::with(&[&dying, &healthy], policies).await;
+    let all = (0..40).map(|_| world.get("/"));
+    for answer in futures_util::future::join_all(all).await {
+        assert_eq!(answer.text(), "well");
+    }
+    let status = world.status("shop");
+    assert_eq!((status.breaker.as_str(), status.breaker_opened, status.failures), ("closed", 0, 0));
+    assert!(dying.requests() >= 1 && status.retries >= 1, "{status:?}");
+}
+
+#[tokio::test]
+async fn a_breaker_opens_when_no_try_gets_through() {
+    let dead = Server::dead().await;
+    let policies = Call { retries: Some(retries()), breaker: Some(breaker(2, ms(60_000))), ..call("shop") };
+    let world = World::with(&[&dead], policies).await;
+    for _ in 0..2 {
+        world.get("/").await.problem(503, "connect-failed");
+    }
+    world.get("/").await.problem(503, "circuit-open");
+}
+
+#[tokio::test]
 async fn a_breaker_opens_spares_the_server_and_closes_again() {
     let (server, well) = moody().await;
     let world = World::with(&[&server], Call { breaker: Some(breaker(3, ms(400))), ..call("shop") }).await;
