@@ -223,7 +223,8 @@ impl Breaker {
         self.all_and_failed.advance(now);
         self.all_and_failed.add(Pair(n.into(), n_failed.into()));
         self.in_a_row = if failed { self.in_a_row.saturating_add(n) } else { 0 };
-        if self.too_many_in_a_row() || self.too_high_a_rate() {
+        // Never on a success: that older ones leave the window is no news of the upstream.
+        if failed && (self.too_many_in_a_row() || self.too_high_a_rate()) {
             self.open(now);
         }
     }

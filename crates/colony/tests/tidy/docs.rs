@@ -127,7 +127,9 @@ pub fn problems(code: &str, document: &str) -> Vec<String> {
     let kinds = kinds(code);
     let mut complaints = Vec::new();
     if kinds.is_empty() {
-        complaints.push("crates/mesh/src/request/problem.rs: no `enum Kind` found; mend the rule with it".to_owned());
+        complaints.push(
+            "crates/mesh/src/request/problem.rs: no `enum Kind` found; mend the rule with it".to_owned(),
+        );
     }
     for kind in &kinds {
         if !code.contains(&format!("\"{kind}\"")) {

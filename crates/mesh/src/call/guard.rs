@@ -3,15 +3,14 @@
 //!
 //! A breaker or an ejection must see every failure in one order, so its machine stands behind a
 //! mutex. While nothing fails nobody needs that mutex: the machine is *calm*, successes are counted
-//! by each core for itself and handed over in lots. The first failure ends the calm, and every
-//! request takes the lock until the machine is calm again. So healthy cores don't wait for each
-//! other, and a failing upstream is judged exactly.
+//! by each core on a cache line of its own and handed over in lots. The first failure hands all lots
+//! over and ends the calm, and every request takes the lock until the machine is calm again. So
+//! healthy cores don't wait for each other, and a failing upstream is judged by all that happened.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,13 +35,19 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct SharedBreaker {
     calm: AtomicBool,
     machine: Mutex<Breaker>,
+    /// One a core.
+    lots: Box<[Lot]>,
+    /// How far the machine looks back.
+    window: Duration,
 }
 
-/// One core's successes that the machine has not been told yet.
+/// One core's successes that the machine has not been told yet. The core adds, whoever holds the
+/// lock takes.
 #[derive(Default)]
-pub(crate) struct Lot {
-    successes: Cell<u32>,
-    since: Cell<Time>,
+#[repr(align(64))]
+struct Lot {
+    successes: AtomicU32,
+    since: AtomicU64,
 }
 
 /// Leave to send one try; tell its end by [`SharedBreaker::record`] or [`SharedBreaker::abandon`].
@@ -53,8 +58,13 @@ pub(crate) enum Pass {
 }
 
 impl SharedBreaker {
-    pub(crate) fn new(config: BreakerConfig, now: Time) -> SharedBreaker {
-        SharedBreaker { calm: AtomicBool::new(true), machine: Mutex::new(Breaker::new(config, now)) }
+    pub(crate) fn new(config: BreakerConfig, cores: usize, now: Time) -> SharedBreaker {
+        SharedBreaker {
+            calm: AtomicBool::new(true),
+            machine: Mutex::new(Breaker::new(config, now)),
+            lots: (0..cores).map(|_| Lot::default()).collect(),
+            window: config.window,
+        }
     }
 
     /// Err: the breaker is open, for this long.
@@ -68,12 +78,14 @@ impl SharedBreaker {
         })
     }
 
-    pub(crate) fn record(&self, now: Time, pass: Pass, failed: bool, lot: &Lot) {
-        if !failed && matches!(pass, Pass::Calm) && self.calm.load(Ordering::Acquire) && lot.add(now) {
+    pub(crate) fn record(&self, now: Time, pass: Pass, failed: bool, core: usize) {
+        let calm = matches!(pass, Pass::Calm) && self.calm.load(Ordering::Acquire);
+        if !failed && calm && self.lots[core].add(now) {
             return;
         }
         self.with(|machine| {
-            machine.record_successes(now, lot.take());
+            let successes = self.lots.iter().map(|lot| lot.take(now, self.window)).sum();
+            machine.record_successes(now, successes);
             let ticket = match pass {
                 Pass::Ticket(ticket) => ticket,
                 Pass::Calm if machine.state(now) == BreakerState::Closed => machine.closed_ticket(),
@@ -105,18 +117,26 @@ impl SharedBreaker {
 impl Lot {
     /// Counts one success; false: the lot is full or old and wants to be handed over with it.
     fn add(&self, now: Time) -> bool {
-        let count = self.successes.get();
+        let count = self.successes.load(Ordering::Relaxed);
         if count == 0 {
-            self.since.set(now);
-        } else if count >= SUCCESSES_PER_LOT || now.since(self.since.get()) > LOT_AGE_MAX {
+            self.since.store(now.as_nanos(), Ordering::Relaxed);
+        } else if count >= SUCCESSES_PER_LOT || self.age(now) > LOT_AGE_MAX {
             return false;
         }
-        self.successes.set(count + 1);
+        self.successes.fetch_add(1, Ordering::Relaxed);
         true
     }
 
-    fn take(&self) -> u32 {
-        self.successes.replace(0)
+    /// What was counted within `window`.
+    fn take(&self, now: Time, window: Duration) -> u32 {
+        match (self.successes.swap(0, Ordering::Relaxed), self.age(now)) {
+            (count, age) if age <= window => count,
+            _ => 0,
+        }
+    }
+
+    fn age(&self, now: Time) -> Duration {
+        now.since(Time::from_nanos(self.since.load(Ordering::Relaxed)))
     }
 }
 
@@ -246,7 +266,7 @@ mod tests {
             open_for: Duration::from_secs(5),
             probes: 1,
         };
-        SharedBreaker::new(config, Time::from_millis(1))
+        SharedBreaker::new(config, 2, Time::from_millis(1))
     }
 
     fn at(ms: u64) -> Time {
@@ -255,10 +275,10 @@ mod tests {
 
     #[test]
     fn failures_of_two_cores_open_one_breaker() {
-        let (breaker, one, two) = (breaker(), Lot::default(), Lot::default());
-        for lot in [&one, &two, &one] {
+        let breaker = breaker();
+        for core in [0, 1, 0] {
             let pass = breaker.admit(at(2)).expect("closed");
-            breaker.record(at(2), pass, true, lot);
+            breaker.record(at(2), pass, true, core);
         }
         assert!(breaker.admit(at(3)).is_err());
         assert_eq!(breaker.state(at(3)).1, 1);
@@ -266,33 +286,49 @@ mod tests {
 
     #[test]
     fn a_success_between_failures_counts_although_cores_count_apart() {
-        let (breaker, lot) = (breaker(), Lot::default());
+        let breaker = breaker();
         for failed in [true, true, false, true, true] {
             let pass = breaker.admit(at(2)).expect("closed");
-            breaker.record(at(2), pass, failed, &lot);
+            breaker.record(at(2), pass, failed, 0);
         }
         assert!(breaker.admit(at(3)).is_ok());
     }
 
     #[test]
     fn successes_counted_apart_keep_the_failure_rate_down() {
-        let (breaker, lot) = (breaker(), Lot::default());
+        let breaker = breaker();
         for _ in 0..40 {
-            breaker.record(at(2), Pass::Calm, false, &lot);
+            breaker.record(at(2), Pass::Calm, false, 0);
         }
         for failed in [true, true, false].repeat(5) {
             let pass = breaker.admit(at(3)).expect("10 failures of 55 are below half");
-            breaker.record(at(3), pass, failed, &lot);
+            breaker.record(at(3), pass, failed, 1);
         }
     }
 
     #[test]
-    fn a_failure_that_began_before_the_opening_changes_nothing() {
-        let (breaker, lot) = (breaker(), Lot::default());
-        for _ in 0..3 {
-            breaker.record(at(2), Pass::Calm, true, &lot);
+    fn successes_from_before_the_window_do_not_count() {
+        let breaker = breaker();
+        for _ in 0..40 {
+            breaker.record(at(2), Pass::Calm, false, 0);
         }
-        breaker.record(at(3), Pass::Calm, true, &lot);
+        let mut opened = false;
+        for failed in [true, true, false].repeat(5) {
+            match breaker.admit(at(20_000)) {
+                Ok(pass) => breaker.record(at(20_000), pass, failed, 1),
+                Err(_) => opened = true,
+            }
+        }
+        assert!(opened, "two of three is more than half");
+    }
+
+    #[test]
+    fn a_failure_that_began_before_the_opening_changes_nothing() {
+        let breaker = breaker();
+        for _ in 0..3 {
+            breaker.record(at(2), Pass::Calm, true, 0);
+        }
+        breaker.record(at(3), Pass::Calm, true, 0);
         assert_eq!(breaker.state(at(3)).1, 1);
     }
 

@@ -8,7 +8,7 @@ use http::Response;
 use policy::{Budget, BudgetConfig};
 use telemetry::metrics::{Counter, Histogram};
 
-use crate::call::guard::{Limiter, Lot, SharedBreaker, SharedEjection};
+use crate::call::guard::{Limiter, SharedBreaker, SharedEjection};
 use crate::clock;
 use crate::config;
 use crate::request::body::Body;
@@ -66,7 +66,7 @@ impl Tally {
 impl CallState {
     pub(crate) fn new(config: config::Call, cores: usize) -> CallState {
         CallState {
-            breaker: config.breaker.map(|breaker| SharedBreaker::new(breaker, clock::now())),
+            breaker: config.breaker.map(|breaker| SharedBreaker::new(breaker, cores, clock::now())),
             ejection: config.ejection.map(SharedEjection::new),
             limiters: config.limits.iter().cloned().map(Limiter::new).collect(),
             tallies: (0..cores).map(|_| Tally::default()).collect(),
@@ -82,7 +82,6 @@ pub(crate) struct LocalCall {
     pub(crate) fallback: Option<Rc<LocalCall>>,
     /// This core's share of the retry budget.
     pub(crate) budget: RefCell<Budget>,
-    pub(crate) lot: Lot,
     pub(crate) core: usize,
     /// Version of the instance list that the ejection machine was last told of.
     pub(crate) told: Cell<u64>,
@@ -105,7 +104,6 @@ impl LocalCall {
             state,
             upstream,
             fallback,
-            lot: Lot::default(),
             core,
             told: Cell::new(u64::MAX),
         }

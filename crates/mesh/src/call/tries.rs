@@ -76,7 +76,8 @@ impl<'a> Tries<'a> {
         let replayable = request.is_some() || (spare.is_some() && self.outgoing.replayable());
         let head = request.map(|request| request.into_parts().0).or(spare);
         let again = self.decide(outcome, replayable);
-        if !self.outgoing.client_failed(outcome) && !(is_lost(outcome) && again.is_some()) {
+        let mended = is_lost(outcome) && again.is_some();
+        if !mended && !self.outgoing.client_failed(outcome) {
             pass.record(clock::now(), outcome.is_failure());
         }
         match (again, head) {
@@ -188,7 +189,7 @@ impl<'a> Passed<'a> {
 
     fn record(mut self, now: Time, failed: bool) {
         if let (Some(breaker), Some(pass)) = (&self.call.state.breaker, self.pass.take()) {
-            breaker.record(now, pass, failed, &self.call.lot);
+            breaker.record(now, pass, failed, self.call.core);
         }
     }
 }

@@ -283,7 +283,7 @@ proptest! {
             let failures = told.iter().filter(|failed| **failed).count();
             let by_row = config.failures > 0 && row >= config.failures as usize;
             let by_rate = config.rate > 0.0
-                && failures > 0
+                && failed
                 && told.len() >= config.minimum as usize
                 && failures as f64 >= config.rate * told.len() as f64;
             prop_assert_eq!(world.breaker.opened() == 1, by_row || by_rate);
@@ -292,4 +292,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_success_never_opens_it() {
+    let config = BreakerConfig { failures: 0, rate: 0.5, minimum: 10, ..BreakerConfig::default() };
+    let mut breaker = Breaker::new(config, Time::ZERO);
+    let at = |seconds: u64| Time::from_millis(1000 * seconds);
+    breaker.record_successes(at(0), 12);
+    for _ in 0..10 {
+        let ticket = breaker.closed_ticket();
+        breaker.record(at(5), ticket, true);
+    }
+    // The successes leave the window before the failures do.
+    breaker.record_successes(at(12), 1);
+    assert_eq!(breaker.state(at(12)), BreakerState::Closed);
+    let ticket = breaker.closed_ticket();
+    breaker.record(at(12), ticket, true);
+    assert!(matches!(breaker.state(at(12)), BreakerState::Open { .. }));
 }
