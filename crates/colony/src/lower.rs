@@ -252,8 +252,8 @@ fn service(
         name: name.to_owned(),
         source,
         after: declared.after.clone(),
-        ready: probe(&declared.ready),
-        live: declared.live.as_ref().map(probe),
+        ready: probe(&declared.ready, declared.protocol),
+        live: declared.live.as_ref().map(|live| probe(live, declared.protocol)),
     }
 }
 
@@ -282,10 +282,14 @@ fn variable(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
 
-fn probe(probe: &valid::Probe) -> supervisor::Probe {
+fn probe(probe: &valid::Probe, spoken: valid::Protocol) -> supervisor::Probe {
+    let protocol = match spoken {
+        valid::Protocol::Http1 => supervisor::Protocol::Http1,
+        valid::Protocol::Http2 => supervisor::Protocol::Http2,
+    };
     supervisor::Probe {
         check: match &probe.check {
-            valid::Check::Http(path) => supervisor::Check::Http(path.clone()),
+            valid::Check::Http(path) => supervisor::Check::Http { path: path.clone(), protocol },
             valid::Check::Tcp => supervisor::Check::Tcp,
             valid::Check::None => supervisor::Check::None,
         },

@@ -93,12 +93,26 @@ pub struct Probe {
 /// The question that a probe asks.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Check {
-    /// GET of this path answers with a status from 200 to 399.
-    Http(String),
+    /// A GET answers with a status from 200 to 399.
+    Http {
+        /// The path, with a `/` in front.
+        path: String,
+        /// The version in which the service is asked.
+        protocol: Protocol,
+    },
     /// The port accepts a connection.
     Tcp,
     /// Nothing is asked: a started process is ready.
     None,
+}
+
+/// The version of HTTP that a service speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocol {
+    /// HTTP/1.1, or 1.0 in the answer.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
 }
 
 /// An instance that takes requests.
@@ -142,6 +156,15 @@ pub enum Output {
     Stderr,
     /// Either stream of a build; the instance is `build`.
     Build,
+}
+
+impl Protocol {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Http1 => Self::Http2,
+            Self::Http2 => Self::Http1,
+        }
+    }
 }
 
 impl Service {

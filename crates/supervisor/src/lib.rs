@@ -29,7 +29,7 @@ mod status;
 mod supervisor;
 mod warden;
 
-pub use config::{Check, Config, Endpoint, Observer, Output, Probe, Routing, Run, Service, Source};
+pub use config::{Check, Config, Endpoint, Observer, Output, Probe, Protocol, Routing, Run, Service, Source};
 pub use error::{Applied, Change, CommandError, Done, Error, NotReady};
 pub use event::Event;
 pub use guardian::{GUARDIAN_ARGUMENT, guardian_main};

@@ -1,10 +1,16 @@
-//! Asks an instance whether it is well: a connection, or one GET of which only the status line is read.
+//! Asks an instance whether it is well: a connection, or one GET in the HTTP version of its service.
 
-use crate::config::Check;
+use crate::config::{Check, Protocol};
 use crate::machine::Target;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -41,42 +47,91 @@ async fn look_up(authority: &str) -> Result<Vec<SocketAddr>, String> {
 }
 
 async fn ask_address(check: &Check, address: SocketAddr, host: &str) -> Result<(), String> {
-    let path = match check {
-        Check::None => return Ok(()),
-        Check::Tcp => None,
-        Check::Http(path) => Some(path),
-    };
-    let mut stream = TcpStream::connect(address).await.map_err(|error| plain(&error))?;
-    match path {
-        None => Ok(()),
-        Some(path) => get(&mut stream, path, host).await,
-    }
-}
-
-async fn get(stream: &mut TcpStream, path: &str, host: &str) -> Result<(), String> {
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: colony-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.map_err(|error| plain(&error))?;
-    let line = status_line(stream).await?;
-    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse::<u16>().ok());
-    match status {
-        Some(200..400) => Ok(()),
-        Some(_) => Err(format!("answered {}", line.get(9..).unwrap_or_default().trim())),
-        None => Err("the answer is not HTTP".to_owned()),
-    }
-}
-
-async fn status_line(stream: &mut TcpStream) -> Result<String, String> {
-    let (mut buffer, mut filled) = ([0; ANSWER_BYTES_MAX], 0);
-    while filled < buffer.len() && !buffer[..filled].contains(&b'\n') {
-        match stream.read(&mut buffer[filled..]).await.map_err(|error| plain(&error))? {
-            0 => break,
-            length => filled += length,
+    let connect = async || TcpStream::connect(address).await.map_err(|error| plain(&error));
+    match check {
+        Check::None => Ok(()),
+        Check::Tcp => connect().await.map(drop),
+        Check::Http { path, protocol } => {
+            match get(connect().await?, *protocol, request(*protocol, path, host)?).await {
+                Ok(status) if (200..400).contains(&status.as_u16()) => Ok(()),
+                Ok(status) => Err(format!("answered {status}")),
+                Err(error) => {
+                    let other = protocol.other();
+                    let question = request(other, path, host)?;
+                    let answer = timeout(HINT_PATIENCE, get(connect().await?, other, question)).await;
+                    Err(misunderstood(*protocol, &error, matches!(answer, Ok(Ok(_)))))
+                }
+            }
         }
     }
-    let line = buffer[..filled].split(|&byte| byte == b'\n').next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(line).trim_end().to_owned())
+}
+
+type Question = Request<Empty<Bytes>>;
+
+fn request(protocol: Protocol, path: &str, host: &str) -> Result<Question, String> {
+    let request = Request::get(match protocol {
+        Protocol::Http1 => path.to_owned(),
+        Protocol::Http2 => format!("http://{host}{path}"),
+    });
+    let request = request.header(USER_AGENT, "colony-probe").header(ACCEPT, "*/*");
+    let request = match protocol {
+        Protocol::Http1 => request.header(HOST, host).header(CONNECTION, "close"),
+        Protocol::Http2 => request,
+    };
+    request.body(Empty::new()).map_err(|error| format!("cannot be asked: {error}"))
+}
+
+/// One request on a connection of its own, of whose answer only the head is read.
+async fn get(stream: TcpStream, protocol: Protocol, question: Question) -> Result<StatusCode, hyper::Error> {
+    let io = TokioIo::new(stream);
+    match protocol {
+        Protocol::Http1 => {
+            let (mut sender, connection) = http1::handshake(io).await?;
+            status(sender.send_request(question), connection).await
+        }
+        Protocol::Http2 => {
+            let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+            status(sender.send_request(question), connection).await
+        }
+    }
+}
+
+/// Drives the connection until the answer is there. It is the answer that tells of a failure of the connection.
+async fn status(
+    answer: impl Future<Output = Result<Response<Incoming>, hyper::Error>>,
+    connection: impl Future<Output = Result<(), hyper::Error>>,
+) -> Result<StatusCode, hyper::Error> {
+    let driven = async {
+        let _ = connection.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        answer = answer => answer.map(|answer| answer.status()),
+        never = driven => never,
+    }
+}
+
+/// Why there was no answer that could be read. Who answers in the other version is told the key.
+fn misunderstood(asked: Protocol, error: &hyper::Error, other_answers: bool) -> String {
+    match (asked, other_answers) {
+        (Protocol::Http1, true) => {
+            return "it speaks HTTP/2 and was asked in HTTP/1.1; its service needs `protocol: http2`"
+                .to_owned();
+        }
+        (Protocol::Http2, true) => {
+            return "it speaks HTTP/1 and was asked in HTTP/2; its service needs `protocol: http1`"
+                .to_owned();
+        }
+        (Protocol::Http1, false) if error.is_parse() => return "the answer is not HTTP".to_owned(),
+        _ if error.is_incomplete_message() => return "closed the connection without an answer".to_owned(),
+        _ => {}
+    }
+    let cause = std::error::Error::source(error);
+    match (cause.and_then(|cause| cause.downcast_ref::<std::io::Error>()), asked) {
+        (Some(error), _) => plain(error),
+        (None, Protocol::Http1) => error.to_string(),
+        (None, Protocol::Http2) => "the answer is not HTTP/2, which `protocol: http2` says it is".to_owned(),
+    }
 }
 
 fn question(check: &Check, target: &Target) -> String {
@@ -85,7 +140,7 @@ fn question(check: &Check, target: &Target) -> String {
         Target::Authority(authority) => authority.clone(),
     };
     match check {
-        Check::Http(path) => format!("GET http://{whom}{path}"),
+        Check::Http { path, .. } => format!("GET http://{whom}{path}"),
         Check::Tcp | Check::None => whom,
     }
 }
@@ -99,11 +154,14 @@ fn plain(error: &std::io::Error) -> String {
     }
 }
 
-const ANSWER_BYTES_MAX: usize = 512;
+/// How long an answer in the other version may take, which is asked for only to say what is wrong.
+const HINT_PATIENCE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::service::service_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     async fn answering(answer: &'static str) -> Target {
@@ -124,7 +182,50 @@ mod tests {
 
     async fn get(answer: &'static str) -> Result<SocketAddr, String> {
         let target = answering(answer).await;
-        ask(&Check::Http("/healthz".to_owned()), &target, Duration::from_millis(300)).await
+        ask(&healthz(Protocol::Http1), &target, Duration::from_millis(300)).await
+    }
+
+    fn healthz(protocol: Protocol) -> Check {
+        Check::Http { path: "/healthz".to_owned(), protocol }
+    }
+
+    /// A server that speaks HTTP/2 with prior knowledge and nothing else, as gRPC servers do.
+    async fn only_http2(status: u16) -> Target {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = socket.accept().await {
+                let answer = service_fn(move |request: Request<Incoming>| async move {
+                    assert_eq!(request.uri().path(), "/healthz");
+                    Response::builder().status(status).body(Empty::<Bytes>::new())
+                });
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                tokio::spawn(server.serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+        Target::Address(address)
+    }
+
+    #[tokio::test]
+    async fn who_speaks_only_http2_is_asked_in_http2() {
+        let check = healthz(Protocol::Http2);
+        let patience = Duration::from_secs(5);
+        assert!(ask(&check, &only_http2(204).await, patience).await.is_ok());
+        let why = ask(&check, &only_http2(503).await, patience).await.unwrap_err();
+        assert!(why.ends_with("/healthz: answered 503 Service Unavailable"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn the_wrong_version_is_named_with_its_key() {
+        let patience = Duration::from_secs(5);
+        let why = ask(&healthz(Protocol::Http1), &only_http2(200).await, patience).await.unwrap_err();
+        assert!(why.contains("speaks HTTP/2") && why.ends_with("needs `protocol: http2`"), "{why}");
+        let http1 = answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let why = ask(&healthz(Protocol::Http2), &http1, patience).await.unwrap_err();
+        assert!(why.contains("speaks HTTP/1 ") && why.ends_with("needs `protocol: http1`"), "{why}");
+        let ssh = answering("SSH-2.0-x\r\n").await;
+        let why = ask(&healthz(Protocol::Http2), &ssh, patience).await.unwrap_err();
+        assert!(why.contains("not HTTP/2"), "{why}");
     }
 
     #[tokio::test]

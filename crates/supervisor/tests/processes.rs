@@ -243,8 +243,7 @@ async fn readiness_is_lost_and_won_and_lost_liveness_restarts() {
 
     let mut live = server("a").env("SICK_FILE", &sick);
     live.ready = probe(supervisor::Check::Tcp);
-    live.live =
-        Some(supervisor::Probe { within: Duration::ZERO, ..probe(supervisor::Check::Http("/".into())) });
+    live.live = Some(supervisor::Probe { within: Duration::ZERO, ..probe(world::http("/")) });
     world.supervisor.apply(vec![live]).await;
     let pid = world.pid("a");
     std::fs::write(&sick, "").unwrap();

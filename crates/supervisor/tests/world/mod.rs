@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use supervisor::{
-    Check, Config, Endpoint, Event, InstanceStatus, Observer, Output, Probe, Routing, Run, Service,
+    Check, Config, Endpoint, Event, InstanceStatus, Observer, Output, Probe, Protocol, Routing, Run, Service,
     ServiceStatus, Source, Supervisor,
 };
 
@@ -145,12 +145,16 @@ pub fn service(name: &str, command: &str) -> Service {
 /// The helper's HTTP server.
 pub fn server(name: &str) -> Service {
     let command = format!("{} serve", helper().display());
-    Service { ready: probe(Check::Http("/healthz".to_owned())), ..service(name, &command) }
+    Service { ready: probe(http("/healthz")), ..service(name, &command) }
 }
 
 pub fn probe(check: Check) -> Probe {
     let every = Duration::from_millis(100);
     Probe { check, every, timeout: Duration::from_millis(500), failures: 2, within: Duration::from_secs(5) }
+}
+
+pub fn http(path: &str) -> Check {
+    Check::Http { path: path.to_owned(), protocol: Protocol::Http1 }
 }
 
 pub trait Change {
