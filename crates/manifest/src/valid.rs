@@ -242,7 +242,7 @@ pub struct Retries {
 /// Circuit breaker of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Breaker {
-    /// Failures in a row that open it; 0: not counted. Default 5.
+    /// Failures in a row that open it; 0: not counted. Default 0.
     pub failures: u32,
     /// Share of failures in `window` that opens it, 0 to 1; 0: not counted. Default 0.5.
     pub rate: f64,

@@ -88,6 +88,10 @@ pub struct EjectedStatus {
 pub struct UpstreamStatus {
     /// Its name.
     pub name: String,
+    /// Whether it is outside of the node: not a service but declared in `externals`.
+    pub external: bool,
+    /// Why it has no instances, or none that are up to date.
+    pub trouble: Option<String>,
     /// Instances that get requests.
     pub instances: Vec<InstanceStatus>,
 }
@@ -122,7 +126,12 @@ fn of_upstream(upstream: &Upstream) -> UpstreamStatus {
         address: instance.endpoint.address.to_string(),
         in_flight: instance.in_flight(),
     });
-    UpstreamStatus { name: upstream.name.clone(), instances: instances.collect() }
+    UpstreamStatus {
+        name: upstream.name.clone(),
+        external: upstream.config.external.is_some(),
+        trouble: upstream.trouble(),
+        instances: instances.collect(),
+    }
 }
 
 fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {

@@ -18,8 +18,8 @@ use crate::time::{Time, nanos};
 /// When to open and how to close again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerConfig {
-    /// Failures in a row that open it. Default 5, as Envoy's `consecutive_5xx`; zero: this criterion
-    /// is off. With [`BreakerConfig::rate`] zero too it never opens.
+    /// Failures in a row that open it. Default zero: this criterion is off, for where there is little
+    /// traffic one client that repeats one bad request would shut all the others out. With [`BreakerConfig::rate`] zero too it never opens.
     pub failures: u32,
     /// The share of failures, 0 to 1, that opens it. Default 0.5, as resilience4j; zero: this
     /// criterion is off.
@@ -39,7 +39,7 @@ pub struct BreakerConfig {
 impl Default for BreakerConfig {
     fn default() -> BreakerConfig {
         BreakerConfig {
-            failures: 5,
+            failures: 0,
             rate: 0.5,
             window: Duration::from_secs(10),
             minimum: 20,

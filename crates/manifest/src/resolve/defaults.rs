@@ -41,7 +41,7 @@ pub(crate) fn retries() -> Retries {
 
 pub(crate) fn breaker() -> Breaker {
     Breaker {
-        failures: 5,
+        failures: 0,
         rate: 0.5,
         window: Duration::from_secs(10),
         minimum: 20,

@@ -118,7 +118,7 @@ keys! {
 keys! {
     /// Circuit breaker of a call: open, it refuses at once instead of waiting for a broken service.
     Breaker, "`breaker`";
-    /// Failures in a row that open it; 0: not counted. Default 5.
+    /// Failures in a row that open it; 0: not counted. Default 0.
     "failures" => failures: Int<0, 1000000>,
     /// Share of failures within `window` that opens it; 0%: not counted. Default 50%.
     "rate" => rate: Percentage,

@@ -1,6 +1,7 @@
 //! One try: choose an instance, get a connection, send, wait for the answer's head.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -61,24 +62,22 @@ pub(super) async fn attempt(
     call: &LocalCall,
     outgoing: &Outgoing,
     request: &mut Option<Request<RequestBody>>,
-    deadline: Option<Time>,
+    first_started: Time,
     avoid: Option<u64>,
 ) -> (Outcome, Result<Answer, Failure>) {
     let started = clock::now();
     let lease = RefCell::new(None);
     let sending = send(core, call, request, &lease, avoid);
-    let sent = match deadline {
-        None => Ok(sending.await),
-        Some(deadline) => tokio::time::timeout_at(clock::instant(deadline), sending).await,
-    };
+    let (whole, per_try) = (call.state.config.timeout, call.state.config.per_try);
+    let sent = in_time(sending, outgoing, [(first_started, whole), (started, per_try)]).await;
     let lease: Option<Lease> = lease.into_inner();
     let ended = clock::now();
     let (outcome, result) = match sent {
-        Err(_) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started)))),
+        Err(TimedOut) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started)))),
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
         Ok(Ok(response)) => (answered(&response), Ok(response)),
     };
-    let blameless = outgoing.client_failed(outcome);
+    let blameless = outgoing.body_broken().is_some();
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
         ejection.record(ended, lease.instance.shared.key, outcome.is_failure());
     }
@@ -94,6 +93,31 @@ pub(super) async fn attempt(
         }
         (Err((kind, detail)), None) => (outcome, Err(Failure { kind, detail, instance: None })),
         (Ok(_), None) => unreachable!("an answer comes over a leased connection"),
+    }
+}
+
+struct TimedOut;
+
+/// Waits for `sending` until the first of the times that begin and last so long is over. That point
+/// moves with the client's body, so at its arrival it is looked at again.
+async fn in_time<T>(
+    sending: impl Future<Output = T>,
+    outgoing: &Outgoing,
+    times: [(Time, Option<Duration>); 2],
+) -> Result<T, TimedOut> {
+    let shortest = times.iter().filter_map(|(_, lasts)| *lasts).min();
+    let Some(shortest) = shortest else { return Ok(sending.await) };
+    let mut sending = pin!(sending);
+    loop {
+        let each = times.iter().filter_map(|(from, lasts)| outgoing.deadline(*from, (*lasts)?));
+        let now = clock::now();
+        let deadline = each.min().unwrap_or(now + shortest);
+        if deadline <= now {
+            return Err(TimedOut);
+        }
+        if let Ok(sent) = tokio::time::timeout_at(clock::instant(deadline), sending.as_mut()).await {
+            return Ok(sent);
+        }
     }
 }
 
@@ -244,7 +268,11 @@ async fn hold(call: &LocalCall) -> Result<(), Lost> {
     if call.upstream.some_instance(HOLD_MAX).await {
         return Ok(());
     }
-    let detail = format!("{} has had no instance that is ready for a while", call.state.config.upstream);
+    let upstream = &call.state.config.upstream;
+    let detail = match call.upstream.shared.trouble() {
+        Some(trouble) => format!("{upstream} has no address: {trouble}"),
+        None => format!("{upstream} has had no instance that is ready for a while"),
+    };
     Err((Outcome::NotSent, Kind::NoInstance, detail))
 }
 

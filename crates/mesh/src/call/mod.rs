@@ -20,16 +20,17 @@ mod tries;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
-use policy::Outcome;
+use policy::{Outcome, Time};
 
 use crate::clock;
 use crate::config::Fallback;
 use crate::core::{Core, Upgrade};
 use crate::request::body::{Body, Broken, RequestBody, Source};
 use crate::request::forward::Target;
-use crate::request::problem::Problem;
+use crate::request::problem::{Kind, Problem};
 pub(crate) use shared::{CallState, LocalCall, Tally};
 
 /// A request on its way up, its headers ready to be sent.
@@ -43,7 +44,7 @@ pub(crate) struct Outgoing {
     /// The client's side of an upgrade it asked for.
     pub(crate) upgrade: Option<Upgrade>,
     /// Longest silence in the answer's body.
-    pub(crate) body_idle: std::time::Duration,
+    pub(crate) body_idle: Duration,
 }
 
 impl Outgoing {
@@ -66,12 +67,13 @@ impl Outgoing {
         self.body.as_ref().is_none_or(|body| body.borrow().replayable())
     }
 
-    /// Whether a try ended as it did for want of the client's body, which says nothing of the upstream.
-    fn client_failed(&self, outcome: Outcome) -> bool {
-        self.body.as_ref().is_some_and(|body| {
-            let body = body.borrow();
-            body.broken().is_some() || (outcome == Outcome::TimedOut && body.starving())
-        })
+    /// When a time that began at `from` is over. A timeout is the upstream's time: it begins anew with
+    /// every part of the client's body, and does not run while we wait for one. None: we do, now.
+    fn deadline(&self, from: Time, timeout: Duration) -> Option<Time> {
+        match &self.body {
+            None => Some(from + timeout),
+            Some(body) => body.borrow().handed_over().map(|moved| moved.max(from) + timeout),
+        }
     }
 
     fn body_broken(&self) -> Option<Broken> {
@@ -96,14 +98,18 @@ pub(crate) async fn run(
         Err(problem) => !problem.kind.is_clients_fault(),
     };
     let result = match (&call.state.config.fallback, failed) {
-        (Some(fallback), true) => {
-            tally.fallbacks.add(1);
-            stand_in(core, call, fallback, fallback_head, outgoing, result).await
-        }
+        (Some(fallback), true) => stand_in(core, call, fallback, fallback_head, outgoing, result).await,
         _ => result,
     };
     tally.end(&result, failed, clock::now().since(started));
     result
+}
+
+/// Whether no try got as far as sending. What is not idempotent is tried again only if nothing of it
+/// was sent, so the last try speaks for all.
+fn never_sent(failed: &Result<Response<Body>, Problem>) -> bool {
+    matches!(failed, Err(problem)
+        if matches!(problem.kind, Kind::NoInstance | Kind::CircuitOpen | Kind::ConnectFailed))
 }
 
 fn is_failure(status: StatusCode) -> bool {
@@ -121,6 +127,7 @@ async fn stand_in(
 ) -> Result<Response<Body>, Problem> {
     match (fallback, &call.fallback, head) {
         (Fallback::Static { status, body, content_type }, ..) => {
+            call.tally().fallbacks.add(1);
             let mut answer = Response::new(Body::full(body.clone()));
             *answer.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
             if let Ok(value) = HeaderValue::from_str(content_type) {
@@ -128,7 +135,10 @@ async fn stand_in(
             }
             Ok(answer)
         }
-        (Fallback::Call(_), Some(other), Some(mut head)) if outgoing.replayable() => {
+        (Fallback::Call(_), Some(other), Some(mut head))
+            if outgoing.replayable() && (outgoing.idempotent || never_sent(&failed)) =>
+        {
+            call.tally().fallbacks.add(1);
             head.headers.remove(header::CONNECTION);
             head.headers.remove(header::UPGRADE);
             outgoing.target.address(&mut head, other)?;

@@ -21,8 +21,7 @@ pub(super) async fn carry(
     outgoing: &mut Outgoing,
     started: Time,
 ) -> Result<Response<Body>, Problem> {
-    let deadline = call.state.config.timeout.map(|timeout| started + timeout);
-    let mut tries = Tries { core, call, outgoing, deadline, retrier: Retrier::new(), avoid: None };
+    let mut tries = Tries { core, call, outgoing, started, retrier: Retrier::new(), avoid: None };
     if tries.retry().is_some() {
         call.budget.borrow_mut().request(started);
     }
@@ -40,8 +39,8 @@ struct Tries<'a> {
     core: &'a Core,
     call: &'a LocalCall,
     outgoing: &'a mut Outgoing,
-    /// Of all tries together.
-    deadline: Option<Time>,
+    /// When the first try began.
+    started: Time,
     retrier: Retrier,
     /// Key of the instance that failed last.
     avoid: Option<u64>,
@@ -63,10 +62,9 @@ impl<'a> Tries<'a> {
         let pass = Passed::new(self.call, now).map_err(|wait| self.rejected(wait))?;
         let spare = (self.retry().is_some() && self.outgoing.idempotent).then(|| self.outgoing.copy_head());
         let mut request = Some(self.outgoing.take_request());
-        let per_try = self.call.state.config.per_try.map(|per_try| now + per_try);
-        let deadline = per_try.into_iter().chain(self.deadline).min();
         let (outcome, result) =
-            attempt::attempt(self.core, self.call, self.outgoing, &mut request, deadline, self.avoid).await;
+            attempt::attempt(self.core, self.call, self.outgoing, &mut request, self.started, self.avoid)
+                .await;
         let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
         if nowhere || self.outgoing.body_broken().is_some() {
             // Nothing to learn of the upstream, and nothing to send again.
@@ -77,7 +75,7 @@ impl<'a> Tries<'a> {
         let head = request.map(|request| request.into_parts().0).or(spare);
         let again = self.decide(outcome, replayable);
         let mended = is_lost(outcome) && again.is_some();
-        if !mended && !self.outgoing.client_failed(outcome) {
+        if !mended {
             pass.record(clock::now(), outcome.is_failure());
         }
         match (again, head) {
@@ -92,9 +90,10 @@ impl<'a> Tries<'a> {
 
     /// How long to wait before the next try. None: there is none.
     fn decide(&mut self, outcome: Outcome, replayable: bool) -> Option<Duration> {
+        let timeout = self.call.state.config.timeout;
         let verdict = self.retrier.decide(
             clock::now(),
-            self.deadline,
+            timeout.and_then(|timeout| self.outgoing.deadline(self.started, timeout)),
             self.retry(),
             outcome,
             policy::Request { idempotent: self.outgoing.idempotent, replayable },

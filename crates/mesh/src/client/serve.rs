@@ -190,6 +190,9 @@ async fn drive<F: Future>(admitted: &Admitted, mut serving: Pin<&mut F>, gracefu
             seen = end;
             if end == End::Now {
                 if admitted.connection.is_waiting() {
+                    // HTTP/2 says goodbye with a GOAWAY.
+                    graceful(serving.as_mut());
+                    let _ = serving.as_mut().poll(cx);
                     return Poll::Ready(());
                 }
                 // The request that was waited for has come at the last moment.

@@ -10,9 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use policy::Time;
 use tokio::time::Sleep;
 
+use crate::clock;
 use crate::upstream::Lease;
+
+/// Most bytes of a body that are read before an answer that does not need them.
+const READ_AWAY_BYTES_MAX: usize = 64 << 10;
+/// Longest time spent on that.
+const READ_AWAY_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// Why a body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +179,8 @@ pub(crate) struct Source {
     ended: bool,
     /// More was wanted when last there was nothing.
     starving: bool,
+    /// When a part of it was last passed on.
+    moved: Time,
 }
 
 impl Source {
@@ -192,6 +201,7 @@ impl Source {
             broken: None,
             ended: false,
             starving: false,
+            moved: Time::ZERO,
         }))
     }
 
@@ -200,14 +210,19 @@ impl Source {
         !self.lost && self.broken.is_none()
     }
 
+    /// Whether the client said how long it is.
+    pub(crate) fn has_length(&self) -> bool {
+        self.incoming.size_hint().exact().is_some()
+    }
+
     /// Whether nothing of it is left to be sent.
     pub(crate) fn ended(&self) -> bool {
         self.ended || self.incoming.is_end_stream()
     }
 
-    /// Whether the client keeps us waiting for more.
-    pub(crate) fn starving(&self) -> bool {
-        self.starving
+    /// Since when it has not been the client who keeps the upstream waiting. None: it is.
+    pub(crate) fn handed_over(&self) -> Option<Time> {
+        (!self.starving).then_some(self.moved)
     }
 
     /// What ended the request's body early, if something did.
@@ -225,6 +240,7 @@ impl Source {
             Poll::Pending => self.idle.poll(cx).map(|()| Some(Err(Broken::Idle))),
             Poll::Ready(frame) => {
                 self.idle.reset();
+                self.moved = clock::now();
                 self.ended |= frame.is_none();
                 Poll::Ready(frame.map(|frame| frame.map_err(|_| Broken::Peer)))
             }
@@ -256,6 +272,22 @@ impl Source {
         }
         Ok(frame)
     }
+}
+
+/// Reads a short body to its end for nobody, before an answer that does not need it: a client that is
+/// still sending may take the end of the stream for a failure and not see the answer.
+pub(crate) async fn read_away(incoming: Incoming) {
+    let mut left = READ_AWAY_BYTES_MAX;
+    let mut incoming = std::pin::pin!(incoming);
+    let reading = async {
+        while let Some(Ok(frame)) = std::future::poll_fn(|cx| incoming.as_mut().poll_frame(cx)).await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(READ_AWAY_TIME_MAX, reading).await;
 }
 
 /// A second handle on the same bytes.

@@ -13,7 +13,7 @@ use crate::client::serve::Client;
 use crate::clock;
 use crate::config::Protocol;
 use crate::core::{Core, Upgrade};
-use crate::request::body::{Body, Source};
+use crate::request::body::{self, Body, Source};
 use crate::request::headers;
 use crate::request::problem::{Kind, Problem};
 use crate::request::route::{self, Fit};
@@ -25,13 +25,45 @@ pub(crate) async fn handle(core: &Core, client: &Client, request: Request<Incomi
     let edge = matches!(listener.role, LocalRole::Gateway { .. });
     let (mut head, incoming) = request.into_parts();
     let id = headers::request_id(&mut head.headers, &mut core.rng.borrow_mut());
-    match forward(core, client, &listener, head, incoming).await {
+    let admitted = admit(client, &listener, &head, &incoming);
+    let answer = match admitted {
+        Ok(chosen) => forward(core, client, &listener, chosen, head, incoming).await,
+        Err(problem) => {
+            if !problem.kind.is_clients_fault() && !head.headers.contains_key(header::EXPECT) {
+                body::read_away(incoming).await;
+            }
+            Err(problem)
+        }
+    };
+    match answer {
         Ok(mut answer) => {
             finish(&mut answer, edge.then_some(id));
             answer
         }
         Err(problem) => problem.answer(Some(&id)),
     }
+}
+
+/// Where an admitted request goes.
+struct Chosen {
+    host: HeaderValue,
+    call: Rc<LocalCall>,
+    /// The new path, if the route rewrites it.
+    path: Option<String>,
+}
+
+/// Decides by the head alone whether a request goes on.
+fn admit(
+    client: &Client,
+    listener: &LocalListener,
+    head: &Parts,
+    incoming: &Incoming,
+) -> Result<Chosen, Problem> {
+    let host = sound(client, head)?;
+    let (call, path) = choose(listener, head, &host)?;
+    check_limits(&call, client, head)?;
+    check_size(listener, incoming)?;
+    Ok(Chosen { host, call, path })
 }
 
 /// Makes an upstream's answer ours.
@@ -49,14 +81,15 @@ async fn forward(
     core: &Core,
     client: &Client,
     listener: &LocalListener,
+    Chosen { host, call, path }: Chosen,
     mut head: Parts,
     incoming: Incoming,
 ) -> Result<Response<Body>, Problem> {
-    let host = sound(client, &head)?;
-    let (call, path) = choose(listener, &head, &host)?;
-    check_limits(&call, client, &head)?;
-    let body = open_body(listener, &call, &head, incoming)?;
+    let body = open_body(listener, &call, &head, incoming);
     let upgrade_to = headers::strip_hop_by_hop(&mut head.headers);
+    if let (Some(protocol), Protocol::Http2) = (&upgrade_to, call.upstream.shared.config.protocol) {
+        return Err(no_upgrade(&call, protocol));
+    }
     let upgrade = upgrade_to.as_ref().map(|_| Upgrade {
         on: hyper::upgrade::on(Request::from_parts(take_extensions(&mut head), ())),
         place: client.place.clone(),
@@ -74,7 +107,8 @@ async fn forward(
         None => head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")),
         Some(path) => with_query(&path, head.uri.query())?,
     };
-    let target = Target { host, path };
+    let chunked = body.as_ref().is_some_and(|body| !body.borrow().has_length());
+    let target = Target { host, path, chunked };
     target.address(&mut head, &call)?;
     if let Some(protocol) = upgrade_to {
         headers::ask_upgrade(&mut head.headers, protocol);
@@ -127,10 +161,12 @@ fn sound(client: &Client, head: &Parts) -> Result<HeaderValue, Problem> {
     }
 }
 
-type Chosen = (Rc<LocalCall>, Option<String>);
-
 /// The call that carries the request, and the new path if the route rewrites it.
-fn choose(listener: &LocalListener, head: &Parts, host: &HeaderValue) -> Result<Chosen, Problem> {
+fn choose(
+    listener: &LocalListener,
+    head: &Parts,
+    host: &HeaderValue,
+) -> Result<(Rc<LocalCall>, Option<String>), Problem> {
     let host = host.to_str().unwrap_or("");
     match &listener.role {
         LocalRole::Call { call } => Ok((call.clone(), None)),
@@ -145,7 +181,11 @@ fn choose(listener: &LocalListener, head: &Parts, host: &HeaderValue) -> Result<
     }
 }
 
-fn by_route(routes: &[LocalRoute], head: &Parts, host: &str) -> Result<Chosen, Problem> {
+fn by_route(
+    routes: &[LocalRoute],
+    head: &Parts,
+    host: &str,
+) -> Result<(Rc<LocalCall>, Option<String>), Problem> {
     let path = head.uri.path();
     let mut allowed = Vec::new();
     for route in routes {
@@ -206,28 +246,44 @@ fn check_limits(call: &LocalCall, client: &Client, head: &Parts) -> Result<(), P
     Ok(())
 }
 
+/// HTTP/2 has no upgrade (RFC 9113 section 8.6).
+fn no_upgrade(call: &LocalCall, protocol: &HeaderValue) -> Problem {
+    let (id, upstream) = (&call.state.config.id, &call.state.config.upstream);
+    let detail = format!(
+        "{upstream} is spoken to in HTTP/2, which has no upgrade to {}",
+        protocol.to_str().unwrap_or("another protocol")
+    );
+    let mut problem = Problem::new(Kind::NoUpgrade, detail)
+        .remedy(format!("declare `protocol: http1` for {upstream} if it can speak that"));
+    problem.call = Some(id.clone());
+    problem.upstream = Some(upstream.clone());
+    problem
+}
+
+fn check_size(listener: &LocalListener, incoming: &Incoming) -> Result<(), Problem> {
+    match (listener.limits.body_bytes, incoming.size_hint().exact()) {
+        (Some(max), Some(size)) if size > max => {
+            let detail = format!("the request body has {size} bytes; {max} are allowed");
+            Err(Problem::new(Kind::BodyTooLarge, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The request's body, if it has one.
 fn open_body(
     listener: &LocalListener,
     call: &LocalCall,
     head: &Parts,
     incoming: Incoming,
-) -> Result<Option<Rc<std::cell::RefCell<Source>>>, Problem> {
+) -> Option<Rc<std::cell::RefCell<Source>>> {
     if incoming.is_end_stream() {
-        return Ok(None);
+        return None;
     }
     let bytes_max = listener.limits.body_bytes;
-    if let (Some(max), Some(size)) = (bytes_max, incoming.size_hint().exact())
-        && size > max
-    {
-        return Err(Problem::new(
-            Kind::BodyTooLarge,
-            format!("the request body has {size} bytes; {max} are allowed"),
-        ));
-    }
     let retries = call.state.config.retries.as_ref();
     let keep = retries.filter(|_| headers::is_idempotent(&head.method, &head.headers)).map(|r| r.body_bytes);
-    Ok(Some(Source::new(incoming, bytes_max, keep, listener.limits.body_idle)))
+    Some(Source::new(incoming, bytes_max, keep, listener.limits.body_idle))
 }
 
 /// What a request asks for, whichever upstream is asked.
@@ -235,6 +291,8 @@ pub(crate) struct Target {
     host: HeaderValue,
     /// Rewritten, but without the prefix of an external.
     path: PathAndQuery,
+    /// The body comes without a length.
+    chunked: bool,
 }
 
 impl Target {
@@ -258,8 +316,13 @@ impl Target {
             head.version = Version::HTTP_11;
             head.uri = Uri::from(path);
             head.headers.insert(header::HOST, host);
+            if self.chunked {
+                // Unless told so, hyper takes it that a GET has no body.
+                head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
             return Ok(());
         }
+        head.headers.remove(header::TRANSFER_ENCODING);
         head.version = Version::HTTP_2;
         head.headers.remove(header::HOST);
         let tls = external.is_some_and(|external| external.tls);

@@ -95,27 +95,26 @@ pub(crate) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
 /// element is to be trusted.
 pub(crate) fn forwarded(headers: &mut HeaderMap, client: IpAddr, host: &HeaderValue) {
     let mut text = String::with_capacity(64);
-    let ip = match client {
-        IpAddr::V4(ip) => Ok(ip),
-        IpAddr::V6(ip) => ip.to_ipv4_mapped().ok_or(ip),
-    };
-    let _ = match ip {
-        Ok(ip) => write!(text, "{ip}"),
-        Err(ip) => write!(text, "{ip}"),
-    };
+    let ip = client.to_canonical();
+    let _ = write!(text, "{ip}");
     append(headers, &X_FORWARDED_FOR, &text);
-    let v6 = ip.is_err();
     text.clear();
-    let bare = host.to_str().unwrap_or("");
-    let _ = match (v6, client) {
-        (true, ip) => write!(text, "for=\"[{ip}]\";host=\"{bare}\";proto=http"),
-        (false, _) => {
-            write!(text, "for={};host=\"{bare}\";proto=http", ip.map(|ip| ip.to_string()).unwrap_or_default())
-        }
+    let _ = match ip {
+        IpAddr::V4(ip) => write!(text, "for={ip}"),
+        IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\""),
     };
+    // HTTP/1.0 may come without.
+    let named = host.to_str().ok().filter(|host| !host.is_empty());
+    if let Some(host) = named {
+        let _ = write!(text, ";host=\"{host}\"");
+    }
+    text.push_str(";proto=http");
     append(headers, &header::FORWARDED, &text);
     headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(&X_FORWARDED_HOST, host.clone());
+    match named {
+        Some(_) => headers.insert(&X_FORWARDED_HOST, host.clone()),
+        None => headers.remove(&X_FORWARDED_HOST),
+    };
 }
 
 /// Adds an element to a list that may have come in several lines, and makes it one.
@@ -230,6 +229,10 @@ mod tests {
         assert_eq!(map["x-forwarded-for"], "6.6.6.6, 10.0.0.1");
         assert_eq!(map["x-forwarded-host"], "shop");
         assert_eq!(map["forwarded"], "for=10.0.0.1;host=\"shop\";proto=http");
+        let mut nowhere = headers(&[("x-forwarded-host", "evil")]);
+        forwarded(&mut nowhere, IpAddr::from([10, 0, 0, 1]), &HeaderValue::from_static(""));
+        assert_eq!(nowhere["forwarded"], "for=10.0.0.1;proto=http");
+        assert!(!nowhere.contains_key("x-forwarded-host"));
         let mut six = HeaderMap::new();
         forwarded(&mut six, "::1".parse().expect("address"), &HeaderValue::from_static("shop"));
         assert_eq!(six["forwarded"], "for=\"[::1]\";host=\"shop\";proto=http");

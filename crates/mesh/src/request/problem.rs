@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     UndeclaredCall,
     UnknownService,
+    NoUpgrade,
     RateLimited,
     CircuitOpen,
     NoInstance,
@@ -57,6 +58,7 @@ impl Kind {
             UnknownService => {
                 (StatusCode::NOT_FOUND, "unknown-service", "There is no such service", Some("calls"))
             }
+            NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "no-upgrade", "The upgrade is not possible", None),
             RateLimited => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", Some("limit"))
             }

@@ -78,6 +78,8 @@ pub(crate) struct Upstream {
     version: AtomicU64,
     instances: Mutex<Instances>,
     changed: Notify,
+    /// Why there are no instances, or none that are up to date.
+    trouble: Mutex<Option<String>>,
 }
 
 struct Instances {
@@ -101,7 +103,18 @@ impl Upstream {
                 empty_since: clock::now(),
             }),
             changed: Notify::new(),
+            trouble: Mutex::new(None),
         }
+    }
+
+    /// Sets or clears what is wrong with finding instances.
+    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
+        *lock(&self.trouble) = trouble;
+    }
+
+    /// What is wrong with finding instances, if something is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
     }
 
     /// The same upstream with another configuration and the instances it has.

@@ -3,6 +3,7 @@
 mod instances;
 pub(crate) mod pool;
 pub(crate) mod resolve;
+mod tls;
 
 pub use instances::Endpoint;
 pub(crate) use instances::{Lease, LocalInstance, LocalUpstream, Upstream};

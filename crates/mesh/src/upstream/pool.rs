@@ -2,9 +2,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -12,17 +9,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use policy::Time;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{Protocol, Upstream};
 use crate::executor::LocalExecutor;
 use crate::request::body::RequestBody;
 use crate::upstream::LocalInstance;
+use crate::upstream::tls::{self, Stream};
 
 /// Longest time a connection is kept without use. Below the shortest idle timeout that servers
 /// commonly have (Node.js: 5 s), for a server that closes while we send costs the request.
@@ -101,7 +94,7 @@ pub(crate) async fn connect(instance: &LocalInstance, upstream: &Upstream) -> io
     stream.set_nodelay(true)?;
     let stream = match &upstream.external {
         Some(external) if external.tls => {
-            Stream::Tls(Box::new(handshake(stream, &external.host, upstream.protocol).await?))
+            Stream::Tls(Box::new(tls::handshake(stream, &external.host, upstream.protocol).await?))
         }
         _ => Stream::Plain(stream),
     };
@@ -121,77 +114,6 @@ pub(crate) async fn connect(instance: &LocalInstance, upstream: &Upstream) -> io
             tokio::task::spawn_local(connection);
             *instance.pool.http2.borrow_mut() = Some(sender.clone());
             Ok(Sender::Http2(sender))
-        }
-    }
-}
-
-async fn handshake(stream: TcpStream, host: &str, protocol: Protocol) -> io::Result<TlsStream<TcpStream>> {
-    static HTTP1: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    static HTTP2: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let config = match protocol {
-        Protocol::Http1 => HTTP1.get_or_init(|| client_config(b"http/1.1")),
-        Protocol::Http2 => HTTP2.get_or_init(|| client_config(b"h2")),
-    };
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    TlsConnector::from(config.clone()).connect(name, stream).await
-}
-
-fn client_config(alpn: &[u8]) -> Arc<ClientConfig> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    Arc::new(config)
-}
-
-/// Cleartext or TLS.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        matches!(self, Stream::Plain(_))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

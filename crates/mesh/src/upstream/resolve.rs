@@ -26,11 +26,18 @@ async fn resolve(upstream: Weak<Upstream>, external: External) {
                     addresses.map(|address| Endpoint { id: address.to_string(), address }).collect();
                 endpoints.sort_by_key(|endpoint| endpoint.address);
                 endpoints.dedup();
+                upstream.set_trouble(None);
                 upstream.publish_if_changed(&endpoints);
                 RESOLVE_EVERY
             }
             // Addresses that worked are better than none.
-            Err(_) => RESOLVE_RETRY,
+            Err(error) => {
+                upstream.set_trouble(Some(format!("cannot resolve `{}`: {error}", external.host)));
+                if upstream.live().is_empty() {
+                    upstream.give_up();
+                }
+                RESOLVE_RETRY
+            }
         };
         drop(upstream);
         tokio::time::sleep(wait).await;

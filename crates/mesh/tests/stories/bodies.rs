@@ -212,6 +212,40 @@ async fn a_body_that_comes_slowly_but_steadily_is_not_cut() {
 }
 
 #[tokio::test]
+async fn a_chunked_body_of_a_get_arrives() {
+    for (server, protocol) in
+        [(Server::echo().await, Protocol::Http1), (Server::echo_http2().await, Protocol::Http2)]
+    {
+        let mut world = World::new();
+        world.upstream("shop", protocol, &[]);
+        world.route("/**", call("shop"));
+        let world = world.start(&[&server]).await;
+        let chunked =
+            "GET / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+        assert_eq!(world.ask(chunked).await.json()["body"], "body");
+        let streamed = http::Request::get("http://shop/");
+        assert_eq!(world.h2().await.send(streamed, "body").await.json()["body"], "body");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_reads_a_short_body_first_and_keeps_the_connection() {
+    let server = Server::echo().await;
+    let mut world = World::new();
+    world.upstream("shop", Protocol::Http1, &[]);
+    world.route("/here", call("shop"));
+    let world = world.start(&[&server]).await;
+    let mut wire = world.wire().await;
+    wire.send("POST /nowhere HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\n\r\n").await;
+    tokio::time::sleep(ms(50)).await;
+    wire.send("body").await;
+    wire.answer().await.problem(404, "no-route");
+    assert_eq!(wire.ask("GET /here HTTP/1.1\r\nHost: shop\r\n\r\n").await.status, 200);
+    let two = http::Request::post("http://shop/nowhere");
+    world.h2().await.send(two, &"x".repeat(60_000)).await.problem(404, "no-route");
+}
+
+#[tokio::test]
 async fn a_body_that_is_declared_too_large_never_reaches_the_server() {
     let server = Server::echo().await;
     let world = World::limited(&server, |limits| limits.body_bytes = Some(1000)).await;

@@ -161,16 +161,59 @@ async fn a_client_that_stalls_its_upload_does_not_open_the_breaker() {
         timeout: Some(ms(80)),
         ..call("shop")
     };
-    let world = World::with(&[&echo], policies).await;
+    let mut world = World::new();
+    world.upstream("shop", Protocol::Http1, &[]);
+    world.route("/**", policies);
+    world.edge().limits.body_idle = ms(200);
+    let world = world.start(&[&echo]).await;
     for _ in 0..3 {
         let half = "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 9\r\n\r\nhalf";
-        assert!(world.ask(half).await.status >= 400);
+        world.ask(half).await.problem(408, "body-idle");
         let bad = "POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n\r\n";
         assert_eq!(world.ask(bad).await.status, 400);
     }
     assert_eq!(world.get("/").await.status, 200);
     let status = world.status("shop");
     assert_eq!((status.breaker.as_str(), status.ejections), ("closed", 0));
+}
+
+#[tokio::test]
+async fn an_upload_may_take_longer_than_the_timeout_and_the_service_may_not() {
+    let policies = Call { timeout: Some(ms(150)), per_try: Some(ms(100)), ..call("shop") };
+    let (echo, slow) = (Server::echo().await, Server::slow(ms(3000), "late").await);
+    let world = World::with(&[&echo], policies).await;
+    for server in [&echo, &slow] {
+        world.publish("shop", &[server]);
+        let mut wire = world.wire().await;
+        wire.send("POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 8\r\n\r\n").await;
+        for _ in 0..8 {
+            tokio::time::sleep(ms(50)).await;
+            wire.send("x").await;
+        }
+        let sent = tokio::time::Instant::now();
+        let answer = wire.answer().await;
+        if server.id == echo.id {
+            assert_eq!(answer.json()["body"], "xxxxxxxx");
+        } else {
+            answer.problem(504, "timeout");
+            assert!(sent.elapsed() >= ms(90) && sent.elapsed() < ms(1500), "{:?}", sent.elapsed());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_read_an_upload_is_timed_out() {
+    let deaf = Server::scripted(|served| async move {
+        tokio::time::sleep(ms(10_000)).await;
+        drop(served);
+    })
+    .await;
+    let world = World::with(&[&deaf], Call { timeout: Some(ms(200)), ..call("shop") }).await;
+    let mut wire = world.wire().await;
+    wire.send("POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 30000000\r\n\r\n").await;
+    let flood = "x".repeat(1 << 16);
+    while tokio::time::timeout(ms(100), wire.try_send(&flood)).await == Ok(true) {}
+    wire.answer().await.problem(504, "timeout");
 }
 
 #[tokio::test]
@@ -292,6 +335,21 @@ async fn another_upstream_that_fails_too_says_so() {
     let world = world.start(&[&dead]).await;
     world.publish("spare", &[&ill]);
     assert_eq!(world.get("/").await.text(), "both");
+}
+
+#[tokio::test]
+async fn nothing_that_may_have_been_done_is_done_again_elsewhere() {
+    let (lost, echo) = (Server::playing(&["reset"]).await, Server::echo().await);
+    let mut world = World::new();
+    world.upstream("shop", Protocol::Http1, &[]);
+    world.upstream("spare", Protocol::Http1, &[]);
+    world.route("/**", Call { fallback: Some(Fallback::Call(Box::new(call("spare")))), ..call("shop") });
+    let world = world.start(&[&lost]).await;
+    world.publish("spare", &[&echo]);
+    world.post("/", "", "").await.problem(502, "connection-lost");
+    assert_eq!((world.status("shop").fallbacks, echo.requests()), (0, 0));
+    assert_eq!(world.post("/", "Idempotency-Key: 1\r\n", "").await.status, 200);
+    assert_eq!((world.status("shop").fallbacks, echo.requests()), (1, 1));
 }
 
 fn limit(requests: u32, key: LimitKey) -> RateLimit {

@@ -47,6 +47,15 @@ async fn each_protocol_meets_each_other() {
 }
 
 #[tokio::test]
+async fn an_upgrade_towards_http2_is_refused_with_what_to_do() {
+    let (world, echo) = echoing(Protocol::Http2).await;
+    let ask = "GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let problem = world.ask(ask).await.problem(501, "no-upgrade");
+    assert!(problem["remedy"].as_str().unwrap().contains("protocol: http1"), "{problem}");
+    assert_eq!(echo.requests(), 0);
+}
+
+#[tokio::test]
 async fn cookies_split_by_http2_become_one_line_for_http1() {
     let (world, _echo) = echoing(Protocol::Http1).await;
     let request = Request::get("http://shop/").header("cookie", "a=1").header("cookie", "b=2");
