@@ -72,9 +72,30 @@ async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<
     };
     let done = match command {
         Ok(command) => carry_out(&node, &head.method, &path, command).await,
-        Err(detail) => Err(problem(StatusCode::BAD_REQUEST, &detail)),
+        Err(detail) => Err(Problem { status: StatusCode::BAD_REQUEST, detail }),
     };
-    Ok(done.map_or_else(|problem| problem, |value| json_answer(StatusCode::OK, "application/json", &value)))
+    Ok(match done {
+        Ok(value) => json_answer(StatusCode::OK, "application/json", &node.printer.redacted(value)),
+        Err(problem) => problem.answer(&node),
+    })
+}
+
+/// Why a command was not carried out.
+struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
+        Problem { status, detail: detail.into() }
+    }
+
+    fn answer(self, node: &Node) -> Response<Lines> {
+        let title = self.status.canonical_reason();
+        let document = json!({ "status": self.status.as_u16(), "title": title, "detail": self.detail });
+        json_answer(self.status, "application/problem+json", &node.printer.redacted(document))
+    }
 }
 
 async fn carry_out(
@@ -82,7 +103,7 @@ async fn carry_out(
     method: &Method,
     path: &str,
     command: Command,
-) -> Result<Value, Response<Lines>> {
+) -> Result<Value, Problem> {
     let refused = |error: CommandError| refused(&error);
     let done = match (method.as_str(), path, command.service) {
         ("GET", "/v1/status", _) => serde_json::to_value(node.status()),
@@ -104,7 +125,7 @@ async fn carry_out(
         }
         ("POST", "/v1/scale", Some(service)) => {
             let Some(instances) = command.instances else {
-                return Err(problem(StatusCode::BAD_REQUEST, "`instances` is missing"));
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "`instances` is missing"));
             };
             serde_json::to_value(node.supervisor.scale(&service, instances).await.map_err(refused)?)
         }
@@ -114,14 +135,14 @@ async fn carry_out(
             Ok(json!({ "stopping": name, "manifest": node.source.file }))
         }
         ("POST", "/v1/restart" | "/v1/scale", None) => {
-            return Err(problem(StatusCode::BAD_REQUEST, "`service` is missing"));
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "`service` is missing"));
         }
-        _ => return Err(problem(StatusCode::NOT_FOUND, &format!("there is no {method} {path}"))),
+        _ => return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no {method} {path}"))),
     };
-    done.map_err(|error| problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))
+    done.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
-fn refused(error: &CommandError) -> Response<Lines> {
+fn refused(error: &CommandError) -> Problem {
     let status = if error.is_callers() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::CONFLICT };
     let mut detail = error.to_string();
     if let CommandError::Failed { last_lines, .. } = error {
@@ -130,12 +151,7 @@ fn refused(error: &CommandError) -> Response<Lines> {
             detail.push_str(line);
         }
     }
-    problem(status, &detail)
-}
-
-fn problem(status: StatusCode, detail: &str) -> Response<Lines> {
-    let document = json!({ "status": status.as_u16(), "title": status.canonical_reason(), "detail": detail });
-    json_answer(status, "application/problem+json", &document)
+    Problem { status, detail }
 }
 
 fn json_answer(status: StatusCode, content_type: &'static str, value: &Value) -> Response<Lines> {

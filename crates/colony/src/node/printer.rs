@@ -15,7 +15,6 @@ use telemetry::redact::Redactor;
 
 use super::{Node, reload};
 use crate::args::Up;
-use crate::source::Source;
 use crate::terminal::{self, Style, pad, paint, time};
 
 /// Narrowest column of names.
@@ -54,23 +53,19 @@ impl Printer {
     }
 
     /// The head, before anything is ready.
-    pub(crate) fn begin(&self, manifest: &valid::Manifest, source: &Source, warnings: &str) {
+    pub(crate) fn begin(&self, node: &Node, warnings: &str) {
+        let (source, gateway, name) = (&node.source, node.gateway(), node.current().manifest.name.clone());
         if self.json {
-            let gateway = manifest.gateway.as_ref().map(|gateway| format!("http://{}", gateway.listen));
             return self.object(json!({
-                "event": "up", "name": manifest.name, "gateway": gateway, "data": source.data_dir(),
+                "event": "up", "name": name, "gateway": gateway, "data": source.data_dir(),
             }));
         }
         let mut text = String::new();
         let version = env!("CARGO_PKG_VERSION");
-        let _ = writeln!(
-            text,
-            "\n  {} {version}  {}\n",
-            paint(self.colours, Style::Bold, &manifest.name),
-            source.shown
-        );
-        if let Some(gateway) = &manifest.gateway {
-            self.row(&mut text, "gateway", &format!("http://{}", gateway.listen), Style::Bold);
+        let _ =
+            writeln!(text, "\n  {} {version}  {}\n", paint(self.colours, Style::Bold, &name), source.shown);
+        if let Some(gateway) = &gateway {
+            self.row(&mut text, "gateway", gateway, Style::Bold);
         }
         self.row(&mut text, "data", &source.data_dir().display().to_string(), Style::Plain);
         text.push('\n');
@@ -178,6 +173,16 @@ impl Printer {
         terminal::out(&format!("{object}\n"));
     }
 
+    /// A document without the secrets in any of its texts.
+    pub(crate) fn redacted(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => self.redact(&text).into(),
+            Value::Array(all) => all.into_iter().map(|one| self.redacted(one)).collect(),
+            Value::Object(all) => all.into_iter().map(|(key, one)| (key, self.redacted(one))).collect(),
+            other => other,
+        }
+    }
+
     fn redact(&self, text: &str) -> String {
         self.redactor.read().unwrap_or_else(PoisonError::into_inner).redact(text).into_owned()
     }
@@ -191,7 +196,7 @@ impl Printer {
                 return Some((name, format!("ready in {}", time(*took)), Style::Good));
             }
             Event::Building { command, .. } => {
-                return Some((name, format!("building: {command}"), Style::Plain));
+                return Some((name, format!("building: {}", self.redact(command)), Style::Plain));
             }
             Event::Built { took, .. } => {
                 return Some((name, format!("built in {}", time(*took)), Style::Plain));
@@ -236,7 +241,7 @@ impl Observer for Printer {
         self.logs.push(unix_ms(), service, instance.unwrap_or(service), Stream::Colony, &text);
         if self.json {
             let object = serde_json::to_value(event).unwrap_or_default();
-            return self.object(redacted(object, &|text| self.redact(text)));
+            return self.object(self.redacted(object));
         }
         if let Some((name, text, style)) = self.said(event) {
             let width = self.width.load(Ordering::Relaxed);
@@ -256,15 +261,6 @@ fn scenario(root: &Path) -> Option<String> {
         .collect();
     names.sort();
     names.into_iter().next()
-}
-
-fn redacted(value: Value, redact: &dyn Fn(&str) -> String) -> Value {
-    match value {
-        Value::String(text) => redact(&text).into(),
-        Value::Array(all) => all.into_iter().map(|one| redacted(one, redact)).collect(),
-        Value::Object(all) => all.into_iter().map(|(key, one)| (key, redacted(one, redact))).collect(),
-        other => other,
-    }
 }
 
 fn unix_ms() -> u64 {

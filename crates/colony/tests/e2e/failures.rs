@@ -96,21 +96,40 @@ fn a_service_gets_the_addresses_of_what_it_calls() {
 
 #[test]
 fn secrets_are_never_printed() {
-    let world = World::start(
-        "name: secret\ngateway: { listen: 127.0.0.1:0 }\nservices:\n  app:\n    run: sh -c 'echo the token is $APP_TOKEN; exec sleep 1000'\n    \
-         ready: none\n    env: { APP_TOKEN: \"${APP_TOKEN}\" }\n",
-        &[("APP_TOKEN", "hunter2-and-more")],
-    );
-    world.wait_for("all-ready");
+    let manifest = |arguments: &str| {
+        format!(
+            "name: secret\ngateway: {{ listen: 127.0.0.1:0, routes: [{{ to: app }}] }}\nservices:\n  app:\n    \
+             build: echo building with ${{APP_TOKEN}}\n    \
+             run: sh -c 'echo the token is $APP_TOKEN; exec sleep 1000' {arguments}\n    \
+             ready: none\n    env: {{ APP_TOKEN: \"${{APP_TOKEN}}\" }}\n  \
+             ill:\n    run: sh -c 'echo $0; exit 1' ${{APP_TOKEN}}\n    ready: none\n"
+        )
+    };
+    let world = World::start(&manifest("${APP_TOKEN}"), &[("APP_TOKEN", "hunter2-and-more")]);
+    wait("the app", || world.service("app")["state"] == "ready");
     let line = until(
         "the line",
         || world.printed().into_iter().find(|line| line["text"].to_string().contains("the token is")),
         String::new,
     );
     assert_eq!(line["text"], "the token is [secret]");
-    let shown = [world.run(&["status", "--json"]), world.run(&["logs"]), world.run(&["status"])];
-    for output in shown {
-        assert!(!String::from_utf8_lossy(&output.stdout).contains("hunter2"));
+    world.edit("1000' ${APP_TOKEN}", "1000' --token ${APP_TOKEN}");
+    let commands: [&[&str]; 8] = [
+        &["apply", "--json"],
+        &["apply"],
+        &["status", "--json"],
+        &["status"],
+        &["logs"],
+        &["logs", "--json"],
+        &["restart", "ill", "--json"],
+        &["stop", "app", "--json"],
+    ];
+    for command in commands {
+        let output = world.run(command);
+        for text in [output.stdout, output.stderr] {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert!(!text.contains("hunter2"), "{command:?}: {text}");
+        }
     }
     assert!(!Value::from(world.printed()).to_string().contains("hunter2"));
 }
