@@ -1,11 +1,12 @@
 //! Which process groups run, in a file: so that a later run ends what an earlier one left behind when both it
 //! and its guardian were killed.
 //!
-//! A line a group: `PGID STARTED INSTANCE`, behind a line with the boot's id. Nothing is ended on the number
-//! alone: the leader must have the start time, or, when the leader is gone, a member must carry the
-//! instance's name in its environment.
+//! A line a group: `PGID STARTED INSTANCE`, behind a line with the boot's id and the node's name. Nothing is
+//! ended on the number alone: the leader must have the start time, or, when the leader is gone, a member must
+//! carry the instance's name in its environment. What has left its group is found by the node's mark.
 
 use crate::guardian;
+use crate::mark::Mark;
 use crate::procfs::{self, Stat};
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,18 +20,26 @@ pub(crate) struct Entry {
     pub instance: String,
 }
 
+/// What the file held.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub(crate) struct Before {
+    node: String,
+    groups: BTreeMap<i32, Entry>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
+    node: String,
     groups: BTreeMap<i32, Entry>,
 }
 
 impl Ledger {
     /// Begins anew. What the file held before is returned.
-    pub fn open(path: PathBuf) -> (Self, BTreeMap<i32, Entry>) {
+    pub fn open(path: PathBuf, node: &str) -> (Self, Before) {
         let before =
             fs::read_to_string(&path).ok().and_then(|text| parse(&text, &boot_id())).unwrap_or_default();
-        (Self { path, groups: BTreeMap::new() }, before)
+        (Self { path, node: node.to_owned(), groups: BTreeMap::new() }, before)
     }
 
     pub fn add(&mut self, group: i32, entry: Entry) -> io::Result<()> {
@@ -49,22 +58,23 @@ impl Ledger {
 
     fn write(&self) -> io::Result<()> {
         let lines = self.groups.iter().map(|(group, e)| format!("{group} {} {}\n", e.started, e.instance));
-        let text: String = std::iter::once(boot_id() + "\n").chain(lines).collect();
+        let text: String = std::iter::once(format!("{} {}\n", boot_id(), self.node)).chain(lines).collect();
         let fresh = self.path.with_extension("new");
         fs::write(&fresh, text)?;
         fs::rename(&fresh, &self.path)
     }
 }
 
-/// Ends what an earlier run has left behind and returns it. Blocks for some seconds at worst.
-pub(crate) fn clean(before: &BTreeMap<i32, Entry>) -> Vec<(i32, Entry)> {
-    let left: Vec<(i32, Entry)> = before
-        .iter()
-        .filter(|(group, entry)| is_left(**group, entry))
-        .map(|(g, e)| (*g, e.clone()))
-        .collect();
+/// Ends what an earlier run has left behind and returns it, with the instances' names. Blocks for some seconds
+/// at worst.
+pub(crate) fn clean(before: &Before) -> Vec<(i32, String)> {
+    let is_left = |(group, entry): &(&i32, &Entry)| is_left(**group, entry);
+    let mut left: Vec<(i32, String)> =
+        before.groups.iter().filter(is_left).map(|(group, entry)| (*group, entry.instance.clone())).collect();
     let groups: Vec<i32> = left.iter().map(|(group, _)| *group).collect();
-    guardian::end_groups(&groups, guardian::TERM_GRACE);
+    let mark = Some(Mark::of_node(&before.node)).filter(|_| !before.node.is_empty());
+    left.extend(mark.iter().flat_map(|mark| mark.strays(&groups)));
+    guardian::end_all(groups, mark.as_ref(), guardian::TERM_GRACE);
     left
 }
 
@@ -74,13 +84,15 @@ fn is_left(group: i32, entry: &Entry) -> bool {
         Some(stat) => stat.started == entry.started && procfs::group_is_alive(group),
         None => procfs::group_members(group)
             .into_iter()
-            .any(|member| procfs::has_variable(member, "COLONY_INSTANCE", &entry.instance)),
+            .any(|member| procfs::variable(member, "COLONY_INSTANCE").as_ref() == Some(&entry.instance)),
     }
 }
 
-fn parse(text: &str, boot: &str) -> Option<BTreeMap<i32, Entry>> {
+fn parse(text: &str, boot: &str) -> Option<Before> {
     let mut lines = text.lines();
-    (lines.next()? == boot).then(|| lines.filter_map(parse_line).collect())
+    let (of, node) = lines.next()?.split_once(' ')?;
+    let before = || Before { node: node.to_owned(), groups: lines.filter_map(parse_line).collect() };
+    (of == boot).then(before)
 }
 
 fn parse_line(line: &str) -> Option<(i32, Entry)> {
@@ -101,14 +113,14 @@ mod tests {
     fn what_is_written_is_read_back_and_another_boot_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("groups");
-        let (mut ledger, before) = Ledger::open(path.clone());
-        assert!(before.is_empty());
+        let (mut ledger, before) = Ledger::open(path.clone(), "n1");
+        assert_eq!(before, Before::default());
         let entry = Entry { started: 77, instance: "catalog-1".to_owned() };
         ledger.add(4711, entry.clone()).unwrap();
         ledger.add(4712, entry.clone()).unwrap();
         ledger.remove(4712).unwrap();
-        let (_, before) = Ledger::open(path.clone());
-        assert_eq!(before, BTreeMap::from([(4711, entry)]));
+        let (_, before) = Ledger::open(path.clone(), "n2");
+        assert_eq!(before, Before { node: "n1".to_owned(), groups: BTreeMap::from([(4711, entry)]) });
         assert_eq!(parse(&fs::read_to_string(path).unwrap(), "another boot"), None);
     }
 
@@ -116,6 +128,7 @@ mod tests {
     fn a_number_that_belongs_to_somebody_else_is_left_alone() {
         let me = std::process::id() as i32;
         let entry = Entry { started: 1, instance: "catalog-1".to_owned() };
-        assert!(clean(&BTreeMap::from([(me, entry)])).is_empty());
+        let before = Before { node: "n1".to_owned(), groups: BTreeMap::from([(me, entry)]) };
+        assert!(clean(&before).is_empty());
     }
 }

@@ -18,6 +18,7 @@ mod guardian;
 mod holder;
 mod ledger;
 mod machine;
+mod mark;
 mod output;
 mod ports;
 mod probe;

@@ -3,11 +3,14 @@
 
 use crate::command::{self, Line};
 use crate::config::{Output, Run, Service};
+use crate::guardian::TERM_GRACE;
 use crate::machine::{Input, RunId};
 use crate::output::{Tail, pump};
 use crate::ports;
+use crate::procfs;
 use crate::shared::Shared;
 use crate::warden::{Group, Launch, Spawned};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Runs an instance once and reports to `inbox`. Dropping the future kills the group.
 pub(crate) async fn run_instance(
@@ -34,7 +37,8 @@ pub(crate) async fn run_instance(
         Err(why) => return report(Input::NotStarted { run, why }),
     };
     let instance = format!("{}-{number}", spec.name);
-    match launch(&shared, config, environment(config, &spec.name, &instance, port), &instance).await {
+    let environment = environment(config, &spec.name, &instance, port);
+    match launch(&shared, config, environment, &instance).await {
         Err(why) => report(Input::NotStarted { run, why }),
         Ok(spawned) => {
             let pid = u32::try_from(spawned.group.id()).unwrap_or_default();
@@ -101,7 +105,8 @@ async fn launch(
     instance: &str,
 ) -> Result<Spawned, String> {
     let path = config.env.get("PATH").cloned();
-    let plan = command_launch(shared, &config.command, &config.dir, env, instance.to_owned(), path)?;
+    let mut plan = command_launch(shared, &config.command, &config.dir, env, instance.to_owned(), path)?;
+    plan.mark = Some(shared.warden.mark(instance));
     let program = plan.program.clone();
     let spawned = shared.warden.spawn(plan).await;
     spawned.map_err(|error| format!("cannot execute `{}`: {error}", program.display()))
@@ -121,7 +126,7 @@ fn command_launch(
         Line::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
     };
     let program = command::resolve(words.first().map_or("", String::as_str), dir, &shared.shown(dir), &path)?;
-    Ok(Launch { program, words, dir: dir.to_owned(), env, instance })
+    Ok(Launch { program, words, dir: dir.to_owned(), env, instance, mark: None })
 }
 
 type Sink = Box<dyn FnMut(&str) + Send>;
@@ -154,7 +159,8 @@ fn follow(mut spawned: Spawned, sinks: [Sink; 2]) -> (Tail, Ending) {
 }
 
 impl Ending {
-    /// Until the leader has exited, which `down` is told at once, its group is empty and its output read.
+    /// Until the leader has exited, which `down` is told at once, its group is empty, nobody who left the group
+    /// is there any more, and its output is read.
     async fn until_gone(mut self, shared: &Shared, mut down: impl FnMut(ExitStatus)) {
         if let Ok(status) = self.child.wait().await {
             down(status);
@@ -164,12 +170,35 @@ impl Ending {
             sleep(pause).await;
             pause = (pause * 2).min(LOOK_MAX);
         }
+        self.end_strays().await;
         shared.warden.forget(self.group.id());
-        // A descendant that has left the group may hold the pipe open for ever.
+        // A descendant that nobody knows of may hold the pipe open for ever.
         for reader in &mut self.readers {
             if timeout(OUTPUT_PATIENCE, &mut *reader).await.is_err() {
                 reader.abort();
             }
+        }
+    }
+}
+
+impl Ending {
+    /// Those who left the group had until now to be ended by it. They get SIGTERM, and then SIGKILL.
+    async fn end_strays(&mut self) {
+        let (begun, mut pause, mut told) = (Instant::now(), LOOK_FIRST, BTreeSet::new());
+        loop {
+            let strays = self.group.strays();
+            if strays.is_empty() {
+                return;
+            }
+            for pid in strays {
+                if begun.elapsed() >= TERM_GRACE {
+                    procfs::signal(pid, libc::SIGKILL);
+                } else if told.insert(pid) {
+                    procfs::signal(pid, libc::SIGTERM);
+                }
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LOOK_MAX);
         }
     }
 }

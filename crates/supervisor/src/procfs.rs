@@ -79,6 +79,14 @@ pub(crate) fn signal_group(group: i32, signal: libc::c_int) {
     }
 }
 
+/// Sends a signal to one process. One that is gone is no error.
+pub(crate) fn signal(pid: i32, signal: libc::c_int) {
+    if pid > 1 {
+        // SAFETY: `kill` touches no memory of this process.
+        unsafe { libc::kill(pid, signal) };
+    }
+}
+
 /// The command line of a process, words joined by blanks.
 pub(crate) fn command_line(pid: i32) -> Option<String> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -90,11 +98,12 @@ pub(crate) fn command_line(pid: i32) -> Option<String> {
     Some(words.join(" "))
 }
 
-/// Whether the environment that a process was started with holds `name=value`.
-pub(crate) fn has_variable(pid: i32, name: &str, value: &str) -> bool {
-    let wanted = format!("{name}={value}");
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|bytes| bytes.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes()))
+/// A variable of the environment that a process was started with. `None` also when that may not be read.
+pub(crate) fn variable(pid: i32, name: &str) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value =
+        |entry| String::from_utf8_lossy(entry).strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
+    bytes.split(|&b| b == 0).find_map(value)
 }
 
 /// What a process and its descendants use together.

@@ -4,6 +4,7 @@
 use crate::config::{Routing, Service};
 use crate::event::Event;
 use crate::machine::{Action, Command, Failure, Input, JobId, Machine, Outcome, Phase, RunId};
+use crate::mark::Mark;
 use crate::shared::Shared;
 use crate::{probe, process, procfs};
 use policy::Time;
@@ -65,6 +66,7 @@ struct Reply {
 struct Running {
     life: JoinHandle<()>,
     group: Option<i32>,
+    mark: Mark,
 }
 
 impl Drop for Running {
@@ -185,7 +187,11 @@ impl Task {
                 }
                 Action::Drain { run, id, patience } => self.drain(run, id, patience),
                 Action::Terminate { run } => self.signal(run, libc::SIGTERM),
-                Action::Kill { run } => self.signal(run, libc::SIGKILL),
+                Action::Kill { run } => {
+                    self.signal(run, libc::SIGKILL);
+                    // Also who has left the group.
+                    self.running.get(&run).iter().for_each(|running| running.mark.kill());
+                }
                 Action::Emit(event) => self.emit(&event),
                 Action::Done { job, outcome } => self.reply(job, outcome),
             }
@@ -193,8 +199,9 @@ impl Task {
     }
 
     fn spawn(&mut self, run: RunId, number: u32, spec: Arc<Service>) {
+        let mark = self.shared.warden.mark(&format!("{}-{number}", spec.name));
         let life = process::run_instance(Arc::clone(&self.shared), spec, run, number, self.inbox.clone());
-        self.running.insert(run, Running { life: tokio::spawn(life), group: None });
+        self.running.insert(run, Running { life: tokio::spawn(life), group: None, mark });
     }
 
     /// Looks until no request is under way, twice in a row: one may be between its routing and its counting.

@@ -7,9 +7,9 @@
 use crate::config::Observer;
 use crate::event::Event;
 use crate::guardian::{GUARDIAN_ARGUMENT, IGNORED};
-use crate::ledger::{self, Entry, Ledger};
+use crate::ledger::{self, Before, Entry, Ledger};
+use crate::mark::{self, Mark};
 use crate::procfs::{self, Stat};
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -34,6 +34,8 @@ pub(crate) struct Launch {
     pub env: Vec<(OsString, OsString)>,
     /// Under which name the ledger has it.
     pub instance: String,
+    /// Handed down to all its descendants. Without it, what leaves its group is not followed.
+    pub mark: Option<Mark>,
 }
 
 /// A started process, the leader of its group.
@@ -43,17 +45,20 @@ pub(crate) struct Spawned {
     pub group: Group,
 }
 
-/// A process group that is killed when this is dropped before it was found empty.
+/// A process group, and what has left it: killed when this is dropped before it was found empty.
 #[derive(Debug)]
 pub(crate) struct Group {
     id: i32,
     empty: bool,
+    /// Until no stray was found.
+    mark: Option<Mark>,
 }
 
 /// The handle to the thread; the thread ends with it.
 #[derive(Debug)]
 pub(crate) struct Warden {
     requests: mpsc::Sender<Request>,
+    node: String,
 }
 
 enum Request {
@@ -75,14 +80,29 @@ impl Warden {
         let (requests, inbox) = mpsc::channel();
         let runtime = Handle::current();
         let again = requests.clone();
+        let node = node_name();
+        let name = node.clone();
         thread::Builder::new().name("warden".to_owned()).spawn(move || {
             let _within = runtime.enter();
-            let (ledger, before) = Ledger::open(ledger);
-            let thread =
-                Thread { executable, ledger, observer, guardian: None, quick_deaths: 0, again, lock };
+            let (ledger, before) = Ledger::open(ledger, &name);
+            let thread = Thread {
+                executable,
+                node: name,
+                ledger,
+                observer,
+                guardian: None,
+                quick_deaths: 0,
+                again,
+                lock,
+            };
             thread.run(&before, &inbox);
         })?;
-        Ok(Warden { requests })
+        Ok(Warden { requests, node })
+    }
+
+    /// By what an instance's processes are found wherever they went.
+    pub fn mark(&self, instance: &str) -> Mark {
+        Mark::of_instance(&self.node, instance)
     }
 
     /// Starts a process in a group of its own.
@@ -125,6 +145,7 @@ struct Guardian {
 
 struct Thread {
     executable: PathBuf,
+    node: String,
     ledger: Ledger,
     observer: Arc<dyn Observer>,
     guardian: Option<Guardian>,
@@ -134,9 +155,9 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(mut self, before: &BTreeMap<i32, Entry>, inbox: &mpsc::Receiver<Request>) {
-        for (pid, entry) in ledger::clean(before) {
-            self.observer.event(&Event::Cleaned { instance: entry.instance, pid });
+    fn run(mut self, before: &Before, inbox: &mpsc::Receiver<Request>) {
+        for (pid, instance) in ledger::clean(before) {
+            self.observer.event(&Event::Cleaned { instance, pid });
         }
         self.start_guardian();
         while let Ok(request) = inbox.recv() {
@@ -163,7 +184,7 @@ impl Thread {
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .ok_or_else(|| io::Error::other("no process id"))?;
-        let group = Group { id, empty: false };
+        let group = Group { id, empty: false, mark: launch.mark };
         let started = Stat::of(id).map_or(0, |stat| stat.started);
         self.tell(&format!("add {id} {started}\n"));
         // Without its ledger a later run cannot clean up; this run is not worse off.
@@ -217,6 +238,7 @@ impl Thread {
         let pipe = File::from(pipe.into_owned_fd()?);
         let (end, ended) = oneshot::channel();
         self.guardian = Some(Guardian { pipe, ended });
+        self.tell(&format!("node {}\n", self.node));
         let groups: Vec<String> = self
             .ledger
             .groups()
@@ -254,6 +276,7 @@ fn command(launch: &Launch) -> Command {
         command.arg0(name);
     }
     command.args(arguments).current_dir(&launch.dir).envs(launch.env.iter().map(|(k, v)| (k, v)));
+    command.envs(launch.mark.iter().map(|mark| (mark::VARIABLE, mark.handed_down())));
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -264,6 +287,12 @@ fn command(launch: &Launch) -> Command {
     // SAFETY: between fork and exec only two system calls are made; neither allocates or takes a lock.
     unsafe { command.pre_exec(move || die_with_parent(parent)) };
     command
+}
+
+/// Another one at each start, on this machine.
+fn node_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}", std::process::id(), now.as_nanos())
 }
 
 /// SIGKILL for this process when the thread that started it ends. When that has already happened the signal
@@ -302,6 +331,13 @@ impl Group {
         self.empty = !procfs::group_is_alive(self.id);
         self.empty
     }
+
+    /// Who has left the group and still runs. Only after the group was found empty, and until none is found.
+    pub fn strays(&mut self) -> Vec<i32> {
+        let strays = self.mark.iter().flat_map(|mark| mark.strays(&[])).map(|(pid, _)| pid).collect();
+        self.mark.take_if(|_| Vec::is_empty(&strays));
+        strays
+    }
 }
 
 impl Drop for Group {
@@ -309,6 +345,7 @@ impl Drop for Group {
         if !self.empty {
             procfs::signal_group(self.id, libc::SIGKILL);
         }
+        self.mark.iter().for_each(Mark::kill);
     }
 }
 

@@ -7,17 +7,28 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use supervisor::{Error, Event, Supervisor};
-use world::{PATIENCE, World, helper, is_alive, kill, service};
+use world::{Change, PATIENCE, World, helper, is_alive, kill, service};
 
 /// A shell with a child that ignores SIGTERM; both numbers are printed.
 const FAMILY: &str = "sh -c 'trap \"\" TERM; sleep 62 & echo family $$ $!; wait; sleep 62'";
 
+/// A process with a daemon: forked twice, and in a session and a group of its own.
+const DAEMON: &str = "(setsid sh -c 'echo family $$; exec sleep 62' &); exec sleep 62";
+
+/// The same with a daemon that ignores SIGTERM.
+const STUBBORN_DAEMON: &str =
+    "(setsid sh -c 'trap \"\" TERM; echo family $$; sleep 62; sleep 62' &); exec sleep 62";
+
 /// Starts a supervisor as a process of its own; returns it with the numbers of the family it runs.
 fn colony(data_dir: &Path) -> (Child, Vec<i32>) {
+    colony_with(data_dir, FAMILY)
+}
+
+fn colony_with(data_dir: &Path, command: &str) -> (Child, Vec<i32>) {
     let mut colony = Command::new(helper())
         .arg("colony")
         .arg(data_dir)
-        .arg(FAMILY)
+        .arg(command)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -113,6 +124,79 @@ fn dropping_everything_kills_everything() {
     drop(world);
     drop(runtime);
     until_dead(&family);
+}
+
+#[test]
+fn daemons_go_with_a_killed_supervisor_and_nobody_elses_do() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut colony, daemon) = colony_with(folder.path(), STUBBORN_DAEMON);
+    let (mut bystander, untouched) = colony_with(other.path(), DAEMON);
+    assert!(is_alive(daemon[0]));
+    colony.kill().unwrap();
+    colony.wait().unwrap();
+    until_dead(&daemon);
+    assert!(is_alive(untouched[0]));
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+    until_dead(&untouched);
+}
+
+#[tokio::test]
+async fn a_daemon_that_a_run_without_guardian_left_behind_is_ended_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut colony, daemon) = colony_with(&folder.path().join("data"), DAEMON);
+    let guardian = guardian_of(colony.id());
+    // SAFETY: `kill` touches no memory of this process.
+    unsafe { libc::kill(colony.id() as i32, libc::SIGSTOP) };
+    kill(guardian);
+    colony.kill().unwrap();
+    colony.wait().unwrap();
+    assert!(is_alive(daemon[0]), "the daemon had no reason to go");
+    let world = World::start_in(folder, vec![service("a", "sleep 60")]);
+    world.supervisor.wait_ready().await.unwrap();
+    until_dead(&daemon);
+    let cleaned = |e: &Event| matches!(e, Event::Cleaned { pid, .. } if *pid == daemon[0]);
+    assert!(world.events().iter().any(cleaned), "{:#?}", world.events());
+}
+
+#[tokio::test]
+async fn a_daemon_goes_with_its_instance_and_no_other() {
+    let world =
+        World::ready(vec![service("a", DAEMON).with(|run| run.instances = 2), service("b", DAEMON)]).await;
+    let daemons = |world: &World, of: &str| -> Vec<i32> {
+        let lines = world.lines().into_iter().filter(|(instance, ..)| instance.starts_with(of));
+        lines.map(|(_, _, text)| text.trim_start_matches("family ").parse().unwrap()).collect()
+    };
+    world.until("three daemons", |world| world.lines().len() == 3).await;
+    let (a, b) = (daemons(&world, "a"), daemons(&world, "b"));
+
+    world.supervisor.restart("a", None).await.unwrap();
+    assert!(a.iter().all(|&pid| !is_alive(pid)), "of the instances before");
+    world.until("new daemons", |world| world.lines().len() == 5).await;
+    let a = daemons(&world, "a")[2..].to_vec();
+    assert!(a.iter().all(|&pid| is_alive(pid)));
+
+    kill(world.pid("b"));
+    world.until("b is started again", |world| world.lines().len() == 6).await;
+    assert!(!is_alive(b[0]), "of an instance that has crashed");
+
+    world.supervisor.stop("a").await.unwrap();
+    assert!(a.iter().all(|&pid| !is_alive(pid)), "of a stopped service");
+    let b = daemons(&world, "b")[1];
+    assert!(is_alive(b));
+    world.supervisor.shutdown().await;
+    assert!(!is_alive(b), "after the end");
+}
+
+#[test]
+fn dropping_everything_kills_daemons() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = runtime.block_on(World::ready(vec![service("a", DAEMON)]));
+    runtime.block_on(world.until("the daemon", |world| !world.lines().is_empty()));
+    let daemon = world.lines()[0].2.trim_start_matches("family ").parse().unwrap();
+    drop(world);
+    drop(runtime);
+    until_dead(&[daemon]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The built binary, started, used, broken and looked at again as a user would.
 
 mod commands;
+mod daemons;
 mod failures;
 mod golden;
 mod lifecycle;
