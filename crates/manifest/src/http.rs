@@ -165,7 +165,14 @@ pub(crate) fn path(text: &str) -> Result<PathPattern, Wrong> {
             Some(path) => {
                 wrong().help(format!("write only the path, `{}`, and the host under `host`", clip(path)))
             }
-            None => wrong().help(format!("a path begins with a slash: `/{}`", clip(text))),
+            None => {
+                let path = format!("/{text}");
+                let fine = |path: &&str| self::path(path).is_ok();
+                wrong().help(match [path.as_str(), path.trim_end_matches('/')].into_iter().find(fine) {
+                    Some(path) => format!("a path begins with a slash: write `{}`", clip(path)),
+                    None => "a path begins with a slash: `/x`, `/x/{id}` or `/x/**`".to_owned(),
+                })
+            }
         });
     };
     if inside.is_empty() {
@@ -260,6 +267,10 @@ pub(crate) fn method(text: &str) -> Result<String, Wrong> {
             }
         };
     }
+    if upper == "CONNECT" {
+        return Err(Wrong::new("the gateway forwards no `CONNECT`: it is no tunnel")
+            .help(format!("the methods are {}", METHODS.join(", "))));
+    }
     let near = crate::nearest::nearest(&upper, METHODS.iter().copied());
     let wrong = Wrong::new(format!("`{}` is not an HTTP method", clip(text)));
     Err(match near {
@@ -268,6 +279,5 @@ pub(crate) fn method(text: &str) -> Result<String, Wrong> {
     })
 }
 
-/// The methods of RFC 9110 and RFC 5789.
-pub(crate) const METHODS: [&str; 9] =
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+/// The methods of RFC 9110 and RFC 5789, but CONNECT, which the gateway refuses.
+pub(crate) const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];

@@ -71,7 +71,7 @@ scalar! {
 scalar! {
     /// An HTTP method.
     Method(String), "an HTTP method", codes::METHOD, open_scalar(http::method),
-    { "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"] }
+    { "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] }
 }
 scalar! {
     /// Where an instance answers: an http URL without a path.
