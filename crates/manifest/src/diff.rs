@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::http::show_path;
+use crate::resolve::defaults;
 use crate::units::{show_duration, show_percentage, show_rate, show_size};
 use crate::valid::{
-    Call, CallPolicies, Check, External, Fallback, Gateway, Manifest, Probe, Protocol, RateLimit, Route,
-    Service, Source,
+    Breaker, Call, CallPolicies, Check, Ejection, External, Fallback, Gateway, Manifest, Probe, Protocol,
+    RateLimit, Route, Service, Source,
 };
 use crate::yaml::clip;
 
@@ -61,16 +62,47 @@ fn whole(kind: Kind, what: &str) -> Change {
 
 fn lines(what: &str, old: &Lines, new: &Lines, secrets: &BTreeSet<&str>) -> Vec<Change> {
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let differing = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+    let differs = |key: &str| old.get(key) != new.get(key);
+    // What came or went as a whole is told in one line.
+    let with_its_whole = |key: &str| {
+        let one_sided = old.contains_key(key) != new.contains_key(key);
+        one_sided && key.match_indices('.').any(|(dot, _)| differs(&key[..dot]))
+    };
+    let differing = keys.into_iter().filter(|key| differs(key) && !with_its_whole(key));
     let hidden = |value: Option<&String>| value.is_some_and(|value| holds_secret(value, secrets));
     let details = differing.map(|key| match (old.get(key), new.get(key)) {
-        (old, new) if hidden(old) || hidden(new) => format!("{key} changed (secret)"),
-        (Some(old), Some(new)) => format!("{key} {} -> {}", clip(old), clip(new)),
+        (was, is) if hidden(was) || hidden(is) => format!("{key} changed (secret)"),
+        (Some(_), Some(_)) => format!("{key} {} -> {}", clip(&shown(key, old)), clip(&shown(key, new))),
+        (None, Some(new)) if new == DECLARED => format!("{key} added"),
+        (Some(old), None) if old == DECLARED => format!("{key} removed"),
         (None, Some(new)) => format!("{key} added: {}", clip(new)),
         (Some(old), None) => format!("{key} removed, was {}", clip(old)),
         (None, None) => key.clone(),
     });
     details.map(|detail| Change { kind: Kind::Changed, what: what.to_owned(), detail }).collect()
+}
+
+/// A value for people; of a policy that is on, how it differs from the default one.
+fn shown(key: &str, lines: &Lines) -> String {
+    let value = lines.get(key).cloned().unwrap_or_default();
+    if value != ON {
+        return value;
+    }
+    let policy = key.rsplit('.').next().unwrap_or(key);
+    let default = default_policies();
+    let own = lines.iter().filter_map(|(one, value)| Some((one.strip_prefix(key)?, value)));
+    let own = own.filter(|(option, value)| {
+        option.starts_with('.') && default.get(&format!("{policy}{option}")) != Some(value)
+    });
+    let own: Vec<String> = own.map(|(option, value)| format!("{}: {value}", &option[1..])).collect();
+    if own.is_empty() { "default".to_owned() } else { format!("{{ {} }}", own.join(", ")) }
+}
+
+fn default_policies() -> Lines {
+    let mut lines = Lines::new();
+    put_breaker(&mut lines, &defaults::breaker());
+    put_ejection(&mut lines, &defaults::ejection());
+    lines
 }
 
 fn holds_secret(text: &str, secrets: &BTreeSet<&str>) -> bool {
@@ -188,7 +220,7 @@ fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {
 }
 
 fn put_call(lines: &mut Lines, name: &str, call: &Call) {
-    lines.insert(format!("calls.{name}"), "declared".to_owned());
+    lines.insert(format!("calls.{name}"), DECLARED.to_owned());
     put_policies(lines, &format!("calls.{name}."), &call.policies, &call.limits);
 }
 
@@ -206,8 +238,8 @@ fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits
         ),
         ("fallback", policies.fallback.as_ref().map_or_else(none, show_fallback)),
         ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
-        ("breaker", policies.breaker.as_ref().map_or_else(none, |_| "on".to_owned())),
-        ("ejection", policies.ejection.as_ref().map_or_else(none, |_| "on".to_owned())),
+        ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
+        ("ejection", policies.ejection.as_ref().map_or_else(none, |_| ON.to_owned())),
     ]);
     if let Some(retries) = &policies.retries {
         let statuses: Vec<String> = retries.statuses.iter().map(u16::to_string).collect();
@@ -222,26 +254,34 @@ fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits
         put(&mut own, "retries.", options);
     }
     if let Some(breaker) = &policies.breaker {
-        let options = table([
-            ("failures", breaker.failures.to_string()),
-            ("rate", show_percentage(breaker.rate)),
-            ("window", show_duration(breaker.window)),
-            ("minimum", breaker.minimum.to_string()),
-            ("open-for", show_duration(breaker.open_for)),
-            ("probes", breaker.probes.to_string()),
-        ]);
-        put(&mut own, "breaker.", options);
+        put_breaker(&mut own, breaker);
     }
     if let Some(ejection) = &policies.ejection {
-        let options = table([
-            ("failures", ejection.failures.to_string()),
-            ("base", show_duration(ejection.base)),
-            ("max", show_duration(ejection.max)),
-            ("ceiling", show_percentage(ejection.ceiling)),
-        ]);
-        put(&mut own, "ejection.", options);
+        put_ejection(&mut own, ejection);
     }
     put(lines, prefix, own);
+}
+
+fn put_breaker(lines: &mut Lines, breaker: &Breaker) {
+    let options = table([
+        ("failures", breaker.failures.to_string()),
+        ("rate", show_percentage(breaker.rate)),
+        ("window", show_duration(breaker.window)),
+        ("minimum", breaker.minimum.to_string()),
+        ("open-for", show_duration(breaker.open_for)),
+        ("probes", breaker.probes.to_string()),
+    ]);
+    put(lines, "breaker.", options);
+}
+
+fn put_ejection(lines: &mut Lines, ejection: &Ejection) {
+    let options = table([
+        ("failures", ejection.failures.to_string()),
+        ("base", show_duration(ejection.base)),
+        ("max", show_duration(ejection.max)),
+        ("ceiling", show_percentage(ejection.ceiling)),
+    ]);
+    put(lines, "ejection.", options);
 }
 
 fn show_fallback(fallback: &Fallback) -> String {
@@ -269,3 +309,8 @@ fn table<const N: usize>(rows: [(&str, String); N]) -> Lines {
 fn put(lines: &mut Lines, prefix: &str, own: Lines) {
     lines.extend(own.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)));
 }
+
+/// The value of a policy that is on, whose options have keys of their own.
+const ON: &str = "on";
+/// The value of what is there or not.
+const DECLARED: &str = "declared";

@@ -51,8 +51,8 @@ fn each_difference_is_told_in_words() {
         "Added service come",
         "Removed service gone",
         "Changed service app calls.payments.timeout 2s -> 1s",
-        "Changed service app calls.payments.breaker on -> none",
-        "Changed service app calls.mail removed, was declared",
+        "Changed service app calls.payments.breaker default -> none",
+        "Changed service app calls.mail removed",
         "Changed service app env.MODE slow -> fast",
         "Changed external mail url https://mail.example:443 -> https://mail.example:443/v2",
         "Changed route /** to app -> come",
@@ -74,4 +74,37 @@ fn kinds_are_for_programs_too() {
     let changes = diff(&manifest(OLD, "t"), &manifest(&OLD.replace("  gone: { run: ./gone }\n", ""), "t"));
     assert_eq!(changes[0].kind, Kind::Removed);
     assert_eq!(changes[0].what, "service gone");
+}
+
+/// What is told of a call's policies when they change from `old` to `new`.
+fn policies(old: &str, new: &str) -> Vec<String> {
+    let with = |policies: &str| OLD.replace("timeout: 2s", policies);
+    let (old, new) = (manifest(&with(old), "token-value"), manifest(&with(new), "token-value"));
+    diff(&old, &new).into_iter().map(|one| one.detail.replace("calls.payments.", "")).collect()
+}
+
+#[test]
+fn a_policy_that_comes_or_goes_is_one_line() {
+    assert_eq!(policies("", "breaker: none"), ["breaker default -> none"]);
+    assert_eq!(policies("breaker: none", ""), ["breaker none -> default"]);
+    let own = "breaker: { probes: 3, rate: 10% }";
+    assert_eq!(policies(own, "breaker: none"), ["breaker { probes: 3, rate: 10% } -> none"]);
+    assert_eq!(policies("", own), ["breaker.probes 1 -> 3", "breaker.rate 50% -> 10%"]);
+    assert_eq!(
+        policies("", "ejection: none, retries: none"),
+        ["ejection default -> none", "retries 2 -> none"]
+    );
+}
+
+#[test]
+fn a_limit_that_goes_is_told() {
+    assert_eq!(policies("limit: 5/s per client", ""), ["limit 5/s per client -> none"]);
+    assert_eq!(policies("limit: [5/s, 9/m]", "limit: 9/m"), ["limit 5/s, 9/m -> 9/m"]);
+}
+
+#[test]
+fn a_call_that_comes_or_goes_is_one_line() {
+    let without = OLD.replace(", mail: {}", "");
+    assert_eq!(told(OLD, &without).iter().filter(|line| line.contains("calls.mail")).count(), 1);
+    assert_eq!(told(&without, OLD).iter().filter(|line| line.contains("calls.mail added")).count(), 1);
 }

@@ -1,6 +1,6 @@
 //! From typed to valid: references resolved, defaults filled in, contradictions refused.
 
-mod defaults;
+pub(crate) mod defaults;
 mod gateway;
 mod names;
 mod order;
