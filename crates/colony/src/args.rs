@@ -48,6 +48,24 @@ pub(crate) enum Command {
     Schema,
 }
 
+impl Command {
+    /// Whether every outcome is to be JSON, also a failure.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Command::Up(args) => args.json,
+            Command::Check(args) => args.json,
+            Command::Status(args) | Command::Apply(args) => args.json,
+            Command::Logs(args) => args.json,
+            Command::Restart(args) => args.json,
+            Command::Scale(args) => args.json,
+            Command::Stop(args) => args.json,
+            Command::Init(args) => args.json,
+            Command::Load(args) => args.json,
+            Command::Explain(_) | Command::Schema => false,
+        }
+    }
+}
+
 /// Where the manifest is.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Manifest {
@@ -163,6 +181,9 @@ pub(crate) struct Init {
     /// Replace a manifest that is there
     #[arg(long)]
     pub(crate) force: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Send load at a constant rate and say how it was answered

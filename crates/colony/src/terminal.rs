@@ -1,15 +1,24 @@
 //! What people see: colours where a terminal is, none elsewhere; times and numbers as one says them.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::Value;
 use telemetry::logs::Stream;
+use tokio::sync::oneshot;
 
 use crate::failure::Failure;
 
 /// Colours that services are told apart by.
 const SERVICE_COLOURS: [u8; 6] = [36, 32, 35, 34, 33, 96];
+/// Exit code of who wrote for nobody: what a shell shows for SIGPIPE.
+const READER_GONE: u8 = 128 + 13;
 
 /// How something is set off from the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +33,25 @@ pub(crate) enum Style {
     Name,
 }
 
-/// Whether standard output wants colours: it is a terminal, and nobody said otherwise
-/// (<https://no-color.org>).
+/// Whether standard output wants colours.
 pub(crate) fn colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    wants_colours(std::io::stdout().is_terminal())
+}
+
+fn wants_colours(terminal: bool) -> bool {
+    let variable = |name: &str| std::env::var_os(name);
+    terminal && allows_colours(variable("NO_COLOR").as_deref(), variable("TERM").as_deref())
+}
+
+/// Whether the environment has nothing against colours: <https://no-color.org>, and terminals that
+/// say of themselves that they know no escapes.
+fn allows_colours(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty) && term != Some(OsStr::new("dumb"))
+}
+
+/// Whether a line on standard error can be replaced by the next.
+fn replaces_lines() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Width to draw in.
@@ -64,17 +88,57 @@ fn colour_of(name: &str) -> u8 {
     SERVICE_COLOURS[sum % SERVICE_COLOURS.len()]
 }
 
-/// Prints to standard output; a reader that has gone away ends nothing.
+/// Prints the outcome of a command to standard output. Where nobody reads it any more the command
+/// ends without a word, as other programs do; any other error is said.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    write(text).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::silent(READER_GONE),
+        _ => Failure::new(format!("cannot write to standard output: {error}")),
+    })
+}
+
+/// Prints the help or the version.
+pub(crate) fn print_help(help: &clap::Error) -> Result<ExitCode, Failure> {
+    let text = help.render();
+    print(&if colours() { text.ansi().to_string() } else { text.to_string() })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what a running node says. Services depend on the node, so it bears that nobody reads it
+/// or that there is no room for it.
 pub(crate) fn out(text: &str) {
+    let _ = write(text);
+}
+
+fn write(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes());
-    let _ = stdout.flush();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Waits until nobody reads standard output any more; for ever where that cannot be told, as with
+/// a file. For who may have nothing to print for long, and would not notice.
+pub(crate) async fn reader_gone() {
+    let (sender, gone) = oneshot::channel();
+    // A thread of its own, which nobody waits for at the end.
+    std::thread::spawn(move || {
+        let stdout = std::io::stdout();
+        // No event asked for: errors and hang-ups are told without.
+        let mut watched = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+        while poll(&mut watched, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        if watched[0].any() == Some(true) {
+            let _ = sender.send(());
+        }
+    });
+    if gone.await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// A line on standard error that the next one replaces; nothing where no terminal is.
 pub(crate) fn progress(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    if stderr.is_terminal() {
+    if replaces_lines() {
         let _ = write!(stderr, "\r\x1b[2K  {text}");
         let _ = stderr.flush();
     }
@@ -83,7 +147,7 @@ pub(crate) fn progress(text: &str) {
 /// Takes the last [`progress`] away.
 pub(crate) fn end_progress() {
     let mut stderr = std::io::stderr().lock();
-    if stderr.is_terminal() {
+    if replaces_lines() {
         let _ = write!(stderr, "\r\x1b[2K");
         let _ = stderr.flush();
     }
@@ -91,7 +155,7 @@ pub(crate) fn end_progress() {
 
 /// Says on standard error why a command failed.
 pub(crate) fn failure(failure: &Failure) {
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colours = wants_colours(std::io::stderr().is_terminal());
     let mut text = String::new();
     if !failure.message.is_empty() {
         let _ = writeln!(text, "{} {}", paint(colours, Style::Bad, "error:"), failure.message);
@@ -100,6 +164,14 @@ pub(crate) fn failure(failure: &Failure) {
         let _ = writeln!(text, "  {} {hint}", paint(colours, Style::Dim, "help:"));
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Says the same as one JSON object on standard output, where a script that asked for JSON reads;
+/// on standard error if it cannot be said there.
+pub(crate) fn failure_json(failure: &Failure) {
+    if !failure.message.is_empty() && print(&format!("{}\n", Value::from(failure))).is_err() {
+        self::failure(failure);
+    }
 }
 
 /// A line of output for people, as `colony up` and `colony logs` print it.
@@ -158,6 +230,16 @@ mod tests {
     fn times_are_said_as_people_say_them() {
         let said = [0_u64, 43, 1240, 185_000, 7_800_000].map(|ms| time(Duration::from_millis(ms)));
         assert_eq!(said, ["0 ms", "43 ms", "1.24 s", "3 min 5 s", "2 h 10 min"]);
+    }
+
+    #[test]
+    fn the_environment_can_refuse_colours() {
+        let allowed = |no_color: Option<&str>, term: Option<&str>| {
+            allows_colours(no_color.map(OsStr::new), term.map(OsStr::new))
+        };
+        assert!(allowed(None, None) && allowed(Some(""), Some("xterm")));
+        assert!(!allowed(Some("1"), Some("xterm")));
+        assert!(!allowed(None, Some("dumb")));
     }
 
     #[test]

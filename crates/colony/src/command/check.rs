@@ -10,8 +10,9 @@ use crate::source::Source;
 use crate::terminal::{self, Style, paint};
 
 pub(crate) fn run(args: &Check) -> Result<ExitCode, Failure> {
-    let source = Source::find(&args.manifest)?;
-    let checked = source.check()?;
+    let unread = |failure: Failure| failure.detail("valid", false);
+    let source = Source::find(&args.manifest).map_err(unread)?;
+    let checked = source.check().map_err(unread)?;
     let found = &checked.diagnostics;
     let valid = checked.manifest.is_some();
     if args.json {
@@ -22,11 +23,11 @@ pub(crate) fn run(args: &Check) -> Result<ExitCode, Failure> {
             "warnings": found.warnings(),
             "diagnostics": found.to_json(),
         });
-        terminal::out(&format!("{object}\n"));
+        terminal::print(&format!("{object}\n"))?;
     } else {
         let colours = terminal::colours();
-        terminal::out(&found.render(terminal::width(), colours));
-        terminal::out(&summary(&source, &checked, colours));
+        terminal::print(&found.render(terminal::width(), colours))?;
+        terminal::print(&summary(&source, &checked, colours))?;
     }
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -10,7 +10,7 @@ pub(crate) fn run(args: &Explain) -> Result<ExitCode, Failure> {
     let code = args.code.to_ascii_uppercase();
     match manifest::explain(&code) {
         Some(page) => {
-            terminal::out(&format!("{}\n", page.trim_end()));
+            terminal::print(&format!("{}\n", page.trim_end()))?;
             Ok(ExitCode::SUCCESS)
         }
         None => Err(Failure::new(format!("there is no error code `{}`", args.code))

@@ -38,8 +38,8 @@ pub(crate) fn run(args: &args::Load) -> Result<ExitCode, Failure> {
     let report = load::run(config, &mut progress, stop).map_err(said)?;
     terminal::end_progress();
     match args.json {
-        true => terminal::out(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default())),
-        false => terminal::out(&load::render(&report)),
+        true => terminal::print(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default()))?,
+        false => terminal::print(&load::render(&report))?,
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

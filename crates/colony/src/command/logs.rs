@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use telemetry::logs::Line;
 
 use crate::args::Logs;
@@ -20,7 +21,15 @@ pub(crate) async fn run(args: &Logs) -> Result<ExitCode, Failure> {
         known(&client, service).await?;
         path.push_str(&format!("&service={service}"));
     }
-    let mut stream = client.stream(&path).await?;
+    let stream = client.stream(&path).await?;
+    tokio::select! {
+        shown = show(stream, args.json) => shown?,
+        () = terminal::reader_gone() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(mut stream: Incoming, as_json: bool) -> Result<(), Failure> {
     let mut text = Vec::new();
     let colours = terminal::colours();
     while let Some(frame) = stream.frame().await {
@@ -29,18 +38,22 @@ pub(crate) async fn run(args: &Logs) -> Result<ExitCode, Failure> {
         text.extend_from_slice(data);
         while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = text.drain(..=end).collect();
-            print(&line, args.json, colours);
+            print(&line, as_json, colours)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-fn print(json: &[u8], as_json: bool, colours: bool) {
+fn print(json: &[u8], as_json: bool, colours: bool) -> Result<(), Failure> {
     if as_json {
-        return terminal::out(&String::from_utf8_lossy(json));
+        return terminal::print(&String::from_utf8_lossy(json));
     }
-    if let Ok(line) = serde_json::from_slice::<Line>(json) {
-        terminal::out(&terminal::output_line(colours, NAME_WIDTH, &line.instance, line.stream, &line.text));
+    match serde_json::from_slice::<Line>(json) {
+        Ok(line) => {
+            let (name, stream) = (&line.instance, line.stream);
+            terminal::print(&terminal::output_line(colours, NAME_WIDTH, name, stream, &line.text))
+        }
+        Err(_) => Ok(()),
     }
 }
 

@@ -17,6 +17,11 @@ use crate::terminal;
 
 /// Runs the command that was given.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let node = matches!(args.command, Command::Up(_));
+    hand_over(args).map_err(|failure| if node { node::as_event(failure) } else { failure })
+}
+
+fn hand_over(args: Args) -> Result<ExitCode, Failure> {
     if let Some(dir) = &args.dir {
         std::env::set_current_dir(dir)
             .map_err(|error| Failure::new(format!("cannot work in {}: {error}", dir.display())))?;
@@ -34,7 +39,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => {
-            terminal::out(&format!("{:#}\n", manifest::schema()));
+            terminal::print(&format!("{:#}\n", manifest::schema()))?;
             Ok(ExitCode::SUCCESS)
         }
     }

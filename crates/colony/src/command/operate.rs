@@ -15,9 +15,9 @@ use crate::terminal::{self, Style, paint, time};
 pub(crate) async fn apply(args: &args::Json) -> Result<ExitCode, Failure> {
     let report = Client::find().await?.call(Method::POST, "/v1/apply", None).await?;
     if args.json {
-        terminal::out(&format!("{report}\n"));
+        terminal::print(&format!("{report}\n"))?;
     } else {
-        terminal::out(&crate::node::reload::render(&report, terminal::colours()));
+        terminal::print(&crate::node::reload::render(&report, terminal::colours()))?;
     }
     Ok(match report["applied"].as_bool() {
         Some(true) => ExitCode::SUCCESS,
@@ -27,12 +27,12 @@ pub(crate) async fn apply(args: &args::Json) -> Result<ExitCode, Failure> {
 
 pub(crate) async fn restart(args: &args::OneService) -> Result<ExitCode, Failure> {
     let done = ask("restart", json!({ "service": args.service })).await?;
-    Ok(say(args.json, &done, "restarted"))
+    say(args.json, &done, "restarted")
 }
 
 pub(crate) async fn scale(args: &args::Scale) -> Result<ExitCode, Failure> {
     let done = ask("scale", json!({ "service": args.service, "instances": args.instances })).await?;
-    Ok(say(args.json, &done, "scaled"))
+    say(args.json, &done, "scaled")
 }
 
 pub(crate) async fn stop(args: &args::Stop) -> Result<ExitCode, Failure> {
@@ -42,25 +42,25 @@ pub(crate) async fn stop(args: &args::Stop) -> Result<ExitCode, Failure> {
         while crate::socket::connect(&client.root().join(".colony")).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        terminal::out(&if args.json {
+        terminal::print(&if args.json {
             format!("{done}\n")
         } else {
             format!("stopped {}\n", done["stopping"].as_str().unwrap_or("everything"))
-        });
+        })?;
         return Ok(ExitCode::SUCCESS);
     };
     let done = ask("stop", json!({ "service": service })).await?;
-    Ok(say(args.json, &done, "stopped"))
+    say(args.json, &done, "stopped")
 }
 
 async fn ask(what: &str, body: Value) -> Result<Value, Failure> {
     Client::find().await?.call(Method::POST, &format!("/v1/{what}"), Some(body)).await
 }
 
-fn say(as_json: bool, done: &Value, what: &str) -> ExitCode {
+fn say(as_json: bool, done: &Value, what: &str) -> Result<ExitCode, Failure> {
     if as_json {
-        terminal::out(&format!("{done}\n"));
-        return ExitCode::SUCCESS;
+        terminal::print(&format!("{done}\n"))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let took = Duration::from_millis(done["took_ms"].as_u64().unwrap_or(0));
     let instances = done["instances"].as_array().map_or(0, Vec::len);
@@ -70,6 +70,6 @@ fn say(as_json: bool, done: &Value, what: &str) -> ExitCode {
     };
     let service = done["service"].as_str().unwrap_or("");
     let said = paint(terminal::colours(), Style::Good, what);
-    terminal::out(&format!("{said} {service} in {}{count}\n", time(took)));
-    ExitCode::SUCCESS
+    terminal::print(&format!("{said} {service} in {}{count}\n", time(took)))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -15,8 +15,8 @@ use crate::terminal::{self, Style, paint, table, time};
 pub(crate) async fn run(args: &Json) -> Result<ExitCode, Failure> {
     let status = Client::find().await?.call(Method::GET, "/v1/status", None).await?;
     match args.json {
-        true => terminal::out(&format!("{status}\n")),
-        false => terminal::out(&render(&status, terminal::colours())),
+        true => terminal::print(&format!("{status}\n"))?,
+        false => terminal::print(&render(&status, terminal::colours()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ mod watch;
 use std::io;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use manifest::valid;
 use mesh::{ApplyError, Mesh};
@@ -73,6 +73,12 @@ pub(crate) struct NodeStatus {
     plane: mesh::Status,
 }
 
+/// A failure of a node, told in JSON, is an event like its others.
+pub(crate) fn as_event(failure: Failure) -> Failure {
+    let event = if failure.details.contains_key("diagnostics") { "invalid" } else { "failed" };
+    failure.detail("event", event).detail("unix_ms", unix_ms())
+}
+
 /// `colony up`.
 pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
     let started = Instant::now();
@@ -81,20 +87,20 @@ pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
     let checked = source.check()?;
     let warnings = checked.diagnostics.render(terminal::width(), terminal::colours());
     let Some(manifest) = checked.manifest else {
-        match up.json {
-            true => terminal::out(&format!("{}\n", invalid(&checked.diagnostics))),
-            false => terminal::out(&warnings),
+        if !up.json {
+            terminal::out(&warnings);
         }
         let shown = &source.shown;
         return Err(Failure::new(format!("{shown} has errors; nothing was started"))
-            .hint("`colony explain CODE` says more about each"));
+            .hint("`colony explain CODE` says more about each")
+            .detail("diagnostics", checked.diagnostics.to_json()));
     };
     refuse_second(&source).await?;
     let logs = Arc::new(LogWindow::new(LOG_LINES_MAX, LOG_BYTES_MAX));
     let printer = Arc::new(Printer::new(&up, &manifest, logs.clone()));
     let mut signals = Signals::new()?;
     let node = start(&up, source, manifest, logs, printer.clone(), started).await?;
-    printer.begin(&node.current().manifest, &node.source, &warnings);
+    printer.begin(&node, &warnings);
     let control = control::serve(node.clone()).map_err(|error| {
         Failure::new(format!(
             "cannot open the control socket in {}: {error}",
@@ -122,10 +128,6 @@ pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
     let _ = std::fs::remove_file(node.source.data_dir().join(SOCKET));
     printer.ended(started.elapsed());
     Ok(ExitCode::SUCCESS)
-}
-
-fn invalid(found: &manifest::Diagnostics) -> serde_json::Value {
-    serde_json::json!({ "event": "invalid", "diagnostics": found.to_json() })
 }
 
 /// Starts the data plane and then the services behind it.
@@ -270,6 +272,10 @@ fn raise_descriptor_limit() {
     {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 fn rss_kib() -> Option<u64> {
