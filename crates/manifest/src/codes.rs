@@ -11,9 +11,22 @@ macro_rules! codes {
     };
 }
 
-/// The page of `docs/errors` for a code such as `C0003`, in Markdown. Case does not matter.
+/// The page of `docs/errors` for a code such as `C0003`, in Markdown. `c3` and `3` are the same.
 pub fn explain(code: &str) -> Option<&'static str> {
-    PAGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(code.trim())).map(|(_, page)| *page)
+    let wanted = number(code)?;
+    PAGES.iter().find(|(known, _)| number(known) == Some(wanted)).map(|(_, page)| *page)
+}
+
+/// The code that someone most likely meant who wrote one that there is not.
+pub fn nearest_code(code: &str) -> Option<&'static str> {
+    let wanted = number(code)?;
+    codes().min_by_key(|known| number(known).map(|known| known.abs_diff(wanted)))
+}
+
+fn number(code: &str) -> Option<u32> {
+    let code = code.trim();
+    let digits = code.strip_prefix(['C', 'c']).unwrap_or(code);
+    digits.chars().all(|c| c.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
 /// Every code there is, in order.

@@ -29,7 +29,7 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-pub use codes::{codes, explain};
+pub use codes::{codes, explain, nearest_code};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use diff::{Change, Kind, diff};
 pub use schema::schema;

@@ -213,7 +213,15 @@ fn the_codes_and_their_pages_are_the_same() {
         );
     }
     assert_eq!(manifest::explain("C9999"), None);
-    assert_eq!(manifest::explain("c0001"), manifest::explain("C0001"));
+    for short in ["c0012", "C12", "12", " 0012 "] {
+        assert_eq!(manifest::explain(short), manifest::explain("C0012"), "{short:?}");
+    }
+    for unknown in ["", "C", "C-1", "+12", "word", "99999999999"] {
+        assert_eq!(manifest::explain(unknown), None, "{unknown:?}");
+    }
+    assert_eq!(manifest::nearest_code("c0"), Some("C0001"));
+    assert_eq!(manifest::nearest_code("C9999"), manifest::codes().last());
+    assert_eq!(manifest::nearest_code("word"), None);
 }
 
 /// The first example of each page causes its code, and the second does not.

@@ -7,13 +7,17 @@ use crate::failure::Failure;
 use crate::terminal;
 
 pub(crate) fn run(args: &Explain) -> Result<ExitCode, Failure> {
-    let code = args.code.to_ascii_uppercase();
-    match manifest::explain(&code) {
+    match manifest::explain(&args.code) {
         Some(page) => {
             terminal::print(&format!("{}\n", page.trim_end()))?;
             Ok(ExitCode::SUCCESS)
         }
-        None => Err(Failure::new(format!("there is no error code `{}`", args.code))
-            .hint("codes look like C0007; `colony check` prints one with every error")),
+        None => {
+            let failure = Failure::new(format!("there is no error code `{}`", args.code));
+            Err(match manifest::nearest_code(&args.code) {
+                Some(near) => failure.hint(format!("the nearest is {near}: `colony explain {near}`")),
+                None => failure.hint("codes look like C0007; `colony check` prints one with every error"),
+            })
+        }
     }
 }
