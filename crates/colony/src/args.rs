@@ -19,6 +19,10 @@ pub(crate) struct Args {
     /// Work as if started in this folder
     #[arg(short = 'C', long = "dir", global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+    /// The data folder: where `up` keeps what belongs to a node, and which node the other commands talk to; none:
+    /// $COLONY_DATA, or .colony beside the manifest
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

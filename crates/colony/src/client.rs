@@ -11,58 +11,25 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::registry;
 use crate::socket::connect;
-use crate::source;
 use crate::terminal;
 
-/// A running node that answers.
+/// A running node.
 pub(crate) struct Client {
     data_dir: PathBuf,
 }
 
 impl Client {
-    /// The node of this folder or of one above it; where no manifest lies, the only one that this
-    /// user runs.
-    pub(crate) async fn find() -> Result<Client, Failure> {
-        let here =
-            std::env::current_dir().map_err(|error| Failure::new(format!("cannot work here: {error}")))?;
-        for folder in here.ancestors() {
-            let data_dir = folder.join(".colony");
-            if connect(&data_dir).await.is_ok() {
-                return Ok(Client { data_dir });
-            }
-            if source::NAMES.iter().any(|name| folder.join(name).is_file()) {
-                return Err(Failure::new(format!("what {} declares is not running", folder.display()))
-                    .hint("`colony up` starts it; `-C DIR` means another folder"));
-            }
-        }
-        let mut running = Vec::new();
-        for data_dir in registry::all() {
-            if connect(&data_dir).await.is_ok() {
-                running.push(data_dir);
-            }
-        }
-        match running.as_slice() {
-            [only] => Ok(Client { data_dir: only.clone() }),
-            [] => {
-                Err(Failure::new("nothing is running here")
-                    .hint("`colony up` starts what colony.yaml declares"))
-            }
-            several => {
-                let mut failure = Failure::new("several systems are running, none of them in this folder");
-                for data_dir in several {
-                    let folder = data_dir.parent().unwrap_or(data_dir);
-                    failure = failure.hint(format!("-C {}", folder.display()));
-                }
-                Err(failure)
-            }
-        }
+    /// The node of a data folder, whether or not it answers.
+    pub(crate) fn at(data_dir: &Path) -> Client {
+        Client { data_dir: data_dir.to_owned() }
     }
 
-    /// Where the node's manifest lies.
-    pub(crate) fn root(&self) -> &Path {
-        self.data_dir.parent().unwrap_or(&self.data_dir)
+    /// Waits until the node is gone.
+    pub(crate) async fn gone(&self) {
+        while connect(&self.data_dir).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Asks, and waits for the whole answer; tells a person at a terminal when that takes long.
@@ -105,7 +72,10 @@ impl Client {
         body: Option<Value>,
     ) -> Result<Response<Incoming>, Failure> {
         let stream = connect(&self.data_dir).await.map_err(|error| {
-            Failure::new(format!("the node of {} does not answer: {error}", self.root().display()))
+            Failure::new(format!(
+                "the node with its data in {} does not answer: {error}",
+                self.data_dir.display()
+            ))
         })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
         tokio::spawn(connection);

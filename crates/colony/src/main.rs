@@ -6,6 +6,7 @@ mod args;
 mod client;
 mod command;
 mod failure;
+mod find;
 mod lower;
 mod node;
 mod registry;

@@ -1,9 +1,27 @@
-//! Which nodes this user runs on this machine, so that `colony status` finds the only one from
-//! anywhere. A file a node in a folder of the user's own, whose content is the data folder.
+//! Which nodes this user runs on this machine, so that a command finds them from anywhere. A file a
+//! node in a folder of the user's own, which says where its data and its manifest are.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A node, as others find it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Known {
+    /// Its data folder, where its control socket is.
+    pub(crate) data: PathBuf,
+    pub(crate) manifest: PathBuf,
+    pub(crate) pid: u32,
+}
+
+impl Known {
+    /// The folder that its manifest lies in.
+    pub(crate) fn root(&self) -> &Path {
+        self.manifest.parent().unwrap_or(Path::new("/"))
+    }
+}
 
 /// A node's entry, removed when dropped. One that a killed node left behind does no harm: nobody
 /// answers there.
@@ -13,11 +31,11 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// None if the folder cannot be had; finding a node from elsewhere is a comfort only.
-    pub(crate) fn new(data_dir: &Path) -> Option<Entry> {
+    pub(crate) fn new(node: &Known) -> Option<Entry> {
         let mut hasher = DefaultHasher::new();
-        data_dir.hash(&mut hasher);
+        node.data.hash(&mut hasher);
         let file = folder()?.join(format!("{:016x}", hasher.finish()));
-        std::fs::write(&file, data_dir.to_str()?).ok()?;
+        std::fs::write(&file, serde_json::to_string(node).ok()?).ok()?;
         Some(Entry { file })
     }
 }
@@ -28,15 +46,12 @@ impl Drop for Entry {
     }
 }
 
-/// Data folders of all nodes that have an entry.
-pub(crate) fn all() -> Vec<PathBuf> {
+/// All nodes that have an entry, whether or not they still run.
+pub(crate) fn all() -> Vec<Known> {
     let entries = folder().and_then(|folder| std::fs::read_dir(folder).ok());
-    let paths = entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok().map(PathBuf::from));
-    let mut all: Vec<PathBuf> = paths.collect();
+    let texts = entries.into_iter().flatten().flatten().map(|entry| std::fs::read_to_string(entry.path()));
+    let nodes = texts.filter_map(|text| serde_json::from_str(&text.ok()?).ok());
+    let mut all: Vec<Known> = nodes.collect();
     all.sort();
     all
 }

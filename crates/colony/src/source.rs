@@ -8,6 +8,12 @@ use crate::failure::Failure;
 /// Names looked for in a folder, in this order.
 pub(crate) const NAMES: [&str; 2] = ["colony.yaml", "colony.yml"];
 
+/// The data folder beside a manifest, unless another one is named.
+pub(crate) const DATA: &str = ".colony";
+
+/// Names the data folder where no `--data` does.
+const DATA_VARIABLE: &str = "COLONY_DATA";
+
 /// Where a manifest and its overlays lie; reading it again reads what is there now.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -17,11 +23,13 @@ pub(crate) struct Source {
     pub(crate) overlays: Vec<PathBuf>,
     /// The manifest's folder, absolute.
     pub(crate) root: PathBuf,
+    /// Where Colony keeps what belongs to it, absolute.
+    data: PathBuf,
 }
 
 impl Source {
-    /// Finds the manifest that the command line means.
-    pub(crate) fn find(args: &args::Manifest) -> Result<Source, Failure> {
+    /// Finds the manifest that the command line means, whose data are in the folder that it named.
+    pub(crate) fn find(args: &args::Manifest, data: Option<&Path>) -> Result<Source, Failure> {
         let file = match args.path.is_dir() {
             false => args.path.clone(),
             true => NAMES.iter().map(|name| args.path.join(name)).find(|path| path.is_file()).ok_or_else(|| {
@@ -36,7 +44,13 @@ impl Source {
         })?;
         let root = absolute.parent().unwrap_or(Path::new("/")).to_owned();
         let file = file.strip_prefix(".").map(Path::to_owned).unwrap_or(file);
-        Ok(Source { shown: file.display().to_string(), file: absolute, overlays: args.overlay.clone(), root })
+        Ok(Source {
+            shown: file.display().to_string(),
+            file: absolute,
+            overlays: args.overlay.clone(),
+            data: data.map_or_else(|| root.join(DATA), Path::to_owned),
+            root,
+        })
     }
 
     /// Reads and checks what is there now.
@@ -54,7 +68,7 @@ impl Source {
 
     /// Where Colony keeps what belongs to this manifest.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.root.join(".colony")
+        self.data.clone()
     }
 }
 
@@ -69,4 +83,15 @@ fn shown(path: &Path) -> String {
         true => "this folder".to_owned(),
         false => path.display().to_string(),
     }
+}
+
+/// The data folder that the command line or else the environment names; None: the one beside the
+/// manifest. Absolute, and without links where it is there, so that who compares finds it the same.
+pub(crate) fn data_dir(given: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    let variable = || std::env::var_os(DATA_VARIABLE).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let Some(dir) = given.or_else(variable) else { return Ok(None) };
+    let absolute = dir.canonicalize().or_else(|_| std::path::absolute(&dir));
+    absolute
+        .map(Some)
+        .map_err(|error| Failure::new(format!("{} cannot be the data folder: {error}", dir.display())))
 }

@@ -11,7 +11,7 @@ use crate::terminal::{self, Style, paint};
 
 pub(crate) fn run(args: &Check) -> Result<ExitCode, Failure> {
     let unread = |failure: Failure| failure.detail("valid", false);
-    let source = Source::find(&args.manifest).map_err(unread)?;
+    let source = Source::find(&args.manifest, None).map_err(unread)?;
     let checked = source.check().map_err(unread)?;
     let found = &checked.diagnostics;
     let valid = checked.manifest.is_some();

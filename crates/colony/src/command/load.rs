@@ -14,10 +14,10 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::terminal;
 
-pub(crate) fn run(args: &args::Load) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &args::Load, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let (target, root) = match &args.target {
         Some(target) => (target.clone(), PathBuf::from(".")),
-        None => runtime()?.block_on(gateway())?,
+        None => runtime()?.block_on(gateway(data))?,
     };
     let target = Target::parse(&target).map_err(said)?;
     let mut config = Config {
@@ -45,14 +45,16 @@ pub(crate) fn run(args: &args::Load) -> Result<ExitCode, Failure> {
 }
 
 /// The gateway of the running system, and the folder of its manifest.
-async fn gateway() -> Result<(String, PathBuf), Failure> {
-    let client =
-        Client::find().await.map_err(|failure| failure.hint("or name an address: colony load http://..."))?;
+async fn gateway(data: Option<&Path>) -> Result<(String, PathBuf), Failure> {
+    let client = Client::find(data)
+        .await
+        .map_err(|failure| failure.hint("or name an address: colony load http://..."))?;
     let status = client.call(Method::GET, "/v1/status", None).await?;
     let gateway = status["gateway"].as_str().ok_or_else(|| {
         Failure::new("the running system has no gateway").hint("name an address: colony load http://...")
     })?;
-    Ok((gateway.to_owned(), client.root().to_owned()))
+    let root = status["manifest"].as_str().and_then(|manifest| Path::new(manifest).parent());
+    Ok((gateway.to_owned(), root.unwrap_or(Path::new(".")).to_owned()))
 }
 
 fn read_scenario(name: &str, root: &Path) -> Result<Scenario, Failure> {

@@ -1,5 +1,6 @@
 //! `colony logs`: what the services have written, and what they write.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use http_body_util::BodyExt;
@@ -14,8 +15,8 @@ use crate::terminal;
 /// Column of names.
 const NAME_WIDTH: usize = 18;
 
-pub(crate) async fn run(args: &Logs) -> Result<ExitCode, Failure> {
-    let client = Client::find().await?;
+pub(crate) async fn run(args: &Logs, data: Option<&Path>) -> Result<ExitCode, Failure> {
+    let client = Client::find(data).await?;
     let mut path = format!("/v1/logs?lines={}&follow={}", args.lines, args.follow);
     if let Some(service) = &args.service {
         known(&client, service).await?;

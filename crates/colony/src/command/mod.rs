@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use crate::args::{Args, Command};
 use crate::failure::Failure;
 use crate::node;
+use crate::source;
 use crate::terminal;
 
 /// Runs the command that was given.
@@ -26,17 +27,19 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         std::env::set_current_dir(dir)
             .map_err(|error| Failure::new(format!("cannot work in {}: {error}", dir.display())))?;
     }
+    let data = source::data_dir(args.data)?;
+    let data = data.as_deref();
     match args.command {
-        Command::Up(up) => runtime()?.block_on(node::run(up)),
+        Command::Up(up) => runtime()?.block_on(node::run(up, data)),
         Command::Check(args) => check::run(&args),
-        Command::Status(args) => runtime()?.block_on(status::run(&args)),
-        Command::Logs(args) => runtime()?.block_on(logs::run(&args)),
-        Command::Apply(args) => runtime()?.block_on(operate::apply(&args)),
-        Command::Restart(args) => runtime()?.block_on(operate::restart(&args)),
-        Command::Scale(args) => runtime()?.block_on(operate::scale(&args)),
-        Command::Stop(args) => runtime()?.block_on(operate::stop(&args)),
+        Command::Status(args) => runtime()?.block_on(status::run(&args, data)),
+        Command::Logs(args) => runtime()?.block_on(logs::run(&args, data)),
+        Command::Apply(args) => runtime()?.block_on(operate::apply(&args, data)),
+        Command::Restart(args) => runtime()?.block_on(operate::restart(&args, data)),
+        Command::Scale(args) => runtime()?.block_on(operate::scale(&args, data)),
+        Command::Stop(args) => runtime()?.block_on(operate::stop(&args, data)),
         Command::Init(args) => init::run(&args),
-        Command::Load(args) => load::run(&args),
+        Command::Load(args) => load::run(&args, data),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => {
             terminal::print(&format!("{:#}\n", manifest::schema()))?;

@@ -1,10 +1,13 @@
 //! `colony apply`, `restart`, `scale`, `stop`: commands to a running node.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::Method;
 use serde_json::{Value, json};
+use telemetry::logs::{Line, Stream};
 
 use super::check::counted;
 use crate::args;
@@ -12,8 +15,11 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::terminal::{self, Style, paint, time};
 
-pub(crate) async fn apply(args: &args::Json) -> Result<ExitCode, Failure> {
-    let report = Client::find().await?.call(Method::POST, "/v1/apply", None).await?;
+/// What the lines of a build have for an instance.
+const BUILD: &str = "build";
+
+pub(crate) async fn apply(args: &args::Json, data: Option<&Path>) -> Result<ExitCode, Failure> {
+    let report = Client::find(data).await?.call(Method::POST, "/v1/apply", None).await?;
     if args.json {
         terminal::print(&format!("{report}\n"))?;
     } else {
@@ -25,23 +31,27 @@ pub(crate) async fn apply(args: &args::Json) -> Result<ExitCode, Failure> {
     })
 }
 
-pub(crate) async fn restart(args: &args::OneService) -> Result<ExitCode, Failure> {
-    let done = ask("restart", json!({ "service": args.service })).await?;
+pub(crate) async fn restart(args: &args::OneService, data: Option<&Path>) -> Result<ExitCode, Failure> {
+    let client = Client::find(data).await?;
+    let body = json!({ "service": args.service });
+    let asking = client.call(Method::POST, "/v1/restart", Some(body));
+    let done = match args.json {
+        true => asking.await?,
+        false => showing_build(&client, &args.service, asking).await?,
+    };
     say(args.json, &done, "restarted")
 }
 
-pub(crate) async fn scale(args: &args::Scale) -> Result<ExitCode, Failure> {
-    let done = ask("scale", json!({ "service": args.service, "instances": args.instances })).await?;
+pub(crate) async fn scale(args: &args::Scale, data: Option<&Path>) -> Result<ExitCode, Failure> {
+    let done = ask(data, "scale", json!({ "service": args.service, "instances": args.instances })).await?;
     say(args.json, &done, "scaled")
 }
 
-pub(crate) async fn stop(args: &args::Stop) -> Result<ExitCode, Failure> {
+pub(crate) async fn stop(args: &args::Stop, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let Some(service) = &args.service else {
-        let client = Client::find().await?;
+        let client = Client::find(data).await?;
         let done = client.call(Method::POST, "/v1/stop", Some(json!({}))).await?;
-        while crate::socket::connect(&client.root().join(".colony")).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        client.gone().await;
         terminal::print(&if args.json {
             format!("{done}\n")
         } else {
@@ -49,12 +59,48 @@ pub(crate) async fn stop(args: &args::Stop) -> Result<ExitCode, Failure> {
         })?;
         return Ok(ExitCode::SUCCESS);
     };
-    let done = ask("stop", json!({ "service": service })).await?;
+    let done = ask(data, "stop", json!({ "service": service })).await?;
     say(args.json, &done, "stopped")
 }
 
-async fn ask(what: &str, body: Value) -> Result<Value, Failure> {
-    Client::find().await?.call(Method::POST, &format!("/v1/{what}"), Some(body)).await
+/// Shows what a build of the service writes, until the answer is there.
+async fn showing_build<T>(client: &Client, service: &str, asking: impl Future<Output = T>) -> T {
+    let path = format!("/v1/logs?lines=0&follow=true&service={service}");
+    let Ok(mut stream) = client.stream(&path).await else { return asking.await };
+    let shown = async {
+        let mut text = Vec::new();
+        while let Some(Ok(frame)) = stream.frame().await {
+            text.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let json: Vec<u8> = text.drain(..=end).collect();
+                show_build_line(service, &json);
+            }
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        done = asking => done,
+        never = shown => never,
+    }
+}
+
+fn show_build_line(service: &str, json: &[u8]) {
+    let Ok(line) = serde_json::from_slice::<Line>(json) else { return };
+    let begins = line.stream == Stream::Colony && line.text.starts_with(&format!("{service}: building"));
+    if begins || line.instance == BUILD {
+        terminal::end_progress();
+        terminal::out(&terminal::output_line(
+            terminal::colours(),
+            BUILD.len(),
+            BUILD,
+            line.stream,
+            &line.text,
+        ));
+    }
+}
+
+async fn ask(data: Option<&Path>, what: &str, body: Value) -> Result<Value, Failure> {
+    Client::find(data).await?.call(Method::POST, &format!("/v1/{what}"), Some(body)).await
 }
 
 fn say(as_json: bool, done: &Value, what: &str) -> Result<ExitCode, Failure> {

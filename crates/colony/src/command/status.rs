@@ -1,6 +1,7 @@
 //! `colony status`: services and instances, calls and their breakers.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::terminal::{self, Style, paint, table, time};
 
-pub(crate) async fn run(args: &Json) -> Result<ExitCode, Failure> {
-    let status = Client::find().await?.call(Method::GET, "/v1/status", None).await?;
+pub(crate) async fn run(args: &Json, data: Option<&Path>) -> Result<ExitCode, Failure> {
+    let status = Client::find(data).await?.call(Method::GET, "/v1/status", None).await?;
     match args.json {
         true => terminal::print(&format!("{status}\n"))?,
         false => terminal::print(&render(&status, terminal::colours()))?,

@@ -7,10 +7,12 @@ mod routing;
 mod watch;
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hyper::Method;
 use manifest::valid;
 use mesh::{ApplyError, Mesh};
 use serde::Serialize;
@@ -20,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::args::Up;
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::lower;
 use crate::registry;
@@ -80,10 +83,10 @@ pub(crate) fn as_event(failure: Failure) -> Failure {
 }
 
 /// `colony up`.
-pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     raise_descriptor_limit();
-    let source = Source::find(&up.manifest)?;
+    let source = Source::find(&up.manifest, data)?;
     let checked = source.check()?;
     let warnings = checked.diagnostics.render(terminal::width(), terminal::colours());
     let Some(manifest) = checked.manifest else {
@@ -95,7 +98,7 @@ pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
             .hint("`colony explain CODE` says more about each")
             .detail("diagnostics", checked.diagnostics.to_json()));
     };
-    refuse_second(&source).await?;
+    refuse_second(&source, data).await?;
     let logs = Arc::new(LogWindow::new(LOG_LINES_MAX, LOG_BYTES_MAX));
     let printer = Arc::new(Printer::new(&up, &manifest, logs.clone()));
     let mut signals = Signals::new()?;
@@ -107,7 +110,11 @@ pub(crate) async fn run(up: Up) -> Result<ExitCode, Failure> {
             node.source.data_dir().display()
         ))
     })?;
-    let registered = registry::Entry::new(&node.source.data_dir());
+    let registered = registry::Entry::new(&registry::Known {
+        data: node.source.data_dir(),
+        manifest: node.source.file.clone(),
+        pid: std::process::id(),
+    });
     if !up.no_watch {
         watch::start(node.clone());
     }
@@ -157,7 +164,13 @@ async fn start(
     let routing = Arc::new(routing::MeshRouting(mesh.clone()));
     let supervisor = Supervisor::start(config, routing, printer.clone()).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        Failure::new(format!("{error}{cause}"))
+        let failure = Failure::new(format!("{error}{cause}"));
+        match error {
+            supervisor::Error::InUse { .. } => {
+                failure.hint("another `colony up` there starts or ends just now")
+            }
+            _ => failure,
+        }
     })?;
     let current = Mutex::new(Current { manifest, plane });
     Ok(Arc::new(Node {
@@ -217,12 +230,30 @@ impl Node {
     }
 }
 
-async fn refuse_second(source: &Source) -> Result<(), Failure> {
-    match socket::connect(&source.data_dir()).await {
-        Err(_) => Ok(()),
-        Ok(_) => Err(Failure::new(format!("{} is up already", source.shown))
-            .hint("`colony status` shows it, `colony apply` takes changes on, `colony stop` ends it")),
+/// A data folder is one node's; says which one has it.
+async fn refuse_second(source: &Source, data: Option<&Path>) -> Result<(), Failure> {
+    let data_dir = source.data_dir();
+    if socket::connect(&data_dir).await.is_err() {
+        return Ok(());
     }
+    let status = Client::at(&data_dir).call(Method::GET, "/v1/status", None).await?;
+    let colony = data.map_or("colony".to_owned(), |data| format!("colony --data {}", data.display()));
+    let running = status["manifest"].as_str().unwrap_or_default();
+    let pid = &status["pid"];
+    if Path::new(running) == source.file {
+        let message = format!("{} is up already, as pid {pid}", source.shown);
+        return Err(Failure::new(message).hint(format!(
+            "`{colony} status` shows it, `{colony} apply` takes changes on, `{colony} stop` ends it"
+        )));
+    }
+    let message =
+        format!("the data folder {} is that of {running}, which is up as pid {pid}", data_dir.display());
+    Err(Failure::new(message)
+        .hint(format!(
+            "`colony up {} --data DIR` runs it beside, with a data folder of its own",
+            source.shown
+        ))
+        .hint(format!("`{colony} stop` ends the other one")))
 }
 
 fn explain_apply(error: &ApplyError) -> Failure {

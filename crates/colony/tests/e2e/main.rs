@@ -1,8 +1,10 @@
 //! The built binary, started, used, broken and looked at again as a user would.
 
+mod builds;
 mod commands;
 mod daemons;
 mod failures;
+mod find;
 mod golden;
 mod json;
 mod lifecycle;
