@@ -33,6 +33,11 @@ fn render(status: &Value, colours: bool) -> String {
         paint(colours, Style::Dim, &format!("pid {}, {}", number(status, "pid"), mib(&status["rss_kib"]))),
     );
     out.push_str(&services(status, colours));
+    let externals = externals(status, colours);
+    if !externals.is_empty() {
+        out.push('\n');
+        out.push_str(&externals);
+    }
     let calls = calls(status, colours);
     if !calls.is_empty() {
         out.push('\n');
@@ -77,6 +82,29 @@ fn services(status: &Value, colours: bool) -> String {
     table(colours, &headings, &rows) + &notes
 }
 
+fn externals(status: &Value, colours: bool) -> String {
+    let external = |upstream: &&Value| upstream["external"] == true;
+    let mut rows = Vec::new();
+    for upstream in list(status, "upstreams").iter().filter(external) {
+        let addresses: Vec<&str> =
+            list(upstream, "instances").iter().map(|instance| text(instance, "address")).collect();
+        let state = match (upstream["trouble"].as_str(), addresses.is_empty()) {
+            (Some(trouble), _) => (trouble.to_owned(), Style::Bad),
+            (None, true) => ("looking it up".to_owned(), Style::Warn),
+            (None, false) => ("resolved".to_owned(), Style::Good),
+        };
+        rows.push(vec![
+            (text(upstream, "name").to_owned(), Style::Name),
+            state,
+            plain(&addresses.join(", ")),
+        ]);
+    }
+    match rows.is_empty() {
+        true => String::new(),
+        false => table(colours, &["external", "state", "address"], &rows),
+    }
+}
+
 fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(String, Style)> {
     let id = text(instance, "id");
     let state = text(instance, "state");
@@ -104,7 +132,7 @@ fn calls(status: &Value, colours: bool) -> String {
         " retries",
         " denied",
         " fallback",
-        " limited",
+        " refused",
         "breaker",
         " opened",
         " p50",

@@ -133,3 +133,19 @@ fn secrets_are_never_printed() {
     }
     assert!(!Value::from(world.printed()).to_string().contains("hunter2"));
 }
+
+#[test]
+fn an_external_without_an_address_says_so() {
+    let world = World::start(
+        "name: out\ngateway: { listen: 127.0.0.1:0, routes: [{ path: /pay/**, to: pay }, { to: app }] }\n\
+         services:\n  app: { run: sleep 1000, ready: none }\nexternals:\n  pay: https://nowhere.invalid\n",
+        &[],
+    );
+    let answer = world.get("/pay/");
+    assert_eq!(answer.status, 503);
+    let detail = answer.json()["detail"].to_string();
+    assert!(detail.contains("cannot resolve `nowhere.invalid`"), "{detail}");
+    let shown = String::from_utf8(world.run(&["status"]).stdout).expect("text");
+    let line = shown.lines().find(|line| line.trim_start().starts_with("pay ")).unwrap_or_default();
+    assert!(line.contains("cannot resolve `nowhere.invalid`"), "{shown}");
+}

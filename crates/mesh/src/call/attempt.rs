@@ -153,7 +153,9 @@ fn timed_out(call: &LocalCall, lease: Option<&Lease>, waited: Duration) -> (Kind
 
 fn name(instance: &LocalInstance) -> String {
     let endpoint = &instance.shared.endpoint;
-    format!("{} at {}", endpoint.id, endpoint.address)
+    let address = endpoint.address.to_string();
+    // An external's instance has no other name.
+    if endpoint.id == address { address } else { format!("{} at {address}", endpoint.id) }
 }
 
 type Lost = (Outcome, Kind, String);
