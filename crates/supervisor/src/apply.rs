@@ -1,6 +1,6 @@
 //! From the services that run to those of a changed manifest, touching only what differs.
 
-use crate::builds::Builds;
+use crate::builds::{self, Builds};
 use crate::changes;
 use crate::config::Service;
 use crate::error::{Applied, Change, CommandError};
@@ -23,15 +23,23 @@ impl Supervisor {
         let mut added = JoinSet::new();
         let mut now = Vec::new();
         let closing = self.closing();
+        let is_new = |spec: &&Service| old.iter().all(|entry| entry.spec.name != spec.name);
+        let new = self.begin_all(services.iter().filter(is_new));
+        for entry in new.iter().filter(|entry| builds::of(&entry.spec).is_none()) {
+            added.spawn(unless_closing(closing.clone(), start_one(entry.clone(), Ok(()))));
+        }
         for spec in services {
             let before = old.iter().find(|entry| entry.spec.name == spec.name);
             let service = spec.name.clone();
             let Some(before) = before else {
-                let built = self.build(&mut builds, &spec).await;
-                let entry = self.begin(spec);
-                self.services().push(entry.clone());
+                let Some(entry) = new.iter().find(|entry| entry.spec.name == service).cloned() else {
+                    continue;
+                };
                 now.push(entry.clone());
-                added.spawn(unless_closing(closing.clone(), start_one(entry, built)));
+                if builds::of(&spec).is_some() {
+                    let built = self.build(&mut builds, &spec).await;
+                    added.spawn(unless_closing(closing.clone(), start_one(entry, built)));
+                }
                 continue;
             };
             let change = changes::between(&before.spec, &spec);
@@ -47,6 +55,16 @@ impl Supervisor {
         self.services().clone_from(&now);
         applied.extend(self.remove(gone).await);
         applied
+    }
+
+    /// All of them are known before the first is started, for one waits for those that are known.
+    fn begin_all<'a>(&self, services: impl Iterator<Item = &'a Service>) -> Vec<Entry> {
+        let new: Vec<Entry> = services.map(|spec| self.begin(spec.clone())).collect();
+        for entry in new.iter().filter(|entry| builds::of(&entry.spec).is_some()) {
+            let _ = entry.task.send(Message::Building);
+        }
+        self.services().extend(new.iter().cloned());
+        new
     }
 
     /// Carries one change out. Returns what the service is now: as it was, when it could not be rolled, so

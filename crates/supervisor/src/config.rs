@@ -139,7 +139,8 @@ pub trait Routing: Send + Sync + 'static {
 /// Where output and events go. The methods are called from async tasks: they MUST return quickly and MUST NOT
 /// block.
 pub trait Observer: Send + Sync + 'static {
-    /// A line that a process or a build has written, without its end. Long lines come in pieces.
+    /// A line that a process has written, without its end. Long lines come in pieces. The instance of a build
+    /// is called `build`.
     fn line(&self, service: &str, instance: &str, stream: Output, text: &str);
 
     /// Something happened.
@@ -150,12 +151,10 @@ pub trait Observer: Send + Sync + 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
-    /// Standard output of an instance.
+    /// Standard output.
     Stdout,
-    /// Standard error of an instance.
+    /// Standard error.
     Stderr,
-    /// Either stream of a build; the instance is `build`.
-    Build,
 }
 
 impl Protocol {

@@ -66,8 +66,8 @@ pub(crate) async fn run_build(
         Err(why) => Err(why),
     };
     let spawned = spawned.map_err(|why| (why, Vec::new()))?;
-    let lines = || line_sink(shared, service, "build", Output::Build);
-    let (tail, end) = follow(spawned, [lines(), lines()]);
+    let lines = |stream| line_sink(shared, service, "build", stream);
+    let (tail, end) = follow(spawned, [lines(Output::Stdout), lines(Output::Stderr)]);
     let mut ended = None;
     end.until_gone(shared, |status| ended = Some(status)).await;
     match ended {

@@ -265,22 +265,22 @@ impl Supervisor {
     }
 }
 
-/// All builds first, then every service; each waits by itself for those before it.
+/// Starts what needs no build at once, and each other service when its build has ended. Each waits by itself for
+/// those before it.
 async fn build_and_start(shared: &Arc<Shared>, entries: Vec<Entry>) {
-    for entry in entries.iter().filter(|entry| builds::of(&entry.spec).is_some()) {
+    let start = || Message::Command { command: Command::Start, reply: oneshot::channel().0, progress: None };
+    let (to_build, ready): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| builds::of(&entry.spec).is_some());
+    for entry in &to_build {
         let _ = entry.task.send(Message::Building);
     }
-    let mut builds = Builds::default();
-    let mut built = Vec::new();
-    for entry in entries {
-        let result = builds.build(shared, &entry.spec).await;
-        built.push((entry, result));
+    for entry in ready {
+        let _ = entry.task.send(start());
     }
-    for (entry, result) in built {
-        let message = match result {
-            Ok(()) => {
-                Message::Command { command: Command::Start, reply: oneshot::channel().0, progress: None }
-            }
+    let mut builds = Builds::default();
+    for entry in to_build {
+        let message = match builds.build(shared, &entry.spec).await {
+            Ok(()) => start(),
             Err(Failure { why, last_lines }) => Message::BuildFailed { why, last_lines },
         };
         let _ = entry.task.send(message);

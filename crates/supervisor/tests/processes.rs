@@ -3,7 +3,7 @@
 mod world;
 
 use std::time::{Duration, Instant};
-use supervisor::{Change as Kind, CommandError, Event, Output, Source, State};
+use supervisor::{Change as Kind, CommandError, Event, Output, Service, Source, State};
 use world::{Change, World, is_alive, kill, probe, server, service};
 
 #[tokio::test]
@@ -175,7 +175,42 @@ async fn equal_builds_run_once_and_a_failed_one_is_told() {
     assert!(not_ready[0].why.ends_with("failed: exit code 7"), "{}", not_ready[0].why);
     assert_eq!(not_ready[0].last_lines, ["no compiler"]);
     assert_eq!(std::fs::read_to_string(folder.path().join("built")).unwrap(), "x\n");
-    assert!(world.lines().contains(&("build".into(), Output::Build, "building".into())));
+    assert!(world.lines().contains(&("build".into(), Output::Stdout, "building".into())));
+}
+
+#[tokio::test]
+async fn a_build_holds_back_only_its_service_and_who_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let built = |name: &str, gate: &str| {
+        let (dir, build) =
+            (folder.path().to_owned(), Some(format!("until test -e {gate}; do sleep 0.01; done")));
+        service(name, "sleep 60").with(|run| (run.dir, run.build) = (dir, build))
+    };
+    let after = |name: &str, after: &str| Service { after: vec![after.into()], ..service(name, "sleep 60") };
+    let open = |gate: &str| std::fs::write(folder.path().join(gate), "").unwrap();
+    let is = |world: &World, name: &str, state| world.status(name).state == state;
+    let mut services = vec![built("slow", "first"), after("waits", "slow"), service("free", "sleep 60")];
+    let world = World::start(services.clone());
+    world.until("free is ready", |world| is(world, "free", State::Ready)).await;
+    assert!(is(&world, "slow", State::Building) && is(&world, "waits", State::Waiting));
+    open("first");
+    world.supervisor.wait_ready().await.unwrap();
+
+    services.extend([
+        built("new-slow", "second"),
+        after("new-waits", "new-slow"),
+        service("new-free", "sleep 60"),
+    ]);
+    let supervisor = world.supervisor.clone();
+    let applying = tokio::spawn(async move { supervisor.apply(services).await });
+    let known = |world: &World| world.supervisor.status().len() == 6;
+    world.until("new-free is ready", |world| known(world) && is(world, "new-free", State::Ready)).await;
+    assert!(is(&world, "new-slow", State::Building) && is(&world, "new-waits", State::Waiting));
+    open("second");
+    let applied = applying.await.unwrap();
+    assert!(applied.iter().all(|one| one.error.is_none()), "{applied:?}");
+    let order: Vec<_> = world.supervisor.status().into_iter().map(|status| status.name).collect();
+    assert_eq!(order, ["slow", "waits", "free", "new-slow", "new-waits", "new-free"]);
 }
 
 #[tokio::test]

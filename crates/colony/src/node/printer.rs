@@ -215,7 +215,7 @@ impl Observer for Printer {
         let text = self.redact(text);
         let stream = match stream {
             Output::Stdout => Stream::Stdout,
-            Output::Stderr | Output::Build => Stream::Stderr,
+            Output::Stderr => Stream::Stderr,
         };
         self.logs.push(unix_ms(), service, instance, stream, &text);
         if self.quiet {
