@@ -38,8 +38,10 @@ pub(crate) fn of(service: &Service) -> Option<Build> {
 }
 
 async fn run(shared: &Arc<Shared>, service: &str, (line, dir): &Build) -> Result<(), Failure> {
-    let (name, command, begun) = (service.to_owned(), line.clone(), Instant::now());
+    let (name, command) = (service.to_owned(), line.clone());
+    let _one = shared.building.lock().await;
     shared.observer.event(&Event::Building { service: name.clone(), command: command.clone() });
+    let begun = Instant::now();
     match process::run_build(shared, service, line, dir).await {
         Ok(()) => {
             shared.observer.event(&Event::Built { service: name, took: begun.elapsed() });

@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     pub routing: Arc<dyn Routing>,
     pub observer: Arc<dyn Observer>,
     pub warden: Warden,
+    /// One build at a time, whoever asked for it.
+    pub building: tokio::sync::Mutex<()>,
     ports: Mutex<Ports>,
     board: Mutex<BTreeMap<String, Snapshot>>,
     changes: watch::Sender<u64>,
@@ -38,6 +40,7 @@ impl Shared {
             routing,
             observer,
             warden,
+            building: tokio::sync::Mutex::default(),
             ports: Mutex::new(Ports::new(seed)),
             board: Mutex::default(),
             changes: watch::Sender::new(0),

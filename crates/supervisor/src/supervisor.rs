@@ -101,26 +101,22 @@ impl Supervisor {
     }
 
     /// Replaces each instance by a new one, one at a time: the new one is ready and published before the old
-    /// one is unpublished, drained and asked to end. With a fixed port the old one ends first. A stopped
-    /// service is built and started. `progress` gets the service's events meanwhile.
+    /// one is unpublished, drained and asked to end. With a fixed port the old one ends first. A service that
+    /// is stopped or fails is built first, and its status says so. `progress` gets the service's events meanwhile.
     ///
     /// # Errors
-    /// [`CommandError`]: there is no such service, it does not run here, or it did not become ready.
+    /// [`CommandError`]: there is no such service, it does not run here, its build failed, or it did not become
+    /// ready.
     pub async fn restart(
         &self,
         service: &str,
         progress: Option<UnboundedSender<Event>>,
     ) -> Result<Done, CommandError> {
         let entry = self.own(service)?;
-        let shared = &self.inner.shared;
-        let status = shared.status(service);
-        if status
-            .as_ref()
-            .is_some_and(|s| matches!(s.state, State::Failed | State::Stopped) && s.instances.is_empty())
-        {
-            self.build(&mut Builds::default(), &entry.spec)
-                .await
-                .map_err(|why| failed(service, why, false))?;
+        let status = self.inner.shared.status(service);
+        let fails = |state| matches!(state, State::Failed | State::Stopped | State::CrashLoop);
+        if status.as_ref().is_some_and(|status| fails(status.state)) {
+            self.build_again(&entry).await?;
         }
         let wanted = status.map(|status| status.wanted).filter(|&wanted| wanted > 0);
         let wanted = wanted.unwrap_or_else(|| entry.spec.instances());
@@ -206,6 +202,20 @@ impl Supervisor {
         let built = unless_closing(closing, builds.build(&self.inner.shared, spec)).await;
         built.unwrap_or_else(|| {
             Err(Failure { why: "interrupted by the shutdown".to_owned(), last_lines: Vec::new() })
+        })
+    }
+
+    /// Builds a service of which nothing serves. What was built before may be what fails.
+    async fn build_again(&self, entry: &Entry) -> Result<(), CommandError> {
+        if builds::of(&entry.spec).is_none() {
+            return Ok(());
+        }
+        let _ = entry.task.send(Message::Building);
+        let built = self.build(&mut Builds::default(), &entry.spec).await;
+        built.map_err(|failure| {
+            let Failure { why, last_lines } = failure.clone();
+            let _ = entry.task.send(Message::BuildFailed { why, last_lines });
+            failed(&entry.spec.name, failure, false)
         })
     }
 

@@ -179,6 +179,63 @@ async fn equal_builds_run_once_and_a_failed_one_is_told() {
 }
 
 #[tokio::test]
+async fn a_stopped_service_is_built_before_it_starts_and_a_failed_build_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, build) = (folder.path().to_owned(), Some("cat source && sleep 0.1".to_owned()));
+    std::fs::write(dir.join("source"), "good").unwrap();
+    let services = vec![service("a", "sleep 60").with(|run| (run.dir, run.build) = (dir.clone(), build))];
+    let world = World::ready(services).await;
+    world.supervisor.stop("a").await.unwrap();
+    std::fs::remove_file(dir.join("source")).unwrap();
+    let supervisor = world.supervisor.clone();
+    let restart = tokio::spawn(async move { supervisor.restart("a", None).await });
+    world.until("the second build", |world| builds(world) == 2).await;
+    let Err(CommandError::Failed { why, last_lines, .. }) = restart.await.unwrap() else { panic!("built") };
+    assert!(why.ends_with("failed: exit code 1"), "{why}");
+    assert!(last_lines[0].contains("source"), "{last_lines:?}");
+    world.until("the failure is posted", |world| world.status("a").state == State::Failed).await;
+    assert_eq!(world.status("a").last_lines, last_lines);
+
+    std::fs::write(dir.join("source"), "better").unwrap();
+    let supervisor = world.supervisor.clone();
+    let restart = tokio::spawn(async move { supervisor.restart("a", None).await });
+    world.until("it is shown that it builds", |world| world.status("a").state == State::Building).await;
+    restart.await.unwrap().unwrap();
+    assert_eq!(world.status("a").state, State::Ready);
+
+    world.supervisor.restart("a", None).await.unwrap();
+    assert_eq!(builds(&world), 3, "what runs is replaced, not built");
+}
+
+#[tokio::test]
+async fn what_fails_is_built_again_when_it_is_restarted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, build) = (folder.path().to_owned(), Some("cp source program".to_owned()));
+    std::fs::write(dir.join("source"), "exit 3").unwrap();
+    let services = vec![service("a", "sh program").with(|run| (run.dir, run.build) = (dir.clone(), build))];
+    let world = World::start(services);
+    world.until("a crash loop", |world| world.status("a").state == State::CrashLoop).await;
+    std::fs::write(dir.join("source"), "exec sleep 60").unwrap();
+    world.supervisor.restart("a", None).await.unwrap();
+    assert_eq!(world.status("a").state, State::Ready);
+}
+
+#[tokio::test]
+async fn the_instances_before_a_failed_build_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |build: &str| {
+        let (dir, build) = (folder.path().to_owned(), Some(build.to_owned()));
+        service("a", "sleep 60").with(|run| (run.dir, run.build) = (dir, build))
+    };
+    let world = World::ready(vec![with("true")]).await;
+    let pid = world.pid("a");
+    let applied = world.supervisor.apply(vec![with("echo no compiler; exit 7")]).await;
+    let Some(CommandError::Failed { last_lines, old_stays, .. }) = &applied[0].error else { panic!("built") };
+    assert_eq!((last_lines.as_slice(), *old_stays), (&["no compiler".to_owned()][..], true));
+    assert_eq!((world.pid("a"), world.status("a").state), (pid, State::Ready));
+}
+
+#[tokio::test]
 async fn a_build_holds_back_only_its_service_and_who_waits_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let built = |name: &str, gate: &str| {
@@ -211,6 +268,10 @@ async fn a_build_holds_back_only_its_service_and_who_waits_for_it() {
     assert!(applied.iter().all(|one| one.error.is_none()), "{applied:?}");
     let order: Vec<_> = world.supervisor.status().into_iter().map(|status| status.name).collect();
     assert_eq!(order, ["slow", "waits", "free", "new-slow", "new-waits", "new-free"]);
+}
+
+fn builds(world: &World) -> usize {
+    world.events().iter().filter(|event| matches!(event, Event::Building { .. })).count()
 }
 
 #[tokio::test]
