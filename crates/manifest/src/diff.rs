@@ -68,7 +68,9 @@ fn lines(what: &str, old: &Lines, new: &Lines, secrets: &BTreeSet<&str>) -> Vec<
         let one_sided = old.contains_key(key) != new.contains_key(key);
         one_sided && key.match_indices('.').any(|(dot, _)| differs(&key[..dot]))
     };
-    let differing = keys.into_iter().filter(|key| differs(key) && !with_its_whole(key));
+    let runs_anew = old.contains_key("run") != new.contains_key("run");
+    let by_default = |key: &str| runs_anew && is_run_default(key, old.get(key).or(new.get(key)));
+    let differing = keys.into_iter().filter(|key| differs(key) && !with_its_whole(key) && !by_default(key));
     let hidden = |value: Option<&String>| value.is_some_and(|value| holds_secret(value, secrets));
     let details = differing.map(|key| match (old.get(key), new.get(key)) {
         (was, is) if hidden(was) || hidden(is) => format!("{key} changed (secret)"),
@@ -80,6 +82,18 @@ fn lines(what: &str, old: &Lines, new: &Lines, secrets: &BTreeSet<&str>) -> Vec<
         (None, None) => key.clone(),
     });
     details.map(|detail| Change { kind: Kind::Changed, what: what.to_owned(), detail }).collect()
+}
+
+/// What every service has that is started by Colony and says nothing else.
+fn is_run_default(key: &str, value: Option<&String>) -> bool {
+    let default = match key {
+        "dir" => ".".to_owned(),
+        "grace" => show_duration(defaults::GRACE),
+        "scale.min" => "1".to_owned(),
+        "scale.max" => defaults::SCALE_MAX.to_string(),
+        _ => return false,
+    };
+    value == Some(&default)
 }
 
 /// A value for people; of a policy that is on, how it differs from the default one.

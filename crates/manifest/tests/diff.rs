@@ -108,3 +108,17 @@ fn a_call_that_comes_or_goes_is_one_line() {
     assert_eq!(told(OLD, &without).iter().filter(|line| line.contains("calls.mail")).count(), 1);
     assert_eq!(told(&without, OLD).iter().filter(|line| line.contains("calls.mail added")).count(), 1);
 }
+
+#[test]
+fn a_service_that_colony_starts_from_now_on_is_told_without_what_all_have() {
+    let url = "name: x\nservices: { a: { url: http://127.0.0.1:1 } }\n";
+    let run = "name: x\nservices: { a: { run: ./a, scale: 2 } }\n";
+    assert_eq!(
+        told(url, run),
+        [
+            "Changed service a run added: ./a",
+            "Changed service a scale.min added: 2",
+            "Changed service a url removed, was 127.0.0.1:1"
+        ]
+    );
+}
