@@ -28,7 +28,8 @@ pub(crate) fn run(args: &Init) -> Result<ExitCode, Failure> {
         terminal::print(&format!("{object}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let up = if shown == "colony.yaml" { "colony up".to_owned() } else { format!("colony up {shown}") };
+    let colony = std::env::args().next().unwrap_or_else(|| "colony".to_owned());
+    let up = if shown == "colony.yaml" { format!("{colony} up") } else { format!("{colony} up {shown}") };
     let at = gateway.unwrap_or_else(|| "a free port, which it says".to_owned());
     terminal::print(&format!("wrote {shown}\n\n{text}\n`{up}` now serves {} at {at}\n", args.url))?;
     Ok(ExitCode::SUCCESS)

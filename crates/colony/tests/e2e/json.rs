@@ -60,6 +60,9 @@ fn init_tells_what_it_wrote_or_why_not() {
     let init = ["init", "--url", "http://127.0.0.1:3000", "--json"];
     let output = run_in(dir.path(), &init);
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let again = run_in(dir.path(), &["init", "--url", "http://127.0.0.1:3000", "shop.yaml"]);
+    let said = String::from_utf8(again.stdout).expect("text");
+    assert!(said.starts_with("wrote shop.yaml") && said.contains("up shop.yaml` now serves"), "{said}");
     let written = std::fs::read_to_string(dir.path().join("colony.yaml")).expect("written");
     assert_eq!(object["file"], "colony.yaml");
     assert_eq!(object["manifest"], written);
