@@ -116,9 +116,10 @@ fn write(text: &str) -> std::io::Result<()> {
     stdout.flush()
 }
 
-/// Waits until nobody reads standard output any more; for ever where that cannot be told, as with
-/// a file. For who may have nothing to print for long, and would not notice.
-pub(crate) async fn reader_gone() {
+/// Waits until nobody reads standard output any more, and says how to end then; waits for ever where
+/// that cannot be told, as with a file. For who may have nothing to print for long, and would not
+/// notice.
+pub(crate) async fn reader_gone() -> Failure {
     let (sender, gone) = oneshot::channel();
     // A thread of its own, which nobody waits for at the end.
     std::thread::spawn(move || {
@@ -130,8 +131,9 @@ pub(crate) async fn reader_gone() {
             let _ = sender.send(());
         }
     });
-    if gone.await.is_err() {
-        std::future::pending().await
+    match gone.await {
+        Ok(()) => Failure::silent(READER_GONE),
+        Err(_) => std::future::pending().await,
     }
 }
 

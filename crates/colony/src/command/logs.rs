@@ -24,10 +24,9 @@ pub(crate) async fn run(args: &Logs, data: Option<&Path>) -> Result<ExitCode, Fa
     }
     let stream = client.stream(&path).await?;
     tokio::select! {
-        shown = show(stream, args.json) => shown?,
-        () = terminal::reader_gone() => {}
+        shown = show(stream, args.json) => shown.map(|()| ExitCode::SUCCESS),
+        failure = terminal::reader_gone() => Err(failure),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn show(mut stream: Incoming, as_json: bool) -> Result<(), Failure> {

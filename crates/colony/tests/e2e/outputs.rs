@@ -28,6 +28,7 @@ fn following_logs_ends_when_its_reader_does() {
     assert!(lines.next().is_some_and(|line| line.is_ok()));
     drop(lines);
     let output = logs.wait_with_output().expect("ended, though no line came any more");
+    assert_eq!(output.status.code(), Some(141));
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
