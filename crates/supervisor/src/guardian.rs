@@ -95,19 +95,22 @@ pub(crate) fn end_all(mut groups: Vec<i32>, mark: Option<&Mark>, grace: Duration
 
 /// Away from the terminal, from its signals and from inherited files.
 fn detach() {
-    // SAFETY: these calls touch no memory of ours. No other thread runs yet and nothing in this process has
+    // SAFETY: these calls touch no memory of ours but a constant string, which is only read. No other thread runs yet and nothing in this process has
     // opened a file above 2, so closing them takes nothing away that somebody uses.
     unsafe {
         for signal in IGNORED {
             libc::signal(signal, libc::SIG_IGN);
         }
         libc::setsid();
+        libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
         libc::close_range(3, libc::c_uint::MAX, 0);
     }
     // A working directory would keep its file system from being unmounted.
     let _ = std::env::set_current_dir("/");
 }
 
+/// As `ps` and `pgrep` know it; otherwise it would be called after the number of an open file.
+const NAME: &std::ffi::CStr = c"colony-guardian";
 /// What a terminal or a stop of the whole session sends.
 pub(crate) const IGNORED: [libc::c_int; 5] =
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE];

@@ -13,7 +13,8 @@ use crate::procfs::{self, Stat};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -80,6 +81,7 @@ impl Warden {
         let (requests, inbox) = mpsc::channel();
         let runtime = Handle::current();
         let again = requests.clone();
+        let executable = Executable::open(executable);
         let node = node_name();
         let name = node.clone();
         thread::Builder::new().name("warden".to_owned()).spawn(move || {
@@ -143,8 +145,33 @@ struct Guardian {
     ended: oneshot::Receiver<()>,
 }
 
+/// What becomes the guardian, held open: a guardian that is started later must be of this version, although
+/// another file may have taken the place of the executable by then, or none.
+struct Executable {
+    path: PathBuf,
+    /// `None` when it may not be read. Then the path has to do.
+    file: Option<File>,
+}
+
+impl Executable {
+    fn open(path: PathBuf) -> Self {
+        let is_this = std::env::current_exe().is_ok_and(|this| this == path);
+        let file = File::open(if is_this { Path::new("/proc/self/exe") } else { &path }).ok();
+        Self { path, file }
+    }
+
+    /// To be started as a child of this process.
+    fn command(&self) -> Command {
+        let open =
+            self.file.as_ref().map(|file| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
+        let mut command = Command::new(open.as_ref().unwrap_or(&self.path));
+        command.arg0(&self.path);
+        command
+    }
+}
+
 struct Thread {
-    executable: PathBuf,
+    executable: Executable,
     node: String,
     ledger: Ledger,
     observer: Arc<dyn Observer>,
@@ -208,7 +235,7 @@ impl Thread {
         self.guardian = None;
         self.quick_deaths = if lived < GUARDIAN_PAUSE { self.quick_deaths + 1 } else { 0 };
         if self.quick_deaths > QUICK_DEATHS_MAX {
-            let why = format!("`{} {GUARDIAN_ARGUMENT}` ends at once", self.executable.display());
+            let why = format!("`{} {GUARDIAN_ARGUMENT}` ends at once", self.executable.path.display());
             return self.observer.event(&Event::GuardianFailed { why });
         }
         if let Some(pid) = self.start_guardian() {
@@ -220,7 +247,7 @@ impl Thread {
         match self.try_start_guardian() {
             Ok(pid) => Some(pid),
             Err(error) => {
-                let why = format!("cannot execute `{}`: {error}", self.executable.display());
+                let why = format!("cannot execute `{}`: {error}", self.executable.path.display());
                 self.observer.event(&Event::GuardianFailed { why });
                 None
             }
@@ -228,7 +255,7 @@ impl Thread {
     }
 
     fn try_start_guardian(&mut self) -> io::Result<u32> {
-        let mut command = Command::new(&self.executable);
+        let mut command = self.executable.command();
         command.arg(GUARDIAN_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // SAFETY: between fork and exec only these system calls are made; none allocates or takes a lock.
         unsafe { command.pre_exec(leave_session) };

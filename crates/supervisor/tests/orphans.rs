@@ -25,7 +25,11 @@ fn colony(data_dir: &Path) -> (Child, Vec<i32>) {
 }
 
 fn colony_with(data_dir: &Path, command: &str) -> (Child, Vec<i32>) {
-    let mut colony = Command::new(helper())
+    colony_of(&helper(), data_dir, command)
+}
+
+fn colony_of(program: &Path, data_dir: &Path, command: &str) -> (Child, Vec<i32>) {
+    let mut colony = Command::new(program)
         .arg("colony")
         .arg(data_dir)
         .arg(command)
@@ -96,7 +100,22 @@ async fn what_a_run_without_guardian_left_behind_is_ended_by_the_next() {
 #[test]
 fn a_dead_guardian_is_replaced_by_one_that_knows_everybody() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut colony, family) = colony(folder.path());
+    replaced_guardian_ends(colony(folder.path()));
+}
+
+#[test]
+fn a_guardian_is_replaced_by_its_like_although_another_program_is_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("helper");
+    std::fs::copy(helper(), &program).unwrap();
+    let colony = colony_of(&program, &folder.path().join("data"), FAMILY);
+    std::fs::remove_file(&program).unwrap();
+    std::fs::write(&program, "of another version").unwrap();
+    replaced_guardian_ends(colony);
+}
+
+/// Kills the guardian, then its supervisor; the new guardian must end the family.
+fn replaced_guardian_ends((mut colony, family): (Child, Vec<i32>)) {
     let first = guardian_of(colony.id());
     std::thread::sleep(GUARDIAN_PAUSE);
     kill(first);
