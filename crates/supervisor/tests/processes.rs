@@ -159,6 +159,13 @@ async fn a_program_that_does_not_exist_is_named() {
 }
 
 #[tokio::test]
+async fn who_exits_with_0_is_started_again() {
+    let world = World::start(vec![service("a", "true")]);
+    let again = |event: &Event| matches!(event, Event::Restarting { why, .. } if why == "exit code 0");
+    world.until("it is started again", |world| world.events().iter().any(again)).await;
+}
+
+#[tokio::test]
 async fn equal_builds_run_once_and_a_failed_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let built = |name: &str, build: &str| {
