@@ -10,5 +10,6 @@ mod json;
 mod lifecycle;
 mod marketplace;
 mod outputs;
+mod probes;
 mod reload;
 mod world;
