@@ -1,7 +1,7 @@
 //! The wall between the policies' [`Time`] and the machine's clock: one origin for all cores.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use policy::Time;
 
@@ -19,4 +19,10 @@ fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     #[allow(clippy::disallowed_methods, reason = "the one place where the data plane reads a clock")]
     *ORIGIN.get_or_init(Instant::now)
+}
+
+/// The value of a `Date` field (RFC 9110 section 6.6.1).
+pub(crate) fn http_date() -> String {
+    #[allow(clippy::disallowed_methods, reason = "the one place where the data plane reads the time of day")]
+    httpdate::fmt_http_date(SystemTime::now())
 }

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use policy::{Rng, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -18,7 +17,6 @@ use tokio::task::LocalSet;
 use crate::client::serve;
 use crate::clock;
 use crate::table::{LocalListener, LocalTable, Table};
-use crate::upstream::Lease;
 
 /// How often idle connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +39,7 @@ pub(crate) struct Core {
     acceptors: RefCell<HashMap<String, Acceptor>>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next_connection: Cell<u64>,
+    date: RefCell<(String, Time)>,
 }
 
 struct Acceptor {
@@ -125,6 +124,7 @@ impl Core {
             acceptors: RefCell::default(),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
+            date: RefCell::default(),
         })
     }
 
@@ -134,7 +134,7 @@ impl Core {
 
     /// Counts a connection in. None: the listener has as many as it may have.
     pub(crate) fn admit(self: &Rc<Self>, name: &str, listener: &LocalListener) -> Option<Admitted> {
-        let place = Rc::new(Place::take(&listener.open, listener.limits.connections)?);
+        let place = Place::take(&listener.open, listener.limits.connections)?;
         let mut connections = self.connections.borrow_mut();
         let id = self.next_connection.get();
         self.next_connection.set(id + 1);
@@ -146,20 +146,17 @@ impl Core {
             waker: RefCell::new(None),
         });
         connections.insert(id, connection.clone());
-        Some(Admitted { core: self.clone(), id, connection, place })
+        Some(Admitted { core: self.clone(), id, connection, _place: place })
     }
 
-    /// Carries bytes between the two sides of an upgraded connection.
-    pub(crate) fn tunnel(&self, client: Upgrade, upstream: hyper::upgrade::OnUpgrade, lease: Lease) {
-        tokio::task::spawn_local(async move {
-            let Upgrade { on, place } = client;
-            let (client, upstream) = tokio::join!(on, upstream);
-            if let (Ok(client), Ok(upstream)) = (client, upstream) {
-                let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
-            }
-            drop((lease, place));
-        });
+    /// Shows the value of a `Date` field, made once a second.
+    pub(crate) fn date(&self, show: impl FnOnce(&[u8])) {
+        let now = clock::now();
+        let mut date = self.date.borrow_mut();
+        if date.0.is_empty() || now.since(date.1) >= Duration::from_secs(1) {
+            *date = (clock::http_date(), now);
+        }
+        show(date.0.as_bytes());
     }
 
     fn apply(
@@ -228,18 +225,12 @@ pub(crate) struct Admitted {
     core: Rc<Core>,
     id: u64,
     pub(crate) connection: Rc<Connection>,
-    pub(crate) place: Rc<Place>,
-}
-
-/// The client's side of an upgrade it asked for. Its connection goes on counting as one of the
-/// listener's.
-pub(crate) struct Upgrade {
-    pub(crate) on: hyper::upgrade::OnUpgrade,
-    pub(crate) place: Rc<Place>,
+    /// Given up with it.
+    _place: Place,
 }
 
 /// One of the connections that a listener may have over all cores.
-pub(crate) struct Place(Arc<AtomicUsize>);
+struct Place(Arc<AtomicUsize>);
 
 impl Place {
     fn take(open: &Arc<AtomicUsize>, max: usize) -> Option<Place> {

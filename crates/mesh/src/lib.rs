@@ -6,7 +6,7 @@
 //! (`upstream`) and in the policy machines that must see every failure (`guard`).
 //!
 //! The way of a request through the folders: `client` takes the connection, `request` finds the route
-//! and readies headers and bodies, `call` carries it through the policies, `upstream` holds the
+//! and readies headers and bodies (`message` is what they are made of, `io` what they come over), `call` carries it through the policies, `upstream` holds the
 //! other side. Around them: `config` and `table` say what to serve, `mesh` is the handle, `core` a
 //! thread, `status` the numbers.
 
@@ -18,7 +18,9 @@ mod clock;
 pub mod config;
 mod core;
 mod executor;
+mod io;
 mod mesh;
+mod message;
 mod request;
 mod status;
 mod table;

@@ -5,16 +5,18 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use policy::{Outcome, Time};
 
 use super::{LocalCall, Outgoing};
 use crate::clock;
 use crate::core::Core;
-use crate::request::body::RequestBody;
+use crate::config::Protocol;
+use crate::message::fields::{Fields, Id};
+use crate::request::answer::From;
+use crate::request::body::from_map;
 use crate::request::problem::{Kind, Problem};
-use crate::upstream::pool::{self, Sender};
+use crate::upstream::http1::Lost as Lost1;
+use crate::upstream::pool;
 use crate::upstream::{Lease, LocalInstance};
 
 /// So long after its last instance went, requests for an upstream are held, such as during a
@@ -23,15 +25,17 @@ const HOLD_MAX: Duration = Duration::from_secs(3);
 /// Latency that a failed try counts as for the balancer where nothing is ejected, so that failing fast attracts nothing.
 const FAILURE_LATENCY: Duration = Duration::from_secs(1);
 
-/// An answer's head, and the hold on its connection.
-pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
+/// An upstream's answer, of which the head is there, and the hold on its connection.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) fields: Fields,
+    pub(crate) from: From,
     pub(crate) lease: Lease,
 }
 
-impl Answer {
+impl Reply {
     pub(super) fn switches_protocols(&self) -> bool {
-        self.response.status() == StatusCode::SWITCHING_PROTOCOLS
+        self.status == 101
     }
 }
 
@@ -56,18 +60,17 @@ impl Failure {
     }
 }
 
-/// Sends a request once. Afterwards `request` holds it still if nothing of it was sent.
+/// Sends a request once.
 pub(super) async fn attempt(
     core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
-    request: &mut Option<Request<RequestBody>>,
     first_started: Time,
     avoid: Option<u64>,
-) -> (Outcome, Result<Answer, Failure>) {
+) -> (Outcome, Result<Reply, Failure>) {
     let started = clock::now();
     let lease = RefCell::new(None);
-    let sending = send(core, call, request, &lease, avoid);
+    let sending = send(core, call, outgoing, &lease, avoid);
     let (whole, per_try) = (call.state.config.timeout, call.state.config.per_try);
     let sent = in_time(sending, outgoing, [(first_started, whole), (started, per_try)]).await;
     let lease: Option<Lease> = lease.into_inner();
@@ -75,16 +78,16 @@ pub(super) async fn attempt(
     let (outcome, result) = match sent {
         Err(TimedOut) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started)))),
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
-        Ok(Ok(response)) => (answered(&response), Ok(response)),
+        Ok(Ok(answered)) => (outcome_of(&answered), Ok(answered)),
     };
     let blameless = outgoing.body_broken().is_some();
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
         ejection.record(ended, lease.instance.shared.key, outcome.is_failure());
     }
     match (result, lease) {
-        (Ok(response), Some(mut lease)) => {
+        (Ok(Answered { status, fields, from }), Some(mut lease)) => {
             lease.latency = sample(call, outcome, ended.since(started));
-            (outcome, Ok(Answer { response, lease }))
+            (outcome, Ok(Reply { status, fields, from, lease }))
         }
         (Err((kind, detail)), Some(mut lease)) => {
             let sample = sample(call, outcome, ended.since(started));
@@ -131,10 +134,9 @@ fn sample(call: &LocalCall, outcome: Outcome, took: Duration) -> Option<Duration
     }
 }
 
-fn answered(response: &Response<Incoming>) -> Outcome {
-    let seconds =
-        response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    Outcome::Answered { status: response.status().as_u16(), retry_after: seconds.map(Duration::from_secs) }
+fn outcome_of(answered: &Answered) -> Outcome {
+    let seconds = answered.fields.get(Id::RetryAfter).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    Outcome::Answered { status: answered.status, retry_after: seconds.map(Duration::from_secs) }
 }
 
 fn timed_out(call: &LocalCall, lease: Option<&Lease>, waited: Duration) -> (Kind, String) {
@@ -158,77 +160,130 @@ fn name(instance: &LocalInstance) -> String {
     if endpoint.id == address { address } else { format!("{} at {address}", endpoint.id) }
 }
 
+/// How a try ended that got no answer.
 type Lost = (Outcome, Kind, String);
+
+/// What an instance answered.
+struct Answered {
+    status: u16,
+    fields: Fields,
+    from: From,
+}
 
 async fn send(
     core: &Core,
     call: &LocalCall,
-    request: &mut Option<Request<RequestBody>>,
+    outgoing: &Outgoing,
     slot: &RefCell<Option<Lease>>,
     avoid: Option<u64>,
-) -> Result<Response<Incoming>, Lost> {
+) -> Result<Answered, Lost> {
     let instance = pick(core, call, avoid).await?;
     let now = clock::now();
     *slot.borrow_mut() = Some(instance.lease(now));
-    let mut pooled = instance.pool.get(now).await;
+    match call.upstream.shared.config.protocol {
+        Protocol::Http1 => send_http1(call, outgoing, &instance, now).await,
+        Protocol::Http2 => send_http2(call, outgoing, &instance).await,
+    }
+}
+
+async fn send_http1(
+    call: &LocalCall,
+    outgoing: &Outgoing,
+    instance: &Rc<LocalInstance>,
+    now: Time,
+) -> Result<Answered, Lost> {
+    let upstream = &call.upstream.shared;
+    let message = &outgoing.message;
+    let to_head = message.method() == http::Method::HEAD;
     loop {
-        let reused = pooled.is_some();
-        let mut sender = match pooled.take() {
-            Some(sender) => sender,
-            None => connect(call, &instance).await?,
+        let kept = instance.pool.get(now);
+        let reused = kept.is_some();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => pool::connect(instance, &upstream.config).await.map_err(|error| cannot_connect(call, instance, &error))?,
         };
-        let Some(message) = request.take() else {
-            return Err((Outcome::Reset, Kind::ConnectionLost, "the request is gone".to_owned()));
-        };
-        match sender.send(message).await {
-            Ok(response) => {
-                if let Some(lease) = slot.borrow_mut().as_mut() {
-                    lease.sender = Some(sender);
-                }
-                return Ok(response);
+        let head = message.http1(upstream);
+        match connection.exchange(head, outgoing.open_body(), message.chunked, to_head).await {
+            Ok((head, receiving)) => {
+                let from = From::Http1(Box::new(receiving));
+                return Ok(Answered { status: head.status, fields: head.fields, from });
             }
             // A kept connection that turns out closed is nobody's failure: take the next.
-            Err(lost) if reused && lost.unsent.is_some() => {
-                *request = lost.unsent;
-                pooled = instance.pool.get(now).await;
-            }
-            Err(lost) => {
-                let unsent = lost.unsent.is_some();
-                *request = lost.unsent;
-                return Err(explain(call, &instance, unsent, &lost.error));
-            }
+            Err(Lost1::Unsent(_)) if reused => {}
+            Err(lost) => return Err(explain(call, instance, &lost)),
         }
     }
 }
 
-fn explain(call: &LocalCall, instance: &LocalInstance, unsent: bool, error: &hyper::Error) -> Lost {
-    let (upstream, instance) = (&call.state.config.upstream, name(instance));
+async fn send_http2(
+    call: &LocalCall,
+    outgoing: &Outgoing,
+    instance: &Rc<LocalInstance>,
+) -> Result<Answered, Lost> {
+    let upstream = &call.upstream.shared;
+    let Some(mut request) = outgoing.message.http2(upstream, outgoing.open_body()) else {
+        let detail = "the address cannot be sent in HTTP/2".to_owned();
+        return Err((Outcome::NotSent, Kind::BadRequest, detail));
+    };
+    loop {
+        let kept = instance.pool.http2();
+        let reused = kept.is_some();
+        let mut sender = match kept {
+            Some(sender) => sender,
+            None => {
+                pool::connect_http2(instance, &upstream.config)
+                    .await
+                    .map_err(|error| cannot_connect(call, instance, &error))?
+            }
+        };
+        match sender.try_send_request(request).await {
+            Ok(response) => {
+                let (head, incoming) = response.into_parts();
+                let from = From::Http2(incoming);
+                return Ok(Answered { status: head.status.as_u16(), fields: from_map(&head.headers), from });
+            }
+            Err(mut failed) => match failed.take_message() {
+                Some(unsent) if reused => request = unsent,
+                unsent => return Err(explain_http2(call, instance, unsent.is_some(), &failed.into_error())),
+            },
+        }
+    }
+}
+
+fn explain(call: &LocalCall, instance: &LocalInstance, lost: &Lost1) -> Lost {
+    let whom = format!("{} ({})", call.state.config.upstream, name(instance));
+    match lost {
+        Lost1::Unsent(error) => {
+            (Outcome::NotSent, Kind::ConnectFailed, format!("{whom} closed the connection: {error}"))
+        }
+        Lost1::BadAnswer(why) => {
+            (Outcome::Reset, Kind::BadAnswer, format!("{whom} answered what is not valid HTTP: {why}"))
+        }
+        Lost1::Closed(error) => {
+            let cause = error.as_ref().map_or_else(|| "it ended".to_owned(), ToString::to_string);
+            let detail = format!("{whom} closed the connection before it answered: {cause}");
+            (Outcome::Reset, Kind::ConnectionLost, detail)
+        }
+    }
+}
+
+fn explain_http2(call: &LocalCall, instance: &LocalInstance, unsent: bool, error: &hyper::Error) -> Lost {
+    let whom = format!("{} ({})", call.state.config.upstream, name(instance));
     let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| cause.to_string());
     match unsent {
-        true => (
-            Outcome::NotSent,
-            Kind::ConnectFailed,
-            format!("{upstream} ({instance}) closed the connection: {cause}"),
-        ),
-        false if error.is_parse() => (
-            Outcome::Reset,
-            Kind::BadAnswer,
-            format!("{upstream} ({instance}) answered what is not HTTP: {error}"),
-        ),
+        true => (Outcome::NotSent, Kind::ConnectFailed, format!("{whom} closed the connection: {cause}")),
         false => (
             Outcome::Reset,
             Kind::ConnectionLost,
-            format!("{upstream} ({instance}) closed the connection before it answered: {cause}"),
+            format!("{whom} closed the connection before it answered: {cause}"),
         ),
     }
 }
 
-async fn connect(call: &LocalCall, instance: &Rc<LocalInstance>) -> Result<Sender, Lost> {
-    pool::connect(instance, &call.upstream.shared.config).await.map_err(|error| {
-        let upstream = &call.state.config.upstream;
-        let detail = format!("cannot connect to {upstream} ({}): {error}", name(instance));
-        (Outcome::NotSent, Kind::ConnectFailed, detail)
-    })
+fn cannot_connect(call: &LocalCall, instance: &LocalInstance, error: &std::io::Error) -> Lost {
+    let upstream = &call.state.config.upstream;
+    let detail = format!("cannot connect to {upstream} ({}): {error}", name(instance));
+    (Outcome::NotSent, Kind::ConnectFailed, detail)
 }
 
 /// An instance for this try: not ejected and not the one that just failed, where there is a choice.

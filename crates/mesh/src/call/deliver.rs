@@ -1,15 +1,15 @@
 //! What becomes of an upstream's answer: it streams on to the client, or is thrown away for a retry.
 
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::{Response, header};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::StatusCode;
 
 use super::Outgoing;
-use super::attempt::Answer;
-use crate::core::Core;
-use crate::request::body::Body;
+use super::attempt::Reply;
+use crate::message::fields::{Fields, Id};
+use crate::request::answer::{Answer, Body, From};
+use crate::request::headers;
 
 /// Most bytes of an answer that is thrown away for a retry, read so that its connection lives on.
 const DRAIN_BYTES_MAX: usize = 64 << 10;
@@ -17,46 +17,43 @@ const DRAIN_BYTES_MAX: usize = 64 << 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Makes the answer the client's: its body streams on, its connection returns to the pool.
-pub(super) fn deliver(answer: Answer, outgoing: &mut Outgoing, core: &Core) -> Response<Body> {
-    let switches = answer.switches_protocols();
-    let Answer { mut response, mut lease } = answer;
-    if switches {
-        let upstream = hyper::upgrade::on(&mut response);
-        let (head, _) = response.into_parts();
-        if let Some(client) = outgoing.upgrade.take() {
-            core.tunnel(client, upstream, lease);
+pub(super) fn deliver(reply: Reply, outgoing: &Outgoing) -> Answer {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let Reply { mut fields, from, lease, .. } = reply;
+    let body = match from {
+        From::Http1(receiving) if status == StatusCode::SWITCHING_PROTOCOLS => Body::Tunnel(receiving, lease),
+        from => {
+            headers::strip_hop_by_hop(&mut fields);
+            let idle = (!streams(&fields)).then_some(outgoing.body_idle);
+            Body::upstream(from, lease, idle, outgoing.body.clone())
         }
-        return Response::from_parts(head, Body::empty());
-    }
-    let idle = (!streams(&response)).then_some(outgoing.body_idle);
-    lease.upload = outgoing.body.clone();
-    let (head, incoming) = response.into_parts();
-    Response::from_parts(head, Body::upstream(incoming, lease, idle))
+    };
+    Answer { status, fields, body, close: false }
 }
 
 /// Whether an answer may rightly be silent for long: server-sent events and gRPC streams.
-fn streams(response: &Response<Incoming>) -> bool {
-    response.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().starts_with(b"text/event-stream")
-            || value.as_bytes().starts_with(b"application/grpc")
+fn streams(fields: &Fields) -> bool {
+    fields.get(Id::ContentType).is_some_and(|value| {
+        value.starts_with(b"text/event-stream") || value.starts_with(b"application/grpc")
     })
 }
 
 /// Reads an answer that nobody wants to its end, so that its connection can be used again.
-pub(super) fn throw_away(answer: Answer, idle: Duration) {
-    let (_, incoming) = answer.response.into_parts();
-    let mut body = Body::upstream(incoming, answer.lease, Some(idle));
+pub(super) fn throw_away(reply: Reply, idle: Duration) {
+    let mut body = Body::upstream(reply.from, reply.lease, Some(idle), None);
+    if body.is_empty() {
+        return;
+    }
     tokio::task::spawn_local(async move {
-        let reading = async {
-            let mut left = DRAIN_BYTES_MAX;
-            while let Some(Ok(frame)) = body.frame().await {
-                let size = frame.data_ref().map_or(0, |data| data.len());
-                match left.checked_sub(size) {
-                    Some(rest) => left = rest,
-                    None => return,
-                }
+        let (mut left, mut away) = (DRAIN_BYTES_MAX, Vec::new());
+        let reading = std::future::poll_fn(|cx| loop {
+            away.clear();
+            let more = ready!(body.poll(cx, &mut away));
+            match left.checked_sub(away.len()) {
+                Some(rest) if more == Ok(true) => left = rest,
+                _ => return Poll::Ready(()),
             }
-        };
+        });
         let _ = tokio::time::timeout(DRAIN_TIME_MAX, reading).await;
     });
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use policy::{Admission, Breaker, BreakerConfig, BreakerState, Ejection, EjectionConfig, Gcra, Ticket, Time};
 
+use crate::message::fields::Fields;
 use crate::config::{LimitKey, RateLimit};
 
 /// Successes that a core counts before it hands them over.
@@ -215,12 +216,12 @@ impl Limiter {
     }
 
     /// Err: over the limit, for this long.
-    pub(crate) fn check(&self, now: Time, client: IpAddr, headers: &http::HeaderMap) -> Result<(), Duration> {
+    pub(crate) fn check(&self, now: Time, client: IpAddr, fields: &Fields) -> Result<(), Duration> {
         match &self.config.key {
             LimitKey::All => self.check_all(now),
             LimitKey::Client => self.check_key(now, Key::Client(client)),
             LimitKey::Header(name) => {
-                self.check_key(now, Key::Header(headers.get(name).map(|value| value.as_bytes().to_vec())))
+                self.check_key(now, Key::Header(fields.named(name).map(<[u8]>::to_vec)))
             }
         }
     }
@@ -340,10 +341,10 @@ mod tests {
             key: LimitKey::Client,
         };
         let limiter = Limiter::new(limit);
-        let headers = http::HeaderMap::new();
+        let fields = Fields::default();
         let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        assert!(limiter.check(at(5000), a, &headers).is_ok());
-        assert!(limiter.check(at(5000), a, &headers).is_err());
-        assert!(limiter.check(at(5000), b, &headers).is_ok());
+        assert!(limiter.check(at(5000), a, &fields).is_ok());
+        assert!(limiter.check(at(5000), a, &fields).is_err());
+        assert!(limiter.check(at(5000), b, &fields).is_ok());
     }
 }

@@ -22,45 +22,33 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::StatusCode;
 use policy::{Outcome, Time};
 
 use crate::clock;
 use crate::config::Fallback;
-use crate::core::{Core, Upgrade};
-use crate::request::body::{Body, Broken, RequestBody, Source};
-use crate::request::forward::Target;
+use crate::core::Core;
+use crate::message::fields::Fields;
+use crate::request::answer::{Answer, Body};
+use crate::request::body::{Broken, RequestBody, Source};
+use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 pub(crate) use shared::{CallState, LocalCall, Tally};
 
-/// A request on its way up, its headers ready to be sent.
+/// A request on its way up.
 pub(crate) struct Outgoing {
-    pub(crate) head: Parts,
-    /// What the head's address was made of, for another upstream.
-    pub(crate) target: Target,
+    pub(crate) message: Message,
     /// None: there is no body.
     pub(crate) body: Option<Rc<RefCell<Source>>>,
     pub(crate) idempotent: bool,
-    /// The client's side of an upgrade it asked for.
-    pub(crate) upgrade: Option<Upgrade>,
     /// Longest silence in the answer's body.
     pub(crate) body_idle: Duration,
 }
 
 impl Outgoing {
-    fn copy_head(&self) -> Parts {
-        let (mut head, ()) = Request::new(()).into_parts();
-        head.method = self.head.method.clone();
-        head.uri = self.head.uri.clone();
-        head.version = self.head.version;
-        head.headers = self.head.headers.clone();
-        head
-    }
-
-    /// The request for the next try; the head is gone with it.
-    fn take_request(&mut self) -> Request<RequestBody> {
-        let head = std::mem::replace(&mut self.head, Request::new(()).into_parts().0);
-        Request::from_parts(head, self.body.as_ref().map_or(RequestBody::Empty, RequestBody::open))
+    /// The body for the next try.
+    fn open_body(&self) -> Option<RequestBody> {
+        self.body.as_ref().map(RequestBody::open)
     }
 
     fn replayable(&self) -> bool {
@@ -82,23 +70,17 @@ impl Outgoing {
 }
 
 /// Sends a request through a call's policies and counts how it went.
-pub(crate) async fn run(
-    core: &Core,
-    call: &LocalCall,
-    mut outgoing: Outgoing,
-) -> Result<Response<Body>, Problem> {
+pub(crate) async fn run(core: &Core, call: &LocalCall, outgoing: Outgoing) -> Result<Answer, Problem> {
     let started = clock::now();
-    let fallback_head =
-        matches!(call.state.config.fallback, Some(Fallback::Call(_))).then(|| outgoing.copy_head());
-    let result = tries::carry(core, call, &mut outgoing, started).await;
+    let result = tries::carry(core, call, &outgoing, started).await;
     let tally = call.tally();
     tally.requests.add(1);
     let failed = match &result {
-        Ok(answer) => is_failure(answer.status()),
+        Ok(answer) => is_failure(answer.status),
         Err(problem) => !problem.kind.is_clients_fault(),
     };
     let result = match (&call.state.config.fallback, failed) {
-        (Some(fallback), true) => stand_in(core, call, fallback, fallback_head, outgoing, result).await,
+        (Some(fallback), true) => stand_in(core, call, fallback, outgoing, result).await,
         _ => result,
     };
     tally.end(&result, failed, clock::now().since(started));
@@ -107,7 +89,7 @@ pub(crate) async fn run(
 
 /// Whether no try got as far as sending. What is not idempotent is tried again only if nothing of it
 /// was sent, so the last try speaks for all.
-fn never_sent(failed: &Result<Response<Body>, Problem>) -> bool {
+fn never_sent(failed: &Result<Answer, Problem>) -> bool {
     matches!(failed, Err(problem)
         if matches!(problem.kind, Kind::NoInstance | Kind::CircuitOpen | Kind::ConnectFailed))
 }
@@ -121,28 +103,23 @@ async fn stand_in(
     core: &Core,
     call: &LocalCall,
     fallback: &Fallback,
-    head: Option<Parts>,
     outgoing: Outgoing,
-    failed: Result<Response<Body>, Problem>,
-) -> Result<Response<Body>, Problem> {
-    match (fallback, &call.fallback, head) {
-        (Fallback::Static { status, body, content_type }, ..) => {
+    failed: Result<Answer, Problem>,
+) -> Result<Answer, Problem> {
+    match (fallback, &call.fallback) {
+        (Fallback::Static { status, body, content_type }, _) => {
             call.tally().fallbacks.add(1);
-            let mut answer = Response::new(Body::full(body.clone()));
-            *answer.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
-            if let Ok(value) = HeaderValue::from_str(content_type) {
-                answer.headers_mut().insert(header::CONTENT_TYPE, value);
-            }
-            Ok(answer)
+            let mut fields = Fields::default();
+            fields.push(b"content-type", content_type.as_bytes());
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
+            Ok(Answer { status, fields, body: Body::Full(body.clone().into()), close: false })
         }
-        (Fallback::Call(_), Some(other), Some(mut head))
+        (Fallback::Call(_), Some(other))
             if outgoing.replayable() && (outgoing.idempotent || never_sent(&failed)) =>
         {
             call.tally().fallbacks.add(1);
-            head.headers.remove(header::CONNECTION);
-            head.headers.remove(header::UPGRADE);
-            outgoing.target.address(&mut head, other)?;
-            Box::pin(run(core, other, Outgoing { head, upgrade: None, ..outgoing })).await
+            let message = outgoing.message.without_upgrade();
+            Box::pin(run(core, other, Outgoing { message, ..outgoing })).await
         }
         _ => failed,
     }

@@ -4,14 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Response;
 use policy::{Budget, BudgetConfig};
 use telemetry::metrics::{Counter, Histogram};
 
 use crate::call::guard::{Limiter, SharedBreaker, SharedEjection};
 use crate::clock;
 use crate::config;
-use crate::request::body::Body;
+use crate::request::answer::Answer;
 use crate::request::problem::{Kind, Problem};
 use crate::upstream::LocalUpstream;
 
@@ -46,12 +45,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn end(&self, result: &Result<Response<Body>, Problem>, failed: bool, took: Duration) {
+    pub(crate) fn end(&self, result: &Result<Answer, Problem>, failed: bool, took: Duration) {
         if failed {
             self.failures.add(1);
         }
         match result {
-            Ok(answer) => self.statuses[usize::from(answer.status().as_u16() / 100).min(5)].add(1),
+            Ok(answer) => self.statuses[usize::from(answer.status.as_u16() / 100).min(5)].add(1),
             Err(problem) => {
                 self.statuses[usize::from(problem.status().as_u16() / 100).min(5)].add(1);
                 if problem.kind == Kind::Timeout {

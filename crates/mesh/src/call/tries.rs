@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use http::Response;
 use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
 
-use super::attempt::{self, Answer, Failure};
+use super::attempt::{self, Failure, Reply};
 use super::deliver::{deliver, throw_away};
 use super::{LocalCall, Outgoing};
 use crate::call::guard::Pass;
 use crate::clock;
 use crate::core::Core;
-use crate::request::body::{Body, Broken};
+use crate::request::answer::Answer;
+use crate::request::body::Broken;
 use crate::request::problem::{Kind, Problem};
 
 /// Tries until one succeeds or the policies say stop.
 pub(super) async fn carry(
     core: &Core,
     call: &LocalCall,
-    outgoing: &mut Outgoing,
+    outgoing: &Outgoing,
     started: Time,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Answer, Problem> {
     let mut tries = Tries { core, call, outgoing, started, retrier: Retrier::new(), avoid: None };
     if tries.retry().is_some() {
         call.budget.borrow_mut().request(started);
@@ -38,7 +38,7 @@ pub(super) async fn carry(
 struct Tries<'a> {
     core: &'a Core,
     call: &'a LocalCall,
-    outgoing: &'a mut Outgoing,
+    outgoing: &'a Outgoing,
     /// When the first try began.
     started: Time,
     retrier: Retrier,
@@ -48,7 +48,7 @@ struct Tries<'a> {
 
 /// What to do after a try.
 enum Next {
-    Done(Result<Answer, Failure>),
+    Done(Result<Reply, Failure>),
     Again(Duration),
 }
 
@@ -60,31 +60,24 @@ impl<'a> Tries<'a> {
     async fn once(&mut self) -> Result<Next, Problem> {
         let now = clock::now();
         let pass = Passed::new(self.call, now).map_err(|wait| self.rejected(wait))?;
-        let spare = (self.retry().is_some() && self.outgoing.idempotent).then(|| self.outgoing.copy_head());
-        let mut request = Some(self.outgoing.take_request());
         let (outcome, result) =
-            attempt::attempt(self.core, self.call, self.outgoing, &mut request, self.started, self.avoid)
-                .await;
+            attempt::attempt(self.core, self.call, self.outgoing, self.started, self.avoid).await;
         let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
         if nowhere || self.outgoing.body_broken().is_some() {
             // Nothing to learn of the upstream, and nothing to send again.
             return Ok(Next::Done(result));
         }
-        // An unsent request comes back whole; of a sent one there is the spare, if one was made.
-        let replayable = request.is_some() || (spare.is_some() && self.outgoing.replayable());
-        let head = request.map(|request| request.into_parts().0).or(spare);
-        let again = self.decide(outcome, replayable);
+        let again = self.decide(outcome, self.outgoing.replayable());
         let mended = is_lost(outcome) && again.is_some();
         if !mended {
             pass.record(clock::now(), outcome.is_failure());
         }
-        match (again, head) {
-            (Some(wait), Some(head)) => {
-                self.outgoing.head = head;
+        match again {
+            Some(wait) => {
                 self.avoid = self.give_up(result);
                 Ok(Next::Again(wait))
             }
-            _ => Ok(Next::Done(result)),
+            None => Ok(Next::Done(result)),
         }
     }
 
@@ -114,11 +107,11 @@ impl<'a> Tries<'a> {
     }
 
     /// Lets go of a try's result for a retry; returns the instance it came from.
-    fn give_up(&self, result: Result<Answer, Failure>) -> Option<u64> {
+    fn give_up(&self, result: Result<Reply, Failure>) -> Option<u64> {
         match result {
-            Ok(answer) => {
-                let key = answer.lease.instance.shared.key;
-                throw_away(answer, self.outgoing.body_idle);
+            Ok(reply) => {
+                let key = reply.lease.instance.shared.key;
+                throw_away(reply, self.outgoing.body_idle);
                 Some(key)
             }
             Err(failure) => failure.instance,
@@ -126,7 +119,7 @@ impl<'a> Tries<'a> {
     }
 
     /// What the caller gets from the last try.
-    fn finish(self, result: Result<Answer, Failure>) -> Result<Response<Body>, Problem> {
+    fn finish(self, result: Result<Reply, Failure>) -> Result<Answer, Problem> {
         let mut problem = match (result, self.outgoing.body_broken()) {
             (_, Some(Broken::TooLarge)) => {
                 Problem::new(Kind::BodyTooLarge, "the request body is larger than `body-bytes` allows")
@@ -137,7 +130,7 @@ impl<'a> Tries<'a> {
             (Err(_), Some(Broken::Peer)) => {
                 Problem::new(Kind::BadRequest, "the request body broke off or is not valid HTTP")
             }
-            (Ok(answer), _) if answer.switches_protocols() && self.outgoing.upgrade.is_none() => {
+            (Ok(reply), _) if reply.switches_protocols() && !self.outgoing.message.asks_upgrade() => {
                 Problem::new(
                     Kind::BadAnswer,
                     format!(
@@ -146,7 +139,7 @@ impl<'a> Tries<'a> {
                     ),
                 )
             }
-            (Ok(answer), _) => return Ok(deliver(answer, self.outgoing, self.core)),
+            (Ok(reply), _) => return Ok(deliver(reply, self.outgoing)),
             (Err(failure), _) => failure.problem(self.call, self.retrier.retries() + 1),
         };
         problem.call = Some(self.call.state.config.id.clone());

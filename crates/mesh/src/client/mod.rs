@@ -1,5 +1,8 @@
-//! The side of the clients: listening sockets, connections, what comes over them as bytes.
+//! The side of the clients: listening sockets, connections, what comes over them as requests.
 
 pub(crate) mod bind;
-pub(crate) mod inspect;
+mod http1;
+mod http2;
 pub(crate) mod serve;
+mod tunnel;
+pub(crate) mod wire;

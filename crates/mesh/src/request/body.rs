@@ -1,21 +1,25 @@
-//! Bodies, streamed through in both directions: nothing is held back but what a retry may need.
+//! Bodies of requests, streamed: nothing is held back but what a retry may need.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body as HttpBody, Frame};
 use hyper::body::Incoming;
 use policy::Time;
-use tokio::time::Sleep;
 
+use crate::client::wire::Wire;
 use crate::clock;
-use crate::upstream::Lease;
+use crate::message::fields::Fields;
+use crate::message::framing::Decoder;
+use crate::request::idle::IdleTimer;
 
+/// Most bytes that are passed on at a time.
+pub(crate) const PIECE_BYTES_MAX: usize = 64 << 10;
 /// Most bytes of a body that are read before an answer that does not need them.
 const READ_AWAY_BYTES_MAX: usize = 64 << 10;
 /// Longest time spent on that.
@@ -24,7 +28,7 @@ const READ_AWAY_TIME_MAX: Duration = Duration::from_millis(200);
 /// Why a body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// The sender of the request, or the upstream, went away.
+    /// The sender of the request, or the upstream, went away or sent what is no body.
     Peer,
     /// Larger than the listener allows.
     TooLarge,
@@ -47,132 +51,27 @@ impl std::fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// The body of an answer.
-pub(crate) enum Body {
-    /// None, or all of it at once.
-    Full(Option<Bytes>),
-    /// An upstream's, as it comes.
-    Upstream(UpstreamBody),
-}
-
-impl Body {
-    pub(crate) fn empty() -> Body {
-        Body::Full(None)
-    }
-
-    pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
-        Body::Full(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
-    }
-
-    pub(crate) fn upstream(incoming: Incoming, lease: Lease, idle: Option<Duration>) -> Body {
-        if incoming.is_end_stream() {
-            lease.release();
-            return Body::empty();
-        }
-        Body::Upstream(UpstreamBody { incoming, lease: Some(lease), idle: IdleTimer::new(idle) })
-    }
-}
-
-/// An upstream's body with the connection it comes over, which goes back to the pool at the end.
-pub(crate) struct UpstreamBody {
-    incoming: Incoming,
-    lease: Option<Lease>,
-    idle: IdleTimer,
-}
-
-impl HttpBody for Body {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.get_mut() {
-            Body::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Body::Upstream(body) => body.poll(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Body::Full(bytes) => bytes.is_none(),
-            Body::Upstream(body) => body.incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Body::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Body::Upstream(body) => body.incoming.size_hint(),
-        }
-    }
-}
-
-impl UpstreamBody {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        match polled {
-            Poll::Pending => self.idle.poll(cx).map(|()| Some(Err(Broken::Idle))),
-            Poll::Ready(Some(Ok(frame))) => {
-                self.idle.reset();
-                if self.incoming.is_end_stream() {
-                    self.release();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Broken::Peer))),
-            Poll::Ready(None) => {
-                self.release();
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn release(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.release();
-        }
-    }
-}
-
-/// A timer that costs nothing until a body first keeps us waiting.
-struct IdleTimer {
-    after: Option<Duration>,
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// Set by a frame; the next wait starts the time anew.
-    moved: bool,
-}
-
-impl IdleTimer {
-    fn new(after: Option<Duration>) -> IdleTimer {
-        IdleTimer { after, sleep: None, moved: false }
-    }
-
-    fn reset(&mut self) {
-        self.moved = true;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(after) = self.after else { return Poll::Pending };
-        let moved = std::mem::take(&mut self.moved);
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
-        if moved {
-            sleep.as_mut().reset(tokio::time::Instant::now() + after);
-        }
-        sleep.as_mut().poll(cx)
-    }
+/// Where a request's body comes from.
+pub(crate) enum Origin {
+    Http1 { wire: Rc<Wire>, decoder: Decoder },
+    Http2(Incoming),
 }
 
 /// A request's body on its way up. Shared between the tries of one request: a later try replays
 /// what earlier ones have taken, as long as that is within the bound.
 pub(crate) struct Source {
-    incoming: Incoming,
+    origin: Origin,
     idle: IdleTimer,
     /// Bytes that may still come.
     left: Option<u64>,
-    kept: Vec<Frame<Bytes>>,
+    kept: Vec<u8>,
     /// Bytes that may still be kept for a replay; None: nothing is.
     keep_left: Option<usize>,
     /// Something was passed on that is not kept.
     lost: bool,
+    /// What a try took and could not send.
+    returned: Vec<u8>,
+    trailers: Option<Fields>,
     /// Which try may read.
     reader: u32,
     broken: Option<Broken>,
@@ -185,18 +84,19 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(
-        incoming: Incoming,
+        origin: Origin,
         bytes_max: Option<u64>,
-        keep_max: Option<usize>,
         idle: Duration,
     ) -> Rc<RefCell<Source>> {
         Rc::new(RefCell::new(Source {
-            incoming,
+            origin,
             idle: IdleTimer::new(Some(idle)),
             left: bytes_max,
             kept: Vec::new(),
-            keep_left: keep_max,
+            keep_left: None,
             lost: false,
+            returned: Vec::new(),
+            trailers: None,
             reader: 0,
             broken: None,
             ended: false,
@@ -205,19 +105,23 @@ impl Source {
         }))
     }
 
+    /// Keeps so many bytes for a replay.
+    pub(crate) fn keep(&mut self, bytes_max: usize) {
+        self.keep_left = Some(bytes_max);
+    }
+
     /// Whether a further try would see the whole body.
     pub(crate) fn replayable(&self) -> bool {
         !self.lost && self.broken.is_none()
     }
 
-    /// Whether the client said how long it is.
-    pub(crate) fn has_length(&self) -> bool {
-        self.incoming.size_hint().exact().is_some()
-    }
-
-    /// Whether nothing of it is left to be sent.
+    /// Whether nothing of it is left to come.
     pub(crate) fn ended(&self) -> bool {
-        self.ended || self.incoming.is_end_stream()
+        let over = match &self.origin {
+            Origin::Http1 { decoder, .. } => decoder.is_done(),
+            Origin::Http2(incoming) => incoming.is_end_stream(),
+        };
+        (self.ended || over) && self.returned.is_empty()
     }
 
     /// Since when it has not been the client who keeps the upstream waiting. None: it is.
@@ -230,90 +134,136 @@ impl Source {
         self.broken
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    /// Passes something on; false: that was all.
+    fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool, Broken>> {
         if let Some(broken) = self.broken {
-            return Poll::Ready(Some(Err(broken)));
+            return Poll::Ready(Err(broken));
         }
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if !self.returned.is_empty() {
+            out.append(&mut self.returned);
+            return Poll::Ready(Ok(true));
+        }
+        let before = out.len();
+        let polled = self.origin.poll(cx, out, &mut self.trailers);
         self.starving = polled.is_pending();
         let polled = match polled {
-            Poll::Pending => self.idle.poll(cx).map(|()| Some(Err(Broken::Idle))),
-            Poll::Ready(frame) => {
+            Poll::Pending => ready!(self.idle.poll(cx).map(|()| Err(Broken::Idle))),
+            Poll::Ready(more) => {
                 self.idle.reset();
                 self.moved = clock::now();
-                self.ended |= frame.is_none();
-                Poll::Ready(frame.map(|frame| frame.map_err(|_| Broken::Peer)))
+                self.ended |= more == Ok(false);
+                more
             }
         };
-        let polled = match polled {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.take(frame))),
-            other => other,
-        };
-        if let Poll::Ready(Some(Err(broken))) = &polled {
-            self.broken = Some(*broken);
+        let polled = polled.and_then(|more| self.take(&out[before..]).map(|()| more));
+        if let Err(broken) = polled {
+            self.broken = Some(broken);
         }
-        polled
+        Poll::Ready(polled)
     }
 
-    /// Counts a frame and keeps a copy if there is room.
-    fn take(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Broken> {
-        let size = frame.data_ref().map_or(0, Bytes::len);
+    /// Counts what was passed on and keeps a copy if there is room.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         if let Some(left) = &mut self.left {
-            *left = left.checked_sub(size as u64).ok_or(Broken::TooLarge)?;
+            *left = left.checked_sub(bytes.len() as u64).ok_or(Broken::TooLarge)?;
         }
-        let room = self.keep_left.and_then(|left| left.checked_sub(size));
-        self.keep_left = room;
-        match room {
-            Some(_) => self.kept.push(copy(&frame)),
+        self.keep_left = self.keep_left.and_then(|left| left.checked_sub(bytes.len()));
+        match self.keep_left {
+            Some(_) => self.kept.extend_from_slice(bytes),
+            None if bytes.is_empty() => {}
             None => {
                 self.lost = true;
                 self.kept = Vec::new();
             }
         }
-        Ok(frame)
+        Ok(())
     }
+}
+
+impl Origin {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        trailers: &mut Option<Fields>,
+    ) -> Poll<Result<bool, Broken>> {
+        match self {
+            Origin::Http1 { wire, decoder } => loop {
+                let before = out.len();
+                wire.decode(decoder, out, PIECE_BYTES_MAX).map_err(|_| Broken::Peer)?;
+                if out.len() > before {
+                    return Poll::Ready(Ok(true));
+                }
+                if decoder.is_done() {
+                    *trailers = decoder.take_trailers();
+                    return Poll::Ready(Ok(false));
+                }
+                match ready!(wire.poll_fill_body(cx)) {
+                    Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Peer)),
+                    Ok(_) => {}
+                }
+            },
+            Origin::Http2(incoming) => loop {
+                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                    None => return Poll::Ready(Ok(false)),
+                    Some(Err(_)) => return Poll::Ready(Err(Broken::Peer)),
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) if data.is_empty() => {}
+                        Ok(data) => {
+                            out.extend_from_slice(&data);
+                            return Poll::Ready(Ok(true));
+                        }
+                        Err(frame) => *trailers = frame.into_trailers().ok().map(|map| from_map(&map)),
+                    },
+                }
+            },
+        }
+    }
+}
+
+pub(crate) fn from_map(map: &HeaderMap) -> Fields {
+    let mut fields = Fields::default();
+    for (name, value) in map {
+        fields.push(name.as_str().as_bytes(), value.as_bytes());
+    }
+    fields
+}
+
+/// Fields as HTTP/2 wants them; what is not valid there is left out.
+pub(crate) fn to_map(fields: &Fields) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(fields.iter().count());
+    for (_, name, value) in fields.iter() {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            map.append(name, value);
+        }
+    }
+    map
 }
 
 /// Reads a short body to its end for nobody, before an answer that does not need it: a client that is
 /// still sending may take the end of the stream for a failure and not see the answer.
-pub(crate) async fn read_away(incoming: Incoming) {
-    let mut left = READ_AWAY_BYTES_MAX;
-    let mut incoming = std::pin::pin!(incoming);
-    let reading = async {
-        while let Some(Ok(frame)) = std::future::poll_fn(|cx| incoming.as_mut().poll_frame(cx)).await {
-            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-                Some(rest) => left = rest,
-                None => return,
+pub(crate) async fn read_away(source: &Rc<RefCell<Source>>) {
+    let (mut left, mut away) = (READ_AWAY_BYTES_MAX, Vec::new());
+    let reading = std::future::poll_fn(|cx| {
+        loop {
+            away.clear();
+            let more = ready!(source.borrow_mut().poll(cx, &mut away));
+            match left.checked_sub(away.len()) {
+                Some(rest) if more == Ok(true) => left = rest,
+                _ => return Poll::Ready(()),
             }
         }
-    };
+    });
     let _ = tokio::time::timeout(READ_AWAY_TIME_MAX, reading).await;
 }
 
-/// A second handle on the same bytes.
-fn copy(frame: &Frame<Bytes>) -> Frame<Bytes> {
-    match (frame.data_ref(), frame.trailers_ref()) {
-        (Some(data), _) => Frame::data(data.clone()),
-        (None, Some(trailers)) => Frame::trailers(trailers.clone()),
-        (None, None) => Frame::data(Bytes::new()),
-    }
-}
-
 /// One try's view of a request's body.
-pub(crate) enum RequestBody {
-    /// The request has none.
-    Empty,
-    /// It has one.
-    Shared {
-        /// The body itself.
-        source: Rc<RefCell<Source>>,
-        /// Which try this is.
-        reader: u32,
-        /// Kept frames this try has seen.
-        at: usize,
-        /// Size as the client declared it.
-        size: SizeHint,
-    },
+pub(crate) struct RequestBody {
+    source: Rc<RefCell<Source>>,
+    /// Which try this is.
+    reader: u32,
+    /// Kept bytes this try has seen.
+    at: usize,
 }
 
 impl RequestBody {
@@ -321,48 +271,66 @@ impl RequestBody {
     pub(crate) fn open(source: &Rc<RefCell<Source>>) -> RequestBody {
         let mut inner = source.borrow_mut();
         inner.reader += 1;
-        let mut size = inner.incoming.size_hint();
-        if let Some(left) = size.exact() {
-            let kept: usize = inner.kept.iter().filter_map(|frame| frame.data_ref()).map(Bytes::len).sum();
-            size = SizeHint::with_exact(left + kept as u64);
+        RequestBody { source: source.clone(), reader: inner.reader, at: 0 }
+    }
+
+    /// Passes something on; false: that was all.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool, Broken>> {
+        let mut source = self.source.borrow_mut();
+        if source.reader != self.reader {
+            return Poll::Ready(Err(Broken::Superseded));
         }
-        RequestBody::Shared { source: source.clone(), reader: inner.reader, at: 0, size }
+        if self.at < source.kept.len() {
+            out.extend_from_slice(&source.kept[self.at..]);
+            self.at = source.kept.len();
+            return Poll::Ready(Ok(true));
+        }
+        if source.ended {
+            return Poll::Ready(Ok(false));
+        }
+        let polled = source.poll(cx, out);
+        self.at = source.kept.len();
+        polled
+    }
+
+    /// Takes back what was taken and not sent, unless it is kept anyway.
+    pub(crate) fn give_back(self, bytes: Vec<u8>) {
+        let mut source = self.source.borrow_mut();
+        if source.lost {
+            source.left = source.left.map(|left| left + bytes.len() as u64);
+            source.returned = bytes;
+            source.lost = false;
+        }
+    }
+
+    pub(crate) fn trailers(&self) -> Option<Fields> {
+        self.source.borrow().trailers.clone()
     }
 }
 
-impl HttpBody for RequestBody {
+/// The same as HTTP/2 takes it. None: there is no body, or nothing more of it.
+pub(crate) struct Http2Upload(pub(crate) Option<RequestBody>);
+
+impl HttpBody for Http2Upload {
     type Data = Bytes;
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let RequestBody::Shared { source, reader, at, .. } = self.get_mut() else { return Poll::Ready(None) };
-        let mut source = source.borrow_mut();
-        if source.reader != *reader {
-            return Poll::Ready(Some(Err(Broken::Superseded)));
-        }
-        if let Some(frame) = source.kept.get(*at) {
-            *at += 1;
-            return Poll::Ready(Some(Ok(copy(frame))));
-        }
-        let polled = source.poll(cx);
-        *at = source.kept.len();
-        polled
+        let this = self.get_mut();
+        let Some(body) = &mut this.0 else { return Poll::Ready(None) };
+        let mut piece = Vec::new();
+        Poll::Ready(match ready!(body.poll(cx, &mut piece)) {
+            Ok(true) => Some(Ok(Frame::data(piece.into()))),
+            Ok(false) => {
+                let trailers = body.trailers();
+                this.0 = None;
+                trailers.map(|trailers| Ok(Frame::trailers(to_map(&trailers))))
+            }
+            Err(broken) => Some(Err(broken)),
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            RequestBody::Empty => true,
-            RequestBody::Shared { source, at, .. } => {
-                let source = source.borrow();
-                source.broken.is_none() && *at >= source.kept.len() && source.incoming.is_end_stream()
-            }
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Shared { size, .. } => *size,
-        }
+        self.0.is_none()
     }
 }

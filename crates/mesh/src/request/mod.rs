@@ -1,8 +1,11 @@
-//! A request on its way through: where it goes, what its headers become, how its body streams, and
-//! the problem that answers when nobody else does.
+//! A request on its way through: where it goes, what its headers become, how its body and its answer
+//! stream, and the problem that answers when nobody else does.
 
+pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod forward;
 pub(crate) mod headers;
+pub(crate) mod idle;
+pub(crate) mod outgoing;
 pub(crate) mod problem;
 pub(crate) mod route;

@@ -3,15 +3,17 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::StatusCode;
 use serde::Serialize;
 
-use crate::request::body::Body;
+use crate::message::fields::Fields;
+use crate::request::answer::{Answer, Body};
 
 /// What went wrong, by who decided it. The kebab-case name is the last part of `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     BadRequest,
+    HeadTooLarge,
     BodyTooLarge,
     BodyIdle,
     NoRoute,
@@ -32,13 +34,19 @@ impl Kind {
     /// Whether the client sent something that can't be gone on with, on a connection whose next
     /// bytes mean nothing certain.
     pub(crate) fn is_clients_fault(self) -> bool {
-        matches!(self, Kind::BadRequest | Kind::BodyTooLarge | Kind::BodyIdle)
+        matches!(self, Kind::BadRequest | Kind::HeadTooLarge | Kind::BodyTooLarge | Kind::BodyIdle)
     }
 
     fn parts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
         use Kind::*;
         match self {
             BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is refused", None),
+            HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head-too-large",
+                "The request's head is too large",
+                Some("limits"),
+            ),
             BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
@@ -148,7 +156,7 @@ impl Problem {
     }
 
     /// The answer. `Retry-After` is in whole seconds, rounded up: never too early.
-    pub(crate) fn answer(&self, request_id: Option<&HeaderValue>) -> Response<Body> {
+    pub(crate) fn answer(&self, request_id: Option<&[u8]>) -> Answer {
         let (status, name, title, policy) = self.kind.parts();
         let document = Document {
             r#type: format!("urn:colony:problem:{name}"),
@@ -161,25 +169,20 @@ impl Problem {
             tries: self.tries,
             retry_after_ms: self.retry_after.map(|wait| wait.as_millis() as u64),
             remedy: self.remedy.as_deref(),
-            request_id: request_id.and_then(|id| id.to_str().ok()),
+            request_id: request_id.and_then(|id| std::str::from_utf8(id).ok()),
         };
         let text = serde_json::to_vec(&document).unwrap_or_default();
-        let mut answer = Response::new(Body::full(text));
-        *answer.status_mut() = status;
-        let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let mut fields = Fields::default();
+        fields.push(b"content-type", b"application/problem+json");
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000) as u64));
+            fields.push(b"retry-after", wait.as_millis().div_ceil(1000).to_string().as_bytes());
         }
-        if let Some(allow) = self.allow.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-            headers.insert(header::ALLOW, allow);
-        }
-        if self.kind.is_clients_fault() {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if let Some(allow) = &self.allow {
+            fields.push(b"allow", allow.as_bytes());
         }
         if let Some(id) = request_id {
-            headers.insert(&crate::request::headers::X_REQUEST_ID, id.clone());
+            fields.push(b"x-request-id", id);
         }
-        answer
+        Answer { status, fields, body: Body::Full(text), close: self.kind.is_clients_fault() }
     }
 }

@@ -3,9 +3,10 @@
 //! Patterns are compiled once so that matching neither allocates nor splits: a pattern of literal
 //! segments is one comparison of bytes.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::Method;
 
 use crate::config;
+use crate::message::fields::Fields;
 
 /// A compiled [`config::Matcher`].
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct Matcher {
     host: Option<Host>,
     path: Path,
     methods: Vec<Method>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(String, String)>,
 }
 
 /// How far a request got with one route.
@@ -26,24 +27,20 @@ pub(crate) enum Fit {
 }
 
 impl Matcher {
-    /// None if a method or header is not valid HTTP, which the manifest has checked before.
+    /// None if a method is not valid HTTP, which the manifest has checked before.
     pub(crate) fn new(config: &config::Matcher) -> Option<Matcher> {
-        let mut headers = Vec::new();
-        for (name, value) in &config.headers {
-            headers.push((name.parse().ok()?, value.parse().ok()?));
-        }
         Some(Matcher {
             host: config.host.as_deref().map(Host::new),
             path: Path::new(&config.path),
             methods: config.methods.iter().map(|method| method.parse()).collect::<Result<_, _>>().ok()?,
-            headers,
+            headers: config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         })
     }
 
-    pub(crate) fn fit(&self, host: &str, path: &str, method: &Method, headers: &HeaderMap) -> Fit {
+    pub(crate) fn fit(&self, host: &str, path: &str, method: &Method, fields: &Fields) -> Fit {
         let all_but_method = self.path.matches(path)
             && self.host.as_ref().is_none_or(|wanted| wanted.matches(host))
-            && self.headers.iter().all(|(name, value)| headers.get(name) == Some(value));
+            && self.headers.iter().all(|(name, value)| fields.named(name) == Some(value.as_bytes()));
         match all_but_method {
             false => Fit::No,
             true if self.methods.is_empty() || self.methods.contains(method) => Fit::Yes,

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::call::guard::lock;
 use crate::clock;
 use crate::config;
-use crate::request::body::Source;
+use crate::upstream::http1::Connection;
 use crate::upstream::pool::Pool;
 
 /// For so long after it was taken out an instance counts as busy: a core that chose it in that very
@@ -275,7 +275,7 @@ impl LocalInstance {
     pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
         self.latency.borrow_mut().begin(now);
         self.shared.count(self.core, |count| count + 1);
-        Lease { instance: self.clone(), sender: None, upload: None, latency: None }
+        Lease { instance: self.clone(), latency: None }
     }
 }
 
@@ -289,27 +289,17 @@ fn typical_latency(others: &[Rc<LocalInstance>]) -> Duration {
     }
 }
 
-/// One request's hold on an instance, and on the connection it came to use.
+/// One request's hold on an instance.
 pub(crate) struct Lease {
     pub(crate) instance: Rc<LocalInstance>,
-    /// The connection, once there is one.
-    pub(crate) sender: Option<crate::upstream::pool::Sender>,
-    /// The request's body, if it was still on its way when the answer began.
-    pub(crate) upload: Option<Rc<RefCell<Source>>>,
     /// Sample for the balancer. None: there is none to learn from.
     pub(crate) latency: Option<Duration>,
 }
 
 impl Lease {
-    /// The answer has come to its end: the connection can carry another request, unless it is still
-    /// busy with the body of this one.
-    pub(crate) fn release(mut self) {
-        if self.upload.as_ref().is_some_and(|upload| !upload.borrow().ended()) {
-            return;
-        }
-        if let Some(sender) = self.sender.take() {
-            self.instance.pool.put(sender, clock::now());
-        }
+    /// The connection can carry another request.
+    pub(crate) fn keep(&self, connection: Connection) {
+        self.instance.pool.put(connection, clock::now());
     }
 }
 

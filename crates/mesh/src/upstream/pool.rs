@@ -4,18 +4,17 @@ use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use policy::Time;
 use tokio::net::TcpStream;
 
-use crate::config::{Protocol, Upstream};
+use crate::config::Upstream;
 use crate::executor::LocalExecutor;
-use crate::request::body::RequestBody;
-use crate::upstream::LocalInstance;
-use crate::upstream::tls::{self, Stream};
+use crate::io::Stream;
+use crate::request::body::Http2Upload;
+use crate::upstream::http1::Connection;
+use crate::upstream::{LocalInstance, tls};
 
 /// Longest time a connection is kept without use. Below the shortest idle timeout that servers
 /// commonly have (Node.js: 5 s), for a server that closes while we send costs the request.
@@ -23,97 +22,71 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Most idle connections kept to one instance by one core.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
+/// What an HTTP/2 request is sent by.
+pub(crate) type Http2Sender = http2::SendRequest<Http2Upload>;
+
 /// Idle HTTP/1.1 connections, last used last, and the HTTP/2 connection if that is spoken.
 #[derive(Default)]
 pub(crate) struct Pool {
-    idle: RefCell<Vec<(http1::SendRequest<RequestBody>, Time)>>,
-    http2: RefCell<Option<http2::SendRequest<RequestBody>>>,
-}
-
-/// A connection that can take a request.
-pub(crate) enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>),
-}
-
-/// A request that got no answer.
-pub(crate) struct Unanswered {
-    /// The request itself, if nothing of it was sent.
-    pub(crate) unsent: Option<Request<RequestBody>>,
-    pub(crate) error: hyper::Error,
+    idle: RefCell<Vec<(Connection, Time)>>,
+    http2: RefCell<Option<Http2Sender>>,
 }
 
 impl Pool {
-    /// A connection from the pool that is open as far as one can know.
-    pub(crate) async fn get(&self, now: Time) -> Option<Sender> {
-        if let Some(shared) = self.http2.borrow().as_ref()
-            && !shared.is_closed()
-        {
-            return Some(Sender::Http2(shared.clone()));
-        }
+    /// A kept HTTP/1.1 connection that is open as far as one can know.
+    pub(crate) fn get(&self, now: Time) -> Option<Connection> {
         loop {
-            let (mut sender, since) = self.idle.borrow_mut().pop()?;
-            if sender.is_closed() || now.since(since) > IDLE_MAX {
-                continue;
-            }
-            if sender.is_ready() || sender.ready().await.is_ok() {
-                return Some(Sender::Http1(sender));
+            let (mut connection, since) = self.idle.borrow_mut().pop()?;
+            if now.since(since) <= IDLE_MAX && connection.is_usable() {
+                return Some(connection);
             }
         }
     }
 
-    pub(crate) fn put(&self, sender: Sender, now: Time) {
-        let Sender::Http1(sender) = sender else { return };
+    /// The HTTP/2 connection, if it is open as far as one can know.
+    pub(crate) fn http2(&self) -> Option<Http2Sender> {
+        self.http2.borrow().as_ref().filter(|shared| !shared.is_closed()).cloned()
+    }
+
+    pub(crate) fn put(&self, connection: Connection, now: Time) {
         let mut idle = self.idle.borrow_mut();
-        if !sender.is_closed() && idle.len() < IDLE_CONNECTIONS_MAX {
-            idle.push((sender, now));
+        if idle.len() < IDLE_CONNECTIONS_MAX {
+            idle.push((connection, now));
         }
     }
 
     pub(crate) fn sweep(&self, now: Time) {
-        self.idle.borrow_mut().retain(|(sender, since)| !sender.is_closed() && now.since(*since) <= IDLE_MAX);
+        let usable = |kept: &mut (Connection, Time)| now.since(kept.1) <= IDLE_MAX && kept.0.is_usable();
+        self.idle.borrow_mut().retain_mut(usable);
     }
 }
 
-impl Sender {
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Unanswered> {
-        let sent = match self {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
-        };
-        sent.map_err(|mut failed| Unanswered { unsent: failed.take_message(), error: failed.into_error() })
-    }
+/// A new HTTP/1.1 connection to an instance.
+pub(crate) async fn connect(instance: &LocalInstance, upstream: &Upstream) -> io::Result<Connection> {
+    Ok(Connection::new(open(instance, upstream).await?))
 }
 
-/// A new connection to an instance.
-pub(crate) async fn connect(instance: &LocalInstance, upstream: &Upstream) -> io::Result<Sender> {
+/// A new HTTP/2 connection to an instance, which becomes the one that is kept.
+pub(crate) async fn connect_http2(instance: &LocalInstance, upstream: &Upstream) -> io::Result<Http2Sender> {
+    let stream = open(instance, upstream).await?;
+    let (sender, connection) = http2::Builder::new(LocalExecutor)
+        .adaptive_window(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::task::spawn_local(connection);
+    *instance.pool.http2.borrow_mut() = Some(sender.clone());
+    Ok(sender)
+}
+
+async fn open(instance: &LocalInstance, upstream: &Upstream) -> io::Result<Stream> {
     let stream = TcpStream::connect(instance.shared.endpoint.address).await?;
     stream.set_nodelay(true)?;
-    let stream = match &upstream.external {
+    Ok(match &upstream.external {
         Some(external) if external.tls => {
-            Stream::Tls(Box::new(tls::handshake(stream, &external.host, upstream.protocol).await?))
+            let stream = tls::handshake(stream, &external.host, upstream.protocol).await?;
+            Stream::Tls(Box::new(stream.into()))
         }
         _ => Stream::Plain(stream),
-    };
-    match upstream.protocol {
-        Protocol::Http1 => {
-            let (sender, connection) =
-                http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-            tokio::task::spawn_local(connection.with_upgrades());
-            Ok(Sender::Http1(sender))
-        }
-        Protocol::Http2 => {
-            let (sender, connection) = http2::Builder::new(LocalExecutor)
-                .adaptive_window(true)
-                .handshake(TokioIo::new(stream))
-                .await
-                .map_err(io::Error::other)?;
-            tokio::task::spawn_local(connection);
-            *instance.pool.http2.borrow_mut() = Some(sender.clone());
-            Ok(Sender::Http2(sender))
-        }
-    }
+    })
 }

@@ -1,0 +1,127 @@
+//! Serves one HTTP/2 connection. The protocol itself is hyper's; its requests become ours.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::{Body as HttpBody, Frame};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use crate::client::serve::Client;
+use crate::config::Limits;
+use crate::core::{Admitted, Core, End, Exchange};
+use crate::executor::LocalExecutor;
+use crate::io::Stream;
+use crate::message::fields::Id;
+use crate::message::head::RequestHead;
+use crate::request::answer::{Answer, Body, Http2Body};
+use crate::request::body::{Broken, Origin, Source, to_map};
+use crate::request::forward::{self, Received};
+use crate::request::headers;
+
+/// Streams that a client may have open at a time on one connection.
+const STREAMS_MAX: u32 = 256;
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(core: &Rc<Core>, admitted: &Admitted, client: &Rc<Client>, stream: Stream) {
+    let limits = client.listener(core).limits.clone();
+    let state = admitted.connection.clone();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (core, client, state) = (core.clone(), client.clone(), state.clone());
+        async move {
+            let exchange = state.begin();
+            let to_head = request.method() == Method::HEAD;
+            let received = receive(request, &client.listener(&core).limits);
+            let answer = forward::handle(&core, &client, received).await;
+            Ok::<_, Infallible>(respond(answer, to_head, exchange))
+        }
+    });
+    let serving = builder(&limits).serve_connection(TokioIo::new(stream), service);
+    drive(admitted, pin!(serving), |serving| serving.graceful_shutdown()).await;
+}
+
+fn receive(request: Request<Incoming>, limits: &Limits) -> Received {
+    let (parts, incoming) = request.into_parts();
+    let mut head = RequestHead::from_http2(&parts);
+    let hop = headers::strip_hop_by_hop(&mut head.fields);
+    let size = incoming.size_hint().exact();
+    let body = (!incoming.is_end_stream())
+        .then(|| Source::new(Origin::Http2(incoming), limits.body_bytes, limits.body_idle));
+    Received { head, hop, body, size }
+}
+
+fn respond(answer: Answer, to_head: bool, exchange: Exchange) -> Response<Answered> {
+    let Answer { status, mut fields, body, .. } = answer;
+    if let (Body::Full(bytes), false) = (&body, fields.has(Id::ContentLength)) {
+        fields.push(b"content-length", bytes.len().to_string().as_bytes());
+    }
+    let body = if to_head { Body::empty() } else { body };
+    let mut response = Response::new(Answered { body: Http2Body::new(body), _exchange: exchange });
+    *response.status_mut() = status;
+    *response.headers_mut() = to_map(&fields);
+    response
+}
+
+/// An answer's body, whose end is the end of the exchange.
+struct Answered {
+    body: Http2Body,
+    _exchange: Exchange,
+}
+
+impl HttpBody for Answered {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}
+
+/// Drives a connection to its end, and towards it when it is asked to end.
+async fn drive<F: Future>(admitted: &Admitted, mut serving: Pin<&mut F>, graceful: impl Fn(Pin<&mut F>)) {
+    let mut seen = End::No;
+    poll_fn(|cx| {
+        if serving.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        while let Poll::Ready(end) = admitted.connection.poll_end(seen, cx) {
+            seen = end;
+            // With a GOAWAY.
+            graceful(serving.as_mut());
+            if serving.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if end == End::Now {
+                if admitted.connection.is_waiting() {
+                    return Poll::Ready(());
+                }
+                // The request that was waited for has come at the last moment.
+                seen = End::Graceful;
+                admitted.connection.end.set(End::Graceful);
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+fn builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder.max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX));
+    builder.max_concurrent_streams(STREAMS_MAX).adaptive_window(true);
+    builder
+}

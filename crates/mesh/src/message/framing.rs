@@ -1,0 +1,353 @@
+//! Where a body ends (RFC 9112 section 6), and its bytes without the framing.
+
+use bytes::{Buf, BytesMut};
+
+use super::fields::{Fields, Id};
+use super::head::{AnswerHead, RequestHead, Version};
+
+/// Most bytes of chunk extensions in a body: nobody uses them but to flood.
+const EXTENSION_BYTES_MAX: usize = 4 << 10;
+/// Most bytes of trailers.
+const TRAILER_BYTES_MAX: usize = 16 << 10;
+/// Most trailers.
+const TRAILERS_MAX: usize = 64;
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+    /// By the end of the connection.
+    Close,
+}
+
+impl Framing {
+    /// Of a request.
+    ///
+    /// # Errors
+    /// Why its end is doubtful.
+    pub(crate) fn of_request(head: &RequestHead) -> Result<Framing, &'static str> {
+        let length = content_length(&head.fields)?;
+        match (is_chunked(&head.fields)?, length) {
+            (true, Some(_)) => Err("the request has both `Transfer-Encoding` and `Content-Length`"),
+            (true, None) if head.version == Version::Http10 => Err("HTTP/1.0 has no `Transfer-Encoding`"),
+            (true, None) => Ok(Framing::Chunked),
+            (false, None | Some(0)) => Ok(Framing::None),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+        }
+    }
+
+    /// Of the answer to a request.
+    ///
+    /// # Errors
+    /// Why its end is doubtful.
+    pub(crate) fn of_answer(head: &AnswerHead, to_head: bool) -> Result<Framing, &'static str> {
+        let length = content_length(&head.fields)?;
+        if to_head || head.status < 200 || matches!(head.status, 204 | 304) {
+            return Ok(Framing::None);
+        }
+        match (is_chunked(&head.fields)?, length) {
+            (true, _) => Ok(Framing::Chunked),
+            (false, Some(0)) => Ok(Framing::None),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+            (false, None) => Ok(Framing::Close),
+        }
+    }
+}
+
+fn content_length(fields: &Fields) -> Result<Option<u64>, &'static str> {
+    let mut found = None;
+    for value in fields.all(Id::ContentLength) {
+        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+            return Err("`Content-Length` is not a number");
+        }
+        let digits = std::str::from_utf8(value).unwrap_or("");
+        let length: u64 = digits.parse().map_err(|_| "`Content-Length` is too large")?;
+        if found.replace(length).is_some_and(|other| other != length) {
+            return Err("there are two `Content-Length` that differ");
+        }
+    }
+    Ok(found)
+}
+
+fn is_chunked(fields: &Fields) -> Result<bool, &'static str> {
+    let mut codings = fields.all(Id::TransferEncoding);
+    let Some(coding) = codings.next() else { return Ok(false) };
+    match coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() {
+        true => Ok(true),
+        false => Err("the body has a transfer coding other than `chunked`; send it as `Content-Encoding`"),
+    }
+}
+
+/// Takes the framing off a body as it comes.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    state: State,
+    extension_bytes: usize,
+    trailer_text: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Length { left: u64 },
+    Close,
+    Size { size: u64, digits: u32 },
+    /// White space after the size.
+    SizeEnd { size: u64 },
+    Extension { size: u64 },
+    SizeLf { size: u64 },
+    Data { left: u64 },
+    DataCr,
+    DataLf,
+    Trailers,
+    Done,
+}
+
+/// A chunked body that breaks its rules.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl Decoder {
+    pub(crate) fn new(framing: Framing) -> Decoder {
+        let state = match framing {
+            Framing::None => State::Done,
+            Framing::Length(left) => State::Length { left },
+            Framing::Chunked => State::Size { size: 0, digits: 0 },
+            Framing::Close => State::Close,
+        };
+        Decoder { state, extension_bytes: 0, trailer_text: Vec::new() }
+    }
+
+    /// Whether the whole body has been seen.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done | State::Length { left: 0 })
+    }
+
+    /// Whether the end of the connection is the end of the body.
+    pub(crate) fn ends_by_close(&self) -> bool {
+        self.state == State::Close
+    }
+
+    /// Moves the body's bytes from `inbox` to `out`, at most `max`, until more is needed or it is done.
+    pub(crate) fn decode(&mut self, inbox: &mut BytesMut, out: &mut Vec<u8>, max: usize) -> Result<(), Malformed> {
+        let mut room = max;
+        while !inbox.is_empty() && room > 0 && !self.is_done() {
+            match &mut self.state {
+                State::Length { left } => room -= copy(left, inbox, out, room),
+                State::Data { left } => {
+                    room -= copy(left, inbox, out, room);
+                    if *left == 0 {
+                        self.state = State::DataCr;
+                    }
+                }
+                State::Close => {
+                    let mut left = u64::MAX;
+                    room -= copy(&mut left, inbox, out, room);
+                }
+                State::Trailers => self.trailers(inbox)?,
+                _ => {
+                    let byte = inbox.get_u8();
+                    self.step(byte)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One byte of the framing.
+    fn step(&mut self, byte: u8) -> Result<(), Malformed> {
+        self.state = match (self.state, byte) {
+            (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
+                // Sixteen digits fill 64 bits.
+                if digits == 16 {
+                    return Err(Malformed);
+                }
+                let digit = u64::from((byte as char).to_digit(16).unwrap_or(0));
+                State::Size { size: size << 4 | digit, digits: digits + 1 }
+            }
+            (State::Size { digits: 0, .. }, _) => return Err(Malformed),
+            (State::Size { size, .. } | State::SizeEnd { size } | State::Extension { size }, b'\r') => {
+                State::SizeLf { size }
+            }
+            (State::Size { size, .. } | State::SizeEnd { size }, b';') => State::Extension { size },
+            (State::Size { size, .. } | State::SizeEnd { size }, b' ' | b'\t') => State::SizeEnd { size },
+            (State::Extension { size }, b'\t' | 0x20..=0x7e | 0x80..) => {
+                self.extension_bytes += 1;
+                if self.extension_bytes > EXTENSION_BYTES_MAX {
+                    return Err(Malformed);
+                }
+                State::Extension { size }
+            }
+            (State::SizeLf { size: 0 }, b'\n') => State::Trailers,
+            (State::SizeLf { size }, b'\n') => State::Data { left: size },
+            (State::DataCr, b'\r') => State::DataLf,
+            (State::DataLf, b'\n') => State::Size { size: 0, digits: 0 },
+            _ => return Err(Malformed),
+        };
+        Ok(())
+    }
+
+    /// Lines up to an empty one.
+    fn trailers(&mut self, inbox: &mut BytesMut) -> Result<(), Malformed> {
+        while !inbox.is_empty() {
+            let byte = inbox.get_u8();
+            self.trailer_text.push(byte);
+            if self.trailer_text == b"\r\n" || self.trailer_text.ends_with(b"\r\n\r\n") {
+                self.state = State::Done;
+                return Ok(());
+            }
+            if self.trailer_text.len() > TRAILER_BYTES_MAX {
+                return Err(Malformed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The trailers of a body that is done, if it has any that a receiver may use (RFC 9110 section 6.5.1:
+    /// none that frame or route).
+    pub(crate) fn take_trailers(&mut self) -> Option<Fields> {
+        let text = std::mem::take(&mut self.trailer_text);
+        let mut room = [httparse::EMPTY_HEADER; TRAILERS_MAX];
+        let Ok(httparse::Status::Complete((_, found))) = httparse::parse_headers(&text, &mut room) else {
+            return None;
+        };
+        let mut fields = Fields::default();
+        let useful = found.iter().filter(|field| Id::of(field.name.as_bytes()) == Id::Other || field.name.eq_ignore_ascii_case("grpc-status"));
+        useful.for_each(|field| fields.push(field.name.as_bytes(), field.value));
+        (!fields.is_empty()).then_some(fields)
+    }
+}
+
+/// Moves at most `left` and `room` bytes; returns how many.
+fn copy(left: &mut u64, inbox: &mut BytesMut, out: &mut Vec<u8>, room: usize) -> usize {
+    let count = inbox.len().min(room).min(usize::try_from(*left).unwrap_or(usize::MAX));
+    out.extend_from_slice(&inbox[..count]);
+    inbox.advance(count);
+    *left -= count as u64;
+    count
+}
+
+/// Writes a chunk.
+pub(crate) fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
+    use std::io::Write;
+    let _ = write!(out, "{:x}\r\n", data.len());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the end of a chunked body.
+pub(crate) fn write_last_chunk(out: &mut Vec<u8>, trailers: Option<&Fields>) {
+    out.extend_from_slice(b"0\r\n");
+    if let Some(trailers) = trailers {
+        trailers.write(out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::head::Parsed;
+    use proptest::prelude::*;
+
+    fn request(lines: &str) -> Result<Framing, &'static str> {
+        let text = format!("POST / HTTP/1.1\r\n{lines}\r\n");
+        match RequestHead::parse(text.as_bytes(), 8192, 20) {
+            Ok(Parsed::Whole(head, _)) => Framing::of_request(&head),
+            _ => panic!("{text}"),
+        }
+    }
+
+    fn decode(framing: Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Decoder), Malformed> {
+        let (mut decoder, mut out, mut inbox) = (Decoder::new(framing), Vec::new(), BytesMut::new());
+        for piece in pieces {
+            inbox.extend_from_slice(piece);
+            decoder.decode(&mut inbox, &mut out, usize::MAX)?;
+        }
+        Ok((out, decoder))
+    }
+
+    #[test]
+    fn a_request_has_one_end() {
+        assert_eq!(request(""), Ok(Framing::None));
+        assert_eq!(request("Content-Length: 0\r\n"), Ok(Framing::None));
+        assert_eq!(request("Content-Length: 3\r\nContent-Length: 3\r\n"), Ok(Framing::Length(3)));
+        assert_eq!(request("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
+        for doubtful in [
+            "Content-Length: 3\r\nContent-Length: 4\r\n",
+            "Content-Length: 3, 3\r\n",
+            "Content-Length: +3\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip\r\n",
+        ] {
+            assert!(request(doubtful).is_err(), "{doubtful}");
+        }
+    }
+
+    #[test]
+    fn chunks_become_a_body_and_trailers_fields() {
+        let text = b"3;x=1\r\nabc\r\n00a \r\n0123456789\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\n";
+        let (body, mut decoder) = decode(Framing::Chunked, &[text]).unwrap();
+        assert_eq!(body, b"abc0123456789");
+        assert!(decoder.is_done());
+        let trailers = decoder.take_trailers().expect("some");
+        assert_eq!(trailers.named("x-sum"), Some(&b"1"[..]));
+        assert_eq!(trailers.iter().count(), 1, "what frames is no trailer");
+    }
+
+    #[test]
+    fn broken_chunks_are_refused() {
+        let endless = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(EXTENSION_BYTES_MAX + 1));
+        for text in [
+            "x\r\n", "\r\n", "-1\r\na", "0x1\r\na", "1 1\r\na", "1\na\r\n", "1\r\nab", "1\r\na\nb", "1;a\nb\r\n",
+            "10000000000000000\r\n", "1\r\r\na", &endless,
+        ] {
+            assert_eq!(decode(Framing::Chunked, &[text.as_bytes()]).err(), Some(Malformed), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn how_a_body_is_cut_and_chunked_does_not_matter(
+            body in prop::collection::vec(any::<u8>(), 0..300),
+            chunks in prop::collection::vec(1_usize..50, 1..20),
+            cuts in prop::collection::vec(1_usize..40, 1..20),
+            max in 1_usize..100,
+        ) {
+            let (mut text, mut rest, mut sizes) = (Vec::new(), body.as_slice(), chunks.iter().cycle());
+            while !rest.is_empty() {
+                let (chunk, after) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+                write_chunk(&mut text, chunk);
+                rest = after;
+            }
+            write_last_chunk(&mut text, None);
+            text.extend_from_slice(b"next");
+            let (mut decoder, mut out, mut inbox) = (Decoder::new(Framing::Chunked), Vec::new(), BytesMut::new());
+            let (mut rest, mut cuts) = (text.as_slice(), cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+                inbox.extend_from_slice(piece);
+                rest = after;
+                loop {
+                    let before = out.len();
+                    decoder.decode(&mut inbox, &mut out, max).unwrap();
+                    prop_assert!(out.len() - before <= max);
+                    if out.len() == before { break; }
+                }
+            }
+            prop_assert!(decoder.is_done());
+            prop_assert_eq!(out, body);
+            prop_assert_eq!(&inbox[..], b"next");
+        }
+
+        #[test]
+        fn nothing_panics(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b'1')], 0..100)) {
+            let _ = decode(Framing::Chunked, &[&bytes]);
+        }
+    }
+}

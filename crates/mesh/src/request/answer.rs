@@ -1,0 +1,216 @@
+//! Answers on their way to the client, made here or by an upstream, whose body streams.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body as HttpBody, Frame};
+use hyper::body::Incoming;
+
+use crate::message::fields::Fields;
+use crate::request::body::{Broken, Source, to_map};
+use crate::request::idle::IdleTimer;
+use crate::upstream::Lease;
+use crate::upstream::http1::Receiving;
+
+/// An answer for the client.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: Fields,
+    pub(crate) body: Body,
+    /// The connection is of no use any more.
+    pub(crate) close: bool,
+}
+
+/// What comes after its head.
+pub(crate) enum Body {
+    /// None, or all of it at once.
+    Full(Vec<u8>),
+    /// An upstream's, as it comes.
+    Upstream(Box<UpstreamBody>),
+    /// The connection speaks another protocol from now on.
+    Tunnel(Box<Receiving>, Lease),
+}
+
+/// An upstream's body with the hold on its connection, which goes back to the pool at the end.
+pub(crate) struct UpstreamBody {
+    from: From,
+    lease: Option<Lease>,
+    idle: IdleTimer,
+    trailers: Option<Fields>,
+    /// The request's body, if it was still on its way when the answer began.
+    upload: Option<Rc<RefCell<Source>>>,
+}
+
+/// How the upstream is spoken to.
+pub(crate) enum From {
+    Http1(Box<Receiving>),
+    Http2(Incoming),
+    /// The end has come.
+    Over,
+}
+
+impl Body {
+    pub(crate) fn empty() -> Body {
+        Body::Full(Vec::new())
+    }
+
+    pub(crate) fn upstream(
+        from: From,
+        lease: Lease,
+        idle: Option<Duration>,
+        upload: Option<Rc<RefCell<Source>>>,
+    ) -> Body {
+        let ended = match &from {
+            From::Http1(receiving) => receiving.is_done(),
+            From::Http2(incoming) => incoming.is_end_stream(),
+            From::Over => true,
+        };
+        let mut body =
+            UpstreamBody { from, lease: Some(lease), idle: IdleTimer::new(idle), trailers: None, upload };
+        if ended {
+            body.end();
+            return Body::empty();
+        }
+        Body::Upstream(Box::new(body))
+    }
+
+    /// Whether nothing is left to come.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Body::Full(bytes) if bytes.is_empty())
+    }
+
+    /// Passes something on; false: that was all.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool, Broken>> {
+        match self {
+            Body::Full(bytes) => {
+                let more = !bytes.is_empty();
+                out.append(bytes);
+                Poll::Ready(Ok(more))
+            }
+            Body::Upstream(body) => body.poll(cx, out),
+            Body::Tunnel(..) => Poll::Ready(Ok(false)),
+        }
+    }
+
+    /// What came after the body.
+    pub(crate) fn trailers(&self) -> Option<&Fields> {
+        match self {
+            Body::Upstream(body) => body.trailers.as_ref(),
+            Body::Full(_) | Body::Tunnel(..) => None,
+        }
+    }
+}
+
+impl UpstreamBody {
+    fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool, Broken>> {
+        let polled = match &mut self.from {
+            From::Http1(receiving) => receiving.poll(cx, out),
+            From::Http2(incoming) => poll_http2(incoming, cx, out, &mut self.trailers),
+            From::Over => return Poll::Ready(Ok(false)),
+        };
+        match polled {
+            Poll::Pending => self.idle.poll(cx).map(|()| Err(Broken::Idle)),
+            Poll::Ready(Ok(more)) => {
+                self.idle.reset();
+                let over = match &self.from {
+                    From::Http1(receiving) => receiving.is_done(),
+                    From::Http2(_) | From::Over => !more,
+                };
+                if over {
+                    self.end();
+                }
+                Poll::Ready(Ok(more))
+            }
+            failed => failed,
+        }
+    }
+
+    /// The answer has come to its end: its connection can carry another request, unless it is still
+    /// busy with the body of this one.
+    fn end(&mut self) {
+        let uploaded = self.upload.as_ref().is_none_or(|upload| upload.borrow().ended());
+        if let From::Http1(receiving) = std::mem::replace(&mut self.from, From::Over) {
+            let (trailers, connection) = receiving.finish();
+            self.trailers = trailers;
+            if let (Some(lease), Some(connection), true) = (&self.lease, connection, uploaded) {
+                lease.keep(connection);
+            }
+        }
+        self.lease = None;
+    }
+}
+
+fn poll_http2(
+    incoming: &mut Incoming,
+    cx: &mut Context<'_>,
+    out: &mut Vec<u8>,
+    trailers: &mut Option<Fields>,
+) -> Poll<Result<bool, Broken>> {
+    loop {
+        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+            None => return Poll::Ready(Ok(false)),
+            Some(Err(_)) => return Poll::Ready(Err(Broken::Peer)),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => {
+                    out.extend_from_slice(&data);
+                    return Poll::Ready(Ok(true));
+                }
+                Err(frame) => {
+                    *trailers = frame.into_trailers().ok().map(|map| crate::request::body::from_map(&map));
+                }
+            },
+        }
+    }
+}
+
+/// As HTTP/2 takes it.
+pub(crate) struct Http2Body {
+    body: Body,
+    ended: bool,
+    broken: Option<Broken>,
+}
+
+impl Http2Body {
+    pub(crate) fn new(body: Body) -> Http2Body {
+        Http2Body { ended: body.is_empty(), body, broken: None }
+    }
+}
+
+impl HttpBody for Http2Body {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        if let Some(broken) = this.broken {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        let mut piece = Vec::new();
+        Poll::Ready(match ready!(this.body.poll(cx, &mut piece)) {
+            Ok(true) => Some(Ok(Frame::data(piece.into()))),
+            Ok(false) => {
+                this.ended = true;
+                this.body.trailers().map(|trailers| Ok(Frame::trailers(to_map(trailers))))
+            }
+            Err(broken) => {
+                // A reset takes back what has not left yet: let that leave first.
+                this.broken = Some(broken);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+}

@@ -1,0 +1,126 @@
+//! A request as an upstream gets it: what came, without what was for one hop, and with what we add,
+//! written anew for each try.
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Uri};
+
+use crate::config::External;
+use crate::message::fields::{Id, write_field};
+use crate::message::head::RequestHead;
+use crate::request::body::{Http2Upload, RequestBody, to_map};
+use crate::upstream::Upstream;
+
+/// The request.
+pub(crate) struct Message {
+    head: RequestHead,
+    /// The host that was asked for; empty if HTTP/1.0 named none.
+    host: Vec<u8>,
+    /// Path and query, if a route rewrites them.
+    target: Option<String>,
+    /// Trailers are welcome.
+    trailers: bool,
+    /// The protocol to upgrade to.
+    upgrade: Option<Vec<u8>>,
+    /// A body comes, without a length.
+    pub(crate) chunked: bool,
+}
+
+impl Message {
+    pub(crate) fn new(
+        mut head: RequestHead,
+        host: Vec<u8>,
+        path: Option<String>,
+        hop: crate::request::headers::Hop,
+        chunked: bool,
+    ) -> Message {
+        let target = path.map(|path| path + head.query());
+        head.fields.remove(Id::Host);
+        head.fields.remove(Id::Expect);
+        Message { head, host, target, trailers: hop.trailers, upgrade: hop.upgrade, chunked }
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// An upgrade was asked for, and the client's connection could be.
+    pub(crate) fn asks_upgrade(&self) -> bool {
+        self.upgrade.is_some()
+    }
+
+    /// What a stand-in gets: it is asked for no other protocol.
+    pub(crate) fn without_upgrade(mut self) -> Message {
+        self.upgrade = None;
+        self
+    }
+
+    fn target(&self) -> &str {
+        self.target.as_deref().unwrap_or_else(|| self.head.target())
+    }
+
+    /// The host as the upstream wants to hear it.
+    fn host(&self, upstream: &Upstream) -> Vec<u8> {
+        match &upstream.config.external {
+            Some(external) => host_of(external).into_bytes(),
+            None if self.host.is_empty() => upstream.name.clone().into_bytes(),
+            None => self.host.clone(),
+        }
+    }
+
+    /// Its head for HTTP/1.1.
+    pub(crate) fn http1(&self, upstream: &Upstream) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1024);
+        out.extend_from_slice(self.head.method.as_str().as_bytes());
+        out.push(b' ');
+        if let Some(external) = &upstream.config.external {
+            out.extend_from_slice(external.prefix.as_bytes());
+        }
+        out.extend_from_slice(self.target().as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        match &upstream.config.external {
+            None if !self.host.is_empty() => write_field(&mut out, b"host", &self.host),
+            _ => write_field(&mut out, b"host", &self.host(upstream)),
+        }
+        self.head.fields.write(&mut out);
+        match (&self.upgrade, self.trailers) {
+            (Some(protocol), _) => {
+                out.extend_from_slice(b"connection: upgrade\r\n");
+                write_field(&mut out, b"upgrade", protocol);
+            }
+            (None, true) => out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n"),
+            (None, false) => {}
+        }
+        if self.chunked {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+
+    /// The whole of it for HTTP/2. None: its address is not valid there.
+    pub(crate) fn http2(&self, upstream: &Upstream, body: Option<RequestBody>) -> Option<Request<Http2Upload>> {
+        let external = upstream.config.external.as_ref();
+        let tls = external.is_some_and(|external| external.tls);
+        let prefix = external.map_or("", |external| external.prefix.as_str());
+        let mut address = http::uri::Parts::default();
+        address.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
+        address.authority = Some(Authority::try_from(self.host(upstream)).ok()?);
+        address.path_and_query = Some(PathAndQuery::try_from(format!("{prefix}{}", self.target())).ok()?);
+        let mut request = Request::new(Http2Upload(body));
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = Uri::from_parts(address).ok()?;
+        *request.headers_mut() = to_map(&self.head.fields);
+        if self.trailers {
+            request.headers_mut().insert(http::header::TE, http::HeaderValue::from_static("trailers"));
+        }
+        Some(request)
+    }
+}
+
+fn host_of(external: &External) -> String {
+    let default = if external.tls { 443 } else { 80 };
+    match external.port == default {
+        true => external.host.clone(),
+        false => format!("{}:{}", external.host, external.port),
+    }
+}
