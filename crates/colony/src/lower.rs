@@ -178,6 +178,8 @@ fn breaker(breaker: &valid::Breaker) -> policy::BreakerConfig {
     policy::BreakerConfig {
         failures: breaker.failures,
         rate: breaker.rate,
+        slow: breaker.slow,
+        slow_rate: breaker.slow_rate,
         window: breaker.window,
         minimum: breaker.minimum,
         open_for: breaker.open_for,

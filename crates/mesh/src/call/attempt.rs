@@ -35,6 +35,15 @@ impl Answer {
     }
 }
 
+/// How a try went.
+pub(crate) struct Tried {
+    pub(crate) outcome: Outcome,
+    /// How long the instance took to the answer's head or to the failure. Neither the wait for an
+    /// instance nor that for the client's body is its time.
+    pub(crate) took: Duration,
+    pub(crate) result: Result<Answer, Failure>,
+}
+
 /// A try without an answer.
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -64,14 +73,15 @@ pub(super) async fn attempt(
     request: &mut Option<Request<RequestBody>>,
     first_started: Time,
     avoid: Option<u64>,
-) -> (Outcome, Result<Answer, Failure>) {
+) -> Tried {
     let started = clock::now();
     let lease = RefCell::new(None);
     let sending = send(core, call, request, &lease, avoid);
     let (whole, per_try) = (call.state.config.timeout, call.state.config.per_try);
     let sent = in_time(sending, outgoing, [(first_started, whole), (started, per_try)]).await;
-    let lease: Option<Lease> = lease.into_inner();
+    let (lease, chosen): (Option<Lease>, _) = lease.into_inner().unzip();
     let ended = clock::now();
+    let took = chosen.map_or(Duration::ZERO, |chosen| outgoing.waited(chosen, ended));
     let (outcome, result) = match sent {
         Err(TimedOut) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started)))),
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
@@ -81,19 +91,20 @@ pub(super) async fn attempt(
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
         ejection.record(ended, lease.instance.shared.key, outcome.is_failure());
     }
-    match (result, lease) {
+    let result = match (result, lease) {
         (Ok(response), Some(mut lease)) => {
             lease.latency = sample(call, outcome, ended.since(started));
-            (outcome, Ok(Answer { response, lease }))
+            Ok(Answer { response, lease })
         }
         (Err((kind, detail)), Some(mut lease)) => {
             let sample = sample(call, outcome, ended.since(started));
             lease.latency = sample.filter(|_| !blameless);
-            (outcome, Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) }))
+            Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) })
         }
-        (Err((kind, detail)), None) => (outcome, Err(Failure { kind, detail, instance: None })),
+        (Err((kind, detail)), None) => Err(Failure { kind, detail, instance: None }),
         (Ok(_), None) => unreachable!("an answer comes over a leased connection"),
-    }
+    };
+    Tried { outcome, took, result }
 }
 
 struct TimedOut;
@@ -164,12 +175,12 @@ async fn send(
     core: &Core,
     call: &LocalCall,
     request: &mut Option<Request<RequestBody>>,
-    slot: &RefCell<Option<Lease>>,
+    slot: &RefCell<Option<(Lease, Time)>>,
     avoid: Option<u64>,
 ) -> Result<Response<Incoming>, Lost> {
     let instance = pick(core, call, avoid).await?;
     let now = clock::now();
-    *slot.borrow_mut() = Some(instance.lease(now));
+    *slot.borrow_mut() = Some((instance.lease(now), now));
     let mut pooled = instance.pool.get(now).await;
     loop {
         let reused = pooled.is_some();
@@ -182,7 +193,7 @@ async fn send(
         };
         match sender.send(message).await {
             Ok(response) => {
-                if let Some(lease) = slot.borrow_mut().as_mut() {
+                if let Some((lease, _)) = slot.borrow_mut().as_mut() {
                     lease.sender = Some(sender);
                 }
                 return Ok(response);

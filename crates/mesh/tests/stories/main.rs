@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "the crate has one clock; its stories look on with another")]
 
 mod bodies;
+mod breakers;
 mod headers;
 mod hostile;
 mod policies;
