@@ -3,3 +3,4 @@
 pub(crate) mod bind;
 pub(crate) mod inspect;
 pub(crate) mod serve;
+pub(crate) mod tls;

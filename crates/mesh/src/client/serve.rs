@@ -18,9 +18,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::inspect::{HeadWatch, Inspected};
+use crate::client::tls::{self, Accepted};
 use crate::config::Limits;
 use crate::core::{Admitted, Core, End, Exchange, Place};
 use crate::executor::LocalExecutor;
@@ -41,13 +43,40 @@ const STREAMS_MAX: u32 = 256;
 /// What is known of the client of a request.
 pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
-    pub(crate) http2: bool,
+    pub(crate) spoken: Spoken,
     /// The listener's name and what it serves; kept when a reload removes it, for the requests
     /// that are still on their way.
     name: String,
     listener: RefCell<Rc<LocalListener>>,
     pub(crate) watch: Arc<HeadWatch>,
     pub(crate) place: Rc<Place>,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    Http1 {
+        tls: bool,
+    },
+    Http2 {
+        tls: bool,
+    },
+    /// Something that is not TLS on a listener that is for TLS.
+    CleartextForTls,
+}
+
+impl Spoken {
+    fn new(http2: bool, tls: bool) -> Spoken {
+        if http2 { Spoken::Http2 { tls } } else { Spoken::Http1 { tls } }
+    }
+
+    pub(crate) fn http2(self) -> bool {
+        matches!(self, Spoken::Http2 { .. })
+    }
+
+    pub(crate) fn tls(self) -> bool {
+        matches!(self, Spoken::Http1 { tls: true } | Spoken::Http2 { tls: true })
+    }
 }
 
 impl Client {
@@ -97,6 +126,7 @@ fn start(core: &Rc<Core>, name: &str, stream: TcpStream, peer: SocketAddr) {
     tokio::task::spawn_local(connection(core.clone(), admitted, listener.clone(), stream, peer));
 }
 
+/// Finds out what the client speaks, then serves it.
 async fn connection(
     core: Rc<Core>,
     admitted: Admitted,
@@ -104,13 +134,36 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Some(http2) = sniff(&admitted, &stream, listener.limits.header_timeout).await else { return };
+    let time = listener.limits.header_timeout;
+    let Some(tls) = &listener.tls else {
+        let Some(http2) = in_time(&admitted, time, speaks_http2(&stream)).await else { return };
+        return serve(core, admitted, listener, stream, peer, Spoken::new(http2, false)).await;
+    };
+    match in_time(&admitted, time, tls::accept(tls.server.clone(), stream)).await {
+        Some(Accepted::Tls { stream, http2 }) => {
+            serve(core, admitted, listener, stream, peer, Spoken::new(http2, true)).await;
+        }
+        Some(Accepted::Cleartext(stream)) => {
+            serve(core, admitted, listener, stream, peer, Spoken::CleartextForTls).await;
+        }
+        None => {}
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    core: Rc<Core>,
+    admitted: Admitted,
+    listener: Rc<LocalListener>,
+    stream: S,
+    peer: SocketAddr,
+    spoken: Spoken,
+) {
     let watch = Arc::new(HeadWatch::default());
     let limits = listener.limits.clone();
     let name = admitted.connection.listener.clone();
     let client = Rc::new(Client {
         peer,
-        http2,
+        spoken,
         name,
         listener: RefCell::new(listener),
         watch: watch.clone(),
@@ -129,7 +182,7 @@ async fn connection(
             Ok::<_, Infallible>(answer.map(|body| Answered { body, _exchange: exchange }))
         }
     });
-    if http2 {
+    if spoken.http2() {
         let serving = http2_builder(&limits).serve_connection(TokioIo::new(stream), service);
         let serving = pin!(serving);
         drive(&admitted, serving, |serving| serving.graceful_shutdown()).await;
@@ -167,16 +220,19 @@ impl HttpBody for Answered {
     }
 }
 
-/// Whether the client speaks HTTP/2. None: it said nothing in time, or nothing before the
-/// connection had to end.
-async fn sniff(admitted: &Admitted, stream: &TcpStream, time: Duration) -> Option<bool> {
-    let mut sniffing = pin!(tokio::time::timeout(time, speaks_http2(stream)));
+/// What the client begins with. None: it failed to in time, or before the connection had to end.
+async fn in_time<T>(
+    admitted: &Admitted,
+    time: Duration,
+    beginning: impl Future<Output = std::io::Result<T>>,
+) -> Option<T> {
+    let mut beginning = pin!(tokio::time::timeout(time, beginning));
     tokio::select! {
         biased;
-        sniffed = &mut sniffing => return sniffed.ok()?.ok(),
+        begun = &mut beginning => return begun.ok()?.ok(),
         _ = poll_fn(|cx| admitted.connection.poll_end(End::No, cx)) => {}
     }
-    tokio::time::timeout(SILENT_END, sniffing).await.ok()?.ok()?.ok()
+    tokio::time::timeout(SILENT_END, beginning).await.ok()?.ok()?.ok()
 }
 
 /// Drives a connection to its end, and towards it when it is asked to end.

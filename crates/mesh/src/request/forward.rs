@@ -9,7 +9,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::call::{self, LocalCall, Outgoing};
-use crate::client::serve::Client;
+use crate::client::serve::{Client, Spoken};
 use crate::clock;
 use crate::config::Protocol;
 use crate::core::{Core, Upgrade};
@@ -95,11 +95,13 @@ async fn forward(
         place: client.place.clone(),
     });
     match &listener.role {
-        LocalRole::Gateway { .. } => headers::forwarded(&mut head.headers, client.peer.ip(), &host),
+        LocalRole::Gateway { .. } => {
+            headers::forwarded(&mut head.headers, client.peer.ip(), &host, client.spoken.tls());
+        }
         LocalRole::Call { .. } | LocalRole::Sidecar { .. } => {}
     }
     headers::trace(&mut head.headers, &mut core.rng.borrow_mut());
-    if client.http2 {
+    if client.spoken.http2() {
         headers::join_cookies(&mut head.headers);
     }
     head.headers.remove(header::EXPECT);
@@ -129,6 +131,9 @@ fn take_extensions(head: &mut Parts) -> Parts {
 /// Refuses what no honest client sends, and returns the host that the request is for.
 fn sound(client: &Client, head: &Parts) -> Result<HeaderValue, Problem> {
     let bad = |detail: &str| Err(Problem::new(Kind::BadRequest, detail));
+    if client.spoken == Spoken::CleartextForTls {
+        return bad("this is HTTP in cleartext, sent to a port for HTTPS; ask for `https://`");
+    }
     let chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
     if client.watch.conflict() || (chunked && head.headers.contains_key(header::CONTENT_LENGTH)) {
         return bad("the request has both `Transfer-Encoding` and `Content-Length`");

@@ -93,7 +93,8 @@ pub(crate) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
 
 /// Says at the edge for whom the request is forwarded. Appends to what came, so that only the last
 /// element is to be trusted.
-pub(crate) fn forwarded(headers: &mut HeaderMap, client: IpAddr, host: &HeaderValue) {
+pub(crate) fn forwarded(headers: &mut HeaderMap, client: IpAddr, host: &HeaderValue, tls: bool) {
+    let proto = if tls { "https" } else { "http" };
     let mut text = String::with_capacity(64);
     let ip = client.to_canonical();
     let _ = write!(text, "{ip}");
@@ -108,9 +109,9 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, client: IpAddr, host: &HeaderVa
     if let Some(host) = named {
         let _ = write!(text, ";host=\"{host}\"");
     }
-    text.push_str(";proto=http");
+    let _ = write!(text, ";proto={proto}");
     append(headers, &header::FORWARDED, &text);
-    headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(proto));
     match named {
         Some(_) => headers.insert(&X_FORWARDED_HOST, host.clone()),
         None => headers.remove(&X_FORWARDED_HOST),
@@ -225,17 +226,18 @@ mod tests {
     #[test]
     fn forwarded_appends_and_does_not_trust() {
         let mut map = headers(&[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-host", "evil")]);
-        forwarded(&mut map, IpAddr::from([10, 0, 0, 1]), &HeaderValue::from_static("shop"));
+        forwarded(&mut map, IpAddr::from([10, 0, 0, 1]), &HeaderValue::from_static("shop"), false);
         assert_eq!(map["x-forwarded-for"], "6.6.6.6, 10.0.0.1");
         assert_eq!(map["x-forwarded-host"], "shop");
         assert_eq!(map["forwarded"], "for=10.0.0.1;host=\"shop\";proto=http");
         let mut nowhere = headers(&[("x-forwarded-host", "evil")]);
-        forwarded(&mut nowhere, IpAddr::from([10, 0, 0, 1]), &HeaderValue::from_static(""));
+        forwarded(&mut nowhere, IpAddr::from([10, 0, 0, 1]), &HeaderValue::from_static(""), false);
         assert_eq!(nowhere["forwarded"], "for=10.0.0.1;proto=http");
         assert!(!nowhere.contains_key("x-forwarded-host"));
         let mut six = HeaderMap::new();
-        forwarded(&mut six, "::1".parse().expect("address"), &HeaderValue::from_static("shop"));
-        assert_eq!(six["forwarded"], "for=\"[::1]\";host=\"shop\";proto=http");
+        forwarded(&mut six, "::1".parse().expect("address"), &HeaderValue::from_static("shop"), true);
+        assert_eq!(six["forwarded"], "for=\"[::1]\";host=\"shop\";proto=https");
+        assert_eq!(six["x-forwarded-proto"], "https");
     }
 
     #[test]

@@ -12,4 +12,5 @@ mod protocols;
 mod reload;
 mod retries;
 mod routing;
+mod tls;
 mod world;
