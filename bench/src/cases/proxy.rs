@@ -1,86 +1,71 @@
-//! HTTP/1.1 reverse proxying: a 1 KiB answer from the same backend through each system in turn.
+//! Reverse proxying: a 1 KiB answer from the same backend through each system in turn.
 
-use std::path::Path;
-
+use super::{HTTP2_CONNECTIONS, Stage, Work, interleave};
+use crate::harness::Result;
 use crate::harness::machine::Machine;
-use crate::harness::{Error, Result, interrupt, wrk};
-use crate::peers::{Installed, Server, System};
-use crate::report::{Run, Sample};
+use crate::peers::{Front, Installed, System};
+use crate::report::{Run, What};
 
 /// How much is measured.
 pub struct Plan {
     pub rounds: u32,
     pub seconds: u32,
+    pub fronts: Vec<Front>,
+    /// Of HTTP/1.1; HTTP/2 has its own.
     pub connections: Vec<u32>,
     pub systems: Vec<System>,
 }
 
-/// Measures everything, telling on standard error how far it is.
-///
-/// Every round goes through all systems, in an order that turns, so that a slow phase of the
-/// machine does not always meet the same one. A system is started anew for each measurement.
+/// Measures every system with every load that it bears.
 pub fn run(plan: &Plan, installed: Installed, machine: Machine) -> Result<Run> {
-    let folder = tempfile::tempdir().map_err(|error| Error::new("make a folder for the run", error))?;
-    let backend = installed.start_backend(folder.path())?;
-    let mut samples = Vec::new();
-    for round in 0..plan.rounds {
-        for connections in &plan.connections {
-            let mut systems = plan.systems.clone();
-            systems.rotate_left(round as usize % plan.systems.len().max(1));
-            for system in systems {
-                let sample =
-                    measure(&installed, system, folder.path(), &backend, *connections, plan.seconds)?;
-                eprintln!(
-                    "round {} of {}: {:<10} {:<8} {:>8.0}/s  p99 {:>7.0} µs  {:>5.1} µs CPU",
-                    round + 1,
-                    plan.rounds,
-                    sample.case,
-                    sample.system,
-                    sample.ops_per_s,
-                    sample.p99_us,
-                    sample.cpu_us_per_op()
-                );
-                samples.push(sample);
+    let most = plan.connections.iter().copied().max().unwrap_or(0).max(HTTP2_CONNECTIONS);
+    let stage = Stage::new(installed, machine.cores, most, false)?;
+    let mut left_out = Vec::new();
+    let mut turns = Vec::new();
+    for work in plan.works() {
+        for system in plan.systems.iter().copied() {
+            match stage.installed.lacks(system, work.front) {
+                None => turns.push((work, system)),
+                Some(why) => {
+                    left_out.push(format!("{} is left out of {}: {why}", system.name(), work.name()));
+                }
             }
         }
     }
+    left_out.iter().for_each(|line| eprintln!("{line}"));
+    let samples =
+        interleave(plan.rounds, &turns, |(work, system)| stage.measure(system, work, plan.seconds, ""))?;
     let order: Vec<&str> = plan.systems.iter().map(|system| system.name()).collect();
-    Ok(Run::new(machine, installed.versions(), &order, samples))
+    let cases: Vec<String> = plan.works().iter().map(Work::name).collect();
+    Ok(Run::new(What::Proxy, machine, stage.installed.versions(), &cases, &order, samples).without(left_out))
 }
 
-fn measure(
-    installed: &Installed,
-    system: System,
-    folder: &Path,
-    backend: &Server,
-    connections: u32,
-    seconds: u32,
-) -> Result<Sample> {
-    interrupt::check()?;
-    let server = installed.start(system, folder, backend.port)?;
-    let idle = server.process.usage();
-    let load = |seconds, watch: &mut dyn FnMut()| {
-        wrk::run(&installed.wrk, folder, server.port, connections, seconds, watch)
-    };
-    load(WARM_UP_S, &mut || ())?;
-    let before = server.process.usage();
-    let mut rss_kib = before.rss_kib;
-    let load = load(seconds, &mut || rss_kib = rss_kib.max(server.process.usage().rss_kib))?;
-    let (user, kernel) = server.process.usage().cpu_since(&before);
-    let requests = load.requests.max(1) as f64;
-    Ok(Sample {
-        case: format!("proxy-{connections}"),
-        system: system.name().to_owned(),
-        ops_per_s: load.ops_per_s(),
-        p50_us: load.p50_us,
-        p99_us: load.p99_us,
-        user_us_per_op: user.as_secs_f64() * 1e6 / requests,
-        kernel_us_per_op: kernel.as_secs_f64() * 1e6 / requests,
-        rss_idle_mib: idle.rss_kib as f64 / 1024.0,
-        rss_mib: rss_kib as f64 / 1024.0,
-        errors: load.errors,
-    })
+impl Plan {
+    fn works(&self) -> Vec<Work> {
+        let of = |front: &Front| {
+            let connections =
+                if front.is_http2() { vec![HTTP2_CONNECTIONS] } else { self.connections.clone() };
+            let front = *front;
+            connections.into_iter().map(move |connections| Work { front, connections })
+        };
+        self.fronts.iter().flat_map(of).collect()
+    }
 }
 
-/// Load before the measured one: connections are opened and caches filled.
-const WARM_UP_S: u32 = 1;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_connections_is_that_of_http1() {
+        let plan = Plan {
+            rounds: 1,
+            seconds: 1,
+            fronts: vec![Front::Http1, Front::Http2],
+            connections: vec![64, 256],
+            systems: Vec::new(),
+        };
+        let names: Vec<String> = plan.works().iter().map(Work::name).collect();
+        assert_eq!(names, ["http1-64", "http1-256", "http2-16x32"]);
+    }
+}

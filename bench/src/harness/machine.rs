@@ -1,9 +1,9 @@
 //! What the measurements were made on, in words that another reader understands.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The machine, by its hardware and not by its name.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Machine {
     /// Short, for file names: `epyc-2core`.
     pub host: String,

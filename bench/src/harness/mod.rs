@@ -1,8 +1,12 @@
 //! What every case needs: processes that never outlive a run, their cost, and a load.
 
+pub mod crowd;
+pub mod descriptors;
 mod error;
+pub mod h2load;
 pub mod http;
 pub mod interrupt;
+pub mod load;
 pub mod machine;
 pub mod process;
 pub mod usage;

@@ -11,7 +11,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::{Error, Result, http, interrupt, usage};
+use super::{Error, Result, interrupt, usage};
 
 /// A running server. Dropping it ends it and all its children.
 pub struct Process {
@@ -42,22 +42,24 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until `GET /` on the port answers as the benchmark expects.
-    pub fn wait_for(&mut self, port: u16, body_bytes: usize) -> Result<()> {
+    /// Waits until `ask`, which tells what is wrong, finds nothing.
+    pub fn wait_until(&mut self, ask: impl Fn() -> std::result::Result<(), String>) -> Result<()> {
         let deadline = Instant::now() + READY;
         loop {
-            let last = match http::get(port) {
-                Ok(answer) if answer.status == 200 && answer.body.len() == body_bytes => return Ok(()),
-                Ok(answer) => format!("it answers {} with {} bytes", answer.status, answer.body.len()),
-                Err(error) => error.to_string(),
-            };
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(self.failed(&format!("ended with {status}")));
-            }
+            let Err(last) = ask() else { return Ok(()) };
+            self.expect_alive()?;
             if Instant::now() > deadline {
                 return Err(self.failed(&format!("is not ready after {} s: {last}", READY.as_secs())));
             }
             interrupt::pause()?;
+        }
+    }
+
+    /// An error with the last lines of its log if it has ended.
+    pub fn expect_alive(&mut self) -> Result<()> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => Err(self.failed(&format!("ended with {status}"))),
+            _ => Ok(()),
         }
     }
 

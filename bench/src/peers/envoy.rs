@@ -1,12 +1,17 @@
-//! Envoy: two worker threads, no access log, no hot restart.
+//! Envoy: a worker thread a core, no access log, no hot restart.
 
 use std::path::Path;
 use std::process::Command;
 
+use super::{Front, Setup};
 use crate::harness::{Error, Result};
 
-/// One listener, one route, one static cluster.
-pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16) -> Result<Command> {
+/// One listener, one route, one static cluster without a bound on what is under way.
+pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Setup) -> Result<Command> {
+    let codec = match setup.front {
+        Front::Http1 => "HTTP1",
+        Front::Http2 => "HTTP2",
+    };
     let config = format!(
         "static_resources:
   listeners:
@@ -17,7 +22,7 @@ pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16) -> Result<
         typed_config:
           \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: front
-          codec_type: HTTP1
+          codec_type: {codec}
           route_config:
             virtual_hosts:
             - name: all
@@ -33,6 +38,9 @@ pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16) -> Result<
   - name: backend
     type: STATIC
     connect_timeout: 5s
+    circuit_breakers:
+      thresholds:
+      - {{ max_connections: {MANY}, max_pending_requests: {MANY}, max_requests: {MANY} }}
     load_assignment:
       cluster_name: backend
       endpoints:
@@ -43,6 +51,10 @@ pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16) -> Result<
     let file = folder.join(format!("envoy-{port}.yaml"));
     std::fs::write(&file, config).map_err(|error| Error::new("write Envoy's configuration", error))?;
     let mut command = Command::new(binary);
-    command.args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "error", "-c"]).arg(file);
+    command.args(["--concurrency", &setup.workers.to_string(), "--disable-hot-restart"]);
+    command.args(["--log-level", "error", "-c"]).arg(file);
     Ok(command)
 }
+
+/// More than any case has under way; the default of 1,024 would refuse the rest.
+const MANY: u32 = 1_000_000;

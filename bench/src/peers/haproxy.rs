@@ -1,24 +1,35 @@
-//! HAProxy: one process with two threads.
+//! HAProxy: one process with a thread a core.
 
 use std::path::Path;
 use std::process::Command;
 
+use super::{Front, Setup};
 use crate::harness::{Error, Result};
 
-/// `maxconn` stays below the usual limit of descriptors, of which a connection takes two.
-pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16) -> Result<Command> {
+/// One frontend and one backend, whose connections all clients share.
+///
+/// For each of `maxconn` HAProxy wants two descriptors, and without `no strict-limits` does not start
+/// when it gets fewer, although idle clients need only one.
+pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Setup) -> Result<Command> {
+    let protocol = match setup.front {
+        Front::Http1 => "",
+        Front::Http2 => " proto h2",
+    };
+    let (threads, connections) = (setup.workers, CONNECTIONS_MIN.max(setup.connections + 1000));
     let config = format!(
         "global
-    nbthread 2
-    maxconn 4000
+    nbthread {threads}
+    maxconn {connections}
+    no strict-limits
 defaults
     mode http
     timeout connect 5s
-    timeout client 60s
+    timeout client 1h
     timeout server 60s
+    timeout http-keep-alive 1h
     http-reuse always
 frontend front
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port} backlog 4096{protocol}
     default_backend back
 backend back
     server backend 127.0.0.1:{backend}
@@ -30,3 +41,5 @@ backend back
     command.arg("-db").arg("-f").arg(file);
     Ok(command)
 }
+
+const CONNECTIONS_MIN: u32 = 4000;

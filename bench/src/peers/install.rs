@@ -1,21 +1,57 @@
 //! Finds the peers' binaries, and installs by package name what is missing.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::harness::{Error, Result};
 
-/// A Debian package whose binary has its name.
-pub fn package(name: &str) -> Result<PathBuf> {
-    if let Some(path) = on_path(name) {
+/// A program, or the Debian package that it comes in.
+pub fn package(program: &str, package: &str) -> Result<PathBuf> {
+    if let Some(path) = on_path(program) {
         return Ok(path);
     }
-    eprintln!("{name} is missing: apt-get install {name}");
-    let mut install =
-        if nix::unistd::geteuid().is_root() { Command::new("apt-get") } else { sudo("apt-get") };
-    install.args(["install", "-y", "--no-install-recommends", name]).env("DEBIAN_FRONTEND", "noninteractive");
-    run(&mut install, &format!("install {name}; install it by hand and try again"))?;
-    on_path(name).ok_or_else(|| Error::say(format!("{name} was installed but is not on the path")))
+    let how = how(nix::unistd::geteuid().is_root(), || on_path("apt-get").is_some(), sudo_asks_nothing);
+    let prefix = how.map_err(|why| by_hand(program, package, why))?;
+    eprintln!("{program} is missing: apt-get install {package}");
+    if apt(prefix, &["install", "-y", "--no-install-recommends", package]).is_err() {
+        // The lists of packages are missing on a fresh machine, and may be old on another.
+        apt(prefix, &["update"])?;
+        apt(prefix, &["install", "-y", "--no-install-recommends", package])?;
+    }
+    on_path(program).ok_or_else(|| Error::say(format!("{package} was installed, but has no {program}")))
+}
+
+/// What stands before `apt-get`, or why there is no way.
+fn how(
+    root: bool,
+    has_apt: impl Fn() -> bool,
+    may_sudo: impl Fn() -> bool,
+) -> std::result::Result<&'static [&'static str], &'static str> {
+    match (has_apt(), root) {
+        (false, _) => Err("there is no apt-get here"),
+        (true, true) => Ok(&[]),
+        (true, false) if may_sudo() => Ok(&["sudo", "-n"]),
+        (true, false) => Err("installing it needs root, or sudo without a password"),
+    }
+}
+
+fn by_hand(program: &str, package: &str, why: &str) -> Error {
+    Error::say(format!(
+        "{program} is missing, and {why}: install the package {package} (apt-get install {package}) and try again"
+    ))
+}
+
+fn sudo_asks_nothing() -> bool {
+    let quiet =
+        Command::new("sudo").args(["-n", "true"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
+    let words = [prefix, &["apt-get"], arguments].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive");
+    run(&mut command, &format!("do `{}`", words.join(" ")))
 }
 
 /// The named binary, or the one on the path, or the one inside the Python package.
@@ -60,12 +96,6 @@ fn on_path(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-fn sudo(program: &str) -> Command {
-    let mut command = Command::new("sudo");
-    command.args(["-n", program]);
-    command
-}
-
 /// What it says goes to standard error: standard output is for results.
 fn run(command: &mut Command, doing: &str) -> Result<()> {
     match command.stdout(std::io::stderr()).status() {
@@ -81,4 +111,28 @@ fn workspace() -> PathBuf {
 
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_installed_by_root_or_with_a_sudo_that_asks_nothing() {
+        let (yes, no) = (|| true, || false);
+        assert_eq!(how(true, yes, no), Ok(&[][..]));
+        assert_eq!(how(false, yes, yes), Ok(&["sudo", "-n"][..]));
+        assert!(how(false, yes, no).is_err());
+        assert!(how(true, no, yes).is_err());
+    }
+
+    #[test]
+    fn who_can_not_install_is_told_the_package() {
+        let why = how(false, || true, || false).unwrap_err();
+        assert_eq!(
+            by_hand("h2load", "nghttp2-client", why).to_string(),
+            "h2load is missing, and installing it needs root, or sudo without a password: install the package \
+             nghttp2-client (apt-get install nghttp2-client) and try again"
+        );
+    }
 }

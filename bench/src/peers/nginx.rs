@@ -3,21 +3,23 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::{Front, Setup};
 use crate::harness::{Error, Result};
 
 /// A backend that answers every request with `body`.
-pub fn backend(binary: &Path, folder: &Path, port: u16, body: &str) -> Result<Command> {
-    let server =
-        format!("server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{body}'; }} }}");
-    command(binary, folder, port, &server)
+pub fn backend(binary: &Path, folder: &Path, port: u16, body: &str, setup: &Setup) -> Result<Command> {
+    let listen = listen(port, setup.front);
+    let server = format!("server {{ {listen} location / {{ return 200 '{body}'; }} }}");
+    command(binary, folder, port, &server, setup)
 }
 
 /// A proxy that keeps its connections to the backend.
-pub fn proxy(binary: &Path, folder: &Path, port: u16, backend: u16) -> Result<Command> {
+pub fn proxy(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Setup) -> Result<Command> {
+    let (listen, kept) = (listen(port, setup.front), UPSTREAM_KEPT_MIN.max(setup.connections));
     let server = format!(
-        "upstream backend {{ server 127.0.0.1:{backend}; keepalive 512; keepalive_requests {FOREVER}; }}
+        "upstream backend {{ server 127.0.0.1:{backend}; keepalive {kept}; keepalive_requests {FOREVER}; }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        {listen}
         location / {{
             proxy_pass http://backend;
             proxy_http_version 1.1;
@@ -25,23 +27,33 @@ pub fn proxy(binary: &Path, folder: &Path, port: u16, backend: u16) -> Result<Co
         }}
     }}"
     );
-    command(binary, folder, port, &server)
+    command(binary, folder, port, &server, setup)
 }
 
-fn command(binary: &Path, folder: &Path, port: u16, server: &str) -> Result<Command> {
+/// A socket for each worker, so that the kernel spreads connections over them.
+fn listen(port: u16, front: Front) -> String {
+    let protocol = match front {
+        Front::Http1 => "",
+        Front::Http2 => " http2",
+    };
+    format!("listen 127.0.0.1:{port}{protocol} reuseport backlog=4096;")
+}
+
+fn command(binary: &Path, folder: &Path, port: u16, server: &str, setup: &Setup) -> Result<Command> {
     let own = folder.join(format!("nginx-{port}"));
     let fail = |error| Error::new("write nginx's configuration", error);
     std::fs::create_dir_all(&own).map_err(fail)?;
     let path = own.display();
+    let (workers, connections) = (setup.workers, CONNECTIONS_MIN.max(setup.connections + 2048));
     // Started by root, workers would change to a user who may not enter the folder.
     let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
     let config = format!(
         "{user}
 daemon off;
-worker_processes 2;
+worker_processes {workers};
 pid {path}/pid;
 error_log {path}/error.log warn;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log off;
     keepalive_requests {FOREVER};
@@ -63,5 +75,9 @@ http {{
     Ok(command)
 }
 
+/// Of a worker, which in the worst case gets all clients and has as many connections to the backend.
+const CONNECTIONS_MIN: u32 = 8192;
+/// As many as there are requests at a time over HTTP/2.
+const UPSTREAM_KEPT_MIN: u32 = 512;
 /// More requests than a run can send over one connection.
 const FOREVER: u32 = 1_000_000_000;

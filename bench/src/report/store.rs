@@ -1,49 +1,59 @@
 //! Results kept by date and host: figures for programs, a table and a chart for people.
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Run, svg, table};
+use super::{Run, What, svg, table};
 use crate::harness::{Error, Result};
 
-/// Writes `DATE-HOST.json`, `.md` and `.svg`. Cases of an earlier run of the same day stay, unless
-/// this run measured them again: figures of two runs are never set side by side in one case.
-pub fn keep(folder: &Path, run: Run) -> Result<PathBuf> {
-    let name = format!("{}-{}", run.date, run.machine.host);
-    let path = folder.join(format!("{name}.json"));
-    let run = match std::fs::read(&path) {
-        Ok(bytes) => merge(read(&path, &bytes)?, run),
-        Err(_) => run,
-    };
+/// Writes `DATE-HOST.json`, `.md` and `.svg`, for other runs than of `proxy` with their name behind. A
+/// further run of the same day and host gets a number: no figures are replaced, and none of two runs
+/// come together.
+pub fn keep(folder: &Path, run: &Run) -> Result<PathBuf> {
     let json =
-        serde_json::to_string_pretty(&run).map_err(|error| Error::new("write results as JSON", error))?;
+        serde_json::to_string_pretty(run).map_err(|error| Error::new("write results as JSON", error))?;
     std::fs::create_dir_all(folder)
         .map_err(|error| Error::new(format!("make {}", folder.display()), error))?;
+    let (name, mut file) = first_free(folder, &name(run))?;
+    let path = folder.join(format!("{name}.json"));
+    writeln!(file, "{json}").map_err(|error| cannot_write(&path, error))?;
     let chart = format!("{name}.svg");
-    write(&path, &format!("{json}\n"))?;
-    write(&folder.join(format!("{name}.md")), &table::markdown(&run, &chart))?;
-    write(&folder.join(chart), &svg::draw(&run))?;
+    write(&folder.join(format!("{name}.md")), &table::markdown(run, &chart))?;
+    write(&folder.join(chart), &svg::draw(run))?;
     Ok(path)
 }
 
-fn read(path: &Path, bytes: &[u8]) -> Result<Run> {
-    serde_json::from_slice(bytes).map_err(|error| Error::new(format!("read {}", path.display()), error))
+fn name(run: &Run) -> String {
+    let what = match run.what {
+        What::Proxy => "",
+        What::Idle => "-idle",
+        What::Policies => "-policies",
+    };
+    format!("{}-{}{what}", run.date, run.machine.host)
+}
+
+/// A name under which nothing is kept yet, with its file of figures, new and empty.
+fn first_free(folder: &Path, name: &str) -> Result<(String, File)> {
+    let mut number = 1;
+    loop {
+        let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+        let path = folder.join(format!("{name}.json"));
+        match File::create_new(&path) {
+            Ok(file) => return Ok((name, file)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(cannot_write(&path, error)),
+        }
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).map_err(|error| Error::new(format!("write {}", path.display()), error))
+    std::fs::write(path, text).map_err(|error| cannot_write(path, error))
 }
 
-fn merge(earlier: Run, mut run: Run) -> Run {
-    let measured: Vec<String> = run.cases().into_iter().map(str::to_owned).collect();
-    let again = |case: &String| measured.contains(case);
-    let mut rows: Vec<_> = earlier.rows.into_iter().filter(|row| !again(&row.case)).collect();
-    let mut samples: Vec<_> = earlier.samples.into_iter().filter(|sample| !again(&sample.case)).collect();
-    let mut versions = earlier.versions;
-    rows.append(&mut run.rows);
-    samples.append(&mut run.samples);
-    versions.append(&mut run.versions);
-    Run { rows, samples, versions, ..run }
+fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    Error::new(format!("write {}", path.display()), error)
 }
 
 /// Today in UTC as `YYYY-MM-DD`.
@@ -79,18 +89,27 @@ mod tests {
     }
 
     #[test]
-    fn a_second_run_of_a_day_replaces_its_own_cases_only() {
+    fn a_second_run_of_a_day_replaces_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let mut other = run();
-        other.rows.iter_mut().for_each(|row| row.case = "proxy-256".into());
-        other.samples.iter_mut().for_each(|sample| sample.case = "proxy-256".into());
-        keep(folder.path(), other).unwrap();
-        keep(folder.path(), run()).unwrap();
-        let path = keep(folder.path(), run()).unwrap();
-        assert!(path.ends_with("2026-11-21-epyc-2core.json"));
-        let kept = read(&path, &std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(kept.cases(), ["proxy-256", "proxy-64"]);
-        assert_eq!((kept.rows.len(), kept.samples.len()), (4, 12));
-        assert!(path.with_extension("md").is_file() && path.with_extension("svg").is_file());
+        let name = |run: &Run| keep(folder.path(), run).unwrap().file_name().unwrap().to_owned();
+        let first = run(What::Proxy);
+        assert_eq!(name(&first), "2026-11-21-epyc-2core.json");
+        let kept = std::fs::read(folder.path().join("2026-11-21-epyc-2core.json")).unwrap();
+        let mut second = first;
+        second.rows.clear();
+        assert_eq!(name(&second), "2026-11-21-epyc-2core-2.json");
+        assert_eq!(name(&second), "2026-11-21-epyc-2core-3.json");
+        assert_eq!(std::fs::read(folder.path().join("2026-11-21-epyc-2core.json")).unwrap(), kept);
+        for name in ["2026-11-21-epyc-2core-2.md", "2026-11-21-epyc-2core-2.svg"] {
+            assert!(folder.path().join(name).is_file(), "{name}");
+        }
+        let page = std::fs::read_to_string(folder.path().join("2026-11-21-epyc-2core-2.md")).unwrap();
+        assert!(page.contains("(2026-11-21-epyc-2core-2.svg)"), "{page}");
+    }
+
+    #[test]
+    fn each_kind_of_run_has_its_own_name() {
+        assert_eq!(name(&run(What::Idle)), "2026-11-21-epyc-2core-idle");
+        assert_eq!(name(&run(What::Policies)), "2026-11-21-epyc-2core-policies");
     }
 }

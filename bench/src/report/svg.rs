@@ -1,42 +1,7 @@
-//! The chart: for every case a panel each for throughput, latency, CPU time and memory.
+//! The chart: for every case a panel for each figure of its kind, a bar for each system.
 
-use super::table::thousands;
+use super::layout::{Metric, metrics};
 use super::{Row, Run};
-
-/// A figure that a panel shows as bars; of two parts when it is made of two.
-struct Metric {
-    title: &'static str,
-    better: &'static str,
-    parts: fn(&Row) -> [f64; 2],
-    text: fn(&Row) -> String,
-}
-
-const METRICS: [Metric; 4] = [
-    Metric {
-        title: "requests a second",
-        better: "more is better",
-        parts: |row| [row.ops_per_s, 0.0],
-        text: |row| thousands(row.ops_per_s),
-    },
-    Metric {
-        title: "p99, ms",
-        better: "less is better",
-        parts: |row| [row.p99_us, 0.0],
-        text: |row| format!("{:.2}", row.p99_us / 1e3),
-    },
-    Metric {
-        title: "CPU µs a request: user, kernel",
-        better: "less is better",
-        parts: |row| [row.cpu_user_us_per_op, row.cpu_kernel_us_per_op],
-        text: |row| format!("{:.1}", row.cpu_us_per_op),
-    },
-    Metric {
-        title: "memory under load, MiB",
-        better: "less is better",
-        parts: |row| [row.rss_mib, 0.0],
-        text: |row| format!("{:.0}", row.rss_mib),
-    },
-];
 
 /// The whole picture, readable on light and dark ground.
 pub fn draw(run: &Run) -> String {
@@ -44,7 +9,10 @@ pub fn draw(run: &Run) -> String {
     let tallest = cases.iter().map(|case| run.of_case(case).len()).max().unwrap_or(0) as f64;
     let panel = PANEL_HEAD + tallest * BAR_STEP + 24.0;
     let height = HEAD + cases.len() as f64 * (panel + CASE_HEAD);
-    let width = MARGIN * 2.0 + METRICS.len() as f64 * PANEL_WIDTH;
+    let metrics = metrics(run.what);
+    let names = name_width(run);
+    let panel_width = names + BAR_WIDTH + FIGURE_WIDTH;
+    let width = MARGIN * 2.0 + metrics.len() as f64 * panel_width;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"system-ui, sans-serif\" \
          font-size=\"12\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
@@ -67,16 +35,21 @@ pub fn draw(run: &Run) -> String {
             "font-size=\"14\" font-weight=\"600\" fill=\"#1f2933\"",
             case,
         ));
-        for (column, metric) in METRICS.iter().enumerate() {
-            let left = MARGIN + column as f64 * PANEL_WIDTH;
-            out.push_str(&bars(metric, &run.of_case(case), left, top + CASE_HEAD));
+        for (column, metric) in metrics.iter().enumerate() {
+            let left = MARGIN + column as f64 * panel_width;
+            out.push_str(&bars(metric, &run.of_case(case), left, names, top + CASE_HEAD));
         }
     }
     out.push_str("</svg>\n");
     out
 }
 
-fn bars(metric: &Metric, rows: &[&Row], left: f64, top: f64) -> String {
+fn name_width(run: &Run) -> f64 {
+    let longest = run.rows.iter().map(|row| row.system.chars().count()).max().unwrap_or(0);
+    12.0 + LETTER_WIDTH * longest as f64
+}
+
+fn bars(metric: &Metric, rows: &[&Row], left: f64, names: f64, top: f64) -> String {
     let mut out = text(left, top + 12.0, "fill=\"#1f2933\"", metric.title);
     out.push_str(&text(left, top + 27.0, MUTED, metric.better));
     let sum = |row: &Row| (metric.parts)(row).iter().sum::<f64>();
@@ -85,7 +58,7 @@ fn bars(metric: &Metric, rows: &[&Row], left: f64, top: f64) -> String {
         let y = top + PANEL_HEAD + index as f64 * BAR_STEP;
         let colour = if index == 0 { OWN } else { OTHER };
         out.push_str(&text(left, y + 13.0, "fill=\"#1f2933\"", &row.system));
-        let mut x = left + NAME_WIDTH;
+        let mut x = left + names;
         for (part, opacity) in (metric.parts)(row).into_iter().zip([1.0, 0.55]) {
             let width = part / most * BAR_WIDTH;
             if width > 0.0 {
@@ -110,10 +83,10 @@ const MARGIN: f64 = 24.0;
 const HEAD: f64 = 72.0;
 const CASE_HEAD: f64 = 28.0;
 const PANEL_HEAD: f64 = 38.0;
-const PANEL_WIDTH: f64 = 270.0;
-const NAME_WIDTH: f64 = 60.0;
-/// Leaves room for the figure behind the longest bar.
+const LETTER_WIDTH: f64 = 7.0;
 const BAR_WIDTH: f64 = 140.0;
+/// Behind the longest bar, with the gap to the next panel.
+const FIGURE_WIDTH: f64 = 72.0;
 const BAR_STEP: f64 = 24.0;
 const OWN: &str = "#c2410c";
 const OTHER: &str = "#94a3b8";
@@ -122,14 +95,18 @@ const MUTED: &str = "fill=\"#64748b\" font-size=\"11\"";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::What;
     use crate::report::tests::run;
 
     #[test]
     fn every_system_has_its_bars() {
-        let picture = draw(&run());
-        assert_eq!(picture.matches(">envoy<").count(), METRICS.len());
-        assert_eq!(picture.matches(&format!("fill=\"{OWN}\"")).count(), METRICS.len() + 1);
-        assert!(picture.contains("80,000") && picture.ends_with("</svg>\n"));
-        assert!(!picture.contains("NaN"));
+        for what in [What::Proxy, What::Idle, What::Policies] {
+            let picture = draw(&run(what));
+            let panels = metrics(what).len();
+            assert_eq!(picture.matches(">envoy<").count(), panels);
+            let of_two_parts = picture.matches("fill-opacity=\"0.55\"").count() / 2;
+            assert_eq!(picture.matches(&format!("fill=\"{OWN}\"")).count(), panels + of_two_parts);
+            assert!(picture.ends_with("</svg>\n") && !picture.contains("NaN"));
+        }
     }
 }

@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Scale(Scale),
     /// Stop one service, or everything if none is named
     Stop(Stop),
+    Breaker(Breaker),
     Init(Init),
     Load(Load),
     /// Explain an error code, such as C0007
@@ -63,6 +64,7 @@ impl Command {
             Command::Restart(args) => args.json,
             Command::Scale(args) => args.json,
             Command::Stop(args) => args.json,
+            Command::Breaker(args) => args.json,
             Command::Init(args) => args.json,
             Command::Load(args) => args.json,
             Command::Explain(_) | Command::Schema => false,
@@ -147,6 +149,32 @@ pub(crate) struct Stop {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Force a call's circuit breaker open or closed, or leave it to itself again
+///
+/// Open, it refuses every request, which takes a service out of use without touching it; closed, it lets every one
+/// through, whatever comes of it. That holds until it is left to itself with `auto`, or the manifest changes the
+/// call, or the system ends.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Breaker {
+    /// The call as `colony status` names it, such as "checkout -> payments"
+    pub(crate) call: String,
+    /// What it shall do
+    #[arg(value_enum, value_name = "open, closed or auto", hide_possible_values = true)]
+    pub(crate) state: Force,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a breaker can be told.
+#[derive(Debug, Clone, Copy, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Force {
+    Open,
+    Closed,
+    Auto,
 }
 
 #[derive(Debug, ClapArgs)]

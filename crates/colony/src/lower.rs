@@ -60,7 +60,7 @@ fn sidecar_id(caller: &str) -> String {
 
 fn loopback(role: plane::Role) -> plane::Listener {
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    plane::Listener { bind, limits: plane::Limits::default(), role }
+    plane::Listener { bind, tls: None, limits: plane::Limits::default(), role }
 }
 
 fn gateway_listener(gateway: &valid::Gateway) -> plane::Listener {
@@ -73,7 +73,7 @@ fn gateway_listener(gateway: &valid::Gateway) -> plane::Listener {
         connections: gateway.limits.connections,
     };
     let routes = gateway.routes.iter().map(route).collect();
-    plane::Listener { bind: gateway.listen, limits, role: plane::Role::Gateway { routes } }
+    plane::Listener { bind: gateway.listen, tls: None, limits, role: plane::Role::Gateway { routes } }
 }
 
 fn route(route: &valid::Route) -> plane::Route {
@@ -178,6 +178,8 @@ fn breaker(breaker: &valid::Breaker) -> policy::BreakerConfig {
     policy::BreakerConfig {
         failures: breaker.failures,
         rate: breaker.rate,
+        slow: breaker.slow,
+        slow_rate: breaker.slow_rate,
         window: breaker.window,
         minimum: breaker.minimum,
         open_for: breaker.open_for,

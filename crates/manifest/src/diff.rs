@@ -280,6 +280,8 @@ fn put_breaker(lines: &mut Lines, breaker: &Breaker) {
     let options = table([
         ("failures", breaker.failures.to_string()),
         ("rate", show_percentage(breaker.rate)),
+        ("slow", breaker.slow.map_or_else(none, show_duration)),
+        ("slow-rate", show_percentage(breaker.slow_rate)),
         ("window", show_duration(breaker.window)),
         ("minimum", breaker.minimum.to_string()),
         ("open-for", show_duration(breaker.open_for)),

@@ -246,9 +246,13 @@ pub struct Breaker {
     pub failures: u32,
     /// Share of failures in `window` that opens it, 0 to 1; 0: not counted. Default 0.5.
     pub rate: f64,
-    /// Window of `rate`. Default 10 s.
+    /// From when on a try counts as slow. Default none: slow ones don't count.
+    pub slow: Option<Duration>,
+    /// Share of slow tries in `window` that opens it, 0 to 1; 0: not counted. Default 0.5.
+    pub slow_rate: f64,
+    /// Window of `rate` and `slow_rate`. Default 10 s.
     pub window: Duration,
-    /// Fewest requests in `window` for `rate` to count. Default 20.
+    /// Fewest tries in `window` for `rate` and `slow_rate` to count. Default 20.
     pub minimum: u32,
     /// Time open before probing. Default 5 s.
     pub open_for: Duration,

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use certs::Certificate;
 use policy::{BreakerConfig, BudgetConfig, EjectionConfig, Gcra, RetryConfig};
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::client::tls;
 
 /// Everything the data plane serves.
 ///
@@ -23,10 +28,42 @@ pub struct Config {
 pub struct Listener {
     /// Address; port 0 takes a free one, which [`crate::Mesh::address`] then tells.
     pub bind: SocketAddr,
+    /// TLS with its clients. None: cleartext.
+    pub tls: Option<Tls>,
     /// What a peer may do.
     pub limits: Limits,
     /// Where requests go.
     pub role: Role,
+}
+
+/// TLS with clients: versions 1.2 and 1.3, HTTP/2 or HTTP/1.1 as they agree by ALPN.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    certificates: Vec<Certificate>,
+    pub(crate) server: Arc<ServerConfig>,
+}
+
+impl Tls {
+    /// With these certificates, of which each client is shown the one for the name that it asks for, or
+    /// else the first.
+    ///
+    /// # Errors
+    /// A sentence, if there are none.
+    pub fn new(certificates: Vec<Certificate>) -> Result<Tls, String> {
+        let server = tls::server_config(&certificates)?;
+        Ok(Tls { certificates, server })
+    }
+
+    /// Its certificates.
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+}
+
+impl PartialEq for Tls {
+    fn eq(&self, other: &Tls) -> bool {
+        self.certificates == other.certificates
+    }
 }
 
 /// What a listener is for.

@@ -27,7 +27,7 @@ mod table;
 mod upstream;
 
 pub use crate::client::bind::BindError;
-pub use crate::mesh::{ApplyError, Mesh};
+pub use crate::mesh::{ApplyError, ForceError, Mesh};
 pub use crate::status::{CallStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status, UpstreamStatus};
 pub use crate::upstream::Endpoint;
 pub use crate::upstream::resolve::RESOLVE_EVERY;

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use policy::Force;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call::guard::lock;
 use crate::client::bind::{self, BindError};
+use crate::clock;
 use crate::config::{Config, Listener, Role};
 use crate::core::{self, Command};
 use crate::status::{self, ListenerStatus, Status};
@@ -51,6 +53,18 @@ pub enum ApplyError {
     Config(String),
     /// A core's thread is gone.
     Stopped,
+}
+
+/// Why a breaker was not forced.
+#[derive(Debug)]
+pub enum ForceError {
+    /// There is no such call.
+    NoCall {
+        /// The ids there are.
+        known: Vec<String>,
+    },
+    /// The call's breaker is switched off.
+    NoBreaker,
 }
 
 impl std::fmt::Display for ApplyError {
@@ -146,6 +160,21 @@ impl Mesh {
         if let Some(upstream) = table.upstreams.get(upstream) {
             upstream.give_up();
         }
+    }
+
+    /// Takes the decision out of the hands of a call's breaker, or gives it back. It stays so over every
+    /// configuration that leaves the call as it is.
+    ///
+    /// # Errors
+    /// [`ForceError`]; then nothing has changed.
+    pub fn force_breaker(&self, call: &str, force: Force) -> Result<(), ForceError> {
+        let table = lock(&self.inner.state).table.clone();
+        let Some(state) = table.calls.get(call) else {
+            return Err(ForceError::NoCall { known: table.calls.keys().cloned().collect() });
+        };
+        let breaker = state.breaker.as_ref().ok_or(ForceError::NoBreaker)?;
+        breaker.force(clock::now(), force);
+        Ok(())
     }
 
     /// Requests under way on an instance, also one that is no longer published.

@@ -60,9 +60,9 @@ pub struct CallStatus {
     pub rejected: u64,
     /// Requests that ran out of time.
     pub timeouts: u64,
-    /// `closed`, `open`, `half-open`, or `none` where it is switched off.
+    /// `closed`, `open`, `half-open`; `forced-open`, `forced-closed` by hand; `none` where it is off.
     pub breaker: String,
-    /// How often the breaker opened.
+    /// How often the breaker opened by itself.
     pub breaker_opened: u64,
     /// Instances that are ejected now.
     pub ejected: Vec<EjectedStatus>,
@@ -141,12 +141,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
     for tally in &call.tallies {
         latency.merge(&tally.latency.snapshot());
     }
-    let (breaker, breaker_opened) = match call.breaker.as_ref().map(|breaker| breaker.state(now)) {
-        None => ("none", 0),
-        Some((BreakerState::Closed, opened)) => ("closed", opened),
-        Some((BreakerState::Open { .. }, opened)) => ("open", opened),
-        Some((BreakerState::HalfOpen, opened)) => ("half-open", opened),
-    };
+    let breaker = call.breaker.as_ref().map(|breaker| breaker.state(now));
     CallStatus {
         call: call.config.id.clone(),
         upstream: call.config.upstream.clone(),
@@ -162,12 +157,22 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         limited: sum(|tally| tally.limited.get()),
         rejected: sum(|tally| tally.rejected.get()),
         timeouts: sum(|tally| tally.timeouts.get()),
-        breaker: breaker.to_owned(),
-        breaker_opened,
+        breaker: breaker.map_or("none", |(state, _)| breaker_word(state)).to_owned(),
+        breaker_opened: breaker.map_or(0, |(_, opened)| opened),
         ejected: ejected(call, upstream),
         ejections: call.ejection.as_ref().map_or(0, |ejection| ejection.total()),
         p50_us: latency.quantile(0.5),
         p99_us: latency.quantile(0.99),
+    }
+}
+
+fn breaker_word(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open { .. } => "open",
+        BreakerState::HalfOpen => "half-open",
+        BreakerState::ForcedOpen => "forced-open",
+        BreakerState::ForcedClosed => "forced-closed",
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::call::{CallState, LocalCall};
-use crate::config::{self, Config, Fallback, Limits, Role};
+use crate::config::{self, Config, Fallback, Limits, Role, Tls};
 use crate::request::route::Matcher;
 use crate::upstream::{LocalUpstream, Upstream};
 
@@ -94,6 +94,7 @@ pub(crate) struct LocalTable {
 /// A listener as one core serves it.
 pub(crate) struct LocalListener {
     pub(crate) limits: Limits,
+    pub(crate) tls: Option<Tls>,
     pub(crate) role: LocalRole,
     /// Its connections over all cores.
     pub(crate) open: Arc<AtomicUsize>,
@@ -126,7 +127,8 @@ impl LocalTable {
         for (name, listener) in &shared.config.listeners {
             let role = table.role(&listener.role, old, core);
             let open = shared.open[name].clone();
-            let local = LocalListener { limits: listener.limits.clone(), role, open };
+            let (limits, tls) = (listener.limits.clone(), listener.tls.clone());
+            let local = LocalListener { limits, tls, role, open };
             table.listeners.insert(name.clone(), Rc::new(local));
         }
         table

@@ -1,10 +1,14 @@
 //! A circuit breaker: an upstream that keeps failing is left alone for a while, so that its callers
-//! fail at once and it can recover. After Nygard, "Release It!" (2007), with the two criteria of
-//! resilience4j and Polly: failures in a row, and a failure rate over a sliding window.
+//! fail at once and it can recover. After Nygard, "Release It!" (2007), with the criteria of
+//! resilience4j and Polly: failures in a row, and over a sliding window a failure rate and a rate of
+//! slow requests, for an upstream that answers well but too late holds its callers up as much as one
+//! that fails.
 //!
-//! *Closed* lets everything pass. Either criterion opens it. *Open* rejects everything until its
+//! *Closed* lets everything pass. Each criterion opens it. *Open* rejects everything until its
 //! time is over. *Half-open* then lets a few probes pass: as many successes as there are probes
-//! close it again with a clean record, a single failure opens it again.
+//! close it again with a clean record, a single failure opens it again, and so does a slow probe
+//! where slow ones count. A person may *force* it open or closed: then nothing is counted, and it
+//! stays so until it is left to itself again, which begins with a clean record.
 //!
 //! Every change of state begins a new generation. A ticket carries the generation that it was
 //! admitted in, and what is told with a ticket of another one is ignored: a slow failure from
@@ -24,10 +28,15 @@ pub struct BreakerConfig {
     /// The share of failures, 0 to 1, that opens it. Default 0.5, as resilience4j; zero: this
     /// criterion is off.
     pub rate: f64,
-    /// How far back the rate looks, in tenths. Default 10 s; zero: a nanosecond, which switches the
-    /// rate off in effect.
+    /// From when on a request counts as slow. Default none: this criterion is off. As in resilience4j
+    /// a request may be slow and failed; zero: all are slow.
+    pub slow: Option<Duration>,
+    /// The share of slow requests, 0 to 1, that opens it. Default 0.5; zero: this criterion is off.
+    pub slow_rate: f64,
+    /// How far back the rates look, in tenths. Default 10 s; zero: a nanosecond, which switches the
+    /// rates off in effect.
     pub window: Duration,
-    /// Outcomes in the window below which its rate says nothing. Default 20; zero counts as one.
+    /// Outcomes in the window below which its rates say nothing. Default 20; zero counts as one.
     pub minimum: u32,
     /// How long it stays open. Default 5 s; zero: the next request is a probe already.
     pub open_for: Duration,
@@ -41,12 +50,49 @@ impl Default for BreakerConfig {
         BreakerConfig {
             failures: 0,
             rate: 0.5,
+            slow: None,
+            slow_rate: 0.5,
             window: Duration::from_secs(10),
             minimum: 20,
             open_for: Duration::from_secs(5),
             probes: 1,
         }
     }
+}
+
+impl BreakerConfig {
+    /// How a request ended that took so long to its answer's head, or to its failure.
+    #[inline]
+    pub fn ending(&self, failed: bool, took: Duration) -> Ending {
+        let slow = self.slow_rate > 0.0 && self.slow.is_some_and(|slow| took > slow);
+        Ending { failed, slow }
+    }
+}
+
+/// How a request ended, as far as a breaker cares; made by [`BreakerConfig::ending`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    failed: bool,
+    slow: bool,
+}
+
+impl Ending {
+    /// Neither failed nor slow: such ones may be counted apart.
+    #[inline]
+    pub fn is_fine(self) -> bool {
+        !self.failed && !self.slow
+    }
+}
+
+/// Whether a person has taken the decision out of the breaker's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// Reject everything.
+    Open,
+    /// Let everything pass, whatever comes of it.
+    Closed,
+    /// Decide by what is seen.
+    Auto,
 }
 
 /// What the breaker does at the moment.
@@ -61,6 +107,10 @@ pub enum BreakerState {
     },
     /// Probes pass.
     HalfOpen,
+    /// Everything is rejected, until somebody says otherwise.
+    ForcedOpen,
+    /// Everything passes and nothing counts, until somebody says otherwise.
+    ForcedClosed,
 }
 
 /// The right to one request, to be handed back exactly once.
@@ -77,8 +127,9 @@ pub enum Admission {
     /// It may not.
     Reject {
         /// When it is worth asking again: when the breaker half-opens, or, where the probes are out
-        /// already, when it would half-open again if they failed now.
-        retry_after: Duration,
+        /// already, when it would half-open again if they failed now. None: it is forced open, for
+        /// as long as somebody likes.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -98,6 +149,8 @@ pub struct Breaker {
     opened: u64,
     in_a_row: u32,
     all_and_failed: Ring<SLOTS>,
+    /// All and, of them, the slow ones. Told apart from the failed ones, for one may be both.
+    all_and_slow: Ring<SLOTS>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +158,8 @@ enum State {
     Closed,
     Open { until: Time },
     HalfOpen { in_flight: u32, succeeded: u32 },
+    ForcedOpen,
+    ForcedClosed,
 }
 
 impl Breaker {
@@ -118,6 +173,7 @@ impl Breaker {
             opened: 0,
             in_a_row: 0,
             all_and_failed: Ring::new(slot, now),
+            all_and_slow: Ring::new(slot, now),
         }
     }
 
@@ -127,10 +183,11 @@ impl Breaker {
         self.half_open_if_due(now);
         let probes = self.probes();
         match &mut self.state {
-            State::Closed => {}
-            State::Open { until } => return Admission::Reject { retry_after: until.since(now) },
+            State::Closed | State::ForcedClosed => {}
+            State::ForcedOpen => return Admission::Reject { retry_after: None },
+            State::Open { until } => return Admission::Reject { retry_after: Some(until.since(now)) },
             State::HalfOpen { in_flight, .. } if *in_flight >= probes => {
-                return Admission::Reject { retry_after: self.config.open_for };
+                return Admission::Reject { retry_after: Some(self.config.open_for) };
             }
             State::HalfOpen { in_flight, .. } => *in_flight += 1,
         }
@@ -139,14 +196,14 @@ impl Breaker {
 
     /// Tells how a request ended.
     #[inline]
-    pub fn record(&mut self, now: Time, ticket: Ticket, failed: bool) {
+    pub fn record(&mut self, now: Time, ticket: Ticket, ending: Ending) {
         if ticket.generation != self.generation {
             return;
         }
         match self.state {
-            State::Closed => self.count(now, 1, failed),
-            State::HalfOpen { in_flight, succeeded } => self.probed(now, in_flight, succeeded, failed),
-            State::Open { .. } => {}
+            State::Closed => self.count(now, 1, ending),
+            State::HalfOpen { in_flight, succeeded } => self.probed(now, in_flight, succeeded, ending),
+            State::Open { .. } | State::ForcedOpen | State::ForcedClosed => {}
         }
     }
 
@@ -159,18 +216,30 @@ impl Breaker {
         }
     }
 
-    /// Tells of `n` successes of the closed state that a core counted apart. Ignored unless closed.
+    /// Takes the decision out of its hands, or gives it back. Said again it changes nothing.
+    pub fn force(&mut self, force: Force) {
+        match (force, self.state) {
+            (Force::Open, State::ForcedOpen) | (Force::Closed, State::ForcedClosed) => {}
+            (Force::Open, _) => self.enter(State::ForcedOpen),
+            (Force::Closed, _) => self.enter(State::ForcedClosed),
+            (Force::Auto, State::ForcedOpen | State::ForcedClosed) => self.enter(State::Closed),
+            (Force::Auto, _) => {}
+        }
+    }
+
+    /// Tells of `n` successes of the closed state that a core counted apart, none of them slow. Ignored
+    /// unless closed.
     pub fn record_successes(&mut self, now: Time, n: u32) {
         if n > 0 && matches!(self.state, State::Closed) {
-            self.count(now, n, false);
+            self.count(now, n, Ending { failed: false, slow: false });
         }
     }
 
     /// Whether it is closed and the last outcome told was no failure. A driver may then count
-    /// successes apart.
+    /// successes apart that were not slow.
     #[inline]
     pub fn is_calm(&self) -> bool {
-        self.in_a_row == 0 && matches!(self.state, State::Closed)
+        self.in_a_row == 0 && matches!(self.state, State::Closed | State::ForcedClosed)
     }
 
     /// A ticket of this closed generation, good for any number of requests. While the breaker isn't
@@ -179,7 +248,9 @@ impl Breaker {
     pub fn closed_ticket(&self) -> Ticket {
         match self.state {
             State::Closed => Ticket { generation: self.generation },
-            State::Open { .. } | State::HalfOpen { .. } => Ticket { generation: NO_GENERATION },
+            State::Open { .. } | State::HalfOpen { .. } | State::ForcedOpen | State::ForcedClosed => {
+                Ticket { generation: NO_GENERATION }
+            }
         }
     }
 
@@ -190,6 +261,8 @@ impl Breaker {
             State::Closed => BreakerState::Closed,
             State::Open { until } => BreakerState::Open { until },
             State::HalfOpen { .. } => BreakerState::HalfOpen,
+            State::ForcedOpen => BreakerState::ForcedOpen,
+            State::ForcedClosed => BreakerState::ForcedClosed,
         }
     }
 
@@ -197,11 +270,11 @@ impl Breaker {
     pub fn next_change(&self) -> Option<Time> {
         match self.state {
             State::Open { until } => Some(until),
-            State::Closed | State::HalfOpen { .. } => None,
+            State::Closed | State::HalfOpen { .. } | State::ForcedOpen | State::ForcedClosed => None,
         }
     }
 
-    /// How many times it opened so far, out of half-open too.
+    /// How many times it opened so far by itself, out of half-open too.
     pub fn opened(&self) -> u64 {
         self.opened
     }
@@ -218,13 +291,19 @@ impl Breaker {
         }
     }
 
-    fn count(&mut self, now: Time, n: u32, failed: bool) {
-        let n_failed = if failed { n } else { 0 };
-        self.all_and_failed.advance(now);
-        self.all_and_failed.add(Pair(n.into(), n_failed.into()));
-        self.in_a_row = if failed { self.in_a_row.saturating_add(n) } else { 0 };
-        // Never on a success: that older ones leave the window is no news of the upstream.
-        if failed && (self.too_many_in_a_row() || self.too_high_a_rate()) {
+    fn count(&mut self, now: Time, n: u32, ending: Ending) {
+        let of = |counts: bool| if counts { u64::from(n) } else { 0 };
+        for (ring, counts) in
+            [(&mut self.all_and_failed, ending.failed), (&mut self.all_and_slow, ending.slow)]
+        {
+            ring.advance(now);
+            ring.add(Pair(n.into(), of(counts)));
+        }
+        self.in_a_row = if ending.failed { self.in_a_row.saturating_add(n) } else { 0 };
+        // By bad news only: that good ones leave the window is no news of the upstream.
+        let opens = (ending.failed && (self.too_many_in_a_row() || self.too_high_a_rate()))
+            || (ending.slow && self.too_many_slow());
+        if opens {
             self.open(now);
         }
     }
@@ -234,16 +313,20 @@ impl Breaker {
     }
 
     fn too_high_a_rate(&self) -> bool {
-        let Pair(all, failed) = self.all_and_failed.sum();
-        self.config.rate > 0.0
-            && failed > 0
-            && all >= u64::from(self.config.minimum)
-            && failed as f64 >= self.config.rate * all as f64
+        self.is_reached(self.config.rate, self.all_and_failed.sum())
     }
 
-    fn probed(&mut self, now: Time, in_flight: u32, succeeded: u32, failed: bool) {
+    fn too_many_slow(&self) -> bool {
+        self.is_reached(self.config.slow_rate, self.all_and_slow.sum())
+    }
+
+    fn is_reached(&self, rate: f64, Pair(all, bad): Pair) -> bool {
+        rate > 0.0 && bad > 0 && all >= u64::from(self.config.minimum) && bad as f64 >= rate * all as f64
+    }
+
+    fn probed(&mut self, now: Time, in_flight: u32, succeeded: u32, ending: Ending) {
         let (in_flight, succeeded) = (in_flight.saturating_sub(1), succeeded + 1);
-        if failed {
+        if !ending.is_fine() {
             self.open(now);
         } else if succeeded >= self.probes() {
             self.enter(State::Closed);
@@ -263,10 +346,11 @@ impl Breaker {
         self.generation += 1;
         self.in_a_row = 0;
         self.all_and_failed.clear();
+        self.all_and_slow.clear();
     }
 }
 
-/// The window's slots: the rate forgets a tenth of the window at a time.
+/// The window's slots: a rate forgets a tenth of the window at a time.
 const SLOTS: usize = 10;
 
 /// The generation of tickets that are ignored.

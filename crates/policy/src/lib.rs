@@ -29,7 +29,7 @@ mod ring;
 
 pub use backoff::Backoff;
 pub use balance::{PeakEwma, choose};
-pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ticket};
+pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
 pub use budget::{Budget, BudgetConfig};
 pub use ejection::{Ejection, EjectionConfig};
 pub use limit::Gcra;

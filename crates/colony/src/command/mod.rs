@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod breaker;
 mod check;
 mod explain;
 mod init;
@@ -38,6 +39,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Restart(args) => runtime()?.block_on(operate::restart(&args, data)),
         Command::Scale(args) => runtime()?.block_on(operate::scale(&args, data)),
         Command::Stop(args) => runtime()?.block_on(operate::stop(&args, data)),
+        Command::Breaker(args) => runtime()?.block_on(breaker::run(&args, data)),
         Command::Init(args) => init::run(&args),
         Command::Load(args) => load::run(&args, data),
         Command::Explain(args) => explain::run(&args),

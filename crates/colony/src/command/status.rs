@@ -147,6 +147,16 @@ fn calls(status: &Value, colours: bool) -> String {
             let _ =
                 writeln!(notes, "  {} {}: {note}", paint(colours, Style::Warn, "note:"), text(call, "call"));
         }
+        if let "forced-open" | "forced-closed" = text(call, "breaker") {
+            let name = text(call, "call");
+            let note = format!("by hand; `colony breaker \"{name}\" auto` leaves the breaker to itself");
+            let _ = writeln!(
+                notes,
+                "  {} {name}: {} {note}",
+                paint(colours, Style::Warn, "note:"),
+                text(call, "breaker")
+            );
+        }
         let requests = number(call, "requests");
         let refused = number(call, "limited") + number(call, "rejected");
         if requests + refused == 0 {
@@ -154,8 +164,8 @@ fn calls(status: &Value, colours: bool) -> String {
         }
         let breaker = text(call, "breaker");
         let breaker_style = match breaker {
-            "open" => Style::Bad,
-            "half-open" => Style::Warn,
+            "open" | "forced-open" => Style::Bad,
+            "half-open" | "forced-closed" => Style::Warn,
             _ => Style::Plain,
         };
         rows.push(vec![

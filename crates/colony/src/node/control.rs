@@ -15,6 +15,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use mesh::ForceError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::CommandError;
@@ -23,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::Node;
+use crate::args::Force;
 use crate::socket::{self, SOCKET};
 
 /// Largest command.
@@ -55,6 +57,8 @@ pub(crate) fn serve(node: Arc<Node>) -> io::Result<JoinHandle<()>> {
 struct Command {
     service: Option<String>,
     instances: Option<u32>,
+    call: Option<String>,
+    state: Option<Force>,
 }
 
 async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Lines>, Infallible> {
@@ -134,12 +138,39 @@ async fn carry_out(
             let name = node.current().manifest.name.clone();
             Ok(json!({ "stopping": name, "manifest": node.source.file }))
         }
+        ("POST", "/v1/breaker", _) => {
+            let (Some(call), Some(state)) = (command.call, command.state) else {
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "`call` or `state` is missing"));
+            };
+            force_breaker(node, &call, state)?;
+            Ok(json!({ "call": call, "state": state }))
+        }
         ("POST", "/v1/restart" | "/v1/scale", None) => {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "`service` is missing"));
         }
         _ => return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no {method} {path}"))),
     };
     done.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+fn force_breaker(node: &Node, call: &str, state: Force) -> Result<(), Problem> {
+    let force = match state {
+        Force::Open => policy::Force::Open,
+        Force::Closed => policy::Force::Closed,
+        Force::Auto => policy::Force::Auto,
+    };
+    node.mesh.force_breaker(call, force).map_err(|error| {
+        let detail = match error {
+            ForceError::NoCall { known } if known.is_empty() => {
+                format!("there is no call `{call}`, nor any other")
+            }
+            ForceError::NoCall { known } => {
+                format!("there is no call `{call}`; there are\n    {}", known.join("\n    "))
+            }
+            ForceError::NoBreaker => format!("`{call}` has `breaker: none`, so there is nothing to force"),
+        };
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    })
 }
 
 fn refused(error: &CommandError) -> Problem {

@@ -10,6 +10,7 @@ mod json;
 mod lifecycle;
 mod marketplace;
 mod outputs;
+mod policies;
 mod probes;
 mod reload;
 mod world;

@@ -1,11 +1,12 @@
 //! Rules for what may depend on what.
 
 /// Our crates and which of ours each may use. `colony` wires everything and may use all.
-const MAY_USE: [(&str, &[&str]); 7] = [
-    ("colony", &["load", "manifest", "mesh", "policy", "supervisor", "telemetry"]),
+const MAY_USE: [(&str, &[&str]); 8] = [
+    ("certs", &[]),
+    ("colony", &["certs", "load", "manifest", "mesh", "policy", "supervisor", "telemetry"]),
     ("load", &[]),
     ("manifest", &[]),
-    ("mesh", &["policy", "telemetry"]),
+    ("mesh", &["certs", "policy", "telemetry"]),
     ("policy", &[]),
     ("supervisor", &["policy"]),
     ("telemetry", &[]),

@@ -43,6 +43,8 @@ pub(crate) fn breaker() -> Breaker {
     Breaker {
         failures: 0,
         rate: 0.5,
+        slow: None,
+        slow_rate: 0.5,
         window: Duration::from_secs(10),
         minimum: 20,
         open_for: Duration::from_secs(5),

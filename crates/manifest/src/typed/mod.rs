@@ -122,9 +122,13 @@ keys! {
     "failures" => failures: Int<0, 1000000>,
     /// Share of failures within `window` that opens it; 0%: not counted. Default 50%.
     "rate" => rate: Percentage,
-    /// Window of `rate`. Default 10s.
+    /// From when on a try counts as slow, to its answer's head; or `none`. Default none: slow ones don't count.
+    "slow" => slow: OrNone<Dur>,
+    /// Share of slow tries within `window` that opens it; 0%: not counted. Default 50%.
+    "slow-rate" => slow_rate: Percentage,
+    /// Window of `rate` and `slow-rate`. Default 10s.
     "window" => window: Dur,
-    /// Fewest requests within `window` for `rate` to count. Default 20.
+    /// Fewest tries within `window` for `rate` and `slow-rate` to count. Default 20.
     "minimum" => minimum: Int<1, 1000000>,
     /// Time open before probing. Default 5s.
     "open-for" => open_for: Dur,

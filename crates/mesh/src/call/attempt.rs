@@ -39,6 +39,15 @@ impl Reply {
     }
 }
 
+/// How a try went.
+pub(crate) struct Tried {
+    pub(crate) outcome: Outcome,
+    /// How long the instance took to the answer's head or to the failure. Neither the wait for an
+    /// instance nor that for the client's body is its time.
+    pub(crate) took: Duration,
+    pub(crate) result: Result<Reply, Failure>,
+}
+
 /// A try without an answer.
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -67,14 +76,15 @@ pub(super) async fn attempt(
     outgoing: &Outgoing,
     first_started: Time,
     avoid: Option<u64>,
-) -> (Outcome, Result<Reply, Failure>) {
+) -> Tried {
     let started = clock::now();
     let lease = RefCell::new(None);
     let sending = send(core, call, outgoing, &lease, avoid);
     let (whole, per_try) = (call.state.config.timeout, call.state.config.per_try);
     let sent = in_time(sending, outgoing, [(first_started, whole), (started, per_try)]).await;
-    let lease: Option<Lease> = lease.into_inner();
+    let (lease, chosen): (Option<Lease>, _) = lease.into_inner().unzip();
     let ended = clock::now();
+    let took = chosen.map_or(Duration::ZERO, |chosen| outgoing.waited(chosen, ended));
     let (outcome, result) = match sent {
         Err(TimedOut) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started)))),
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
@@ -84,19 +94,20 @@ pub(super) async fn attempt(
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
         ejection.record(ended, lease.instance.shared.key, outcome.is_failure());
     }
-    match (result, lease) {
+    let result = match (result, lease) {
         (Ok(Answered { status, fields, from }), Some(mut lease)) => {
             lease.latency = sample(call, outcome, ended.since(started));
-            (outcome, Ok(Reply { status, fields, from, lease }))
+            Ok(Reply { status, fields, from, lease })
         }
         (Err((kind, detail)), Some(mut lease)) => {
             let sample = sample(call, outcome, ended.since(started));
             lease.latency = sample.filter(|_| !blameless);
-            (outcome, Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) }))
+            Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) })
         }
-        (Err((kind, detail)), None) => (outcome, Err(Failure { kind, detail, instance: None })),
+        (Err((kind, detail)), None) => Err(Failure { kind, detail, instance: None }),
         (Ok(_), None) => unreachable!("an answer comes over a leased connection"),
-    }
+    };
+    Tried { outcome, took, result }
 }
 
 struct TimedOut;
@@ -174,12 +185,12 @@ async fn send(
     core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
-    slot: &RefCell<Option<Lease>>,
+    slot: &RefCell<Option<(Lease, Time)>>,
     avoid: Option<u64>,
 ) -> Result<Answered, Lost> {
     let instance = pick(core, call, avoid).await?;
     let now = clock::now();
-    *slot.borrow_mut() = Some(instance.lease(now));
+    *slot.borrow_mut() = Some((instance.lease(now), now));
     match call.upstream.shared.config.protocol {
         Protocol::Http1 => send_http1(call, outgoing, &instance, now).await,
         Protocol::Http2 => send_http2(call, outgoing, &instance).await,

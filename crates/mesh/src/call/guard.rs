@@ -14,7 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use policy::{Admission, Breaker, BreakerConfig, BreakerState, Ejection, EjectionConfig, Gcra, Ticket, Time};
+use policy::{
+    Admission, Breaker, BreakerConfig, BreakerState, Ejection, EjectionConfig, Ending, Force, Gcra, Ticket,
+    Time,
+};
 
 use crate::message::fields::Fields;
 use crate::config::{LimitKey, RateLimit};
@@ -68,8 +71,8 @@ impl SharedBreaker {
         }
     }
 
-    /// Err: the breaker is open, for this long.
-    pub(crate) fn admit(&self, now: Time) -> Result<Pass, Duration> {
+    /// Err: the breaker is open, for this long; None: for as long as somebody likes.
+    pub(crate) fn admit(&self, now: Time) -> Result<Pass, Option<Duration>> {
         if self.calm.load(Ordering::Acquire) {
             return Ok(Pass::Calm);
         }
@@ -79,9 +82,9 @@ impl SharedBreaker {
         })
     }
 
-    pub(crate) fn record(&self, now: Time, pass: Pass, failed: bool, core: usize) {
+    pub(crate) fn record(&self, now: Time, pass: Pass, ending: Ending, core: usize) {
         let calm = matches!(pass, Pass::Calm) && self.calm.load(Ordering::Acquire);
-        if !failed && calm && self.lots[core].add(now) {
+        if ending.is_fine() && calm && self.lots[core].add(now) {
             return;
         }
         self.with(|machine| {
@@ -92,7 +95,17 @@ impl SharedBreaker {
                 Pass::Calm if machine.state(now) == BreakerState::Closed => machine.closed_ticket(),
                 Pass::Calm => return,
             };
-            machine.record(now, ticket, failed);
+            machine.record(now, ticket, ending);
+        });
+    }
+
+    /// Takes the decision out of the machine's hands, or gives it back.
+    pub(crate) fn force(&self, now: Time, force: Force) {
+        self.with(|machine| {
+            // What was counted until now belongs to the state that ends.
+            let successes = self.lots.iter().map(|lot| lot.take(now, self.window)).sum();
+            machine.record_successes(now, successes);
+            machine.force(force);
         });
     }
 
@@ -259,15 +272,12 @@ mod tests {
     use super::*;
 
     fn breaker() -> SharedBreaker {
-        let config = BreakerConfig {
-            failures: 3,
-            rate: 0.5,
-            window: Duration::from_secs(10),
-            minimum: 10,
-            open_for: Duration::from_secs(5),
-            probes: 1,
-        };
+        let config = BreakerConfig { failures: 3, minimum: 10, ..BreakerConfig::default() };
         SharedBreaker::new(config, 2, Time::from_millis(1))
+    }
+
+    fn ending(failed: bool) -> Ending {
+        BreakerConfig::default().ending(failed, Duration::ZERO)
     }
 
     fn at(ms: u64) -> Time {
@@ -279,7 +289,7 @@ mod tests {
         let breaker = breaker();
         for core in [0, 1, 0] {
             let pass = breaker.admit(at(2)).expect("closed");
-            breaker.record(at(2), pass, true, core);
+            breaker.record(at(2), pass, ending(true), core);
         }
         assert!(breaker.admit(at(3)).is_err());
         assert_eq!(breaker.state(at(3)).1, 1);
@@ -290,7 +300,7 @@ mod tests {
         let breaker = breaker();
         for failed in [true, true, false, true, true] {
             let pass = breaker.admit(at(2)).expect("closed");
-            breaker.record(at(2), pass, failed, 0);
+            breaker.record(at(2), pass, ending(failed), 0);
         }
         assert!(breaker.admit(at(3)).is_ok());
     }
@@ -299,11 +309,11 @@ mod tests {
     fn successes_counted_apart_keep_the_failure_rate_down() {
         let breaker = breaker();
         for _ in 0..40 {
-            breaker.record(at(2), Pass::Calm, false, 0);
+            breaker.record(at(2), Pass::Calm, ending(false), 0);
         }
         for failed in [true, true, false].repeat(5) {
             let pass = breaker.admit(at(3)).expect("10 failures of 55 are below half");
-            breaker.record(at(3), pass, failed, 1);
+            breaker.record(at(3), pass, ending(failed), 1);
         }
     }
 
@@ -311,12 +321,12 @@ mod tests {
     fn successes_from_before_the_window_do_not_count() {
         let breaker = breaker();
         for _ in 0..40 {
-            breaker.record(at(2), Pass::Calm, false, 0);
+            breaker.record(at(2), Pass::Calm, ending(false), 0);
         }
         let mut opened = false;
         for failed in [true, true, false].repeat(5) {
             match breaker.admit(at(20_000)) {
-                Ok(pass) => breaker.record(at(20_000), pass, failed, 1),
+                Ok(pass) => breaker.record(at(20_000), pass, ending(failed), 1),
                 Err(_) => opened = true,
             }
         }
@@ -327,10 +337,27 @@ mod tests {
     fn a_failure_that_began_before_the_opening_changes_nothing() {
         let breaker = breaker();
         for _ in 0..3 {
-            breaker.record(at(2), Pass::Calm, true, 0);
+            breaker.record(at(2), Pass::Calm, ending(true), 0);
         }
-        breaker.record(at(3), Pass::Calm, true, 0);
+        breaker.record(at(3), Pass::Calm, ending(true), 0);
         assert_eq!(breaker.state(at(3)).1, 1);
+    }
+
+    #[test]
+    fn a_forced_breaker_is_left_to_itself_with_a_clean_record() {
+        let breaker = breaker();
+        breaker.record(at(2), breaker.admit(at(2)).expect("closed"), ending(true), 0);
+        breaker.force(at(2), Force::Open);
+        assert!(matches!(breaker.admit(at(90_000)), Err(None)));
+        breaker.force(at(3), Force::Closed);
+        for _ in 0..9 {
+            breaker.record(at(3), breaker.admit(at(3)).expect("forced closed"), ending(true), 1);
+        }
+        breaker.force(at(4), Force::Auto);
+        for _ in 0..2 {
+            breaker.record(at(4), breaker.admit(at(4)).expect("closed"), ending(true), 0);
+        }
+        assert_eq!(breaker.state(at(4)), (BreakerState::Closed, 0));
     }
 
     #[test]

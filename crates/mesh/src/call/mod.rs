@@ -64,6 +64,11 @@ impl Outgoing {
         }
     }
 
+    /// How much of the time from `from` to `now` was the upstream's.
+    fn waited(&self, from: Time, now: Time) -> Duration {
+        self.deadline(from, Duration::ZERO).map_or(Duration::ZERO, |since| now.since(since))
+    }
+
     fn body_broken(&self) -> Option<Broken> {
         self.body.as_ref().and_then(|body| body.borrow().broken())
     }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
 
-use super::attempt::{self, Failure, Reply};
+use super::attempt::{self, Failure, Reply, Tried};
 use super::deliver::{deliver, throw_away};
 use super::{LocalCall, Outgoing};
 use crate::call::guard::Pass;
 use crate::clock;
+use crate::config;
 use crate::core::Core;
 use crate::request::answer::Answer;
 use crate::request::body::Broken;
@@ -60,7 +61,7 @@ impl<'a> Tries<'a> {
     async fn once(&mut self) -> Result<Next, Problem> {
         let now = clock::now();
         let pass = Passed::new(self.call, now).map_err(|wait| self.rejected(wait))?;
-        let (outcome, result) =
+        let Tried { outcome, took, result } =
             attempt::attempt(self.core, self.call, self.outgoing, self.started, self.avoid).await;
         let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
         if nowhere || self.outgoing.body_broken().is_some() {
@@ -70,7 +71,7 @@ impl<'a> Tries<'a> {
         let again = self.decide(outcome, self.outgoing.replayable());
         let mended = is_lost(outcome) && again.is_some();
         if !mended {
-            pass.record(clock::now(), outcome.is_failure());
+            pass.record(clock::now(), outcome.is_failure(), took);
         }
         match again {
             Some(wait) => {
@@ -147,17 +148,30 @@ impl<'a> Tries<'a> {
         Err(problem)
     }
 
-    fn rejected(&self, wait: Duration) -> Problem {
+    fn rejected(&self, wait: Option<Duration>) -> Problem {
         self.call.tally().rejected.add(1);
         let config = &self.call.state.config;
         let tries = self.retrier.retries();
-        let detail = format!("{} has failed too often; it is given a rest", config.upstream);
-        let mut problem = Problem::new(Kind::CircuitOpen, detail).retry_after(wait);
+        let mut problem = match wait {
+            Some(wait) => Problem::new(Kind::CircuitOpen, ill(config)).retry_after(wait),
+            None => Problem::new(
+                Kind::CircuitOpen,
+                format!("the breaker of {} is forced open by hand", config.id),
+            )
+            .remedy(format!("`colony breaker \"{}\" auto` leaves it to itself again", config.id)),
+        };
         problem.call = Some(config.id.clone());
         problem.upstream = Some(config.upstream.clone());
         problem.tries = (tries > 0).then_some(tries);
         problem
     }
+}
+
+/// What an open breaker says of its upstream.
+fn ill(config: &config::Call) -> String {
+    let slow = config.breaker.and_then(|breaker| breaker.slow);
+    let slow = if slow.is_some() { " or has been too slow" } else { "" };
+    format!("{} has failed too often{slow}; it is given a rest", config.upstream)
 }
 
 /// Whether a connection was lost. That is one instance's end, which ejection and the supervisor look
@@ -174,14 +188,17 @@ struct Passed<'a> {
 }
 
 impl<'a> Passed<'a> {
-    fn new(call: &'a LocalCall, now: Time) -> Result<Passed<'a>, Duration> {
+    fn new(call: &'a LocalCall, now: Time) -> Result<Passed<'a>, Option<Duration>> {
         let pass = call.state.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()?;
         Ok(Passed { call, pass })
     }
 
-    fn record(mut self, now: Time, failed: bool) {
-        if let (Some(breaker), Some(pass)) = (&self.call.state.breaker, self.pass.take()) {
-            breaker.record(now, pass, failed, self.call.core);
+    fn record(mut self, now: Time, failed: bool, took: Duration) {
+        let state = &self.call.state;
+        if let (Some(breaker), Some(config), Some(pass)) =
+            (&state.breaker, &state.config.breaker, self.pass.take())
+        {
+            breaker.record(now, pass, config.ending(failed, took), self.call.core);
         }
     }
 }

@@ -4,5 +4,6 @@ pub(crate) mod bind;
 mod http1;
 mod http2;
 pub(crate) mod serve;
+pub(crate) mod tls;
 mod tunnel;
 pub(crate) mod wire;

@@ -1,7 +1,7 @@
 //! Clients' connections: accepted, told apart by protocol, served until they end or must.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::client::tls::{self, Accepted};
 use crate::client::{http1, http2};
 use crate::core::{Admitted, Core, End};
 use crate::io::Stream;
@@ -24,10 +25,38 @@ const SILENT_END: Duration = Duration::from_millis(50);
 /// What is known of the client of a request.
 pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
+    pub(crate) spoken: Spoken,
     /// The listener's name and what it serves; kept when a reload removes it, for the requests
     /// that are still on their way.
     name: String,
     listener: RefCell<Rc<LocalListener>>,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    Http1 {
+        tls: bool,
+    },
+    Http2 {
+        tls: bool,
+    },
+    /// Something that is not TLS on a listener that is for TLS.
+    CleartextForTls,
+}
+
+impl Spoken {
+    fn new(http2: bool, tls: bool) -> Spoken {
+        if http2 { Spoken::Http2 { tls } } else { Spoken::Http1 { tls } }
+    }
+
+    pub(crate) fn http2(self) -> bool {
+        matches!(self, Spoken::Http2 { .. })
+    }
+
+    pub(crate) fn tls(self) -> bool {
+        matches!(self, Spoken::Http1 { tls: true } | Spoken::Http2 { tls: true })
+    }
 }
 
 impl Client {
@@ -77,6 +106,7 @@ fn start(core: &Rc<Core>, name: &str, stream: TcpStream, peer: SocketAddr) {
     tokio::task::spawn_local(connection(core.clone(), admitted, listener.clone(), stream, peer));
 }
 
+/// Finds out what the client speaks, then serves it.
 async fn connection(
     core: Rc<Core>,
     admitted: Admitted,
@@ -84,25 +114,52 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Some(speaks_http2) = sniff(&admitted, &stream, listener.limits.header_timeout).await else { return };
-    let name = admitted.connection.listener.clone();
-    let client = Rc::new(Client { peer, name, listener: RefCell::new(listener) });
-    match speaks_http2 {
-        true => http2::serve(&core, &admitted, &client, Stream::Plain(stream)).await,
-        false => http1::serve(&core, &admitted, &client, Stream::Plain(stream)).await,
+    let time = listener.limits.header_timeout;
+    let Some(tls) = &listener.tls else {
+        let Some(http2) = in_time(&admitted, time, speaks_http2(&stream)).await else { return };
+        return serve(core, admitted, listener, Stream::Plain(stream), peer, Spoken::new(http2, false)).await;
+    };
+    match in_time(&admitted, time, tls::accept(tls.server.clone(), stream)).await {
+        Some(Accepted::Tls { stream, http2 }) => {
+            let stream = Stream::Tls(Box::new((*stream).into()));
+            serve(core, admitted, listener, stream, peer, Spoken::new(http2, true)).await;
+        }
+        Some(Accepted::Cleartext(stream)) => {
+            serve(core, admitted, listener, Stream::Plain(stream), peer, Spoken::CleartextForTls).await;
+        }
+        None => {}
     }
 }
 
-/// Whether the client speaks HTTP/2. None: it said nothing in time, or nothing before the
-/// connection had to end.
-async fn sniff(admitted: &Admitted, stream: &TcpStream, time: Duration) -> Option<bool> {
-    let mut sniffing = pin!(tokio::time::timeout(time, speaks_http2(stream)));
+async fn serve(
+    core: Rc<Core>,
+    admitted: Admitted,
+    listener: Rc<LocalListener>,
+    stream: Stream,
+    peer: SocketAddr,
+    spoken: Spoken,
+) {
+    let name = admitted.connection.listener.clone();
+    let client = Rc::new(Client { peer, spoken, name, listener: RefCell::new(listener) });
+    match spoken.http2() {
+        true => http2::serve(&core, &admitted, &client, stream).await,
+        false => http1::serve(&core, &admitted, &client, stream).await,
+    }
+}
+
+/// What the client begins with. None: it failed to in time, or before the connection had to end.
+async fn in_time<T>(
+    admitted: &Admitted,
+    time: Duration,
+    beginning: impl Future<Output = std::io::Result<T>>,
+) -> Option<T> {
+    let mut beginning = pin!(tokio::time::timeout(time, beginning));
     tokio::select! {
         biased;
-        sniffed = &mut sniffing => return sniffed.ok()?.ok(),
+        begun = &mut beginning => return begun.ok()?.ok(),
         _ = poll_fn(|cx| admitted.connection.poll_end(End::No, cx)) => {}
     }
-    tokio::time::timeout(SILENT_END, sniffing).await.ok()?.ok()?.ok()
+    tokio::time::timeout(SILENT_END, beginning).await.ok()?.ok()?.ok()
 }
 
 /// Whether the client begins with the HTTP/2 preface (RFC 9113 section 3.4). No HTTP/1 method

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::Method;
 
 use crate::call::{self, LocalCall, Outgoing};
-use crate::client::serve::Client;
+use crate::client::serve::{Client, Spoken};
 use crate::clock;
 use crate::config::Protocol;
 use crate::core::Core;
@@ -69,7 +69,7 @@ struct Chosen {
 /// Decides by the head alone whether a request goes on.
 fn admit(client: &Client, listener: &LocalListener, received: &Received) -> Result<Chosen, Problem> {
     let head = &received.head;
-    let host = sound(head)?;
+    let host = sound(client, head)?;
     let (call, path) = choose(listener, head, std::str::from_utf8(&host).unwrap_or(""))?;
     check_limits(&call, client, head)?;
     check_size(listener, received.size)?;
@@ -87,7 +87,9 @@ async fn forward(
         return Err(no_upgrade(&call, protocol));
     }
     match &listener.role {
-        LocalRole::Gateway { .. } => headers::forwarded(&mut head.fields, client.peer.ip(), &host),
+        LocalRole::Gateway { .. } => {
+            headers::forwarded(&mut head.fields, client.peer.ip(), &host, client.spoken.tls());
+        }
         LocalRole::Call { .. } | LocalRole::Sidecar { .. } => {}
     }
     headers::trace(&mut head.fields, &mut core.rng.borrow_mut());
@@ -106,8 +108,11 @@ async fn forward(
 }
 
 /// Refuses what no honest client sends, and returns the host that the request is for.
-fn sound(head: &RequestHead) -> Result<Vec<u8>, Problem> {
+fn sound(client: &Client, head: &RequestHead) -> Result<Vec<u8>, Problem> {
     let bad = |detail: &str| Err(Problem::new(Kind::BadRequest, detail));
+    if client.spoken == Spoken::CleartextForTls {
+        return bad("this is HTTP in cleartext, sent to a port for HTTPS; ask for `https://`");
+    }
     if head.method == Method::CONNECT {
         return bad("`CONNECT` is not served here");
     }

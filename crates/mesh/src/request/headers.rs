@@ -84,7 +84,8 @@ fn remove_named(fields: &mut Fields, name: &[u8]) {
 
 /// Says at the edge for whom the request is forwarded. Appends to what came, so that only the last
 /// element is to be trusted.
-pub(crate) fn forwarded(fields: &mut Fields, client: IpAddr, host: &[u8]) {
+pub(crate) fn forwarded(fields: &mut Fields, client: IpAddr, host: &[u8], tls: bool) {
+    let proto = if tls { "https" } else { "http" };
     let mut text = Vec::with_capacity(96);
     let ip = client.to_canonical();
     let _ = write!(text, "{ip}");
@@ -102,10 +103,10 @@ pub(crate) fn forwarded(fields: &mut Fields, client: IpAddr, host: &[u8]) {
         text.push(b'"');
         fields.push(b"x-forwarded-host", host);
     }
-    text.extend_from_slice(b";proto=http");
+    let _ = write!(text, ";proto={proto}");
     append(fields, Id::Forwarded, b"forwarded", &text);
     fields.remove(Id::XForwardedProto);
-    fields.push(b"x-forwarded-proto", b"http");
+    fields.push(b"x-forwarded-proto", proto.as_bytes());
 }
 
 /// Adds an element to a list that may have come in several lines, and makes it one.
@@ -227,17 +228,18 @@ mod tests {
     #[test]
     fn forwarded_appends_and_does_not_trust() {
         let mut all = fields(&[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-host", "evil")]);
-        forwarded(&mut all, IpAddr::from([10, 0, 0, 1]), b"shop");
+        forwarded(&mut all, IpAddr::from([10, 0, 0, 1]), b"shop", false);
         assert_eq!(value(&all, "x-forwarded-for"), Some("6.6.6.6, 10.0.0.1"));
         assert_eq!(value(&all, "x-forwarded-host"), Some("shop"));
         assert_eq!(value(&all, "forwarded"), Some("for=10.0.0.1;host=\"shop\";proto=http"));
         let mut nowhere = fields(&[("x-forwarded-host", "evil")]);
-        forwarded(&mut nowhere, IpAddr::from([10, 0, 0, 1]), b"");
+        forwarded(&mut nowhere, IpAddr::from([10, 0, 0, 1]), b"", false);
         assert_eq!(value(&nowhere, "forwarded"), Some("for=10.0.0.1;proto=http"));
         assert_eq!(value(&nowhere, "x-forwarded-host"), None);
         let mut six = Fields::default();
-        forwarded(&mut six, "::1".parse().expect("address"), b"shop");
-        assert_eq!(value(&six, "forwarded"), Some("for=\"[::1]\";host=\"shop\";proto=http"));
+        forwarded(&mut six, "::1".parse().expect("address"), b"shop", true);
+        assert_eq!(value(&six, "forwarded"), Some("for=\"[::1]\";host=\"shop\";proto=https"));
+        assert_eq!(value(&six, "x-forwarded-proto"), Some("https"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "the crate has one clock; its stories look on with another")]
 
 mod bodies;
+mod breakers;
 mod headers;
 mod hostile;
 mod policies;
@@ -11,4 +12,5 @@ mod protocols;
 mod reload;
 mod retries;
 mod routing;
+mod tls;
 mod world;

@@ -6,11 +6,17 @@ use proptest::prelude::*;
 const CONFIG: BreakerConfig = BreakerConfig {
     failures: 3,
     rate: 0.5,
+    slow: Some(Duration::from_secs(1)),
+    slow_rate: 0.5,
     window: Duration::from_secs(10),
     minimum: 10,
     open_for: Duration::from_secs(5),
     probes: 2,
 };
+
+const FINE: Ending = Ending { failed: false, slow: false };
+const FAILED: Ending = Ending { failed: true, slow: false };
+const SLOW: Ending = Ending { failed: false, slow: true };
 
 struct World {
     breaker: Breaker,
@@ -40,11 +46,16 @@ impl World {
         }
     }
 
-    /// A call each: `x` fails, anything else succeeds.
+    /// A call each: `x` fails, `s` is slow, anything else is fine.
     fn calls(&mut self, calls: &str) -> &mut World {
         for call in calls.chars() {
             let ticket = self.admit().expect("admits");
-            self.breaker.record(self.now, ticket, call == 'x');
+            let ending = match call {
+                'x' => FAILED,
+                's' => SLOW,
+                _ => FINE,
+            };
+            self.breaker.record(self.now, ticket, ending);
         }
         self
     }
@@ -104,7 +115,7 @@ fn zero_switches_a_criterion_off() {
 fn open_rejects_and_says_until_when() {
     let mut world = World::tripped(CONFIG);
     world.wait(2_000);
-    let retry_after = Duration::from_secs(3);
+    let retry_after = Some(Duration::from_secs(3));
     assert_eq!(world.breaker.admit(world.now), Admission::Reject { retry_after });
     assert_eq!(world.breaker.next_change(), Some(Time::from_millis(5_000)));
     assert!(world.wait(2_999).admit().is_none());
@@ -153,12 +164,12 @@ fn news_from_before_it_opened_is_no_news() {
     let slow = world.admit().unwrap();
     world.calls("xxx").wait(5_000);
     let probe = world.admit().unwrap();
-    world.breaker.record(world.now, slow, true);
+    world.breaker.record(world.now, slow, FAILED);
     world.breaker.abandon(world.now, slow);
     assert_eq!(world.state(), BreakerState::HalfOpen);
-    world.breaker.record(world.now, probe, false);
+    world.breaker.record(world.now, probe, FINE);
     assert!(world.calls(".").is_closed());
-    (0..9).for_each(|_| world.breaker.record(world.now, slow, true));
+    (0..9).for_each(|_| world.breaker.record(world.now, slow, FAILED));
     assert!(world.breaker.is_calm());
 }
 
@@ -177,42 +188,98 @@ fn successes_counted_apart_keep_the_rate_low() {
 fn a_ticket_of_the_closed_state_serves_many_and_dies_with_it() {
     let mut world = World::new(CONFIG);
     let ticket = world.breaker.closed_ticket();
-    (0..3).for_each(|_| world.breaker.record(world.now, ticket, true));
+    (0..3).for_each(|_| world.breaker.record(world.now, ticket, FAILED));
     assert!(!world.is_closed() && !world.breaker.is_calm());
     world.wait(5_000);
     let probes = [world.admit().unwrap(), world.admit().unwrap()];
     world.breaker.abandon(world.now, world.breaker.closed_ticket());
     assert!(world.admit().is_none());
-    probes.iter().for_each(|probe| world.breaker.record(world.now, *probe, false));
+    probes.iter().for_each(|probe| world.breaker.record(world.now, *probe, FINE));
     assert!(world.is_closed());
     assert_ne!(world.breaker.closed_ticket(), ticket);
+}
+
+#[test]
+fn slow_answers_open_it_and_a_slow_probe_keeps_it_open() {
+    let mut world = World::new(CONFIG);
+    assert!(world.calls("s.s.s.s...").is_closed(), "four of ten are below half");
+    assert!(!world.calls("ss").is_closed(), "six of twelve are not");
+    world.wait(5_000).calls("s");
+    assert_eq!(world.state(), BreakerState::Open { until: Time::from_millis(10_000) });
+    world.wait(5_000).calls("..");
+    assert!(world.is_closed());
+}
+
+#[test]
+fn slow_answers_are_no_failures_in_a_row_and_end_no_calm() {
+    let mut world = World::new(BreakerConfig { slow_rate: 0.9, ..CONFIG });
+    world.calls("ss.ssss.ss.ss.");
+    assert!(world.is_closed() && world.breaker.is_calm());
+    assert!(!world.calls("xxx").is_closed());
+}
+
+#[test]
+fn what_is_slow_is_said_by_the_configuration() {
+    let (second, more) = (Duration::from_secs(1), Duration::from_millis(1_001));
+    assert_eq!(CONFIG.ending(false, second), FINE);
+    assert_eq!(CONFIG.ending(false, more), SLOW);
+    assert_eq!(CONFIG.ending(true, more), Ending { failed: true, slow: true });
+    assert_eq!(BreakerConfig { slow_rate: 0.0, ..CONFIG }.ending(false, more), FINE);
+    assert_eq!(BreakerConfig { slow: None, ..CONFIG }.ending(false, Duration::MAX), FINE);
+}
+
+#[test]
+fn a_person_has_the_last_word() {
+    let mut world = World::new(CONFIG);
+    let before = world.admit().unwrap();
+    world.breaker.force(Force::Open);
+    assert_eq!(world.breaker.admit(world.now), Admission::Reject { retry_after: None });
+    assert!(world.wait(1_000_000).admit().is_none() && world.breaker.next_change().is_none());
+    world.breaker.force(Force::Closed);
+    world.calls(&"x".repeat(50));
+    assert!(world.state() == BreakerState::ForcedClosed && world.breaker.is_calm());
+    world.breaker.force(Force::Auto);
+    world.breaker.record(world.now, before, FAILED);
+    assert!(world.calls("xx").is_closed(), "it begins with a clean record");
+    assert!(!world.calls("x").is_closed());
+    world.breaker.force(Force::Auto);
+    assert!(!world.is_closed(), "what is not forced is not touched");
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Wait(u64),
     Admit,
-    /// What to tell of the n-th ticket that is out: failed, succeeded, or given up.
-    Tell(usize, Option<bool>),
+    /// What to tell of the n-th ticket that is out: how it ended, or that it was given up.
+    Tell(usize, Option<Ending>),
     Successes(u32),
+    Force(Force),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let told = prop_oneof![3 => Just(Some(true)), 3 => Just(Some(false)), 1 => Just(None)];
+    let told = prop_oneof![
+        3 => Just(Some(FAILED)),
+        3 => Just(Some(FINE)),
+        1 => Just(Some(SLOW)),
+        1 => Just(None),
+    ];
+    let force = prop_oneof![1 => Just(Force::Open), 1 => Just(Force::Closed), 4 => Just(Force::Auto)];
     let step = prop_oneof![
         1 => (0_u64..4_000).prop_map(Step::Wait),
         4 => Just(Step::Admit),
         4 => (any::<usize>(), told).prop_map(|(nth, told)| Step::Tell(nth, told)),
         1 => (0_u32..5).prop_map(Step::Successes),
+        1 => force.prop_map(Step::Force),
     ];
     prop::collection::vec(step, 1..200)
 }
 
 fn configs() -> impl Strategy<Value = BreakerConfig> {
-    (0_u32..5, 0.0..1.0, 1_u32..12, 0_u64..6_000, 1_u32..4).prop_map(
-        |(failures, rate, minimum, open_ms, probes)| BreakerConfig {
+    (0_u32..5, 0.0..1.0, 0.0..1.0, 1_u32..12, 0_u64..6_000, 1_u32..4).prop_map(
+        |(failures, rate, slow_rate, minimum, open_ms, probes)| BreakerConfig {
             failures,
             rate,
+            slow_rate,
             minimum,
             open_for: Duration::from_millis(open_ms),
             probes,
@@ -238,6 +305,8 @@ proptest! {
                             prop_assert!(world.now < until);
                             prop_assert!(admitted.is_none());
                         }
+                        BreakerState::ForcedClosed => prop_assert!(admitted.is_some()),
+                        BreakerState::ForcedOpen => prop_assert!(admitted.is_none()),
                         BreakerState::HalfOpen => {}
                     }
                     out.extend(admitted);
@@ -247,22 +316,38 @@ proptest! {
                     let late = ticket.generation != world.breaker.generation;
                     let (opened, in_a_row) = (world.breaker.opened(), world.breaker.in_a_row);
                     match told {
-                        Some(failed) => world.breaker.record(world.now, ticket, failed),
+                        Some(ending) => world.breaker.record(world.now, ticket, ending),
                         None => world.breaker.abandon(world.now, ticket),
                     }
-                    if late || told.is_none() {
+                    let forced = matches!(before, BreakerState::ForcedOpen | BreakerState::ForcedClosed);
+                    if late || forced || told.is_none() {
                         let now = world.now;
                         prop_assert_eq!(world.breaker.state(now), before);
                         prop_assert_eq!(world.breaker.opened(), opened);
                         prop_assert_eq!(world.breaker.in_a_row, in_a_row);
                     }
-                    if before == BreakerState::HalfOpen && !late && told == Some(true) {
+                    if before == BreakerState::HalfOpen && !late && told.is_some_and(|told| !told.is_fine()) {
                         prop_assert_eq!(world.breaker.opened(), opened + 1);
                     }
                 }
                 Step::Tell(..) => {}
                 Step::Successes(n) => world.breaker.record_successes(world.now, n),
+                Step::Force(force) => {
+                    let opened = world.breaker.opened();
+                    world.breaker.force(force);
+                    let state = world.state();
+                    match force {
+                        Force::Open => prop_assert_eq!(state, BreakerState::ForcedOpen),
+                        Force::Closed => prop_assert_eq!(state, BreakerState::ForcedClosed),
+                        Force::Auto if matches!(before, BreakerState::ForcedOpen | BreakerState::ForcedClosed) => {
+                            prop_assert_eq!(state, BreakerState::Closed);
+                        }
+                        Force::Auto => prop_assert_eq!(state, before),
+                    }
+                    prop_assert_eq!(world.breaker.opened(), opened, "a person's doing is not counted");
+                }
             }
+            // However probes are admitted, given up, forced away and told late: no more are out than may be.
             if world.state() == BreakerState::HalfOpen {
                 let probes = out.iter().filter(|t| t.generation == world.breaker.generation).count();
                 prop_assert!(probes <= config.probes as usize);
@@ -270,24 +355,32 @@ proptest! {
         }
     }
 
-    /// Against a naive reading of the two criteria, all within one slot of the window.
+    /// Against a naive reading of the three criteria, all within one slot of the window.
     #[test]
-    fn opens_exactly_when_a_criterion_is_met(config in configs(), fails in prop::collection::vec(any::<bool>(), 1..60)) {
+    fn opens_exactly_when_a_criterion_is_met(
+        config in configs(),
+        endings in prop::collection::vec(any::<(bool, bool)>(), 1..60),
+    ) {
         let mut world = World::new(config);
-        let mut told: Vec<bool> = Vec::new();
-        for failed in fails {
-            told.push(failed);
+        let mut told: Vec<Ending> = Vec::new();
+        for (failed, slow) in endings {
+            told.push(Ending { failed, slow });
             let ticket = world.admit().unwrap();
-            world.breaker.record(world.now, ticket, failed);
-            let row = told.iter().rev().take_while(|failed| **failed).count();
-            let failures = told.iter().filter(|failed| **failed).count();
+            world.breaker.record(world.now, ticket, Ending { failed, slow });
+            let row = told.iter().rev().take_while(|told| told.failed).count();
+            let failures = told.iter().filter(|told| told.failed).count();
+            let slow_ones = told.iter().filter(|told| told.slow).count();
             let by_row = config.failures > 0 && row >= config.failures as usize;
             let by_rate = config.rate > 0.0
                 && failed
                 && told.len() >= config.minimum as usize
                 && failures as f64 >= config.rate * told.len() as f64;
-            prop_assert_eq!(world.breaker.opened() == 1, by_row || by_rate);
-            if by_row || by_rate {
+            let by_slow = config.slow_rate > 0.0
+                && slow
+                && told.len() >= config.minimum as usize
+                && slow_ones as f64 >= config.slow_rate * told.len() as f64;
+            prop_assert_eq!(world.breaker.opened() == 1, by_row || by_rate || by_slow);
+            if by_row || by_rate || by_slow {
                 return Ok(());
             }
         }
@@ -302,12 +395,12 @@ fn a_success_never_opens_it() {
     breaker.record_successes(at(0), 12);
     for _ in 0..10 {
         let ticket = breaker.closed_ticket();
-        breaker.record(at(5), ticket, true);
+        breaker.record(at(5), ticket, FAILED);
     }
     // The successes leave the window before the failures do.
     breaker.record_successes(at(12), 1);
     assert_eq!(breaker.state(at(12)), BreakerState::Closed);
     let ticket = breaker.closed_ticket();
-    breaker.record(at(12), ticket, true);
+    breaker.record(at(12), ticket, FAILED);
     assert!(matches!(breaker.state(at(12)), BreakerState::Open { .. }));
 }

@@ -145,6 +145,7 @@ impl World {
 pub fn gateway(routes: Vec<Route>) -> Listener {
     Listener {
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
         limits: Limits::default(),
         role: Role::Gateway { routes },
     }
