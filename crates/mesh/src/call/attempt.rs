@@ -9,8 +9,8 @@ use policy::{Outcome, Time};
 
 use super::{LocalCall, Outgoing};
 use crate::clock;
-use crate::core::Core;
 use crate::config::Protocol;
+use crate::core::Core;
 use crate::message::fields::{Fields, Id};
 use crate::request::answer::From;
 use crate::request::body::from_map;
@@ -146,7 +146,8 @@ fn sample(call: &LocalCall, outcome: Outcome, took: Duration) -> Option<Duration
 }
 
 fn outcome_of(answered: &Answered) -> Outcome {
-    let seconds = answered.fields.get(Id::RetryAfter).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let seconds =
+        answered.fields.get(Id::RetryAfter).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     Outcome::Answered { status: answered.status, retry_after: seconds.map(Duration::from_secs) }
 }
 
@@ -211,7 +212,9 @@ async fn send_http1(
         let reused = kept.is_some();
         let connection = match kept {
             Some(connection) => connection,
-            None => pool::connect(instance, &upstream.config).await.map_err(|error| cannot_connect(call, instance, &error))?,
+            None => pool::connect(instance, &upstream.config)
+                .await
+                .map_err(|error| cannot_connect(call, instance, &error))?,
         };
         let head = message.http1(upstream);
         match connection.exchange(head, outgoing.open_body(), message.chunked, to_head).await {
@@ -241,11 +244,9 @@ async fn send_http2(
         let reused = kept.is_some();
         let mut sender = match kept {
             Some(sender) => sender,
-            None => {
-                pool::connect_http2(instance, &upstream.config)
-                    .await
-                    .map_err(|error| cannot_connect(call, instance, &error))?
-            }
+            None => pool::connect_http2(instance, &upstream.config)
+                .await
+                .map_err(|error| cannot_connect(call, instance, &error))?,
         };
         match sender.try_send_request(request).await {
             Ok(response) => {

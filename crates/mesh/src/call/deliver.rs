@@ -46,12 +46,14 @@ pub(super) fn throw_away(reply: Reply, idle: Duration) {
     }
     tokio::task::spawn_local(async move {
         let (mut left, mut away) = (DRAIN_BYTES_MAX, Vec::new());
-        let reading = std::future::poll_fn(|cx| loop {
-            away.clear();
-            let more = ready!(body.poll(cx, &mut away));
-            match left.checked_sub(away.len()) {
-                Some(rest) if more == Ok(true) => left = rest,
-                _ => return Poll::Ready(()),
+        let reading = std::future::poll_fn(|cx| {
+            loop {
+                away.clear();
+                let more = ready!(body.poll(cx, &mut away));
+                match left.checked_sub(away.len()) {
+                    Some(rest) if more == Ok(true) => left = rest,
+                    _ => return Poll::Ready(()),
+                }
             }
         });
         let _ = tokio::time::timeout(DRAIN_TIME_MAX, reading).await;

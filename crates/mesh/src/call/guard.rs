@@ -19,8 +19,8 @@ use policy::{
     Time,
 };
 
-use crate::message::fields::Fields;
 use crate::config::{LimitKey, RateLimit};
+use crate::message::fields::Fields;
 
 /// Successes that a core counts before it hands them over.
 const SUCCESSES_PER_LOT: u32 = 64;

@@ -111,7 +111,8 @@ fn open(wire: &Rc<Wire>, limits: &Limits, head: Result<RequestHead, Refused>) ->
         _ => None,
     };
     let body = (framing != Framing::None).then(|| {
-        let waits = head.fields.get(Id::Expect).is_some_and(|what| what.eq_ignore_ascii_case(b"100-continue"));
+        let waits =
+            head.fields.get(Id::Expect).is_some_and(|what| what.eq_ignore_ascii_case(b"100-continue"));
         if waits && head.version == Version::Http11 {
             wire.give_leave_when_asked();
         }
@@ -214,8 +215,7 @@ async fn send(
     let Answer { status, mut fields, body, .. } = answer;
     let frame = frame(status.as_u16(), &mut fields, &body, &mut reply);
     let mut outbox = Outbox::new(head(core, status, &fields, frame, reply));
-    let mut sending =
-        Sending { body, frame, over: frame == Frame::None, broken: false, piece: Vec::new() };
+    let mut sending = Sending { body, frame, over: frame == Frame::None, broken: false, piece: Vec::new() };
     let mut stall = IdleTimer::new(Some(stall));
     poll_fn(|cx| sending.poll(cx, wire, &mut outbox, &mut stall, upload)).await?;
     Ok(match sending.body {

@@ -57,7 +57,12 @@ impl Wire {
     }
 
     /// Takes a body's bytes out of what has come.
-    pub(crate) fn decode(&self, decoder: &mut Decoder, out: &mut Vec<u8>, max: usize) -> Result<(), Malformed> {
+    pub(crate) fn decode(
+        &self,
+        decoder: &mut Decoder,
+        out: &mut Vec<u8>,
+        max: usize,
+    ) -> Result<(), Malformed> {
         decoder.decode(&mut self.inner.borrow_mut().io.inbox, out, max)
     }
 

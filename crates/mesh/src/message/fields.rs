@@ -16,21 +16,21 @@ pub(crate) enum Id {
     Date,
     Expect,
     Forwarded,
+    ForwardedFor,
+    ForwardedHost,
+    ForwardedProto,
     GrpcStatus,
     Host,
     IdempotencyKey,
     KeepAlive,
     ProxyConnection,
+    RequestId,
     RetryAfter,
     Te,
     TraceParent,
     TraceState,
     TransferEncoding,
     Upgrade,
-    XForwardedFor,
-    XForwardedHost,
-    XForwardedProto,
-    XRequestId,
 }
 
 impl Id {
@@ -52,11 +52,11 @@ impl Id {
                 ("retry-after", Id::RetryAfter),
                 ("grpc-status", Id::GrpcStatus),
             ],
-            12 => &[("content-type", Id::ContentType), ("x-request-id", Id::XRequestId)],
+            12 => &[("content-type", Id::ContentType), ("x-request-id", Id::RequestId)],
             14 => &[("content-length", Id::ContentLength)],
-            15 => &[("x-forwarded-for", Id::XForwardedFor), ("idempotency-key", Id::IdempotencyKey)],
-            16 => &[("x-forwarded-host", Id::XForwardedHost), ("proxy-connection", Id::ProxyConnection)],
-            17 => &[("transfer-encoding", Id::TransferEncoding), ("x-forwarded-proto", Id::XForwardedProto)],
+            15 => &[("x-forwarded-for", Id::ForwardedFor), ("idempotency-key", Id::IdempotencyKey)],
+            16 => &[("x-forwarded-host", Id::ForwardedHost), ("proxy-connection", Id::ProxyConnection)],
+            17 => &[("transfer-encoding", Id::TransferEncoding), ("x-forwarded-proto", Id::ForwardedProto)],
             _ => &[],
         };
         let known = candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
@@ -151,7 +151,9 @@ impl Fields {
 
     /// The first value of any field.
     pub(crate) fn named(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(_, other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, _, value)| value)
+        self.iter()
+            .find(|(_, other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, _, value)| value)
     }
 
     pub(crate) fn has(&self, id: Id) -> bool {
@@ -221,10 +223,10 @@ mod tests {
             ("tracestate", Id::TraceState),
             ("Transfer-Encoding", Id::TransferEncoding),
             ("Upgrade", Id::Upgrade),
-            ("X-Forwarded-For", Id::XForwardedFor),
-            ("X-Forwarded-Host", Id::XForwardedHost),
-            ("X-Forwarded-Proto", Id::XForwardedProto),
-            ("X-Request-Id", Id::XRequestId),
+            ("X-Forwarded-For", Id::ForwardedFor),
+            ("X-Forwarded-Host", Id::ForwardedHost),
+            ("X-Forwarded-Proto", Id::ForwardedProto),
+            ("X-Request-Id", Id::RequestId),
             ("x-mine", Id::Other),
         ] {
             assert_eq!(Id::of(name.as_bytes()), id, "{name}");

@@ -90,14 +90,27 @@ pub(crate) struct Decoder {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    Length { left: u64 },
+    Length {
+        left: u64,
+    },
     Close,
-    Size { size: u64, digits: u32 },
+    Size {
+        size: u64,
+        digits: u32,
+    },
     /// White space after the size.
-    SizeEnd { size: u64 },
-    Extension { size: u64 },
-    SizeLf { size: u64 },
-    Data { left: u64 },
+    SizeEnd {
+        size: u64,
+    },
+    Extension {
+        size: u64,
+    },
+    SizeLf {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
     Trailers,
@@ -130,7 +143,12 @@ impl Decoder {
     }
 
     /// Moves the body's bytes from `inbox` to `out`, at most `max`, until more is needed or it is done.
-    pub(crate) fn decode(&mut self, inbox: &mut BytesMut, out: &mut Vec<u8>, max: usize) -> Result<(), Malformed> {
+    pub(crate) fn decode(
+        &mut self,
+        inbox: &mut BytesMut,
+        out: &mut Vec<u8>,
+        max: usize,
+    ) -> Result<(), Malformed> {
         let mut room = max;
         while !inbox.is_empty() && room > 0 && !self.is_done() {
             match &mut self.state {
@@ -213,7 +231,9 @@ impl Decoder {
             return None;
         };
         let mut fields = Fields::default();
-        let useful = found.iter().filter(|field| Id::of(field.name.as_bytes()) == Id::Other || field.name.eq_ignore_ascii_case("grpc-status"));
+        let useful = found.iter().filter(|field| {
+            Id::of(field.name.as_bytes()) == Id::Other || field.name.eq_ignore_ascii_case("grpc-status")
+        });
         useful.for_each(|field| fields.push(field.name.as_bytes(), field.value));
         (!fields.is_empty()).then_some(fields)
     }
@@ -304,8 +324,18 @@ mod tests {
     fn broken_chunks_are_refused() {
         let endless = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(EXTENSION_BYTES_MAX + 1));
         for text in [
-            "x\r\n", "\r\n", "-1\r\na", "0x1\r\na", "1 1\r\na", "1\na\r\n", "1\r\nab", "1\r\na\nb", "1;a\nb\r\n",
-            "10000000000000000\r\n", "1\r\r\na", &endless,
+            "x\r\n",
+            "\r\n",
+            "-1\r\na",
+            "0x1\r\na",
+            "1 1\r\na",
+            "1\na\r\n",
+            "1\r\nab",
+            "1\r\na\nb",
+            "1;a\nb\r\n",
+            "10000000000000000\r\n",
+            "1\r\r\na",
+            &endless,
         ] {
             assert_eq!(decode(Framing::Chunked, &[text.as_bytes()]).err(), Some(Malformed), "{text:?}");
         }

@@ -58,7 +58,11 @@ pub(crate) enum Refused {
 
 impl RequestHead {
     /// Reads a head from the beginning of `bytes`.
-    pub(crate) fn parse(bytes: &[u8], bytes_max: usize, fields_max: usize) -> Result<Parsed<RequestHead>, Refused> {
+    pub(crate) fn parse(
+        bytes: &[u8],
+        bytes_max: usize,
+        fields_max: usize,
+    ) -> Result<Parsed<RequestHead>, Refused> {
         let mut inline = [const { MaybeUninit::uninit() }; FIELDS_INLINE];
         let mut heap = Vec::new();
         let mut request = httparse::Request::new(&mut []);
@@ -152,8 +156,11 @@ impl AnswerHead {
     pub(crate) fn parse(bytes: &[u8], bytes_max: usize) -> Result<Parsed<AnswerHead>, Refused> {
         let mut inline = [const { MaybeUninit::uninit() }; FIELDS_INLINE];
         let mut answer = httparse::Response::new(&mut []);
-        let parsed =
-            httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut answer, bytes, &mut inline);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut answer,
+            bytes,
+            &mut inline,
+        );
         let length = match whole(parsed, bytes, bytes_max)? {
             None => return Ok(Parsed::Partial),
             Some(length) => length,
@@ -190,11 +197,7 @@ fn room<'h, 'b>(
 }
 
 /// The length of a whole head. None: there is more to come.
-fn whole(
-    parsed: httparse::Result<usize>,
-    bytes: &[u8],
-    bytes_max: usize,
-) -> Result<Option<usize>, Refused> {
+fn whole(parsed: httparse::Result<usize>, bytes: &[u8], bytes_max: usize) -> Result<Option<usize>, Refused> {
     match parsed {
         Ok(httparse::Status::Complete(length)) if length <= bytes_max => Ok(Some(length)),
         Ok(httparse::Status::Complete(_)) => Err(Refused::TooLarge),

@@ -83,11 +83,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(
-        origin: Origin,
-        bytes_max: Option<u64>,
-        idle: Duration,
-    ) -> Rc<RefCell<Source>> {
+    pub(crate) fn new(origin: Origin, bytes_max: Option<u64>, idle: Duration) -> Rc<RefCell<Source>> {
         Rc::new(RefCell::new(Source {
             origin,
             idle: IdleTimer::new(Some(idle)),

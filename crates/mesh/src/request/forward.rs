@@ -49,7 +49,7 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
     match answer {
         Ok(mut answer) => {
             if edge {
-                answer.fields.remove(Id::XRequestId);
+                answer.fields.remove(Id::RequestId);
                 answer.fields.push(b"x-request-id", &id);
             }
             answer

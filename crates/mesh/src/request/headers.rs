@@ -89,13 +89,13 @@ pub(crate) fn forwarded(fields: &mut Fields, client: IpAddr, host: &[u8], tls: b
     let mut text = Vec::with_capacity(96);
     let ip = client.to_canonical();
     let _ = write!(text, "{ip}");
-    append(fields, Id::XForwardedFor, b"x-forwarded-for", &text);
+    append(fields, Id::ForwardedFor, b"x-forwarded-for", &text);
     text.clear();
     let _ = match ip {
         IpAddr::V4(ip) => write!(text, "for={ip}"),
         IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\""),
     };
-    fields.remove(Id::XForwardedHost);
+    fields.remove(Id::ForwardedHost);
     // HTTP/1.0 may come without.
     if !host.is_empty() {
         text.extend_from_slice(b";host=\"");
@@ -105,7 +105,7 @@ pub(crate) fn forwarded(fields: &mut Fields, client: IpAddr, host: &[u8], tls: b
     }
     let _ = write!(text, ";proto={proto}");
     append(fields, Id::Forwarded, b"forwarded", &text);
-    fields.remove(Id::XForwardedProto);
+    fields.remove(Id::ForwardedProto);
     fields.push(b"x-forwarded-proto", proto.as_bytes());
 }
 
@@ -139,13 +139,13 @@ pub(crate) fn trace(fields: &mut Fields, rng: &mut Rng) {
 
 /// The request's id: the one that came, if it is a sane one, else a new one.
 pub(crate) fn request_id(fields: &mut Fields, rng: &mut Rng) -> Vec<u8> {
-    if let Some(id) = fields.get(Id::XRequestId)
+    if let Some(id) = fields.get(Id::RequestId)
         && (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
     {
         return id.to_vec();
     }
     let id = hex(rng.next_u64(), rng.next_u64());
-    fields.remove(Id::XRequestId);
+    fields.remove(Id::RequestId);
     fields.push(b"x-request-id", &id);
     id.to_vec()
 }

@@ -98,7 +98,11 @@ impl Message {
     }
 
     /// The whole of it for HTTP/2. None: its address is not valid there.
-    pub(crate) fn http2(&self, upstream: &Upstream, body: Option<RequestBody>) -> Option<Request<Http2Upload>> {
+    pub(crate) fn http2(
+        &self,
+        upstream: &Upstream,
+        body: Option<RequestBody>,
+    ) -> Option<Request<Http2Upload>> {
         let external = upstream.config.external.as_ref();
         let tls = external.is_some_and(|external| external.tls);
         let prefix = external.map_or("", |external| external.prefix.as_str());

@@ -53,7 +53,8 @@ impl Connection {
         chunked: bool,
         to_head: bool,
     ) -> Result<(AnswerHead, Receiving), Lost> {
-        let upload = body.map(|body| Upload { body, chunked, done: false, piece: Vec::new(), staged: Vec::new() });
+        let upload =
+            body.map(|body| Upload { body, chunked, done: false, piece: Vec::new(), staged: Vec::new() });
         let outbox = Outbox::new(head);
         let mut sending = Sending { io: self.io, outbox, upload, begun: false, deaf: false, looked: 0 };
         let sent = std::future::poll_fn(|cx| sending.poll(cx)).await;
@@ -132,9 +133,7 @@ impl Sending {
         while !self.deaf {
             let full = self.outbox.len() >= PIECE_BYTES_MAX;
             let taken = match &mut self.upload {
-                Some(upload) if !upload.done && !full => {
-                    upload.poll(cx, &mut self.outbox.bytes, !self.begun)
-                }
+                Some(upload) if !upload.done && !full => upload.poll(cx, &mut self.outbox.bytes, !self.begun),
                 _ => Poll::Pending,
             };
             match taken {
