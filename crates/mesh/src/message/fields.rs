@@ -6,6 +6,7 @@ use std::ops::Range;
 /// Which field this is, if it is one that the data plane knows. `Gone` was taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[allow(clippy::enum_variant_names, reason = "they are named as the fields are")]
 pub(crate) enum Id {
     Gone,
     Other,
