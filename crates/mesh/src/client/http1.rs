@@ -32,11 +32,12 @@ const LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 pub(crate) async fn serve(core: &Core, admitted: &Admitted, client: &Client, stream: Stream) {
     let wire = Rc::new(Wire::new(stream));
     loop {
-        let limits = client.listener(core).limits.clone();
-        let Some(head) = next_head(admitted, &wire, &limits).await else { return };
+        let listener = client.listener(core);
+        let limits = &listener.limits;
+        let Some(head) = next_head(admitted, &wire, limits).await else { return };
         let exchange = admitted.connection.begin();
-        let next = match open(&wire, &limits, head) {
-            Ok(opened) => answer(core, admitted, client, &wire, &limits, opened).await,
+        let next = match open(&wire, limits, head) {
+            Ok(opened) => answer(core, admitted, client, &wire, limits, opened).await,
             Err(problem) => {
                 let reply = Reply { to_head: false, http10: false, close: true, keep_alive: false };
                 let _ = send(core, &wire, problem.answer(None), reply, limits.body_idle, &None).await;

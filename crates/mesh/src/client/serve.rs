@@ -14,7 +14,7 @@ use crate::client::tls::{self, Accepted};
 use crate::client::{http1, http2};
 use crate::core::{Admitted, Core, End};
 use crate::io::Stream;
-use crate::table::LocalListener;
+use crate::table::{LocalListener, LocalTable};
 
 /// Pause after the kernel refuses to accept, such as for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -30,6 +30,8 @@ pub(crate) struct Client {
     /// that are still on their way.
     name: String,
     listener: RefCell<Rc<LocalListener>>,
+    /// The table that `listener` was last looked up in.
+    table: RefCell<Rc<LocalTable>>,
 }
 
 /// What a client speaks.
@@ -62,8 +64,12 @@ impl Spoken {
 impl Client {
     /// What the listener serves now.
     pub(crate) fn listener(&self, core: &Core) -> Rc<LocalListener> {
-        if let Some(now) = core.table().listeners.get(&self.name) {
-            *self.listener.borrow_mut() = now.clone();
+        let table = core.table();
+        if !Rc::ptr_eq(&table, &self.table.borrow()) {
+            if let Some(now) = table.listeners.get(&self.name) {
+                *self.listener.borrow_mut() = now.clone();
+            }
+            *self.table.borrow_mut() = table;
         }
         self.listener.borrow().clone()
     }
@@ -140,7 +146,8 @@ async fn serve(
     spoken: Spoken,
 ) {
     let name = admitted.connection.listener.clone();
-    let client = Rc::new(Client { peer, spoken, name, listener: RefCell::new(listener) });
+    let table = RefCell::default();
+    let client = Rc::new(Client { peer, spoken, name, listener: RefCell::new(listener), table });
     match spoken.http2() {
         true => http2::serve(&core, &admitted, &client, stream).await,
         false => http1::serve(&core, &admitted, &client, stream).await,

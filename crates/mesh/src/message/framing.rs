@@ -137,6 +137,15 @@ impl Decoder {
         matches!(self.state, State::Done | State::Length { left: 0 })
     }
 
+    /// What is left of a body whose length was told.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self.state {
+            State::Length { left } => Some(left),
+            State::Done => Some(0),
+            _ => None,
+        }
+    }
+
     /// Whether the end of the connection is the end of the body.
     pub(crate) fn ends_by_close(&self) -> bool {
         self.state == State::Close

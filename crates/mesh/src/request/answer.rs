@@ -59,14 +59,16 @@ impl Body {
         Body::Full(Vec::new())
     }
 
+    /// What has come of it already is not streamed.
     pub(crate) fn upstream(
-        from: From,
+        mut from: From,
         lease: Lease,
         idle: Option<Duration>,
         upload: Option<Rc<RefCell<Source>>>,
     ) -> Body {
-        let ended = match &from {
-            From::Http1(receiving) => receiving.is_done(),
+        let mut all = Vec::new();
+        let ended = match &mut from {
+            From::Http1(receiving) => receiving.take_whole(&mut all),
             From::Http2(incoming) => incoming.is_end_stream(),
             From::Over => true,
         };
@@ -74,7 +76,7 @@ impl Body {
             UpstreamBody { from, lease: Some(lease), idle: IdleTimer::new(idle), trailers: None, upload };
         if ended {
             body.end();
-            return Body::empty();
+            return Body::Full(all);
         }
         Body::Upstream(Box::new(body))
     }

@@ -212,6 +212,15 @@ pub(crate) struct Receiving {
 }
 
 impl Receiving {
+    /// Takes the whole body, if all of it is there and its length was told.
+    pub(crate) fn take_whole(&mut self, out: &mut Vec<u8>) -> bool {
+        let inbox = &mut self.sending.io.inbox;
+        if self.decoder.length().is_none_or(|length| length > inbox.len() as u64) {
+            return false;
+        }
+        self.decoder.decode(inbox, out, usize::MAX).is_ok() && self.decoder.is_done()
+    }
+
     /// Whether the whole body has been received.
     pub(crate) fn is_done(&self) -> bool {
         self.decoder.is_done()
