@@ -29,6 +29,13 @@ pub struct Validity {
     pub until: u64,
 }
 
+impl Validity {
+    /// Whether less than a third of it is left, as clients of ACME renew.
+    pub fn nears_its_end(&self, now: u64) -> bool {
+        self.until.saturating_sub(now) < self.until.saturating_sub(self.from) / 3
+    }
+}
+
 /// Why two texts are not a certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
@@ -180,6 +187,12 @@ mod tests {
         let read = Certificate::from_pem(chain.as_bytes(), key.as_bytes()).expect("fine");
         assert_eq!(read.names(), ["shop.example", "*.shop.example"]);
         assert_eq!(read.validity(), Validity { from: 1_706_745_600, until: 1_709_251_200 });
+    }
+
+    #[test]
+    fn the_last_third_is_the_end() {
+        let validity = Validity { from: 100, until: 400 };
+        assert_eq!([0, 300, 301, 500].map(|now| validity.nears_its_end(now)), [false, false, true, true]);
     }
 
     #[test]

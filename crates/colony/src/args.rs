@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Stop(Stop),
     Breaker(Breaker),
     Init(Init),
+    Certs(Certs),
     Load(Load),
     /// Explain an error code, such as C0007
     Explain(Explain),
@@ -66,6 +67,7 @@ impl Command {
             Command::Stop(args) => args.json,
             Command::Breaker(args) => args.json,
             Command::Init(args) => args.json,
+            Command::Certs(args) => args.json,
             Command::Load(args) => args.json,
             Command::Explain(_) | Command::Schema => false,
         }
@@ -213,6 +215,33 @@ pub(crate) struct Init {
     /// Replace a manifest that is there
     #[arg(long)]
     pub(crate) force: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make a CA for development, and certificates by it
+///
+/// Without names: says where the CA is and how to trust it, and makes it if there is none. It belongs to the
+/// user, not to a system. With names: writes a certificate for them, valid for 90 days, and its key.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Certs {
+    /// Host names and addresses, such as shop.localhost, '*.shop.test' or 192.168.1.5
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Where to write NAME.pem and NAME.key
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace a certificate that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Let a CA that is made now also sign for this host and all below it, or for this address; may be given more
+    /// than once
+    #[arg(long, value_name = "NAME")]
+    pub(crate) permit: Vec<String>,
+    /// Make another CA in place of the one that is there; what the old one signed is trusted no more
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -13,8 +13,8 @@ pub(crate) const GATEWAY: &str = "gateway";
 /// Window of a retry budget, as in Finagle and Linkerd.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
-/// What the data plane serves for a manifest.
-pub(crate) fn mesh(manifest: &valid::Manifest) -> plane::Config {
+/// What the data plane serves for a manifest whose gateway shows its clients `tls`.
+pub(crate) fn mesh(manifest: &valid::Manifest, tls: Option<plane::Tls>) -> plane::Config {
     let mut config = plane::Config::default();
     for (name, service) in &manifest.services {
         let upstream = plane::Upstream { protocol: protocol(service.protocol), external: None };
@@ -24,7 +24,7 @@ pub(crate) fn mesh(manifest: &valid::Manifest) -> plane::Config {
         config.upstreams.insert(name.clone(), upstream_of(external));
     }
     if let Some(gateway) = &manifest.gateway {
-        config.listeners.insert(GATEWAY.to_owned(), gateway_listener(gateway));
+        config.listeners.insert(GATEWAY.to_owned(), gateway_listener(gateway, tls));
     }
     let known: Vec<String> = config.upstreams.keys().cloned().collect();
     for (caller, service) in &manifest.services {
@@ -63,7 +63,7 @@ fn loopback(role: plane::Role) -> plane::Listener {
     plane::Listener { bind, tls: None, limits: plane::Limits::default(), role }
 }
 
-fn gateway_listener(gateway: &valid::Gateway) -> plane::Listener {
+fn gateway_listener(gateway: &valid::Gateway, tls: Option<plane::Tls>) -> plane::Listener {
     let limits = plane::Limits {
         header_bytes: gateway.limits.header_bytes,
         headers: gateway.limits.headers,
@@ -73,7 +73,7 @@ fn gateway_listener(gateway: &valid::Gateway) -> plane::Listener {
         connections: gateway.limits.connections,
     };
     let routes = gateway.routes.iter().map(route).collect();
-    plane::Listener { bind: gateway.listen, tls: None, limits, role: plane::Role::Gateway { routes } }
+    plane::Listener { bind: gateway.listen, tls, limits, role: plane::Role::Gateway { routes } }
 }
 
 fn route(route: &valid::Route) -> plane::Route {

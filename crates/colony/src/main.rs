@@ -3,6 +3,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod args;
+mod authority;
 mod client;
 mod command;
 mod failure;
@@ -13,6 +14,7 @@ mod registry;
 mod socket;
 mod source;
 mod terminal;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ use crate::resolve::defaults;
 use crate::units::{show_duration, show_percentage, show_rate, show_size};
 use crate::valid::{
     Breaker, Call, CallPolicies, Check, Ejection, External, Fallback, Gateway, Manifest, Probe, Protocol,
-    RateLimit, Route, Service, Source,
+    RateLimit, Route, Service, Source, Tls,
 };
 use crate::yaml::clip;
 
@@ -159,7 +159,7 @@ fn route_name(route: &Route, secrets: &BTreeSet<&str>) -> String {
 fn gateway_lines(gateway: &Gateway) -> Lines {
     let limits = &gateway.limits;
     let body_bytes = limits.body_bytes.map_or_else(none, show_size);
-    table([
+    let mut lines = table([
         ("listen", gateway.listen.to_string()),
         ("limits.header-bytes", show_size(limits.header_bytes as u64)),
         ("limits.headers", limits.headers.to_string()),
@@ -167,7 +167,19 @@ fn gateway_lines(gateway: &Gateway) -> Lines {
         ("limits.body-idle", show_duration(limits.body_idle)),
         ("limits.body-bytes", body_bytes),
         ("limits.connections", limits.connections.to_string()),
-    ])
+    ]);
+    lines.extend(gateway.tls.as_ref().map(|tls| ("tls".to_owned(), show_tls(tls))));
+    lines
+}
+
+fn show_tls(tls: &Tls) -> String {
+    match tls {
+        Tls::Dev => "dev".to_owned(),
+        Tls::Files(files) => {
+            let pairs = files.iter().map(|pair| format!("{} ({})", pair.cert.display(), pair.key.display()));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 fn route_lines(route: &Route) -> Lines {

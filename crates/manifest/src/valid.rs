@@ -31,10 +31,31 @@ pub struct Manifest {
 pub struct Gateway {
     /// Address to listen on, `IP:PORT`.
     pub listen: std::net::SocketAddr,
+    /// How it speaks TLS with clients. None: cleartext.
+    pub tls: Option<Tls>,
     /// What a client may do to the gateway.
     pub limits: Limits,
     /// Routes in the order in which they are tried: most specific first (see `docs/manifest.md`).
     pub routes: Vec<Route>,
+}
+
+/// Where the gateway's certificates come from. Whether the files are there, and right, is for the
+/// caller to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Signed by the development CA of whoever runs it.
+    Dev,
+    /// Files, at least one pair; the first is for clients whose host no certificate names.
+    Files(Vec<TlsFiles>),
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, absolute or relative to [`Manifest::root`].
+    pub cert: PathBuf,
+    /// The private key, likewise.
+    pub key: PathBuf,
 }
 
 /// Bounds on what a peer may send.

@@ -38,6 +38,15 @@ fn what_is_the_same_is_not_told() {
 }
 
 #[test]
+fn a_gateway_that_turns_to_tls_is_told() {
+    let plain = "name: shop\nservices: { app: { url: http://127.0.0.1:1 } }\ngateway: { listen: 8080 }\n";
+    let dev = plain.replace("8080", "8080, tls: dev");
+    let files = plain.replace("8080", "8080, tls: { cert: a.pem, key: a.key }");
+    assert_eq!(told(plain, &dev), ["Changed gateway tls added: dev"]);
+    assert_eq!(told(&dev, &files), ["Changed gateway tls dev -> a.pem (a.key)"]);
+}
+
+#[test]
 fn each_difference_is_told_in_words() {
     let new = OLD
         .replace("timeout: 2s", "timeout: 1s, breaker: none")

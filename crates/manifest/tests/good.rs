@@ -54,6 +54,22 @@ fn a_gateway_without_routes_serves_the_only_service() {
 }
 
 #[test]
+fn a_gateway_takes_one_certificate_several_or_that_of_the_development_ca() {
+    let tls = |tls: &str| {
+        let text = format!("name: shop\ngateway: {{ tls: {tls} }}\nservices: {{ a: {{ run: ./a }} }}\n");
+        good(&text).gateway.unwrap().tls.unwrap()
+    };
+    let pair = |name: &str| valid::TlsFiles {
+        cert: format!("{name}.pem").into(),
+        key: format!("{name}.key").into(),
+    };
+    assert_eq!(tls("dev"), valid::Tls::Dev);
+    assert_eq!(tls("{ cert: a.pem, key: a.key }"), valid::Tls::Files(vec![pair("a")]));
+    let both = tls("[{ cert: a.pem, key: a.key }, { cert: b.pem, key: b.key }]");
+    assert_eq!(both, valid::Tls::Files(vec![pair("a"), pair("b")]));
+}
+
+#[test]
 fn listen_takes_a_port_and_every_form_of_address() {
     for (given, meant) in [
         ("8081", "127.0.0.1:8081"),

@@ -8,6 +8,7 @@ use crate::args::Check;
 use crate::failure::Failure;
 use crate::source::Source;
 use crate::terminal::{self, Style, paint};
+use crate::tls;
 
 pub(crate) fn run(args: &Check) -> Result<ExitCode, Failure> {
     let unread = |failure: Failure| failure.detail("valid", false);
@@ -15,6 +16,15 @@ pub(crate) fn run(args: &Check) -> Result<ExitCode, Failure> {
     let checked = source.check().map_err(unread)?;
     let found = &checked.diagnostics;
     let valid = checked.manifest.is_some();
+    let files = checked.manifest.as_ref().map_or(Ok(()), tls::check);
+    if let Err(failure) = files {
+        if !args.json {
+            terminal::print(&found.render(terminal::width(), terminal::colours()))?;
+        }
+        let failure = failure.detail("valid", false).detail("file", source.shown).detail("errors", 1);
+        let warnings = found.warnings();
+        return Err(failure.detail("warnings", warnings).detail("diagnostics", found.to_json()));
+    }
     if args.json {
         let object = json!({
             "file": source.shown,

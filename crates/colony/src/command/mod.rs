@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod breaker;
+mod certs;
 mod check;
 mod explain;
 mod init;
@@ -41,6 +42,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Stop(args) => runtime()?.block_on(operate::stop(&args, data)),
         Command::Breaker(args) => runtime()?.block_on(breaker::run(&args, data)),
         Command::Init(args) => init::run(&args),
+        Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args, data),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => {

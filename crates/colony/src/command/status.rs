@@ -13,6 +13,9 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::terminal::{self, Style, paint, table, time};
 
+/// Fewer days of validity than these are shown as bad: whatever renews certificates has failed to.
+const DAYS_FEW: u64 = 7;
+
 pub(crate) async fn run(args: &Json, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let status = Client::find(data).await?.call(Method::GET, "/v1/status", None).await?;
     match args.json {
@@ -32,6 +35,7 @@ fn render(status: &Value, colours: bool) -> String {
         time(Duration::from_millis(number(status, "uptime_ms"))),
         paint(colours, Style::Dim, &format!("pid {}, {}", number(status, "pid"), mib(&status["rss_kib"]))),
     );
+    out.push_str(&certificates(status, colours));
     out.push_str(&services(status, colours));
     let externals = externals(status, colours);
     if !externals.is_empty() {
@@ -45,6 +49,21 @@ fn render(status: &Value, colours: bool) -> String {
     }
     out.push('\n');
     out
+}
+
+fn certificates(status: &Value, colours: bool) -> String {
+    let row = |certificate: &Value| {
+        let names: Vec<&str> = list(certificate, "names").iter().filter_map(Value::as_str).collect();
+        let days = number(certificate, "days_left");
+        let left = if days < DAYS_FEW { Style::Bad } else { Style::Plain };
+        let until = format!("{} ({days} days)", text(certificate, "valid_until"));
+        vec![(names.join(", "), Style::Name), (until, left)]
+    };
+    let rows: Vec<_> = list(status, "certificates").iter().map(row).collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => table(colours, &["certificate", "valid until"], &rows) + "\n",
+    }
 }
 
 fn services(status: &Value, colours: bool) -> String {

@@ -1,5 +1,6 @@
 //! A running node: the data plane, the supervisor and what joins them, from start to drained end.
 
+mod certificates;
 mod control;
 mod printer;
 pub(crate) mod reload;
@@ -7,7 +8,7 @@ mod routing;
 mod watch;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,6 +30,7 @@ use crate::registry;
 use crate::socket::{self, SOCKET};
 use crate::source::Source;
 use crate::terminal;
+use crate::tls;
 use printer::Printer;
 
 /// Lines of output that are kept for `colony logs`.
@@ -68,6 +70,10 @@ pub(crate) struct NodeStatus {
     uptime_ms: u64,
     /// Address of the gateway, if there is one.
     gateway: Option<String>,
+    /// What it shows clients of HTTPS.
+    certificates: Vec<certificates::Shown>,
+    /// The development CA that signed that, if it did.
+    ca: Option<PathBuf>,
     manifest: String,
     data: String,
     rss_kib: Option<u64>,
@@ -118,6 +124,7 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     if !up.no_watch {
         watch::start(node.clone());
     }
+    certificates::start(node.clone());
     let announcing = tokio::spawn(announce(node.clone()));
     tokio::select! {
         () = signals.next() => {}
@@ -147,12 +154,13 @@ async fn start(
     started: Instant,
 ) -> Result<Arc<Node>, Failure> {
     let cannot = |error: io::Error| Failure::new(format!("cannot start the data plane: {error}"));
+    let tls = tls::load(&manifest)?;
     let threads = match up.threads {
         0 => std::thread::available_parallelism().map_or(1, |count| count.get()),
         threads => threads,
     };
     let mesh = Mesh::start(threads, seed()).map_err(cannot)?;
-    let plane = lower::mesh(&manifest);
+    let plane = lower::mesh(&manifest, tls);
     mesh.apply(plane.clone()).await.map_err(|error| explain_apply(&error))?;
     let services = lower::services(&manifest, |listener| mesh.address(listener));
     let config = supervisor::Config {
@@ -200,16 +208,20 @@ impl Node {
     }
 
     pub(crate) fn gateway(&self) -> Option<String> {
-        self.mesh.address(lower::GATEWAY).map(|address| format!("http://{address}"))
+        let scheme = if self.tls().is_some() { "https" } else { "http" };
+        self.mesh.address(lower::GATEWAY).map(|address| format!("{scheme}://{address}"))
     }
 
     fn status(&self) -> NodeStatus {
+        let name = self.current().manifest.name.clone();
         NodeStatus {
-            name: self.current().manifest.name.clone(),
+            name,
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             gateway: self.gateway(),
+            certificates: self.certificates(),
+            ca: self.authority(),
             manifest: self.source.file.display().to_string(),
             data: self.source.data_dir().display().to_string(),
             rss_kib: rss_kib(),

@@ -57,7 +57,7 @@ impl Printer {
         let (source, gateway, name) = (&node.source, node.gateway(), node.current().manifest.name.clone());
         if self.json {
             return self.object(json!({
-                "event": "up", "name": name, "gateway": gateway, "data": source.data_dir(),
+                "event": "up", "name": name, "gateway": gateway, "ca": node.authority(), "data": source.data_dir(),
             }));
         }
         let mut text = String::new();
@@ -66,6 +66,10 @@ impl Printer {
             writeln!(text, "\n  {} {version}  {}\n", paint(self.colours, Style::Bold, &name), source.shown);
         if let Some(gateway) = &gateway {
             self.row(&mut text, "gateway", gateway, Style::Bold);
+        }
+        if let Some(ca) = node.authority() {
+            let trust = format!("trust {} (`colony certs` says how)", ca.display());
+            self.row(&mut text, "dev CA", &trust, Style::Plain);
         }
         self.row(&mut text, "data", &source.data_dir().display().to_string(), Style::Plain);
         text.push('\n');

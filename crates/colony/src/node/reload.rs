@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use manifest::valid;
+use mesh::config::Tls;
 use serde_json::{Value, json};
 use supervisor::{Applied, Change};
 
 use super::{Node, explain_apply};
-use crate::lower;
+use crate::failure::Failure;
 use crate::terminal::{Style, paint};
+use crate::{lower, tls};
 
 impl Node {
     /// Reads the manifest again and applies it; returns what was done as JSON, see [`render`].
@@ -38,7 +41,11 @@ impl Node {
             .iter()
             .map(|change| json!({ "kind": kind(change.kind), "what": change.what, "detail": change.detail }))
             .collect();
-        let plane = lower::mesh(&manifest);
+        let (tls, kept) = match self.certificates_for(&manifest) {
+            Ok(tls) => tls,
+            Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
+        };
+        let plane = lower::mesh(&manifest, tls);
         let both = both(&plane_before, &plane);
         if let Err(error) = self.mesh.apply(both.clone()).await {
             return json!({ "applied": false, "errors": [explain_apply(&error).message] });
@@ -68,7 +75,26 @@ impl Node {
             "services": services,
             "errors": errors,
             "warnings": found.warnings(),
+            "notes": kept.as_slice(),
         })
+    }
+
+    /// What the gateway shall show its clients. Where only the files have gone bad, what it shows now,
+    /// and why: a change elsewhere need not wait for them.
+    fn certificates_for(&self, manifest: &valid::Manifest) -> Result<(Option<Tls>, Option<String>), Failure> {
+        let wanted = |manifest: &valid::Manifest| manifest.gateway.as_ref().and_then(|one| one.tls.clone());
+        let same_dev = self.is_dev() && tls::hosts(manifest) == tls::hosts(&self.current().manifest);
+        if same_dev && wanted(manifest) == Some(valid::Tls::Dev) {
+            return Ok((self.tls(), None));
+        }
+        match tls::load(manifest) {
+            Ok(tls) => Ok((tls, None)),
+            Err(failure) if wanted(manifest) == wanted(&self.current().manifest) => {
+                let kept = format!("{}; the certificates stay as they were", failure.message);
+                Ok((self.tls(), Some(kept)))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 }
 
@@ -106,6 +132,9 @@ pub(crate) fn render(report: &Value, colours: bool) -> String {
         };
         let line = format!("{}  {}", text("what"), text("detail"));
         let _ = writeln!(out, "  {} {}", paint(colours, style, sign), line.trim_end());
+    }
+    for note in report["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let _ = writeln!(out, "  {} {note}", paint(colours, Style::Warn, "note:"));
     }
     for error in report["errors"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let _ = writeln!(out, "  {} {error}", paint(colours, Style::Bad, "error:"));

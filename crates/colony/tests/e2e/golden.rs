@@ -12,8 +12,8 @@ fn help(command: &[&str]) -> String {
 fn help_reads_well() {
     let mut text = help(&[]);
     for command in [
-        "up", "check", "status", "logs", "apply", "restart", "scale", "stop", "init", "load", "explain",
-        "schema",
+        "up", "check", "status", "logs", "apply", "restart", "scale", "stop", "init", "certs", "load",
+        "explain", "schema",
     ] {
         text.push_str(&format!("\n\n=== colony {command} --help\n\n{}", help(&[command])));
     }

@@ -13,4 +13,5 @@ mod outputs;
 mod policies;
 mod probes;
 mod reload;
+mod tls;
 mod world;

@@ -75,6 +75,8 @@ impl World {
             .args(more)
             .current_dir(dir.path())
             .env("XDG_RUNTIME_DIR", dir.path())
+            .env("XDG_DATA_HOME", dir.path())
+            .env_remove("SSL_CERT_FILE")
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -336,6 +338,7 @@ pub fn run_in(dir: &Path, args: &[&str]) -> Output {
         .args(args)
         .current_dir(dir)
         .env("XDG_RUNTIME_DIR", dir)
+        .env("XDG_DATA_HOME", dir)
         .env_remove("COLUMNS")
         .stdin(Stdio::null());
     command.output().expect("colony runs")

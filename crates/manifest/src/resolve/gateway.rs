@@ -11,7 +11,7 @@ use crate::resolve::defaults;
 use crate::resolve::names::Names;
 use crate::resolve::policies::{self, set};
 use crate::typed::{self, At, Field};
-use crate::valid::{Gateway, Limits, PathPattern, Route, Segment};
+use crate::valid::{Gateway, Limits, PathPattern, Route, Segment, Tls, TlsFiles};
 use crate::yaml::clip;
 
 /// The gateway. Without one in the manifest, one is served by default for a single service.
@@ -25,15 +25,26 @@ pub(crate) fn resolve(
         Field::Broken(_) => None,
         Field::Absent => {
             let routes = vec![everything_to(only?)];
-            Some(Gateway { listen: defaults::LISTEN, limits: defaults::limits(), routes })
+            Some(Gateway { listen: defaults::LISTEN, tls: None, limits: defaults::limits(), routes })
         }
         Field::Given { key, at } => {
             let listen = at.value.listen.value().map_or(defaults::LISTEN, |listen| listen.0);
             let limits = limits(&at.value.limits);
             let routes = routes(&at.value.routes, *key, only, names, found);
-            Some(Gateway { listen, limits, routes })
+            Some(Gateway { listen, tls: tls(&at.value.tls), limits, routes })
         }
     }
+}
+
+fn tls(field: &Field<typed::Tls>) -> Option<Tls> {
+    let files = match field.value()? {
+        typed::Tls::Dev => return Some(Tls::Dev),
+        typed::Tls::Files(files) => files,
+    };
+    let path = |field: &Field<typed::File>| field.value().map(|file| file.0.clone().into());
+    let pairs = files.iter().map(|at| &at.value);
+    let pairs = pairs.filter_map(|pair| Some(TlsFiles { cert: path(&pair.cert)?, key: path(&pair.key)? }));
+    Some(Tls::Files(pairs.collect()))
 }
 
 fn limits(field: &Field<typed::Limits>) -> Limits {

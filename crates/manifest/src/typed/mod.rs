@@ -13,7 +13,7 @@ pub(crate) use decode::{At, Cx, Field, Keys, Typed};
 pub(crate) use macros::keys;
 pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
-pub(crate) use short::{External, Probe, Retries, Scale};
+pub(crate) use short::{External, Probe, Retries, Scale, Tls};
 
 keys! {
     /// A Colony manifest: services, what each may call, and the gateway in front of them.
@@ -36,10 +36,21 @@ keys! {
     Gateway, "the gateway";
     /// Where to listen: a port (on 127.0.0.1), `:PORT` (on every address) or `IP:PORT`. Default 127.0.0.1:8080.
     "listen" => listen: Listen,
+    /// HTTPS: a map with `cert` and `key`, a list of such, or `dev` for a certificate of the development CA. Default: cleartext.
+    "tls" => tls: Tls,
     /// What a client may do to the gateway.
     "limits" => limits: Limits,
     /// Which requests go where. Default, if there is exactly one service: everything to it.
     "routes" => routes: List<Route>,
+}
+
+keys! {
+    /// A certificate and its private key, in PEM.
+    TlsFiles, "a certificate";
+    /// File of the certificate and those between it and its authority.
+    "cert" => cert: File = required,
+    /// File of its private key, not encrypted.
+    "key" => key: File = required,
 }
 
 keys! {

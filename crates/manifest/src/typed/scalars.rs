@@ -84,6 +84,11 @@ scalar! {
     { "type": "string", "pattern": "^https?://|\\$\\{", "examples": ["https://payments.example/v1"] }
 }
 scalar! {
+    /// A file, absolute or relative to the manifest.
+    File(String), "a file such as `certs/shop.pem`", codes::WRONG_TYPE, open_scalar(file),
+    { "type": "string", "examples": ["certs/shop.pem"] }
+}
+scalar! {
     /// The path that a probe asks.
     ProbePath(String), "a path such as `/healthz`", codes::PATH, open_scalar(probe_path),
     { "type": "string", "pattern": "^/|\\$\\{", "examples": ["/healthz"] }
@@ -164,6 +169,13 @@ fn instance_url(text: &str) -> Result<http::Url, Wrong> {
             .help(format!("write `http://{}`; a route's `rewrite` adds a path", url.authority())));
     }
     Ok(url)
+}
+
+fn file(text: &str) -> Result<String, Wrong> {
+    match text.trim().is_empty() || text.contains('\0') {
+        false => Ok(text.to_owned()),
+        true => Err(Wrong::new("this names no file").help("write a path such as `certs/shop.pem`")),
+    }
 }
 
 fn probe_path(text: &str) -> Result<String, Wrong> {

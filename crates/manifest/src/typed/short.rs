@@ -4,10 +4,14 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::codes;
+use crate::diagnostic::Diagnostic;
 use crate::http::Url;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
-use crate::typed::shapes::{is_none, is_word};
-use crate::typed::{AnyUrl, ExternalOptions, Int, ProbeOptions, ProbePath, RetryOptions, ScaleOptions};
+use crate::typed::shapes::{OneOrMany, is_none, is_word};
+use crate::typed::{
+    AnyUrl, ExternalOptions, Int, ProbeOptions, ProbePath, RetryOptions, ScaleOptions, TlsFiles,
+};
 use crate::yaml::{Node, Value};
 
 /// `2`, `none`, or a map.
@@ -73,6 +77,43 @@ impl JsonSchema for Probe {
             generator.subschema_for::<ProbePath>(),
             generator.subschema_for::<ProbeOptions>(),
         ] })
+    }
+}
+
+/// `dev`, a certificate, or a list of some.
+#[derive(Clone, Debug)]
+pub(crate) enum Tls {
+    Dev,
+    Files(Vec<At<TlsFiles>>),
+}
+
+impl Typed for Tls {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            _ if is_word(node, "dev") => Some(Tls::Dev),
+            Value::Scalar(_) => {
+                let what = "`dev`, or a map with `cert` and `key`";
+                let hint = "write `dev` for a certificate of the development CA, or\n{ cert: certs/shop.pem, key: certs/shop.key }";
+                cx.wrong_type_hint(node, what, hint);
+                None
+            }
+            Value::List(items) if items.is_empty() => {
+                let one = Diagnostic::error(codes::WRONG_TYPE, node.head(), "`tls` is an empty list");
+                cx.found.push(one.label("one certificate at least; leave out `tls` for cleartext"));
+                None
+            }
+            _ => OneOrMany::decode(node, cx).map(|files| Tls::Files(files.0)),
+        }
+    }
+}
+
+impl JsonSchema for Tls {
+    fn schema_name() -> Cow<'static, str> {
+        "Tls".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "dev" }, generator.subschema_for::<OneOrMany<TlsFiles>>()] })
     }
 }
 
