@@ -6,8 +6,8 @@ use http::{Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::Outgoing;
 use super::attempt::Answer;
+use super::{Outgoing, Permit};
 use crate::core::Core;
 use crate::request::body::Body;
 
@@ -17,9 +17,15 @@ const DRAIN_BYTES_MAX: usize = 64 << 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Makes the answer the client's: its body streams on, its connection returns to the pool.
-pub(super) fn deliver(answer: Answer, outgoing: &mut Outgoing, core: &Core) -> Response<Body> {
+pub(super) fn deliver(
+    answer: Answer,
+    outgoing: &mut Outgoing,
+    permit: Option<Permit>,
+    core: &Core,
+) -> Response<Body> {
     let switches = answer.switches_protocols();
     let Answer { mut response, mut lease } = answer;
+    lease.permit = permit;
     if switches {
         let upstream = hyper::upgrade::on(&mut response);
         let (head, _) = response.into_parts();

@@ -275,7 +275,7 @@ impl LocalInstance {
     pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
         self.latency.borrow_mut().begin(now);
         self.shared.count(self.core, |count| count + 1);
-        Lease { instance: self.clone(), sender: None, upload: None, latency: None }
+        Lease { instance: self.clone(), sender: None, upload: None, permit: None, latency: None }
     }
 }
 
@@ -296,6 +296,8 @@ pub(crate) struct Lease {
     pub(crate) sender: Option<crate::upstream::pool::Sender>,
     /// The request's body, if it was still on its way when the answer began.
     pub(crate) upload: Option<Rc<RefCell<Source>>>,
+    /// The request's place in its call's bulkhead, once its answer is on its way to the client.
+    pub(crate) permit: Option<crate::call::Permit>,
     /// Sample for the balancer. None: there is none to learn from.
     pub(crate) latency: Option<Duration>,
 }
