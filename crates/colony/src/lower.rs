@@ -148,6 +148,7 @@ fn call(id: &str, to: &str, policies: &valid::CallPolicies, limits: &[valid::Rat
         upstream: to.to_owned(),
         timeout: policies.timeout,
         per_try: policies.per_try,
+        concurrency: policies.concurrency.as_ref().map(concurrency),
         retries: policies.retries.as_ref().map(retries),
         breaker: policies.breaker.as_ref().map(breaker),
         ejection: policies.ejection.as_ref().map(|ejection| policy::EjectionConfig {
@@ -172,6 +173,17 @@ fn retries(retries: &valid::Retries) -> plane::Retries {
         },
         body_bytes: retries.body_bytes,
     }
+}
+
+fn concurrency(concurrency: &valid::Concurrency) -> plane::Concurrency {
+    let limit = match concurrency.limit {
+        valid::ConcurrencyLimit::Fixed(max) => plane::ConcurrencyLimit::Fixed(max),
+        valid::ConcurrencyLimit::Adaptive { min, max } => {
+            let config = policy::GradientConfig { min, max, ..policy::GradientConfig::default() };
+            plane::ConcurrencyLimit::Adaptive(config)
+        }
+    };
+    plane::Concurrency { limit, queue: concurrency.queue, wait: concurrency.wait }
 }
 
 fn breaker(breaker: &valid::Breaker) -> policy::BreakerConfig {

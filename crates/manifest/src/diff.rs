@@ -10,8 +10,8 @@ use crate::http::show_path;
 use crate::resolve::defaults;
 use crate::units::{show_duration, show_percentage, show_rate, show_size};
 use crate::valid::{
-    Breaker, Call, CallPolicies, Check, Ejection, External, Fallback, Gateway, Manifest, Probe, Protocol,
-    RateLimit, Route, Service, Source, Tls,
+    Breaker, Call, CallPolicies, Check, Concurrency, ConcurrencyLimit, Ejection, External, Fallback, Gateway,
+    Manifest, Probe, Protocol, RateLimit, Route, Service, Source, Tls,
 };
 use crate::yaml::clip;
 
@@ -263,6 +263,7 @@ fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits
             },
         ),
         ("fallback", policies.fallback.as_ref().map_or_else(none, show_fallback)),
+        ("concurrency", policies.concurrency.as_ref().map_or_else(none, show_concurrency)),
         ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
         ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
         ("ejection", policies.ejection.as_ref().map_or_else(none, |_| ON.to_owned())),
@@ -310,6 +311,17 @@ fn put_ejection(lines: &mut Lines, ejection: &Ejection) {
         ("ceiling", show_percentage(ejection.ceiling)),
     ]);
     put(lines, "ejection.", options);
+}
+
+fn show_concurrency(concurrency: &Concurrency) -> String {
+    let limit = match concurrency.limit {
+        ConcurrencyLimit::Fixed(max) => max.to_string(),
+        ConcurrencyLimit::Adaptive { min, max } => format!("adaptive from {min} to {max}"),
+    };
+    match concurrency.queue {
+        0 => limit,
+        queue => format!("{limit}, queue {queue} for {}", show_duration(concurrency.wait)),
+    }
 }
 
 fn show_fallback(fallback: &Fallback) -> String {

@@ -231,6 +231,8 @@ pub struct CallPolicies {
     pub timeout: Option<Duration>,
     /// The same for one try. Default none: `timeout` alone.
     pub per_try: Option<Duration>,
+    /// Most requests in flight. Default none: any number.
+    pub concurrency: Option<Concurrency>,
     /// Retries. Default on.
     pub retries: Option<Retries>,
     /// Circuit breaker. Default on.
@@ -239,6 +241,31 @@ pub struct CallPolicies {
     pub ejection: Option<Ejection>,
     /// What to answer when the call fails. Default none.
     pub fallback: Option<Fallback>,
+}
+
+/// Most requests in flight at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concurrency {
+    /// How many.
+    pub limit: ConcurrencyLimit,
+    /// Requests that may wait for a place. Default 0.
+    pub queue: u32,
+    /// Longest wait for a place. Default 1 s.
+    pub wait: Duration,
+}
+
+/// How many requests may be in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConcurrencyLimit {
+    /// So many.
+    Fixed(u32),
+    /// Found out from latency, within these bounds: `min` is at most `max`.
+    Adaptive {
+        /// The least, and where it begins. Default 20.
+        min: u32,
+        /// The most. Default 200.
+        max: u32,
+    },
 }
 
 /// Retries of a call.

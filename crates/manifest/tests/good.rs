@@ -107,6 +107,7 @@ fn policies_are_switched_off_by_none() {
     let off = valid::CallPolicies {
         timeout: None,
         per_try: None,
+        concurrency: None,
         retries: None,
         breaker: None,
         ejection: None,

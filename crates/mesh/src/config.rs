@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certs::Certificate;
-use policy::{BreakerConfig, BudgetConfig, EjectionConfig, Gcra, RetryConfig};
+use policy::{BreakerConfig, BudgetConfig, EjectionConfig, Gcra, GradientConfig, RetryConfig};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::client::tls;
@@ -168,6 +168,8 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// The same for one try. None: only `timeout`.
     pub per_try: Option<Duration>,
+    /// How many requests may be in flight. None: any number.
+    pub concurrency: Option<Concurrency>,
     /// Retries. None: off.
     pub retries: Option<Retries>,
     /// Circuit breaker. None: off.
@@ -178,6 +180,27 @@ pub struct Call {
     pub fallback: Option<Fallback>,
     /// Rate limits, all of which a request must pass.
     pub limits: Vec<RateLimit>,
+}
+
+/// How many requests of a call may be in flight at a time, over all cores, until the last byte of
+/// their answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Concurrency {
+    /// How many.
+    pub limit: ConcurrencyLimit,
+    /// How many more may wait for a place. Zero: who finds none is refused.
+    pub queue: u32,
+    /// How long each of them may wait.
+    pub wait: Duration,
+}
+
+/// How many requests may be in flight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ConcurrencyLimit {
+    /// So many. Zero lets nothing through.
+    Fixed(u32),
+    /// As many as the upstream's latency shows that it can take.
+    Adaptive(GradientConfig),
 }
 
 /// Retries of a call.

@@ -28,6 +28,8 @@ mod upstream;
 
 pub use crate::client::bind::BindError;
 pub use crate::mesh::{ApplyError, ForceError, Mesh};
-pub use crate::status::{CallStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status, UpstreamStatus};
+pub use crate::status::{
+    CallStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status, UpstreamStatus,
+};
 pub use crate::upstream::Endpoint;
 pub use crate::upstream::resolve::RESOLVE_EVERY;

@@ -56,6 +56,10 @@ pub struct CallStatus {
     pub fallbacks: u64,
     /// Requests over a rate limit.
     pub limited: u64,
+    /// Requests that the full bulkhead refused.
+    pub overloaded: u64,
+    /// Requests in flight and how many may be. None where any number may.
+    pub concurrency: Option<ConcurrencyStatus>,
     /// Tries that the open breaker refused.
     pub rejected: u64,
     /// Requests that ran out of time.
@@ -72,6 +76,17 @@ pub struct CallStatus {
     pub p50_us: u64,
     /// 99th percentile of the same.
     pub p99_us: u64,
+}
+
+/// How full a bulkhead is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ConcurrencyStatus {
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Most that may be; where that is adaptive, as of now.
+    pub limit: usize,
+    /// Requests that wait for a place.
+    pub waiting: usize,
 }
 
 /// An instance that gets no requests for a while.
@@ -155,6 +170,12 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         retries_denied: sum(|tally| tally.retries_denied.get()),
         fallbacks: sum(|tally| tally.fallbacks.get()),
         limited: sum(|tally| tally.limited.get()),
+        overloaded: sum(|tally| tally.overloaded.get()),
+        concurrency: call.bulkhead.as_ref().map(|bulkhead| ConcurrencyStatus {
+            in_flight: bulkhead.in_flight(),
+            limit: bulkhead.limit(),
+            waiting: bulkhead.waiting(),
+        }),
         rejected: sum(|tally| tally.rejected.get()),
         timeouts: sum(|tally| tally.timeouts.get()),
         breaker: breaker.map_or("none", |(state, _)| breaker_word(state)).to_owned(),

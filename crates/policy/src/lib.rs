@@ -9,6 +9,7 @@
 //! 1. [`Gcra::check`] may refuse the request at the door, [`Breaker::admit`] before the upstream;
 //! 2. [`choose`] picks an instance by [`PeakEwma::load`] among those that [`Ejection`] leaves in;
 //! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
+//!    where the upstream's concurrency is found out, its latency to the [`Gradient`];
 //! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`].
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod balance;
 pub mod breaker;
 pub mod budget;
 pub mod ejection;
+pub mod gradient;
 pub mod limit;
 pub mod outcome;
 pub mod retry;
@@ -32,6 +34,7 @@ pub use balance::{PeakEwma, choose};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
 pub use budget::{Budget, BudgetConfig};
 pub use ejection::{Ejection, EjectionConfig};
+pub use gradient::{Gradient, GradientConfig, Samples};
 pub use limit::Gcra;
 pub use outcome::Outcome;
 pub use retry::{Request, Retrier, RetryConfig, Stop, Verdict};

@@ -176,8 +176,9 @@ fn calls(status: &Value, colours: bool) -> String {
                 text(call, "breaker")
             );
         }
+        notes.push_str(&crowd(call, colours));
         let requests = number(call, "requests");
-        let refused = number(call, "limited") + number(call, "rejected");
+        let refused = number(call, "limited") + number(call, "rejected") + number(call, "overloaded");
         if requests + refused == 0 {
             continue;
         }
@@ -205,6 +206,21 @@ fn calls(status: &Value, colours: bool) -> String {
         true => notes,
         false => table(colours, &headings, &rows) + &notes,
     }
+}
+
+/// What is to be said of a bulkhead that is full, or was.
+fn crowd(call: &Value, colours: bool) -> String {
+    let concurrency = &call["concurrency"];
+    let [in_flight, limit, waiting] = ["in_flight", "limit", "waiting"].map(|key| number(concurrency, key));
+    let refused = number(call, "overloaded");
+    if refused == 0 && (concurrency.is_null() || in_flight < limit) {
+        return String::new();
+    }
+    format!(
+        "  {} {}: {in_flight} of {limit} requests in flight, {waiting} waiting, {refused} refused so far\n",
+        paint(colours, Style::Warn, "note:"),
+        text(call, "call"),
+    )
 }
 
 fn state_style(state: &str) -> Style {

@@ -94,7 +94,8 @@ impl Printer {
             self.row(&mut text, "open", &gateway, Style::Bold);
         }
         self.row(&mut text, "look", &format!("{colony} status"), Style::Plain);
-        if node.gateway().is_some() {
+        // The load generator does not speak TLS.
+        if node.gateway().is_some() && node.tls().is_none() {
             let scenario =
                 scenario(&node.source.root).map(|name| format!(" --scenario {name}")).unwrap_or_default();
             self.row(&mut text, "load", &format!("{colony} load --rate 200{scenario}"), Style::Plain);

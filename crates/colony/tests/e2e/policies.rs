@@ -1,10 +1,16 @@
 //! Policies as a person meets them: in the manifest, at the command line and in the status.
 
-use crate::world::{World, server};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::world::{Answer, World, request, server, slow_server};
 
 /// A gateway in front of one service, with these policies on its only route.
 fn shop(policies: &str) -> World {
-    let app = server("well");
+    shop_of(server("well"), policies)
+}
+
+fn shop_of(app: SocketAddr, policies: &str) -> World {
     World::up(&format!(
         "name: shop\ngateway:\n  listen: 127.0.0.1:0\n  routes:\n    - {{ to: app{policies} }}\nservices:\n  \
          app: {{ url: \"http://{app}\" }}\n"
@@ -47,4 +53,38 @@ fn what_breaker_cannot_force_it_says() {
     assert!(unknown.contains("there is no call `app`") && unknown.contains("gateway /**"), "{unknown}");
     let off = failed(&["breaker", "gateway /**", "open"]);
     assert!(off.contains("breaker: none"), "{off}");
+}
+
+/// So many requests at once.
+fn crowd(world: &World, count: usize) -> Vec<Answer> {
+    let gateway = world.gateway();
+    let asking: Vec<_> = (0..count)
+        .map(|_| {
+            let gateway = gateway.clone();
+            std::thread::spawn(move || request(&gateway, "GET", "/", &[], None))
+        })
+        .collect();
+    asking.into_iter().map(|one| one.join().expect("answered")).collect()
+}
+
+#[test]
+fn a_full_bulkhead_refuses_and_a_queue_waits() {
+    let world = shop_of(slow_server("late", Duration::from_millis(400)), ", concurrency: 2");
+    let answers = crowd(&world, 6);
+    assert_eq!(answers.iter().filter(|answer| answer.body == "late").count(), 2, "{answers:?}");
+    let refused = answers.iter().find(|answer| answer.status == 503).expect("four of them");
+    assert_eq!(
+        (refused.json()["policy"].as_str(), refused.header("retry-after")),
+        (Some("concurrency"), Some("1"))
+    );
+    let call = world.call("gateway /**");
+    assert_eq!((&call["overloaded"], &call["concurrency"]["limit"]), (&4.into(), &2.into()), "{call}");
+    let shown = String::from_utf8_lossy(&world.run(&["status"]).stdout).into_owned();
+    assert!(shown.contains("gateway /**: 0 of 2 requests in flight, 0 waiting, 4 refused so far"), "{shown}");
+
+    world.edit("concurrency: 2", "concurrency: { max: 2, queue: 10, wait: 20s }");
+    let applied = world.json(&["apply", "--json"]);
+    assert!(applied["changes"].to_string().contains("concurrency 2 -> 2, queue 10 for 20s"), "{applied}");
+    assert!(crowd(&world, 6).iter().all(|answer| answer.body == "late"));
+    assert_eq!(world.call("gateway /**")["overloaded"], 0);
 }

@@ -72,6 +72,10 @@ fn the_development_ca_makes_https_that_curl_trusts() {
     assert_eq!(untrusted.status.code(), Some(60), "{untrusted:?}");
     let cleartext = said(&curl(&[&format!("http://localhost:{port}/")]));
     assert!(cleartext.contains("400 ") && cleartext.contains("ask for `https://`"), "{cleartext}");
+    // Another CA at the same place: what the old one signed is of no use any more.
+    certs(world.dir.path(), &["--replace"]);
+    let trusted = || said(&curl(&["--cacert", &ca, &format!("https://localhost:{port}/")]));
+    wait("a certificate by the new CA", || trusted().starts_with("hello200"));
 }
 
 #[test]

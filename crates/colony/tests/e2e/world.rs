@@ -288,17 +288,22 @@ fn unchunk(mut text: &str) -> String {
 
 /// An HTTP server in this process that answers every request alike, for `url:` services.
 pub fn server(body: &'static str) -> SocketAddr {
+    slow_server(body, Duration::ZERO)
+}
+
+/// The same, after a while.
+pub fn slow_server(body: &'static str, after: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || answer_all(stream, body));
+            std::thread::spawn(move || answer_all(stream, body, after));
         }
     });
     address
 }
 
-fn answer_all(mut stream: TcpStream, body: &str) {
+fn answer_all(mut stream: TcpStream, body: &str, after: Duration) {
     let mut reader = BufReader::new(stream.try_clone().expect("cloned"));
     loop {
         let mut line = String::new();
@@ -308,6 +313,7 @@ fn answer_all(mut stream: TcpStream, body: &str) {
                 return;
             }
         }
+        std::thread::sleep(after);
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         if stream.write_all(answer.as_bytes()).is_err() {
             return;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::valid::{Breaker, Ejection, Limits, Retries};
+use crate::valid::{Breaker, Concurrency, ConcurrencyLimit, Ejection, Limits, Retries};
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +25,14 @@ pub(crate) fn limits() -> Limits {
         body_bytes: None,
         connections: 16_384,
     }
+}
+
+/// Bounds of an adaptive limit, as in Netflix' concurrency-limits.
+pub(crate) const ADAPTIVE_MIN: u32 = 20;
+pub(crate) const ADAPTIVE_MAX: u32 = 200;
+
+pub(crate) fn concurrency(limit: ConcurrencyLimit) -> Concurrency {
+    Concurrency { limit, queue: 0, wait: Duration::from_secs(1) }
 }
 
 pub(crate) fn retries() -> Retries {

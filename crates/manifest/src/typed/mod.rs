@@ -13,7 +13,7 @@ pub(crate) use decode::{At, Cx, Field, Keys, Typed};
 pub(crate) use macros::keys;
 pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
-pub(crate) use short::{External, Probe, Retries, Scale, Tls};
+pub(crate) use short::{Concurrency, External, Probe, Retries, Scale, Tls};
 
 keys! {
     /// A Colony manifest: services, what each may call, and the gateway in front of them.
@@ -95,6 +95,8 @@ keys! {
     "timeout" => timeout: OrNone<Dur>,
     /// The same for one try. Default none: `timeout` alone.
     "per-try" => per_try: OrNone<Dur>,
+    /// Most requests in flight at a time: a number, `adaptive`, `none`, or a map. Default none: any number.
+    "concurrency" => concurrency: OrNone<Concurrency>,
     /// Tries after the first, for requests that are safe to repeat: a number, `none`, or a map. Default 2.
     "retries" => retries: Retries,
     /// Circuit breaker: `none` or a map. Default on.
@@ -105,6 +107,21 @@ keys! {
     "fallback" => fallback: OrNone<Fallback>,
     /// Rate limit or limits, all of which a request must pass, such as `50/s per client`. Default none.
     "limit" => limit: OrNone<OneOrMany<Rate>>,
+}
+
+keys! {
+    /// Most requests in flight at a time.
+    ConcurrencyOptions, "`concurrency`";
+    /// Most requests in flight; with `adaptive` the most that may be found out, by default 200.
+    "max" => max: Int<1, 1000000>,
+    /// Whether the limit is found out from latency. Default false.
+    "adaptive" => adaptive: Bool,
+    /// The least that an adaptive limit may fall to, and where it begins. Default 20.
+    "min" => min: Int<1, 1000000>,
+    /// Requests that may wait for a place. Default 0: who finds none is refused.
+    "queue" => queue: Int<0, 100000>,
+    /// Longest wait for a place. Default 1s.
+    "wait" => wait: Dur,
 }
 
 keys! {
@@ -263,6 +280,7 @@ pub(crate) fn homes(key: &str) -> Vec<&'static str> {
     look(Route::WHAT, Route::keys);
     look(Service::WHAT, Service::keys);
     look(Call::WHAT, Call::keys);
+    look(ConcurrencyOptions::WHAT, ConcurrencyOptions::keys);
     look(RetryOptions::WHAT, RetryOptions::keys);
     look(Breaker::WHAT, Breaker::keys);
     look(Ejection::WHAT, Ejection::keys);

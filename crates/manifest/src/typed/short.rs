@@ -10,9 +10,42 @@ use crate::http::Url;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
 use crate::typed::shapes::{OneOrMany, is_none, is_word};
 use crate::typed::{
-    AnyUrl, ExternalOptions, Int, ProbeOptions, ProbePath, RetryOptions, ScaleOptions, TlsFiles,
+    AnyUrl, ConcurrencyOptions, ExternalOptions, Int, ProbeOptions, ProbePath, RetryOptions, ScaleOptions,
+    TlsFiles,
 };
 use crate::yaml::{Node, Value};
+
+/// `64`, `adaptive`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Concurrency {
+    Max(u32),
+    Adaptive,
+    Options(Box<ConcurrencyOptions>),
+}
+
+impl Typed for Concurrency {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            _ if is_word(node, "adaptive") => Some(Concurrency::Adaptive),
+            Value::Scalar(_) => Int::<1, 1000000>::decode(node, cx).map(|max| Concurrency::Max(max.u32())),
+            _ => ConcurrencyOptions::decode(node, cx).map(|options| Concurrency::Options(Box::new(options))),
+        }
+    }
+}
+
+impl JsonSchema for Concurrency {
+    fn schema_name() -> Cow<'static, str> {
+        "Concurrency".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "const": "adaptive" },
+            generator.subschema_for::<Int<1, 1000000>>(),
+            generator.subschema_for::<ConcurrencyOptions>(),
+        ] })
+    }
+}
 
 /// `2`, `none`, or a map.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::Outgoing;
 use super::attempt::Reply;
+use super::{Outgoing, Permit};
 use crate::message::fields::{Fields, Id};
 use crate::request::answer::{Answer, Body, From};
 use crate::request::headers;
@@ -17,9 +17,10 @@ const DRAIN_BYTES_MAX: usize = 64 << 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Makes the answer the client's: its body streams on, its connection returns to the pool.
-pub(super) fn deliver(reply: Reply, outgoing: &Outgoing) -> Answer {
+pub(super) fn deliver(reply: Reply, outgoing: &Outgoing, permit: Option<Permit>) -> Answer {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let Reply { mut fields, from, lease, .. } = reply;
+    let Reply { mut fields, from, mut lease, .. } = reply;
+    lease.permit = permit;
     let body = match from {
         From::Http1(receiving) if status == StatusCode::SWITCHING_PROTOCOLS => Body::Tunnel(receiving, lease),
         from => {

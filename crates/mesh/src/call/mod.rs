@@ -2,17 +2,21 @@
 //!
 //! 1. rate limits refuse at the door,
 //! 2. the deadline of the whole begins,
-//! 3. the circuit breaker admits a try or rejects it,
-//! 4. ejection and balancing choose an instance; with none at hand the request is held a while,
-//! 5. the deadline of the try begins; the request is sent,
-//! 6. the outcome is told to breaker, ejection and balancer,
-//! 7. retries decide, within the budget, whether to go back to 3,
-//! 8. a fallback stands in for what failed.
+//! 3. the bulkhead lets the request in, or has it wait, or refuses it,
+//! 4. the circuit breaker admits a try or rejects it,
+//! 5. ejection and balancing choose an instance; with none at hand the request is held a while,
+//! 6. the deadline of the try begins; the request is sent,
+//! 7. the outcome is told to breaker, ejection and balancer, and its latency to an adaptive bulkhead,
+//! 8. retries decide, within the budget, whether to go back to 4,
+//! 9. a fallback stands in for what failed.
+//!
+//! The place in the bulkhead is given up with the last byte of the answer.
 //!
 //! What decides is in the `policy` crate; here is what carries: [`tries`] a request through all of
 //! its tries, [`attempt`] one of them, [`deliver`] the answer, [`shared`] holds a call's state.
 
 mod attempt;
+pub(crate) mod bulkhead;
 mod deliver;
 pub(crate) mod guard;
 mod shared;
@@ -33,7 +37,12 @@ use crate::request::answer::{Answer, Body};
 use crate::request::body::{Broken, RequestBody, Source};
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
+pub(crate) use bulkhead::Permit;
 pub(crate) use shared::{CallState, LocalCall, Tally};
+
+/// When it is worth asking again where too many requests are in flight. How long they take is not known;
+/// a second is what keeps those refused from being a load of their own.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A request on its way up.
 pub(crate) struct Outgoing {
@@ -77,7 +86,10 @@ impl Outgoing {
 /// Sends a request through a call's policies and counts how it went.
 pub(crate) async fn run(core: &Core, call: &LocalCall, outgoing: Outgoing) -> Result<Answer, Problem> {
     let started = clock::now();
-    let result = tries::carry(core, call, &outgoing, started).await;
+    let result = match enter(call).await {
+        Ok(permit) => tries::carry(core, call, &outgoing, permit, started).await,
+        Err(overloaded) => Err(overloaded),
+    };
     let tally = call.tally();
     tally.requests.add(1);
     let failed = match &result {
@@ -92,11 +104,27 @@ pub(crate) async fn run(core: &Core, call: &LocalCall, outgoing: Outgoing) -> Re
     result
 }
 
+/// A place among the requests in flight, if that is limited.
+async fn enter(call: &LocalCall) -> Result<Option<Permit>, Problem> {
+    let Some(bulkhead) = &call.bulkhead else { return Ok(None) };
+    let config = &call.state.config;
+    if let Some(permit) = bulkhead.enter(config.timeout).await {
+        return Ok(Some(permit));
+    }
+    call.tally().overloaded.add(1);
+    let (limit, waiting) = (bulkhead.shared.limit(), bulkhead.shared.waiting());
+    let detail = format!("{} requests to {} are in flight and {waiting} wait", limit, config.upstream);
+    let mut problem = Problem::new(Kind::Overloaded, detail).retry_after(OVERLOADED_RETRY_AFTER);
+    problem.call = Some(config.id.clone());
+    problem.upstream = Some(config.upstream.clone());
+    Err(problem)
+}
+
 /// Whether no try got as far as sending. What is not idempotent is tried again only if nothing of it
 /// was sent, so the last try speaks for all.
 fn never_sent(failed: &Result<Answer, Problem>) -> bool {
     matches!(failed, Err(problem)
-        if matches!(problem.kind, Kind::NoInstance | Kind::CircuitOpen | Kind::ConnectFailed))
+        if matches!(problem.kind, Kind::NoInstance | Kind::CircuitOpen | Kind::Overloaded | Kind::ConnectFailed))
 }
 
 fn is_failure(status: StatusCode) -> bool {

@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Budget, BudgetConfig};
 use telemetry::metrics::{Counter, Histogram};
 
+use crate::call::bulkhead::{Bulkhead, LocalBulkhead};
 use crate::call::guard::{Limiter, SharedBreaker, SharedEjection};
 use crate::clock;
 use crate::config;
@@ -20,6 +22,7 @@ pub(crate) struct CallState {
     pub(crate) breaker: Option<SharedBreaker>,
     pub(crate) ejection: Option<SharedEjection>,
     pub(crate) limiters: Vec<Limiter>,
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// One a core, written by it alone.
     pub(crate) tallies: Box<[Tally]>,
 }
@@ -37,6 +40,8 @@ pub(crate) struct Tally {
     pub(crate) retries_denied: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) limited: Counter,
+    /// Refused by a full bulkhead.
+    pub(crate) overloaded: Counter,
     /// Refused by the open breaker.
     pub(crate) rejected: Counter,
     pub(crate) timeouts: Counter,
@@ -68,6 +73,7 @@ impl CallState {
             breaker: config.breaker.map(|breaker| SharedBreaker::new(breaker, cores, clock::now())),
             ejection: config.ejection.map(SharedEjection::new),
             limiters: config.limits.iter().cloned().map(Limiter::new).collect(),
+            bulkhead: config.concurrency.map(|config| Arc::new(Bulkhead::new(config, clock::now()))),
             tallies: (0..cores).map(|_| Tally::default()).collect(),
             config,
         }
@@ -76,9 +82,10 @@ impl CallState {
 
 /// A call as one core sees it.
 pub(crate) struct LocalCall {
-    pub(crate) state: std::sync::Arc<CallState>,
+    pub(crate) state: Arc<CallState>,
     pub(crate) upstream: Rc<LocalUpstream>,
     pub(crate) fallback: Option<Rc<LocalCall>>,
+    pub(crate) bulkhead: Option<Rc<LocalBulkhead>>,
     /// This core's share of the retry budget.
     pub(crate) budget: RefCell<Budget>,
     pub(crate) core: usize,
@@ -88,7 +95,7 @@ pub(crate) struct LocalCall {
 
 impl LocalCall {
     pub(crate) fn new(
-        state: std::sync::Arc<CallState>,
+        state: Arc<CallState>,
         upstream: Rc<LocalUpstream>,
         fallback: Option<Rc<LocalCall>>,
         core: usize,
@@ -99,6 +106,7 @@ impl LocalCall {
             ..retries.budget
         });
         LocalCall {
+            bulkhead: state.bulkhead.clone().map(LocalBulkhead::new),
             budget: RefCell::new(Budget::new(budget, clock::now())),
             state,
             upstream,

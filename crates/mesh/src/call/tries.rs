@@ -6,7 +6,7 @@ use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
 
 use super::attempt::{self, Failure, Reply, Tried};
 use super::deliver::{deliver, throw_away};
-use super::{LocalCall, Outgoing};
+use super::{LocalCall, Outgoing, Permit};
 use crate::call::guard::Pass;
 use crate::clock;
 use crate::config;
@@ -20,9 +20,10 @@ pub(super) async fn carry(
     core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
+    permit: Option<Permit>,
     started: Time,
 ) -> Result<Answer, Problem> {
-    let mut tries = Tries { core, call, outgoing, started, retrier: Retrier::new(), avoid: None };
+    let mut tries = Tries { core, call, outgoing, permit, started, retrier: Retrier::new(), avoid: None };
     if tries.retry().is_some() {
         call.budget.borrow_mut().request(started);
     }
@@ -40,6 +41,8 @@ struct Tries<'a> {
     core: &'a Core,
     call: &'a LocalCall,
     outgoing: &'a Outgoing,
+    /// Its place in the bulkhead.
+    permit: Option<Permit>,
     /// When the first try began.
     started: Time,
     retrier: Retrier,
@@ -67,6 +70,9 @@ impl<'a> Tries<'a> {
         if nowhere || self.outgoing.body_broken().is_some() {
             // Nothing to learn of the upstream, and nothing to send again.
             return Ok(Next::Done(result));
+        }
+        if let (Some(bulkhead), true) = (&self.call.bulkhead, says_what_it_takes(outcome)) {
+            bulkhead.learn(clock::now(), took);
         }
         let again = self.decide(outcome, self.outgoing.replayable());
         let mended = is_lost(outcome) && again.is_some();
@@ -140,7 +146,7 @@ impl<'a> Tries<'a> {
                     ),
                 )
             }
-            (Ok(reply), _) => return Ok(deliver(reply, self.outgoing)),
+            (Ok(reply), _) => return Ok(deliver(reply, self.outgoing, self.permit)),
             (Err(failure), _) => failure.problem(self.call, self.retrier.retries() + 1),
         };
         problem.call = Some(self.call.state.config.id.clone());
@@ -172,6 +178,12 @@ fn ill(config: &config::Call) -> String {
     let slow = config.breaker.and_then(|breaker| breaker.slow);
     let slow = if slow.is_some() { " or has been too slow" } else { "" };
     format!("{} has failed too often{slow}; it is given a rest", config.upstream)
+}
+
+/// Whether a try took as long as the upstream takes for its work. One that failed may have been quick
+/// because nothing was done; one without an answer in time was as slow as it was.
+fn says_what_it_takes(outcome: Outcome) -> bool {
+    !outcome.is_failure() || outcome == Outcome::TimedOut
 }
 
 /// Whether a connection was lost. That is one instance's end, which ejection and the supervisor look

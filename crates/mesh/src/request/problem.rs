@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     UnknownService,
     NoUpgrade,
     RateLimited,
+    Overloaded,
     CircuitOpen,
     NoInstance,
     Timeout,
@@ -70,6 +71,12 @@ impl Kind {
             RateLimited => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", Some("limit"))
             }
+            Overloaded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "Too many requests are in flight",
+                Some("concurrency"),
+            ),
             CircuitOpen => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "circuit-open",

@@ -275,7 +275,7 @@ impl LocalInstance {
     pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
         self.latency.borrow_mut().begin(now);
         self.shared.count(self.core, |count| count + 1);
-        Lease { instance: self.clone(), latency: None }
+        Lease { instance: self.clone(), permit: None, latency: None }
     }
 }
 
@@ -292,6 +292,8 @@ fn typical_latency(others: &[Rc<LocalInstance>]) -> Duration {
 /// One request's hold on an instance.
 pub(crate) struct Lease {
     pub(crate) instance: Rc<LocalInstance>,
+    /// The request's place in its call's bulkhead, once its answer is on its way to the client.
+    pub(crate) permit: Option<crate::call::Permit>,
     /// Sample for the balancer. None: there is none to learn from.
     pub(crate) latency: Option<Duration>,
 }

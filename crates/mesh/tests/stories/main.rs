@@ -5,6 +5,7 @@
 
 mod bodies;
 mod breakers;
+mod crowds;
 mod headers;
 mod hostile;
 mod policies;

@@ -239,7 +239,7 @@ async fn an_answer_that_was_not_asked_to_upgrade_does_not() {
 }
 
 /// Repeats every message over WebSocket.
-async fn parrot() -> Server {
+pub async fn parrot() -> Server {
     Server::scripted(|served| async move {
         let (stream, _open) = served.into_stream();
         let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use certs::Certificate;
+use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mesh::config::Tls;
@@ -13,7 +14,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, HandshakeKind, RootCertStore};
+use tokio_tungstenite::tungstenite::Message;
 
+use super::protocols::parrot;
 use super::world::{Server, Wire, World, ms, soon, until};
 
 /// A certificate and what a client needs to trust it.
@@ -98,6 +101,23 @@ async fn http2_is_agreed_on_by_alpn() {
     let body = answer.into_body().collect().await.expect("a body").to_bytes();
     let body = String::from_utf8_lossy(&body);
     assert!(body.contains(r#"["x-forwarded-proto","https"]"#), "{body}");
+}
+
+#[tokio::test]
+async fn a_websocket_talks_over_tls() {
+    let server = parrot().await;
+    let cert = issue(&["localhost"]);
+    let world = world(&server, &[&cert]).await;
+    let stream = connect(world.address(), Arc::new(trusting(&[&cert], &["http/1.1"])), "localhost").await;
+    let upgraded = tokio_tungstenite::client_async("wss://localhost/chat", stream).await;
+    let (mut socket, _) = upgraded.expect("an upgrade");
+    let big = Message::binary(vec![7; 1 << 20]);
+    socket.send(big.clone()).await.expect("sent");
+    assert_eq!(soon("an echo", socket.next()).await.expect("one").expect("whole"), big);
+    socket.close(None).await.expect("closed");
+    assert!(soon("the close", socket.next()).await.expect("one").expect("whole").is_close());
+    drop(socket);
+    until("the count to fall", || world.mesh.in_flight("shop", &server.id) == 0).await;
 }
 
 #[tokio::test]

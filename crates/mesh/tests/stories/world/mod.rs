@@ -158,6 +158,7 @@ pub fn call(upstream: &str) -> Call {
         upstream: upstream.to_owned(),
         timeout: None,
         per_try: None,
+        concurrency: None,
         retries: None,
         breaker: None,
         ejection: None,
