@@ -4,15 +4,17 @@ use tempfile::TempDir;
 
 use crate::harness::load::{Load, Volume};
 use crate::harness::{Error, Result, descriptors, h2load, interrupt, wrk};
-use crate::peers::{self, Front, Installed, Server, Setup, System};
+use crate::peers::{self, Certificate, Front, Installed, Server, Setup, System};
 use crate::report::Sample;
 
 /// Stands for as long as a run.
 pub struct Stage {
     pub installed: Installed,
-    folder: TempDir,
-    backend: Server,
+    certificate: Option<Certificate>,
     workers: usize,
+    backend: Server,
+    /// Goes last: what runs has its files in there.
+    folder: TempDir,
 }
 
 /// A load by its kind and size.
@@ -38,16 +40,19 @@ impl Stage {
     pub fn new(installed: Installed, cores: usize, connections: u32, idle: bool) -> Result<Stage> {
         descriptors::allow(peers::descriptors(connections, idle))?;
         let folder = tempfile::tempdir().map_err(|error| Error::new("make a folder for the run", error))?;
-        let setup = Setup { front: Front::Http1, connections, workers: cores, idle, policies: "" };
+        let certificate = installed.certificate(folder.path())?;
+        let front = Front::Http1;
+        let setup = Setup { front, certificate: None, connections, workers: cores, idle, policies: "" };
         let backend = installed.start_backend(folder.path(), &setup)?;
-        Ok(Stage { installed, folder, backend, workers: cores })
+        Ok(Stage { installed, certificate, workers: cores, backend, folder })
     }
 
     /// Starts a system in front of the backend, anew for each measurement.
     pub fn start(&self, system: System, work: Work, idle: bool, policies: &str) -> Result<Server> {
         interrupt::check()?;
         let Work { front, connections } = work;
-        let setup = Setup { front, connections, workers: self.workers, idle, policies };
+        let certificate = self.certificate.as_ref().filter(|_| front.is_tls());
+        let setup = Setup { front, certificate, connections, workers: self.workers, idle, policies };
         self.installed.start(system, self.folder.path(), self.backend.port, &setup)
     }
 
@@ -105,5 +110,7 @@ mod tests {
     fn a_load_is_named_by_its_kind_and_size() {
         assert_eq!(Work { front: Front::Http1, connections: 64 }.name(), "http1-64");
         assert_eq!(Work { front: Front::Http2, connections: 16 }.name(), "http2-16x32");
+        assert_eq!(Work { front: Front::Tls, connections: 64 }.name(), "tls-64");
+        assert_eq!(Work { front: Front::Http2Tls, connections: 16 }.name(), "http2-tls-16x32");
     }
 }

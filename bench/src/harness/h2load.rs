@@ -35,10 +35,10 @@ pub fn run(
     figures(&text, &rows, volume.seconds)
 }
 
-/// How many bytes one `GET` answers with; nothing unless it answers 2xx.
-pub fn ask(h2load: &Path, url: &str) -> Result<Option<u64>> {
+/// How many bytes one `GET` answers with, over HTTP/2 or HTTP/1.1; nothing unless it answers 2xx.
+pub fn ask(h2load: &Path, url: &str, http2: bool) -> Result<Option<u64>> {
     let mut command = Command::new(h2load);
-    command.args(["-n", "1", "-c", "1", "-N", "2", url]);
+    command.args(["-n", "1", "-c", "1", "-N", "2"]).args((!http2).then_some("--h1")).arg(url);
     let text = load::run("h2load", command, || ())?;
     Ok(counts(&text).filter(|counts| counts.done == 1 && counts.failed == 0).map(|counts| counts.bytes))
 }

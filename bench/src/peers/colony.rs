@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::Setup;
+use super::{Certificate, Setup};
 use crate::harness::{Error, Result};
 
 /// `colony up` on a gateway in front of a service that already runs.
@@ -20,6 +20,10 @@ pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Se
 
 fn manifest(port: u16, backend: u16, setup: &Setup) -> String {
     let mut gateway = format!("listen: 127.0.0.1:{port}");
+    if let Some(Certificate { cert, key, .. }) = setup.certificate {
+        let (cert, key) = (cert.display(), key.display());
+        gateway.push_str(&format!(", tls: {{ cert: \"{cert}\", key: \"{key}\" }}"));
+    }
     if setup.idle {
         let connections = setup.connections + SPARE_CONNECTIONS;
         gateway.push_str(&format!(", limits: {{ header-timeout: 1h, connections: {connections} }}"));
@@ -45,7 +49,14 @@ mod tests {
 
     #[test]
     fn only_what_a_case_needs_is_in_the_manifest() {
-        let plain = Setup { front: Front::Http1, connections: 64, workers: 2, idle: false, policies: "" };
+        let plain = Setup {
+            front: Front::Http1,
+            certificate: None,
+            connections: 64,
+            workers: 2,
+            idle: false,
+            policies: "",
+        };
         let shortest = "name: bench\ngateway: { listen: 127.0.0.1:1 }\n\
                         services: { backend: { url: \"http://127.0.0.1:2\" } }\n";
         assert_eq!(manifest(1, 2, &plain), shortest);

@@ -3,15 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Front, Setup};
+use super::{Certificate, Setup};
 use crate::harness::{Error, Result};
 
 /// One listener, one route, one static cluster without a bound on what is under way.
 pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Setup) -> Result<Command> {
-    let codec = match setup.front {
-        Front::Http1 => "HTTP1",
-        Front::Http2 => "HTTP2",
-    };
+    let codec = if setup.front.is_http2() { "HTTP2" } else { "HTTP1" };
+    let tls = setup.certificate.map_or_else(String::new, |one| tls(one, setup.front.alpn()));
     let config = format!(
         "static_resources:
   listeners:
@@ -34,7 +32,7 @@ pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Se
           - name: envoy.filters.http.router
             typed_config:
               \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
-  clusters:
+{tls}  clusters:
   - name: backend
     type: STATIC
     connect_timeout: 5s
@@ -54,6 +52,24 @@ pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Se
     command.args(["--concurrency", &setup.workers.to_string(), "--disable-hot-restart"]);
     command.args(["--log-level", "error", "-c"]).arg(file);
     Ok(command)
+}
+
+/// Of the listener's only chain of filters.
+fn tls(certificate: &Certificate, alpn: &str) -> String {
+    format!(
+        "      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [{alpn}]
+            tls_certificates:
+            - certificate_chain: {{ filename: \"{cert}\" }}
+              private_key: {{ filename: \"{key}\" }}
+",
+        cert = certificate.cert.display(),
+        key = certificate.key.display()
+    )
 }
 
 /// More than any case has under way; the default of 1,024 would refuse the rest.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Front, Setup};
+use super::Setup;
 use crate::harness::{Error, Result};
 
 /// One frontend and one backend, whose connections all clients share.
@@ -11,9 +11,12 @@ use crate::harness::{Error, Result};
 /// For each of `maxconn` HAProxy wants two descriptors, and without `no strict-limits` does not start
 /// when it gets fewer, although idle clients need only one.
 pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Setup) -> Result<Command> {
-    let protocol = match setup.front {
-        Front::Http1 => "",
-        Front::Http2 => " proto h2",
+    let protocol = match setup.certificate {
+        Some(certificate) => {
+            format!(" ssl crt {} alpn {}", certificate.both.display(), setup.front.alpn())
+        }
+        None if setup.front.is_http2() => " proto h2".to_owned(),
+        None => String::new(),
     };
     let (threads, connections) = (setup.workers, CONNECTIONS_MIN.max(setup.connections + 1000));
     let config = format!(

@@ -1,6 +1,7 @@
 //! How each system is configured for the same work. A worker a core, access logs off, keep-alive on
 //! both sides: what someone who cares for speed would write, and no more.
 
+mod certificate;
 mod colony;
 mod envoy;
 mod haproxy;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::ValueEnum;
+
+pub use certificate::Certificate;
 
 use crate::harness::{Error, Process, Result, free_port, h2load, http};
 
@@ -47,6 +50,10 @@ pub enum Front {
     Http1,
     /// Cleartext HTTP/2 with prior knowledge.
     Http2,
+    /// HTTP/1.1 with keep-alive over TLS.
+    Tls,
+    /// HTTP/2 over TLS.
+    Http2Tls,
 }
 
 impl Front {
@@ -55,17 +62,30 @@ impl Front {
         match self {
             Front::Http1 => "http1",
             Front::Http2 => "http2",
+            Front::Tls => "tls",
+            Front::Http2Tls => "http2-tls",
         }
     }
 
     /// Which of the two load generators speaks it.
     pub fn is_http2(self) -> bool {
-        self == Front::Http2
+        matches!(self, Front::Http2 | Front::Http2Tls)
+    }
+
+    /// Whether it takes a certificate.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Front::Tls | Front::Http2Tls)
+    }
+
+    /// As clients and servers agree on it in a TLS handshake.
+    fn alpn(self) -> &'static str {
+        if self.is_http2() { "h2" } else { "http/1.1" }
     }
 
     /// Where a server on this port is asked.
     pub fn url(self, port: u16) -> String {
-        format!("http://127.0.0.1:{port}/")
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{port}/")
     }
 }
 
@@ -73,6 +93,8 @@ impl Front {
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
     pub front: Front,
+    /// What TLS is spoken with, if it is.
+    pub certificate: Option<&'a Certificate>,
     /// Of clients, at a time.
     pub connections: u32,
     /// Threads or processes, one a core.
@@ -100,6 +122,7 @@ pub struct Installed {
     nginx: PathBuf,
     wrk: Option<PathBuf>,
     h2load: Option<PathBuf>,
+    openssl: Option<PathBuf>,
     systems: BTreeMap<System, PathBuf>,
 }
 
@@ -108,11 +131,13 @@ impl Binaries {
     /// package name.
     pub fn resolve(self, systems: &[System], fronts: &[Front]) -> Result<Installed> {
         let nginx = install::package("nginx", "nginx")?;
-        let needed = |tool, package, http2: bool| {
-            let used = fronts.iter().any(|front| front.is_http2() == http2);
-            used.then(|| install::package(tool, package)).transpose()
+        let needed = |tool, package, of: fn(&Front) -> bool| {
+            fronts.iter().any(of).then(|| install::package(tool, package)).transpose()
         };
-        let (wrk, h2load) = (needed("wrk", "wrk", false)?, needed("h2load", "nghttp2-client", true)?);
+        let wrk = needed("wrk", "wrk", |front| !front.is_http2())?;
+        // It also asks whether a server with TLS is there.
+        let h2load = needed("h2load", "nghttp2-client", |front| *front != Front::Http1)?;
+        let openssl = needed("openssl", "openssl", |front| front.is_tls())?;
         let mut found = BTreeMap::new();
         for system in systems {
             let path = match system {
@@ -123,7 +148,7 @@ impl Binaries {
             };
             found.insert(*system, path);
         }
-        Ok(Installed { nginx, wrk, h2load, systems: found })
+        Ok(Installed { nginx, wrk, h2load, openssl, systems: found })
     }
 }
 
@@ -136,6 +161,11 @@ impl Installed {
     /// The load generator for HTTP/2.
     pub fn h2load(&self) -> Result<&Path> {
         self.h2load.as_deref().ok_or_else(|| Error::say("h2load was not looked for"))
+    }
+
+    /// A certificate for this run, if one was asked for.
+    pub fn certificate(&self, folder: &Path) -> Result<Option<Certificate>> {
+        self.openssl.as_deref().map(|openssl| Certificate::make(openssl, folder)).transpose()
     }
 
     /// What each system says its version is.
@@ -151,17 +181,12 @@ impl Installed {
 
     /// Why a system cannot be measured with this front, if so.
     pub fn lacks(&self, system: System, front: Front) -> Option<&'static str> {
-        let is_nginx = matches!(system, System::Nginx | System::Direct);
-        let built_with = |module| says(&self.systems[&system], "-V").contains(module);
-        match front {
-            Front::Http2 if is_nginx && !built_with("http_v2_module") => Some("built without HTTP/2"),
-            _ => None,
-        }
+        lacks(system, front, |flag| says(&self.systems[&system], flag))
     }
 
     /// Starts the backend that all systems share.
     pub fn start_backend(&self, folder: &Path, setup: &Setup) -> Result<Server> {
-        let setup = Setup { front: Front::Http1, ..*setup };
+        let setup = Setup { front: Front::Http1, certificate: None, ..*setup };
         let command = |port| nginx::backend(&self.nginx, folder, port, &body(), &setup);
         self.started("backend", folder, &setup, command)
     }
@@ -193,12 +218,12 @@ impl Installed {
 
     /// Whether the answer is the backend's.
     fn ask(&self, front: Front, port: u16) -> std::result::Result<(), String> {
-        let bytes = if front.is_http2() {
-            let ask = self.h2load().and_then(|h2load| h2load::ask(h2load, &front.url(port)));
-            ask.map_err(|error| error.with_causes())?
-        } else {
+        let bytes = if front == Front::Http1 {
             let answer = http::get(port).map_err(|error| error.to_string())?;
             (answer.status == 200).then_some(answer.body.len() as u64)
+        } else {
+            let ask = |h2load| h2load::ask(h2load, &front.url(port), front.is_http2());
+            self.h2load().and_then(ask).map_err(|error| error.with_causes())?
         };
         match bytes {
             Some(bytes) if bytes == BODY_BYTES as u64 => Ok(()),
@@ -212,6 +237,25 @@ impl Installed {
 pub struct Server {
     pub process: Process,
     pub port: u16,
+}
+
+/// `says` is what the system answers to an argument.
+fn lacks(system: System, front: Front, says: impl Fn(&str) -> String) -> Option<&'static str> {
+    let http2 = || match system {
+        System::Nginx | System::Direct => says("-V").contains("http_v2_module"),
+        System::Haproxy | System::Colony | System::Envoy => true,
+    };
+    let tls = || match system {
+        System::Nginx | System::Direct => says("-V").contains("http_ssl_module"),
+        System::Haproxy => says("-vv").contains("+OPENSSL"),
+        System::Colony => says("schema").contains("\"tls\""),
+        System::Envoy => true,
+    };
+    match front {
+        front if front.is_http2() && !http2() => Some("built without HTTP/2"),
+        front if front.is_tls() && !tls() => Some("this version has no TLS"),
+        _ => None,
+    }
 }
 
 fn version(binary: &Path, flag: &str) -> String {
@@ -236,3 +280,25 @@ fn body() -> String {
 const SPARE_DESCRIPTORS: u64 = 1024;
 /// The size of every answer.
 pub const BODY_BYTES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_built_without_a_protocol_is_told_from_the_others() {
+        let bare = |_: &str| "nginx version: nginx/1.22.1".to_owned();
+        assert_eq!(lacks(System::Nginx, Front::Http1, bare), None);
+        assert_eq!(lacks(System::Nginx, Front::Http2, bare), Some("built without HTTP/2"));
+        assert_eq!(lacks(System::Direct, Front::Tls, bare), Some("this version has no TLS"));
+        let full = |flag: &str| match flag {
+            "-V" => "configure arguments: --with-http_v2_module --with-http_ssl_module".to_owned(),
+            "-vv" => "Feature list : +OPENSSL -WURFL".to_owned(),
+            "schema" => "{ \"properties\": { \"tls\": {} } }".to_owned(),
+            other => panic!("{other}"),
+        };
+        for system in [System::Nginx, System::Haproxy, System::Colony, System::Envoy] {
+            assert_eq!(lacks(system, Front::Http2Tls, full), None, "{system:?}");
+        }
+    }
+}

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Front, Setup};
+use super::Setup;
 use crate::harness::{Error, Result};
 
 /// A backend that answers every request with `body`.
 pub fn backend(binary: &Path, folder: &Path, port: u16, body: &str, setup: &Setup) -> Result<Command> {
-    let listen = listen(port, setup.front);
+    let listen = listen(port, setup);
     let server = format!("server {{ {listen} location / {{ return 200 '{body}'; }} }}");
     command(binary, folder, port, &server, setup)
 }
 
 /// A proxy that keeps its connections to the backend.
 pub fn proxy(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Setup) -> Result<Command> {
-    let (listen, kept) = (listen(port, setup.front), UPSTREAM_KEPT_MIN.max(setup.connections));
+    let (listen, kept) = (listen(port, setup), UPSTREAM_KEPT_MIN.max(setup.connections));
     let server = format!(
         "upstream backend {{ server 127.0.0.1:{backend}; keepalive {kept}; keepalive_requests {FOREVER}; }}
     server {{
@@ -31,12 +31,20 @@ pub fn proxy(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Setu
 }
 
 /// A socket for each worker, so that the kernel spreads connections over them.
-fn listen(port: u16, front: Front) -> String {
-    let protocol = match front {
-        Front::Http1 => "",
-        Front::Http2 => " http2",
-    };
-    format!("listen 127.0.0.1:{port}{protocol} reuseport backlog=4096;")
+fn listen(port: u16, setup: &Setup) -> String {
+    let http2 = if setup.front.is_http2() { " http2" } else { "" };
+    let plain = format!("listen 127.0.0.1:{port}{http2} reuseport backlog=4096");
+    match setup.certificate {
+        None => format!("{plain};"),
+        Some(certificate) => format!(
+            "{plain} ssl;
+        ssl_certificate {cert};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.2 TLSv1.3;",
+            cert = certificate.cert.display(),
+            key = certificate.key.display()
+        ),
+    }
 }
 
 fn command(binary: &Path, folder: &Path, port: u16, server: &str, setup: &Setup) -> Result<Command> {
