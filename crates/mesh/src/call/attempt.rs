@@ -42,6 +42,7 @@ impl Reply {
 /// How a try went.
 pub(crate) struct Tried {
     pub(crate) outcome: Outcome,
+    pub(crate) ended: Time,
     /// How long the instance took to the answer's head or to the failure. Neither the wait for an
     /// instance nor that for the client's body is its time.
     pub(crate) took: Duration,
@@ -69,19 +70,26 @@ impl Failure {
     }
 }
 
+/// When tries of a request begin.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) first: Time,
+    /// Now.
+    pub(super) this: Time,
+}
+
 /// Sends a request once.
 pub(super) async fn attempt(
     core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
-    first_started: Time,
+    Times { first, this: started }: Times,
     avoid: Option<u64>,
 ) -> Tried {
-    let started = clock::now();
     let lease = RefCell::new(None);
-    let sending = send(core, call, outgoing, &lease, avoid);
+    let sending = send(core, call, outgoing, &lease, started, avoid);
     let (whole, per_try) = (call.state.config.timeout, call.state.config.per_try);
-    let sent = in_time(sending, outgoing, [(first_started, whole), (started, per_try)]).await;
+    let sent = in_time(sending, outgoing, [(first, whole), (started, per_try)], started).await;
     let (lease, chosen): (Option<Lease>, _) = lease.into_inner().unzip();
     let ended = clock::now();
     let took = chosen.map_or(Duration::ZERO, |chosen| outgoing.waited(chosen, ended));
@@ -107,7 +115,7 @@ pub(super) async fn attempt(
         (Err((kind, detail)), None) => Err(Failure { kind, detail, instance: None }),
         (Ok(_), None) => unreachable!("an answer comes over a leased connection"),
     };
-    Tried { outcome, took, result }
+    Tried { outcome, ended, took, result }
 }
 
 struct TimedOut;
@@ -118,13 +126,13 @@ async fn in_time<T>(
     sending: impl Future<Output = T>,
     outgoing: &Outgoing,
     times: [(Time, Option<Duration>); 2],
+    mut now: Time,
 ) -> Result<T, TimedOut> {
     let shortest = times.iter().filter_map(|(_, lasts)| *lasts).min();
     let Some(shortest) = shortest else { return Ok(sending.await) };
     let mut sending = pin!(sending);
     loop {
         let each = times.iter().filter_map(|(from, lasts)| outgoing.deadline(*from, (*lasts)?));
-        let now = clock::now();
         let deadline = each.min().unwrap_or(now + shortest);
         if deadline <= now {
             return Err(TimedOut);
@@ -132,6 +140,7 @@ async fn in_time<T>(
         if let Ok(sent) = tokio::time::timeout_at(clock::instant(deadline), sending.as_mut()).await {
             return Ok(sent);
         }
+        now = clock::now();
     }
 }
 
@@ -187,10 +196,10 @@ async fn send(
     call: &LocalCall,
     outgoing: &Outgoing,
     slot: &RefCell<Option<(Lease, Time)>>,
+    now: Time,
     avoid: Option<u64>,
 ) -> Result<Answered, Lost> {
-    let instance = pick(core, call, avoid).await?;
-    let now = clock::now();
+    let (instance, now) = pick(core, call, now, avoid).await?;
     *slot.borrow_mut() = Some((instance.lease(now), now));
     match call.upstream.shared.config.protocol {
         Protocol::Http1 => send_http1(call, outgoing, &instance, now).await,
@@ -298,14 +307,20 @@ fn cannot_connect(call: &LocalCall, instance: &LocalInstance, error: &std::io::E
     (Outcome::NotSent, Kind::ConnectFailed, detail)
 }
 
-/// An instance for this try: not ejected and not the one that just failed, where there is a choice.
-async fn pick(core: &Core, call: &LocalCall, avoid: Option<u64>) -> Result<Rc<LocalInstance>, Lost> {
+/// An instance for this try, and the time by then: not ejected and not the one that just failed, where
+/// there is a choice.
+async fn pick(
+    core: &Core,
+    call: &LocalCall,
+    mut now: Time,
+    avoid: Option<u64>,
+) -> Result<(Rc<LocalInstance>, Time), Lost> {
     let mut instances = call.upstream.instances();
     if instances.is_empty() {
         hold(call).await?;
+        now = clock::now();
         instances = call.upstream.instances();
     }
-    let now = clock::now();
     let load = |at: usize| instances[at].load(now);
     let mut rng = core.rng.borrow_mut();
     let out = ejected(call, &instances, now);
@@ -323,7 +338,7 @@ async fn pick(core: &Core, call: &LocalCall, avoid: Option<u64>) -> Result<Rc<Lo
         }
     };
     match chosen {
-        Some(at) => Ok(instances[at].clone()),
+        Some(at) => Ok((instances[at].clone(), now)),
         None => {
             let detail = format!("{} has no instance that is ready", call.state.config.upstream);
             Err((Outcome::NotSent, Kind::NoInstance, detail))

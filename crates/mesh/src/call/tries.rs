@@ -23,7 +23,10 @@ pub(super) async fn carry(
     permit: Option<Permit>,
     started: Time,
 ) -> Result<Answer, Problem> {
-    let mut tries = Tries { core, call, outgoing, permit, started, retrier: Retrier::new(), avoid: None };
+    // Time may have passed before a place in the bulkhead was free.
+    let begun = if permit.is_some() { clock::now() } else { started };
+    let retrier = Retrier::new();
+    let mut tries = Tries { core, call, outgoing, permit, started, now: begun, retrier, avoid: None };
     if tries.retry().is_some() {
         call.budget.borrow_mut().request(started);
     }
@@ -31,7 +34,10 @@ pub(super) async fn carry(
         match tries.once().await? {
             Next::Done(result) => return tries.finish(result),
             Next::Again(wait) if wait.is_zero() => {}
-            Next::Again(wait) => tokio::time::sleep(wait).await,
+            Next::Again(wait) => {
+                tokio::time::sleep(wait).await;
+                tries.now = clock::now();
+            }
         }
     }
 }
@@ -45,6 +51,8 @@ struct Tries<'a> {
     permit: Option<Permit>,
     /// When the first try began.
     started: Time,
+    /// When the try begins that is next, or ended that was last: a clock is not read for each use.
+    now: Time,
     retrier: Retrier,
     /// Key of the instance that failed last.
     avoid: Option<u64>,
@@ -62,22 +70,23 @@ impl<'a> Tries<'a> {
     }
 
     async fn once(&mut self) -> Result<Next, Problem> {
-        let now = clock::now();
-        let pass = Passed::new(self.call, now).map_err(|wait| self.rejected(wait))?;
-        let Tried { outcome, took, result } =
-            attempt::attempt(self.core, self.call, self.outgoing, self.started, self.avoid).await;
+        let pass = Passed::new(self.call, self.now).map_err(|wait| self.rejected(wait))?;
+        let times = attempt::Times { first: self.started, this: self.now };
+        let Tried { outcome, ended, took, result } =
+            attempt::attempt(self.core, self.call, self.outgoing, times, self.avoid).await;
+        self.now = ended;
         let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
         if nowhere || self.outgoing.body_broken().is_some() {
             // Nothing to learn of the upstream, and nothing to send again.
             return Ok(Next::Done(result));
         }
         if let (Some(bulkhead), true) = (&self.call.bulkhead, says_what_it_takes(outcome)) {
-            bulkhead.learn(clock::now(), took);
+            bulkhead.learn(ended, took);
         }
         let again = self.decide(outcome, self.outgoing.replayable());
         let mended = is_lost(outcome) && again.is_some();
         if !mended {
-            pass.record(clock::now(), outcome.is_failure(), took);
+            pass.record(ended, outcome.is_failure(), took);
         }
         match again {
             Some(wait) => {
@@ -92,7 +101,7 @@ impl<'a> Tries<'a> {
     fn decide(&mut self, outcome: Outcome, replayable: bool) -> Option<Duration> {
         let timeout = self.call.state.config.timeout;
         let verdict = self.retrier.decide(
-            clock::now(),
+            self.now,
             timeout.and_then(|timeout| self.outgoing.deadline(self.started, timeout)),
             self.retry(),
             outcome,
