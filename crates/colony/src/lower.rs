@@ -165,7 +165,22 @@ fn call(id: &str, to: &str, policies: &valid::CallPolicies, limits: &[valid::Rat
 fn retries(retries: &valid::Retries) -> plane::Retries {
     let backoff = policy::Backoff { base: retries.backoff, max: retries.backoff_max };
     plane::Retries {
-        retry: policy::RetryConfig { max: retries.max, backoff, statuses: retries.statuses.clone() },
+        retry: policy::RetryConfig {
+            max: retries.max,
+            backoff,
+            jitter: match retries.jitter {
+                valid::Jitter::Full => policy::Jitter::Full,
+                valid::Jitter::Decorrelated => policy::Jitter::Decorrelated,
+            },
+            on: policy::Conditions {
+                connect_failure: retries.on.contains(&valid::Condition::ConnectFailure),
+                reset: retries.on.contains(&valid::Condition::Reset),
+                timeout: retries.on.contains(&valid::Condition::Timeout),
+                statuses: retries.on.contains(&valid::Condition::Statuses),
+            },
+            statuses: retries.statuses.clone(),
+            grpc_statuses: retries.grpc_statuses.clone(),
+        },
         budget: policy::BudgetConfig {
             ratio: retries.budget,
             min_per_second: f64::from(retries.budget_min),

@@ -10,8 +10,8 @@ use crate::http::show_path;
 use crate::resolve::defaults;
 use crate::units::{show_duration, show_percentage, show_rate, show_size};
 use crate::valid::{
-    Breaker, Call, CallPolicies, Check, Concurrency, ConcurrencyLimit, Ejection, External, Fallback, Gateway,
-    Manifest, Probe, Protocol, RateLimit, Route, Service, Source, Tls,
+    Breaker, Call, CallPolicies, Check, Concurrency, ConcurrencyLimit, Ejection, External, Fallback,
+    GRPC_STATUSES, Gateway, Jitter, Manifest, Probe, Protocol, RateLimit, Route, Service, Source, Tls,
 };
 use crate::yaml::clip;
 
@@ -276,7 +276,10 @@ fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits
             ("budget", show_percentage(retries.budget)),
             ("budget-min", retries.budget_min.to_string()),
             ("body-bytes", show_size(retries.body_bytes as u64)),
+            ("jitter", show_jitter(retries.jitter)),
+            ("on", retries.on.iter().map(|on| on.name()).collect::<Vec<_>>().join(", ")),
             ("statuses", statuses.join(", ")),
+            ("grpc-statuses", show_grpc(&retries.grpc_statuses)),
         ]);
         put(&mut own, "retries.", options);
     }
@@ -322,6 +325,18 @@ fn show_concurrency(concurrency: &Concurrency) -> String {
         0 => limit,
         queue => format!("{limit}, queue {queue} for {}", show_duration(concurrency.wait)),
     }
+}
+
+fn show_jitter(jitter: Jitter) -> String {
+    match jitter {
+        Jitter::Full => "full".to_owned(),
+        Jitter::Decorrelated => "decorrelated".to_owned(),
+    }
+}
+
+fn show_grpc(statuses: &[u16]) -> String {
+    let named = GRPC_STATUSES.iter().filter(|(number, _)| statuses.contains(number));
+    named.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
 fn show_fallback(fallback: &Fallback) -> String {

@@ -283,9 +283,73 @@ pub struct Retries {
     pub budget_min: u32,
     /// Largest request body kept for a retry, bytes. Default 64 KiB.
     pub body_bytes: usize,
+    /// How chance comes into the wait. Default full.
+    pub jitter: Jitter,
+    /// What to retry. Default all.
+    pub on: Vec<Condition>,
     /// Statuses to retry. Default 502, 503, 504.
     pub statuses: Vec<u16>,
+    /// Statuses of gRPC to retry, by number. Default none.
+    pub grpc_statuses: Vec<u16>,
 }
+
+/// How chance comes into the wait before a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// From nothing to a bound that doubles.
+    Full,
+    /// From `backoff` to three times the wait before.
+    Decorrelated,
+}
+
+/// An end of a try that is retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing was sent.
+    ConnectFailure,
+    /// The connection was lost after that.
+    Reset,
+    /// No answer in time.
+    Timeout,
+    /// An answer with one of the statuses.
+    Statuses,
+}
+
+impl Condition {
+    /// Each of them.
+    pub const ALL: [Condition; 4] =
+        [Condition::ConnectFailure, Condition::Reset, Condition::Timeout, Condition::Statuses];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Condition::ConnectFailure => "connect-failure",
+            Condition::Reset => "reset",
+            Condition::Timeout => "timeout",
+            Condition::Statuses => "statuses",
+        }
+    }
+}
+
+/// The failures of gRPC by number and name.
+pub const GRPC_STATUSES: [(u16, &str); 16] = [
+    (1, "cancelled"),
+    (2, "unknown"),
+    (3, "invalid-argument"),
+    (4, "deadline-exceeded"),
+    (5, "not-found"),
+    (6, "already-exists"),
+    (7, "permission-denied"),
+    (8, "resource-exhausted"),
+    (9, "failed-precondition"),
+    (10, "aborted"),
+    (11, "out-of-range"),
+    (12, "unimplemented"),
+    (13, "internal"),
+    (14, "unavailable"),
+    (15, "data-loss"),
+    (16, "unauthenticated"),
+];
 
 /// Circuit breaker of a call.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,6 +30,15 @@ impl Backoff {
         Duration::from_nanos(up_to(self.whole(attempt), rng))
     }
 
+    /// "Decorrelated jitter": uniform in `[base, 3 * last]`, never above `max`, `last` being the wait
+    /// before this one (zero: there was none). Each wait depends on chance before it instead of on how
+    /// many there were, so even callers who failed together for long come back apart; and never at once.
+    pub fn decorrelated(&self, last: Duration, rng: &mut Rng) -> Duration {
+        let (base, max) = (nanos(self.base), nanos(self.max));
+        let highest = nanos(last).saturating_mul(3).max(base);
+        Duration::from_nanos((base + up_to(highest - base, rng)).min(max))
+    }
+
     /// "Equal jitter": uniform in `[whole / 2, whole]`. Always waits a while, so it is what
     /// restarts of processes use. `attempt` counts from 0.
     pub fn equal_jitter(&self, attempt: u32, rng: &mut Rng) -> Duration {
@@ -91,6 +100,13 @@ mod tests {
             let equal = backoff.equal_jitter(attempt, &mut rng);
             prop_assert!(equal >= Duration::from_nanos(whole / 2));
             prop_assert!(equal <= Duration::from_nanos(whole));
+            let mut last = Duration::ZERO;
+            for _ in 0..5 {
+                let next = backoff.decorrelated(last, &mut rng);
+                prop_assert!(next >= backoff.base.min(backoff.max) && next <= backoff.max);
+                prop_assert!(next <= last.saturating_mul(3).max(backoff.base));
+                last = next;
+            }
         }
     }
 }

@@ -37,6 +37,6 @@ pub use ejection::{Ejection, EjectionConfig};
 pub use gradient::{Gradient, GradientConfig, Samples};
 pub use limit::Gcra;
 pub use outcome::Outcome;
-pub use retry::{Request, Retrier, RetryConfig, Stop, Verdict};
+pub use retry::{Conditions, Jitter, Request, Retrier, RetryConfig, Stop, Verdict};
 pub use rng::Rng;
 pub use time::Time;

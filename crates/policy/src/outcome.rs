@@ -12,6 +12,8 @@ pub enum Outcome {
         status: u16,
         /// The wait that its `Retry-After` asks for, where it has one.
         retry_after: Option<Duration>,
+        /// The status of gRPC, where the head has one: an answer that failed before it began.
+        grpc: Option<u16>,
     },
     /// Nothing was sent: no connection could be made, or it was closed before the request was
     /// written.
@@ -44,7 +46,7 @@ mod tests {
 
     #[test]
     fn only_ill_health_is_a_failure() {
-        let answered = |status| Outcome::Answered { status, retry_after: None };
+        let answered = |status| Outcome::Answered { status, retry_after: None, grpc: None };
         for healthy in [200, 304, 404, 429, 499, 501] {
             assert!(!answered(healthy).is_failure(), "{healthy}");
         }

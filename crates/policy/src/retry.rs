@@ -18,16 +18,58 @@ pub struct RetryConfig {
     /// Retries of one request, after its first try. Default 2; zero: none. The worst case for an
     /// upstream, `1 + max` times the requests, is held down by the [`Budget`].
     pub max: u32,
-    /// The wait before each retry, by full jitter.
+    /// The wait before each retry.
     pub backoff: Backoff,
+    /// How chance comes into that wait. Default full.
+    pub jitter: Jitter,
+    /// What is retried. Default all of it.
+    pub on: Conditions,
     /// Answers that are retried. Default 502, 503, 504, Envoy's `gateway-error`; empty: no answer
     /// is, only lost connections and tries that took too long.
     pub statuses: Vec<u16>,
+    /// gRPC statuses that are retried, of answers that fail at once: whose head has `grpc-status`, for
+    /// what comes in trailers has been passed on. Default none, as in gRPC itself.
+    pub grpc_statuses: Vec<u16>,
+}
+
+/// How chance comes into a wait; both are Brooker's (2015).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// [`Backoff::delay`]: anything from nothing to a bound that doubles.
+    Full,
+    /// [`Backoff::decorrelated`]: from `base` to three times the wait before.
+    Decorrelated,
+}
+
+/// Ends of a try that are retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conditions {
+    /// Nothing was sent: [`Outcome::NotSent`].
+    pub connect_failure: bool,
+    /// The connection was lost after that: [`Outcome::Reset`].
+    pub reset: bool,
+    /// No answer in time: [`Outcome::TimedOut`].
+    pub timeout: bool,
+    /// An answer with a status of [`RetryConfig::statuses`] or [`RetryConfig::grpc_statuses`].
+    pub statuses: bool,
+}
+
+impl Conditions {
+    /// All of them.
+    pub const ALL: Conditions =
+        Conditions { connect_failure: true, reset: true, timeout: true, statuses: true };
 }
 
 impl Default for RetryConfig {
     fn default() -> RetryConfig {
-        RetryConfig { max: 2, backoff: Backoff::default(), statuses: vec![502, 503, 504] }
+        RetryConfig {
+            max: 2,
+            backoff: Backoff::default(),
+            jitter: Jitter::Full,
+            on: Conditions::ALL,
+            statuses: vec![502, 503, 504],
+            grpc_statuses: Vec::new(),
+        }
     }
 }
 
@@ -70,6 +112,8 @@ pub enum Stop {
 #[derive(Clone, Debug, Default)]
 pub struct Retrier {
     retries: u32,
+    /// The backoff before the retry made last.
+    last: Duration,
 }
 
 impl Retrier {
@@ -101,13 +145,15 @@ impl Retrier {
         match self.wait(now, deadline, config, outcome, request, rng) {
             Err(stop) => Verdict::Stop(stop),
             Ok(_) if !budget.try_retry(now) => Verdict::Stop(Stop::Budget),
-            Ok(wait) => {
+            Ok((backoff, wait)) => {
                 self.retries += 1;
+                self.last = backoff;
                 Verdict::Retry(wait)
             }
         }
     }
 
+    /// The backoff, and the wait with what the answer asked for.
     fn wait(
         &self,
         now: Time,
@@ -116,11 +162,11 @@ impl Retrier {
         outcome: Outcome,
         request: Request,
         rng: &mut Rng,
-    ) -> Result<Duration, Stop> {
+    ) -> Result<(Duration, Duration), Stop> {
         let Some(config) = config.filter(|config| config.max > 0) else {
             return Err(if outcome.is_failure() { Stop::Off } else { Stop::Success });
         };
-        if !is_retryable(outcome, &config.statuses) {
+        if !is_retryable(outcome, config) {
             return Err(Stop::Success);
         }
         if !may_repeat(outcome, request) {
@@ -129,22 +175,32 @@ impl Retrier {
         if self.retries >= config.max {
             return Err(Stop::Exhausted);
         }
-        let wait = config.backoff.delay(self.retries, rng).max(asked_for(outcome));
+        let backoff = match config.jitter {
+            Jitter::Full => config.backoff.delay(self.retries, rng),
+            Jitter::Decorrelated => config.backoff.decorrelated(self.last, rng),
+        };
+        let wait = backoff.max(asked_for(outcome));
         let in_time = match deadline {
             Some(deadline) => now + wait < deadline,
             None => wait <= RETRY_AFTER_MAX.max(config.backoff.max),
         };
-        if in_time { Ok(wait) } else { Err(Stop::Deadline) }
+        if in_time { Ok((backoff, wait)) } else { Err(Stop::Deadline) }
     }
 }
 
 /// The longest `Retry-After` that is waited for on behalf of a caller who set no deadline.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
-fn is_retryable(outcome: Outcome, statuses: &[u16]) -> bool {
+fn is_retryable(outcome: Outcome, config: &RetryConfig) -> bool {
+    let on = config.on;
     match outcome {
-        Outcome::Answered { status, .. } => statuses.contains(&status),
-        Outcome::NotSent | Outcome::Reset | Outcome::TimedOut => true,
+        Outcome::Answered { status, grpc, .. } => {
+            let of_grpc = grpc.is_some_and(|grpc| config.grpc_statuses.contains(&grpc));
+            on.statuses && (config.statuses.contains(&status) || of_grpc)
+        }
+        Outcome::NotSent => on.connect_failure,
+        Outcome::Reset => on.reset,
+        Outcome::TimedOut => on.timeout,
     }
 }
 

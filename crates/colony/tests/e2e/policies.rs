@@ -88,3 +88,23 @@ fn a_full_bulkhead_refuses_and_a_queue_waits() {
     assert!(crowd(&world, 6).iter().all(|answer| answer.body == "late"));
     assert_eq!(world.call("gateway /**")["overloaded"], 0);
 }
+
+#[test]
+fn what_is_retried_is_said_in_the_manifest() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("bound");
+    let world = World::start(
+        &format!(
+            "name: shop\ngateway:\n  listen: 127.0.0.1:0\n  routes:\n    - {{ to: app, retries: {{ backoff: 1ms, on: reset }} }}\n\
+             externals:\n  app: \"http://{gone}\"\nservices:\n  idle: {{ run: sleep 1000, ready: none }}\n"
+        ),
+        &[],
+    );
+    world.wait_for("all-ready");
+    assert_eq!(world.get("/").json()["tries"], 1);
+    world.edit("on: reset", "on: [reset, connect-failure], jitter: decorrelated, grpc-statuses: unavailable");
+    let applied = world.json(&["apply", "--json"]);
+    let changes = applied["changes"].to_string();
+    assert!(changes.contains("retries.on reset -> reset, connect-failure"), "{applied}");
+    assert!(changes.contains("retries.jitter full -> decorrelated"), "{applied}");
+    assert_eq!(world.get("/").json()["tries"], 3);
+}

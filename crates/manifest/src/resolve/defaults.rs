@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::valid::{Breaker, Concurrency, ConcurrencyLimit, Ejection, Limits, Retries};
+use crate::valid::{Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, Jitter, Limits, Retries};
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +43,10 @@ pub(crate) fn retries() -> Retries {
         budget: 0.2,
         budget_min: 10,
         body_bytes: 64 << 10,
+        jitter: Jitter::Full,
+        on: Condition::ALL.to_vec(),
         statuses: vec![502, 503, 504],
+        grpc_statuses: Vec::new(),
     }
 }
 

@@ -147,6 +147,12 @@ fn retries(field: &Field<typed::Retries>, found: &mut Vec<Diagnostic>) -> Option
     set(&mut valid.budget_min, &options.budget_min, typed::Int::u32);
     set(&mut valid.body_bytes, &options.body_bytes, |size| size.0 as usize);
     set(&mut valid.statuses, &options.statuses, |list| list.0.iter().map(|status| status.value.0).collect());
+    set(&mut valid.jitter, &options.jitter, |jitter| jitter.0);
+    set(&mut valid.on, &options.on, |list| list.0.iter().map(|condition| condition.value.0).collect());
+    set(&mut valid.grpc_statuses, &options.grpc_statuses, |list| {
+        list.0.iter().map(|status| status.value.0).collect()
+    });
+    warn_statuses(&valid, options, found);
     let broken = options.backoff.is_broken() || options.backoff_max.is_broken();
     if valid.backoff > valid.backoff_max && !broken {
         let span = at(&options.backoff, options.head);
@@ -158,6 +164,27 @@ fn retries(field: &Field<typed::Retries>, found: &mut Vec<Diagnostic>) -> Option
         ));
     }
     (valid.max > 0).then_some(valid)
+}
+
+/// Statuses that are named although `on` leaves answers out.
+fn warn_statuses(valid: &valid::Retries, options: &typed::RetryOptions, found: &mut Vec<Diagnostic>) {
+    if options.on.is_broken() || valid.on.contains(&valid::Condition::Statuses) {
+        return;
+    }
+    let named = [(options.statuses.key(), "statuses"), (options.grpc_statuses.key(), "grpc-statuses")];
+    for (key, name) in named {
+        if let Some(key) = key {
+            found.push(
+                Diagnostic::warning(
+                    codes::NO_EFFECT,
+                    key,
+                    format!("`{name}` has no effect beside this `on`"),
+                )
+                .label("no answer is retried")
+                .help("add `statuses` to `on`"),
+            );
+        }
+    }
 }
 
 fn breaker(options: &typed::Breaker, found: &mut Vec<Diagnostic>) -> valid::Breaker {

@@ -139,8 +139,14 @@ keys! {
     "budget-min" => budget_min: Int<0, 100000>,
     /// Largest body of a request that is kept for a retry. Default 64KiB.
     "body-bytes" => body_bytes: Size,
+    /// How chance comes into the wait: `full`, or `decorrelated`. Default full.
+    "jitter" => jitter: Jitter,
+    /// What to retry, one or a list: `connect-failure`, `reset`, `timeout`, `statuses`. Default all.
+    "on" => on: OneOrMany<Condition>,
     /// Statuses to retry. Default 502, 503 and 504.
     "statuses" => statuses: OneOrMany<Status>,
+    /// Statuses of gRPC to retry, by name, such as `unavailable`. Default none.
+    "grpc-statuses" => grpc_statuses: OneOrMany<GrpcStatus>,
 }
 
 keys! {

@@ -100,9 +100,50 @@ scalar! {
 }
 
 scalar! {
+    /// How chance comes into a wait.
+    Jitter(crate::valid::Jitter), "`full` or `decorrelated`", codes::WRONG_TYPE, scalar(jitter),
+    { "enum": ["full", "decorrelated"] }
+}
+scalar! {
+    /// An end of a try that is retried.
+    Condition(crate::valid::Condition), "`connect-failure`, `reset`, `timeout` or `statuses`", codes::WRONG_TYPE, scalar(condition),
+    { "enum": ["connect-failure", "reset", "timeout", "statuses"] }
+}
+scalar! {
+    /// A status of gRPC, by its name.
+    GrpcStatus(u16), "a status of gRPC such as `unavailable`", codes::STATUS, scalar(grpc_status),
+    { "enum": ["cancelled", "unknown", "invalid-argument", "deadline-exceeded", "not-found", "already-exists", "permission-denied", "resource-exhausted", "failed-precondition", "aborted", "out-of-range", "unimplemented", "internal", "unavailable", "data-loss", "unauthenticated"] }
+}
+
+scalar! {
     /// A status code of a final answer.
     Status(u16), "a status from 200 to 599", codes::STATUS, scalar(status),
     { "anyOf": [{ "type": "integer", "minimum": 200, "maximum": 599 }, { "type": "string", "pattern": "\\$\\{" }] }
+}
+
+fn jitter(text: &str) -> Result<crate::valid::Jitter, Wrong> {
+    match text {
+        "full" => Ok(crate::valid::Jitter::Full),
+        "decorrelated" => Ok(crate::valid::Jitter::Decorrelated),
+        _ => Err(Wrong::new(format!("`{}` is no jitter", clip(text))).help("write `full` or `decorrelated`")),
+    }
+}
+
+fn condition(text: &str) -> Result<crate::valid::Condition, Wrong> {
+    use crate::valid::Condition;
+    let known = Condition::ALL.into_iter().find(|condition| condition.name() == text);
+    known.ok_or_else(|| {
+        Wrong::new(format!("`{}` is nothing that can be retried", clip(text)))
+            .help("write `connect-failure`, `reset`, `timeout` or `statuses`")
+    })
+}
+
+fn grpc_status(text: &str) -> Result<u16, Wrong> {
+    let known = crate::valid::GRPC_STATUSES.iter().find(|(_, name)| *name == text);
+    known.map(|(number, _)| *number).ok_or_else(|| {
+        Wrong::new(format!("`{}` is no failure of gRPC", clip(text)))
+            .help("write its name in small letters, such as `unavailable` or `resource-exhausted`")
+    })
 }
 
 fn status(text: &str) -> Result<u16, Wrong> {

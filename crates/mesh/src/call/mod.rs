@@ -128,7 +128,7 @@ fn never_sent(failed: &Result<Answer, Problem>) -> bool {
 }
 
 fn is_failure(status: StatusCode) -> bool {
-    Outcome::Answered { status: status.as_u16(), retry_after: None }.is_failure()
+    Outcome::Answered { status: status.as_u16(), retry_after: None, grpc: None }.is_failure()
 }
 
 /// Answers in the failed call's stead, or with its failure if that can't be.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mesh::config::{Call, Protocol, Retries};
-use policy::{Backoff, BudgetConfig, RetryConfig};
+use policy::{Backoff, BudgetConfig, Conditions, Jitter, RetryConfig};
 
 use crate::world::{Server, World, answer, call, ms, soon};
 
@@ -243,4 +243,53 @@ async fn http2_requests_are_retried_like_others() {
     let world = world.start(&[&server]).await;
     assert_eq!(world.post("/", KEY, "again").await.status, 200);
     assert_eq!((server.requests(), server.connections()), (2, 1));
+}
+
+fn retried_as(change: impl FnOnce(&mut RetryConfig)) -> Call {
+    let mut retries = retries();
+    change(&mut retries.retry);
+    Call { retries: Some(retries), ..call("shop") }
+}
+
+#[tokio::test]
+async fn only_what_on_names_is_tried_again() {
+    let none = Conditions { connect_failure: false, reset: false, timeout: false, statuses: false };
+    let server = Server::playing(&["503 No", "reset", "200 OK"]).await;
+    let only_lost = retried_as(|retry| retry.on = Conditions { reset: true, ..none });
+    let world = World::with(&[&server], only_lost).await;
+    assert_eq!(world.get("/").await.status, 503, "an answer is an answer");
+    assert_eq!(world.get("/").await.status, 200, "a lost connection is tried again");
+    assert_eq!((server.requests(), world.status("shop").retries), (3, 1));
+    let dead = Server::dead().await;
+    let only_answers = retried_as(|retry| retry.on = Conditions { statuses: true, ..none });
+    let world = World::with(&[&dead], only_answers).await;
+    assert_eq!(world.get("/").await.problem(503, "connect-failed")["tries"], 1);
+}
+
+#[tokio::test]
+async fn a_grpc_call_that_failed_before_it_began_is_tried_again() {
+    let server = Server::answering(|nth, _, _| async move {
+        let grpc = if nth == 0 { 14 } else { 0 };
+        Some(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: {grpc}\r\nContent-Length: 0\r\n\r\n"
+        ))
+    })
+    .await;
+    let world = World::with(&[&server], retried_as(|retry| retry.grpc_statuses = vec![14])).await;
+    let answer = world.post("/shop.Cart/Add", KEY, "").await;
+    assert_eq!((answer.header("grpc-status"), server.requests()), (Some("0"), 2));
+    assert_eq!(world.status("shop").retries, 1);
+}
+
+#[tokio::test]
+async fn decorrelated_jitter_waits_at_least_its_base() {
+    let server = Server::playing(&["503 No", "200 OK"]).await;
+    let policies = retried_as(|retry| {
+        retry.jitter = Jitter::Decorrelated;
+        retry.backoff = Backoff { base: ms(120), max: ms(130) };
+    });
+    let world = World::with(&[&server], policies).await;
+    let begun = tokio::time::Instant::now();
+    assert_eq!(world.get("/").await.status, 200);
+    assert!(begun.elapsed() >= ms(115), "{:?}", begun.elapsed());
 }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 const GET: Request = Request { idempotent: true, replayable: true };
 const POST: Request = Request { idempotent: false, replayable: true };
 const SENT_AWAY: Request = Request { idempotent: true, replayable: false };
-const OK: Outcome = Outcome::Answered { status: 200, retry_after: None };
-const UNAVAILABLE: Outcome = Outcome::Answered { status: 503, retry_after: None };
+const OK: Outcome = Outcome::Answered { status: 200, retry_after: None, grpc: None };
+const UNAVAILABLE: Outcome = Outcome::Answered { status: 503, retry_after: None, grpc: None };
 
 struct World {
     config: Option<RetryConfig>,
@@ -51,10 +51,52 @@ fn a_failing_get_is_tried_until_it_is_exhausted() {
 }
 
 #[test]
+fn only_what_is_asked_for_is_retried() {
+    let none = Conditions { connect_failure: false, reset: false, timeout: false, statuses: false };
+    for (on, wanted) in [
+        (Conditions { connect_failure: true, ..none }, Outcome::NotSent),
+        (Conditions { reset: true, ..none }, Outcome::Reset),
+        (Conditions { timeout: true, ..none }, Outcome::TimedOut),
+        (Conditions { statuses: true, ..none }, UNAVAILABLE),
+    ] {
+        for outcome in [Outcome::NotSent, Outcome::Reset, Outcome::TimedOut, UNAVAILABLE] {
+            let mut world = World::new(2);
+            world.config = Some(RetryConfig { on, ..RetryConfig::default() });
+            assert_eq!(world.retries_after(outcome, GET), outcome == wanted, "{on:?} {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_of_grpc_is_retried_by_its_own_status() {
+    let failed = |grpc| Outcome::Answered { status: 200, retry_after: None, grpc: Some(grpc) };
+    let mut world = World::new(2);
+    assert!(!world.retries_after(failed(14), GET), "by default none is");
+    world.config = Some(RetryConfig { grpc_statuses: vec![14, 8], ..RetryConfig::default() });
+    assert!(world.retries_after(failed(14), GET));
+    assert_eq!(world.after(failed(5), GET), Verdict::Stop(Stop::Success));
+    assert_eq!(world.after(failed(14), POST), Verdict::Stop(Stop::NotRetryable));
+}
+
+#[test]
+fn decorrelated_waits_never_begin_at_once() {
+    let mut world = World::new(20);
+    let backoff = Backoff { base: Duration::from_millis(10), max: Duration::from_millis(500) };
+    world.config =
+        Some(RetryConfig { max: 20, backoff, jitter: Jitter::Decorrelated, ..RetryConfig::default() });
+    let mut last = Duration::ZERO;
+    for _ in 0..20 {
+        let Verdict::Retry(wait) = world.after(UNAVAILABLE, GET) else { panic!("there are twenty") };
+        assert!(wait >= backoff.base && wait <= backoff.max.min((last * 3).max(backoff.base)), "{wait:?}");
+        last = wait;
+    }
+}
+
+#[test]
 fn an_answer_to_hand_on_is_the_end() {
     let mut world = World::new(2);
     assert_eq!(world.after(OK, GET), Verdict::Stop(Stop::Success));
-    let internal_error = Outcome::Answered { status: 500, retry_after: None };
+    let internal_error = Outcome::Answered { status: 500, retry_after: None, grpc: None };
     assert_eq!(world.after(internal_error, GET), Verdict::Stop(Stop::Success));
 }
 
@@ -106,7 +148,8 @@ fn what_is_refused_for_another_reason_leaves_the_budget_alone() {
 
 #[test]
 fn retry_after_is_honoured_within_the_deadline() {
-    let later = |secs| Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(secs)) };
+    let later =
+        |secs| Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(secs)), grpc: None };
     let mut world = World { deadline: Some(Time::from_millis(5_000)), ..World::new(2) };
     assert_eq!(world.after(later(4), GET), Verdict::Retry(Duration::from_secs(4)));
     assert_eq!(world.after(later(5), GET), Verdict::Stop(Stop::Deadline));
@@ -116,8 +159,11 @@ fn retry_after_is_honoured_within_the_deadline() {
 }
 
 fn outcomes() -> impl Strategy<Value = Outcome> {
-    let answer = (200_u16..600, prop::option::of(0_u64..100))
-        .prop_map(|(status, secs)| Outcome::Answered { status, retry_after: secs.map(Duration::from_secs) });
+    let answer = (200_u16..600, prop::option::of(0_u64..100)).prop_map(|(status, secs)| Outcome::Answered {
+        status,
+        retry_after: secs.map(Duration::from_secs),
+        grpc: None,
+    });
     prop_oneof![
         3 => answer,
         1 => Just(UNAVAILABLE),
@@ -152,5 +198,39 @@ proptest! {
         }
         prop_assert!(granted <= max);
         prop_assert_eq!(granted, world.retrier.retries());
+    }
+}
+
+proptest! {
+    /// Whatever fails however often, under every jitter: whenever a retry is granted, those of the window
+    /// that ends there are no more than the budget of all its requests together.
+    #[test]
+    fn all_requests_together_stay_within_the_budget(
+        requests in prop::collection::vec((outcomes(), any::<bool>(), 0_u64..200), 1..300),
+        ratio in 0.0..1.0,
+        min_per_second in 0.0..2.0,
+        jitter in prop_oneof![Just(Jitter::Full), Just(Jitter::Decorrelated)],
+    ) {
+        let budget = BudgetConfig { ratio, min_per_second, window: Duration::from_secs(10) };
+        let config = RetryConfig { max: 20, jitter, ..RetryConfig::default() };
+        let (mut budget, mut rng) = (Budget::new(budget, Time::ZERO), Rng::new(3));
+        let (mut now, mut sent, mut retried) = (0_u64, Vec::new(), Vec::new());
+        for (outcome, idempotent, wait) in requests {
+            now += wait;
+            budget.request(Time::from_millis(now));
+            sent.push(now);
+            let mut retrier = Retrier::new();
+            let request = Request { idempotent, replayable: true };
+            let at = Time::from_millis(now);
+            while let Verdict::Retry(_) =
+                retrier.decide(at, None, Some(&config), outcome, request, &mut budget, &mut rng)
+            {
+                retried.push(now);
+                // Looking at each grant's window looks at them all, see `Budget`.
+                let within = |times: &[u64]| times.iter().filter(|at| **at + 10_000 > now).count() as f64;
+                let allowed = ratio * within(&sent) + min_per_second * 10.0;
+                prop_assert!(within(&retried) <= allowed + 1e-6, "{} of {}", within(&retried), allowed);
+            }
+        }
     }
 }
