@@ -1,8 +1,10 @@
 //! Connections as bytes: cleartext or TLS, what came and was not read yet, what is to be sent.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
@@ -14,6 +16,8 @@ use tokio_rustls::TlsStream;
 const READ_BYTES: usize = 8 << 10;
 /// The same once a peer has filled that: it sends something large.
 const READ_BYTES_LARGE: usize = 64 << 10;
+/// So much is gathered at most before it is sent.
+const BATCH_BYTES_MAX: usize = 64 << 10;
 /// With less room than this in the buffer there is a new one.
 const ROOM_MIN: usize = 1 << 10;
 
@@ -38,6 +42,21 @@ impl AsyncWrite for Stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -84,17 +103,7 @@ impl Io {
 
     /// Sends all that is in the outbox.
     pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<io::Result<()>> {
-        while outbox.sent < outbox.bytes.len() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &outbox.bytes[outbox.sent..]))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            outbox.sent += written;
-        }
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        outbox.bytes.clear();
-        outbox.sent = 0;
-        Poll::Ready(Ok(()))
+        outbox.poll_send(cx, &mut self.stream)
     }
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -114,6 +123,52 @@ impl Io {
     }
 }
 
+/// A stream for hyper's HTTP/2, which flushes after every frame with a body: what it writes is gathered,
+/// and sent when its connection has been driven as far as it goes. Whoever drives the connection MUST
+/// call [`Batched::poll_send`] afterwards.
+#[derive(Clone)]
+pub(crate) struct Batched(Rc<RefCell<(Stream, Outbox)>>);
+
+impl Batched {
+    pub(crate) fn new(stream: Stream) -> Batched {
+        Batched(Rc::new(RefCell::new((stream, Outbox::default()))))
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (stream, outbox) = &mut *self.0.borrow_mut();
+        match outbox.is_empty() {
+            true => Poll::Ready(Ok(())),
+            false => outbox.poll_send(cx, stream),
+        }
+    }
+}
+
+impl AsyncRead for Batched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.borrow_mut().0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Batched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.0.borrow().1.len() >= BATCH_BYTES_MAX {
+            ready!(self.poll_send(cx))?;
+        }
+        self.0.borrow_mut().1.bytes.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.0.borrow_mut().0).poll_shutdown(cx)
+    }
+}
+
 /// What is to be sent.
 #[derive(Default)]
 pub(crate) struct Outbox {
@@ -129,6 +184,20 @@ impl Outbox {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
+        while self.sent < self.bytes.len() {
+            let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.sent..]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent += written;
+        }
+        ready!(Pin::new(stream).poll_flush(cx))?;
+        self.bytes.clear();
+        self.sent = 0;
+        Poll::Ready(Ok(()))
     }
 
     /// Bytes that are still to be sent.

@@ -18,7 +18,7 @@ use crate::client::serve::Client;
 use crate::config::Limits;
 use crate::core::{Admitted, Core, End, Exchange};
 use crate::executor::LocalExecutor;
-use crate::io::Stream;
+use crate::io::{Batched, Stream};
 use crate::message::fields::Id;
 use crate::message::head::RequestHead;
 use crate::request::answer::{Answer, Body, Http2Body};
@@ -43,8 +43,9 @@ pub(crate) async fn serve(core: &Rc<Core>, admitted: &Admitted, client: &Rc<Clie
             Ok::<_, Infallible>(respond(answer, to_head, exchange))
         }
     });
-    let serving = builder(&limits).serve_connection(TokioIo::new(stream), service);
-    drive(admitted, pin!(serving), |serving| serving.graceful_shutdown()).await;
+    let stream = Batched::new(stream);
+    let serving = builder(&limits).serve_connection(TokioIo::new(stream.clone()), service);
+    drive(admitted, &stream, pin!(serving), |serving| serving.graceful_shutdown()).await;
 }
 
 fn receive(request: Request<Incoming>, limits: &Limits) -> Received {
@@ -92,17 +93,28 @@ impl HttpBody for Answered {
 }
 
 /// Drives a connection to its end, and towards it when it is asked to end.
-async fn drive<F: Future>(admitted: &Admitted, mut serving: Pin<&mut F>, graceful: impl Fn(Pin<&mut F>)) {
+async fn drive<F: Future>(
+    admitted: &Admitted,
+    stream: &Batched,
+    mut serving: Pin<&mut F>,
+    graceful: impl Fn(Pin<&mut F>),
+) {
     let mut seen = End::No;
+    let mut poll = |cx: &mut Context<'_>, ask: bool| {
+        if ask {
+            graceful(serving.as_mut());
+        }
+        let over = serving.as_mut().poll(cx).is_ready();
+        over || matches!(stream.poll_send(cx), Poll::Ready(Err(_)))
+    };
     poll_fn(|cx| {
-        if serving.as_mut().poll(cx).is_ready() {
+        if poll(cx, false) {
             return Poll::Ready(());
         }
         while let Poll::Ready(end) = admitted.connection.poll_end(seen, cx) {
             seen = end;
             // With a GOAWAY.
-            graceful(serving.as_mut());
-            if serving.as_mut().poll(cx).is_ready() {
+            if poll(cx, true) {
                 return Poll::Ready(());
             }
             if end == End::Now {
