@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -18,7 +18,11 @@ pub struct World {
     pub dir: Arc<TempDir>,
     child: Child,
     lines: Arc<Mutex<Vec<Value>>>,
+    alone: Option<MutexGuard<'static, ()>>,
 }
+
+/// Eight services under load are enough for a small machine: no two marketplaces run at a time.
+static MARKETPLACE: Mutex<()> = Mutex::new(());
 
 impl World {
     /// Starts and waits until everything is ready.
@@ -37,6 +41,7 @@ impl World {
 
     /// The marketplace on a free port, with the program that was built with these tests.
     pub fn marketplace() -> World {
+        let alone = MARKETPLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let source = root().join("examples/marketplace");
         for file in ["colony.yaml", "shopping.yaml"] {
@@ -57,7 +62,8 @@ impl World {
             overlay.push_str(&format!("  {service}: {{ build: ~, run: {} {service} }}\n", program.display()));
         }
         std::fs::write(dir.path().join("test.yaml"), overlay).expect("written");
-        let world = World::start_in(dir, &["--overlay", "test.yaml"], &[]);
+        let mut world = World::start_in(dir, &["--overlay", "test.yaml"], &[]);
+        world.alone = Some(alone);
         world.wait_for("all-ready");
         world
     }
@@ -90,7 +96,7 @@ impl World {
                 sink.lock().expect("lock").push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
             }
         });
-        let world = World { dir, child, lines };
+        let world = World { dir, child, lines, alone: None };
         world.wait_for("up");
         world
     }
