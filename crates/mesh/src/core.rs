@@ -245,9 +245,16 @@ impl Drop for Place {
     }
 }
 
+impl Admitted {
+    /// The connection is none any more that is waited for or asked to end; its place stays taken.
+    pub(crate) fn leave(&self) {
+        self.core.connections.borrow_mut().remove(&self.id);
+    }
+}
+
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.core.connections.borrow_mut().remove(&self.id);
+        self.leave();
     }
 }
 

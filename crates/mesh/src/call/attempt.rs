@@ -294,8 +294,8 @@ fn explain(call: &LocalCall, instance: &LocalInstance, lost: &Lost1) -> Lost {
             (Outcome::Reset, Kind::BadAnswer, format!("{whom} answered what is not valid HTTP: {why}"))
         }
         Lost1::Closed(error) => {
-            let cause = error.as_ref().map_or_else(|| "it ended".to_owned(), ToString::to_string);
-            let detail = format!("{whom} closed the connection before it answered: {cause}");
+            let cause = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            let detail = format!("{whom} closed the connection before it answered{cause}");
             (Outcome::Reset, Kind::ConnectionLost, detail)
         }
     }

@@ -165,6 +165,8 @@ async fn answer(
     };
     match sent {
         Sent::Tunnel(receiving, lease) => {
+            // Nobody knows how to end another protocol: a drain does not wait for it.
+            admitted.leave();
             tunnel::run(wire, receiving.into_io()).await;
             drop(lease);
             Next::Gone

@@ -116,6 +116,10 @@ fn sound(client: &Client, head: &RequestHead) -> Result<Vec<u8>, Problem> {
     if head.method == Method::CONNECT {
         return bad("`CONNECT` is not served here");
     }
+    // Of HTTP/1.1 nothing else has come so far.
+    if !head.target().is_ascii() {
+        return bad("the address has bytes that are not ASCII; percent-encode them");
+    }
     if route::has_dot_segment(head.path()) {
         return bad("the path has a `.` or `..` segment; send the path it means");
     }

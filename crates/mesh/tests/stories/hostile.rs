@@ -364,6 +364,7 @@ async fn http2_requests_are_checked_like_others() {
     let (world, echo) = echoing().await;
     let client = world.h2().await;
     assert_eq!(client.get("http://shop/a/../b").await.status, 400);
+    assert_eq!(client.get("http://shop/\u{e9}").await.status, 400);
     let request = http::Request::get("http://shop/").header("x-long", "a".repeat(64 << 10));
     let answer = client.send(request, "").await;
     assert_eq!(answer.status, 431);

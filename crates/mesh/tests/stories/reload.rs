@@ -235,6 +235,21 @@ async fn a_drain_waits_for_bodies_too() {
 }
 
 #[tokio::test]
+async fn a_drain_does_not_wait_for_a_websocket() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+    let server = crate::protocols::parrot().await;
+    let world = World::of(&server).await;
+    let stream = world.wire().await.stream;
+    let (mut socket, _) = tokio_tungstenite::client_async("ws://shop/", stream).await.expect("an upgrade");
+    let begun = tokio::time::Instant::now();
+    assert!(world.mesh.drain_gateway(Duration::from_secs(8)).await);
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    socket.send(Message::text("still here")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
+}
+
+#[tokio::test]
 async fn a_drain_that_takes_too_long_says_so() {
     let server = Server::slow(ms(3000), "late").await;
     let world = World::of(&server).await;
