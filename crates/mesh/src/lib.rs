@@ -12,6 +12,7 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+mod affinity;
 mod call;
 mod client;
 mod clock;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use policy::Force;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::affinity;
 use crate::call::guard::lock;
 use crate::client::bind::{self, BindError};
 use crate::clock;
@@ -87,7 +88,8 @@ impl std::error::Error for ApplyError {
 }
 
 impl Mesh {
-    /// Starts `cores` threads that serve nothing yet. `seed` feeds balancing, jitter and ids.
+    /// Starts `cores` threads that serve nothing yet, each on a CPU of its own if there are as many.
+    /// `seed` feeds balancing, jitter and ids.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -97,6 +99,7 @@ impl Mesh {
             let (commands, receiver) = mpsc::unbounded_channel();
             let seed = seed.wrapping_add(index as u64);
             let thread = std::thread::Builder::new().name(format!("mesh-{index}")).spawn(move || {
+                affinity::pin(index, cores);
                 #[allow(clippy::disallowed_macros, reason = "a thread that ends has nobody else to tell")]
                 if let Err(error) = core::run(index, seed, receiver) {
                     eprintln!("colony: core {index} of the data plane ended: {error}");
