@@ -156,7 +156,7 @@ impl Mesh {
         }
     }
 
-    /// An upstream without instances will have none for now: requests for it fail at once instead of
+    /// No instance of an upstream is to be expected soon: requests for it fail at once instead of
     /// being held, until some are published.
     pub fn give_up(&self, upstream: &str) {
         let table = lock(&self.inner.state).table.clone();

@@ -13,7 +13,7 @@ use crate::config::Protocol;
 use crate::core::Core;
 use crate::message::fields::{Fields, Id};
 use crate::request::answer::From;
-use crate::request::body::from_map;
+use crate::request::http2::from_map;
 use crate::request::problem::{Kind, Problem};
 use crate::upstream::http1::Lost as Lost1;
 use crate::upstream::pool;

@@ -22,9 +22,10 @@ use crate::io::{Batched, Stream};
 use crate::message::fields::Id;
 use crate::message::head::RequestHead;
 use crate::request::answer::{Answer, Body, Http2Body};
-use crate::request::body::{Broken, Origin, Source, to_map};
+use crate::request::body::{Broken, Origin, Source};
 use crate::request::forward::{self, Received};
 use crate::request::headers;
+use crate::request::http2::to_map;
 
 /// Streams that a client may have open at a time on one connection.
 const STREAMS_MAX: u32 = 256;

@@ -12,7 +12,8 @@ use http_body::{Body as HttpBody, Frame};
 use hyper::body::Incoming;
 
 use crate::message::fields::Fields;
-use crate::request::body::{Broken, Source, to_map};
+use crate::request::body::{Broken, Source};
+use crate::request::http2;
 use crate::request::idle::IdleTimer;
 use crate::upstream::Lease;
 use crate::upstream::http1::Receiving;
@@ -112,7 +113,7 @@ impl UpstreamBody {
     fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool, Broken>> {
         let polled = match &mut self.from {
             From::Http1(receiving) => receiving.poll(cx, out),
-            From::Http2(incoming) => poll_http2(incoming, cx, out, &mut self.trailers),
+            From::Http2(incoming) => http2::poll(incoming, cx, out, &mut self.trailers),
             From::Over => return Poll::Ready(Ok(false)),
         };
         match polled {
@@ -147,30 +148,6 @@ impl UpstreamBody {
     }
 }
 
-fn poll_http2(
-    incoming: &mut Incoming,
-    cx: &mut Context<'_>,
-    out: &mut Vec<u8>,
-    trailers: &mut Option<Fields>,
-) -> Poll<Result<bool, Broken>> {
-    loop {
-        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-            None => return Poll::Ready(Ok(false)),
-            Some(Err(_)) => return Poll::Ready(Err(Broken::Peer)),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) if data.is_empty() => {}
-                Ok(data) => {
-                    out.extend_from_slice(&data);
-                    return Poll::Ready(Ok(true));
-                }
-                Err(frame) => {
-                    *trailers = frame.into_trailers().ok().map(|map| crate::request::body::from_map(&map));
-                }
-            },
-        }
-    }
-}
-
 /// As HTTP/2 takes it.
 pub(crate) struct Http2Body {
     body: Body,
@@ -201,7 +178,7 @@ impl HttpBody for Http2Body {
             Ok(true) => Some(Ok(Frame::data(piece.into()))),
             Ok(false) => {
                 this.ended = true;
-                this.body.trailers().map(|trailers| Ok(Frame::trailers(to_map(trailers))))
+                this.body.trailers().map(|trailers| Ok(Frame::trailers(http2::to_map(trailers))))
             }
             Err(broken) => {
                 // A reset takes back what has not left yet: let that leave first.

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as HttpBody, Frame};
 use hyper::body::Incoming;
 use policy::Time;
@@ -16,6 +15,7 @@ use crate::client::wire::Wire;
 use crate::clock;
 use crate::message::fields::Fields;
 use crate::message::framing::Decoder;
+use crate::request::http2;
 use crate::request::idle::IdleTimer;
 
 /// Most bytes that are passed on at a time.
@@ -199,41 +199,9 @@ impl Origin {
                     Ok(_) => {}
                 }
             },
-            Origin::Http2(incoming) => loop {
-                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-                    None => return Poll::Ready(Ok(false)),
-                    Some(Err(_)) => return Poll::Ready(Err(Broken::Peer)),
-                    Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) if data.is_empty() => {}
-                        Ok(data) => {
-                            out.extend_from_slice(&data);
-                            return Poll::Ready(Ok(true));
-                        }
-                        Err(frame) => *trailers = frame.into_trailers().ok().map(|map| from_map(&map)),
-                    },
-                }
-            },
+            Origin::Http2(incoming) => http2::poll(incoming, cx, out, trailers),
         }
     }
-}
-
-pub(crate) fn from_map(map: &HeaderMap) -> Fields {
-    let mut fields = Fields::default();
-    for (name, value) in map {
-        fields.push(name.as_str().as_bytes(), value.as_bytes());
-    }
-    fields
-}
-
-/// Fields as HTTP/2 wants them; what is not valid there is left out.
-pub(crate) fn to_map(fields: &Fields) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(fields.iter().count());
-    for (_, name, value) in fields.iter() {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            map.append(name, value);
-        }
-    }
-    map
 }
 
 /// Reads a short body to its end for nobody, before an answer that does not need it: a client that is
@@ -320,7 +288,7 @@ impl HttpBody for Http2Upload {
             Ok(false) => {
                 let trailers = body.trailers();
                 this.0 = None;
-                trailers.map(|trailers| Ok(Frame::trailers(to_map(&trailers))))
+                trailers.map(|trailers| Ok(Frame::trailers(http2::to_map(&trailers))))
             }
             Err(broken) => Some(Err(broken)),
         })

@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod forward;
 pub(crate) mod headers;
+pub(crate) mod http2;
 pub(crate) mod idle;
 pub(crate) mod outgoing;
 pub(crate) mod problem;

@@ -7,7 +7,8 @@ use http::{Method, Request, Uri};
 use crate::config::External;
 use crate::message::fields::{Id, write_field};
 use crate::message::head::RequestHead;
-use crate::request::body::{Http2Upload, RequestBody, to_map};
+use crate::request::body::{Http2Upload, RequestBody};
+use crate::request::http2::to_map;
 use crate::upstream::Upstream;
 
 /// The request.
