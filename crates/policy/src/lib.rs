@@ -15,12 +15,10 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::iter_over_hash_type, clippy::unwrap_used, clippy::expect_used)]
 
-pub mod backoff;
 pub mod balance;
 pub mod breaker;
-pub mod budget;
+pub mod bulkhead;
 pub mod ejection;
-pub mod gradient;
 pub mod limit;
 pub mod outcome;
 pub mod retry;
@@ -29,14 +27,14 @@ pub mod time;
 
 mod ring;
 
-pub use backoff::Backoff;
 pub use balance::{PeakEwma, choose};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
-pub use budget::{Budget, BudgetConfig};
+pub use bulkhead::{Gradient, GradientConfig, Samples};
 pub use ejection::{Ejection, EjectionConfig};
-pub use gradient::{Gradient, GradientConfig, Samples};
 pub use limit::Gcra;
 pub use outcome::Outcome;
+pub use retry::backoff::Backoff;
+pub use retry::budget::{Budget, BudgetConfig};
 pub use retry::{Conditions, Jitter, Request, Retrier, RetryConfig, Stop, Verdict};
 pub use rng::Rng;
 pub use time::Time;

@@ -56,7 +56,7 @@ pub fn check(name: &str, cargo: &str) -> Vec<String> {
             if !allowed.contains(&used) {
                 complaints.push(format!(
                     "crates/{name} uses `{used}`, which does not lie below it; let crates/colony bring the two \
-                     together, as src/lower.rs does"
+                     together, as src/lower does"
                 ));
             }
         } else if PURE.contains(&name) && !dependency.dev && !PURE_MAY_USE.contains(&used) {

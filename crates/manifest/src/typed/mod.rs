@@ -5,12 +5,14 @@
 
 pub(crate) mod decode;
 mod macros;
+mod policies;
 mod scalars;
 mod shapes;
 mod short;
 
 pub(crate) use decode::{At, Cx, Field, Keys, Typed};
 pub(crate) use macros::keys;
+pub(crate) use policies::*;
 pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
 pub(crate) use short::{Concurrency, External, Probe, Retries, Scale, Tls};
@@ -86,114 +88,6 @@ keys! {
     /// New path; a `/**` at its end stands for what the path's `/**` matched. Default: the path as it came.
     "rewrite" => rewrite: Path,
     ..policies: Policies,
-}
-
-keys! {
-    /// The policies between a caller and what it calls.
-    Policies, "a call";
-    /// From the request to the answer's head, all tries together; or `none`. Default 10s.
-    "timeout" => timeout: OrNone<Dur>,
-    /// The same for one try. Default none: `timeout` alone.
-    "per-try" => per_try: OrNone<Dur>,
-    /// Most requests in flight at a time: a number, `adaptive`, `none`, or a map. Default none: any number.
-    "concurrency" => concurrency: OrNone<Concurrency>,
-    /// Tries after the first, for requests that are safe to repeat: a number, `none`, or a map. Default 2.
-    "retries" => retries: Retries,
-    /// Circuit breaker: `none` or a map. Default on.
-    "breaker" => breaker: OrNone<Breaker>,
-    /// Takes instances that keep failing out of the balancing for a while: `none` or a map. Default on.
-    "ejection" => ejection: OrNone<Ejection>,
-    /// What to answer when the call fails: `none`, a fixed answer, or another service. Default none.
-    "fallback" => fallback: OrNone<Fallback>,
-    /// Rate limit or limits, all of which a request must pass, such as `50/s per client`. Default none.
-    "limit" => limit: OrNone<OneOrMany<Rate>>,
-}
-
-keys! {
-    /// Most requests in flight at a time.
-    ConcurrencyOptions, "`concurrency`";
-    /// Most requests in flight; with `adaptive` the most that may be found out, by default 200.
-    "max" => max: Int<1, 1000000>,
-    /// Whether the limit is found out from latency. Default false.
-    "adaptive" => adaptive: Bool,
-    /// The least that an adaptive limit may fall to, and where it begins. Default 20.
-    "min" => min: Int<1, 1000000>,
-    /// Requests that may wait for a place. Default 0: who finds none is refused.
-    "queue" => queue: Int<0, 100000>,
-    /// Longest wait for a place. Default 1s.
-    "wait" => wait: Dur,
-}
-
-keys! {
-    /// Retries of a call.
-    RetryOptions, "`retries`";
-    /// Tries after the first. Default 2.
-    "max" => max: Int<0, 20>,
-    /// First upper bound of the random wait before a retry; doubles each time. Default 25ms.
-    "backoff" => backoff: DurOrZero,
-    /// Largest upper bound of the wait. Default 1s.
-    "backoff-max" => backoff_max: DurOrZero,
-    /// Retries as a share of live requests. Default 20%.
-    "budget" => budget: Percentage,
-    /// Retries a second that are always allowed. Default 10.
-    "budget-min" => budget_min: Int<0, 100000>,
-    /// Largest body of a request that is kept for a retry. Default 64KiB.
-    "body-bytes" => body_bytes: Size,
-    /// How chance comes into the wait: `full`, or `decorrelated`. Default full.
-    "jitter" => jitter: Jitter,
-    /// What to retry, one or a list: `connect-failure`, `reset`, `timeout`, `statuses`. Default all.
-    "on" => on: OneOrMany<Condition>,
-    /// Statuses to retry. Default 502, 503 and 504.
-    "statuses" => statuses: OneOrMany<Status>,
-    /// Statuses of gRPC to retry, by name, such as `unavailable`. Default none.
-    "grpc-statuses" => grpc_statuses: OneOrMany<GrpcStatus>,
-}
-
-keys! {
-    /// Circuit breaker of a call: open, it refuses at once instead of waiting for a broken service.
-    Breaker, "`breaker`";
-    /// Failures in a row that open it; 0: not counted. Default 0.
-    "failures" => failures: Int<0, 1000000>,
-    /// Share of failures within `window` that opens it; 0%: not counted. Default 50%.
-    "rate" => rate: Percentage,
-    /// From when on a try counts as slow, to its answer's head; or `none`. Default none: slow ones don't count.
-    "slow" => slow: OrNone<Dur>,
-    /// Share of slow tries within `window` that opens it; 0%: not counted. Default 50%.
-    "slow-rate" => slow_rate: Percentage,
-    /// Window of `rate` and `slow-rate`. Default 10s.
-    "window" => window: Dur,
-    /// Fewest tries within `window` for `rate` and `slow-rate` to count. Default 20.
-    "minimum" => minimum: Int<1, 1000000>,
-    /// Time open before probing. Default 5s.
-    "open-for" => open_for: Dur,
-    /// Probes let through half-open, all of which must succeed to close it. Default 1.
-    "probes" => probes: Int<1, 1000>,
-}
-
-keys! {
-    /// Ejection of instances that keep failing.
-    Ejection, "`ejection`";
-    /// Failures in a row of one instance that eject it. Default 5.
-    "failures" => failures: Int<1, 1000000>,
-    /// Length of the first ejection; grows with each. Default 10s.
-    "base" => base: Dur,
-    /// Longest ejection. Default 5m.
-    "max" => max: Dur,
-    /// Largest share of instances ejected at a time; one always may be, if another is left. Default 50%.
-    "ceiling" => ceiling: Percentage,
-}
-
-keys! {
-    /// What answers in a failed call's stead: a fixed answer, or another service with `to`.
-    Fallback, "`fallback`";
-    /// Status of the fixed answer. Default 200.
-    "status" => status: Status,
-    /// Body of the fixed answer. Default empty.
-    "body" => body: Text,
-    /// Its Content-Type. Default: application/json if the body is JSON, else text/plain.
-    "content-type" => content_type: Text,
-    /// Service or external that gets the same request instead.
-    "to" => to: Name,
 }
 
 keys! {

@@ -17,6 +17,7 @@
 
 mod attempt;
 pub(crate) mod bulkhead;
+mod choose;
 mod deliver;
 pub(crate) mod guard;
 mod shared;

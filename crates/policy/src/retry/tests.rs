@@ -1,7 +1,7 @@
 //! Stories of one request whose tries fail.
 
 use super::*;
-use crate::budget::BudgetConfig;
+use crate::retry::budget::BudgetConfig;
 use crate::rng::Rng;
 use proptest::prelude::*;
 

@@ -4,10 +4,13 @@
 //! A request is sent again only where that cannot do a thing twice: the method is idempotent (RFC
 //! 9110, 9.2.2) or the caller gave an `Idempotency-Key`, or nothing was sent at all.
 
+pub mod backoff;
+pub mod budget;
+
 use std::time::Duration;
 
-use crate::backoff::Backoff;
-use crate::budget::Budget;
+use self::backoff::Backoff;
+use self::budget::Budget;
 use crate::outcome::Outcome;
 use crate::rng::Rng;
 use crate::time::Time;

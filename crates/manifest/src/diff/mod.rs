@@ -4,15 +4,16 @@
 //! differ where their lines do. So nothing that differs can be forgotten here without being
 //! forgotten there, in the one place that spells a part out.
 
+mod policies;
+
+use policies::{put_breaker, put_ejection, put_policies};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::http::show_path;
 use crate::resolve::defaults;
-use crate::units::{show_duration, show_percentage, show_rate, show_size};
-use crate::valid::{
-    Breaker, Call, CallPolicies, Check, Concurrency, ConcurrencyLimit, Ejection, External, Fallback,
-    GRPC_STATUSES, Gateway, Jitter, Manifest, Probe, Protocol, RateLimit, Route, Service, Source, Tls,
-};
+use crate::units::{show_duration, show_size};
+use crate::valid::{Call, Check, External, Gateway, Manifest, Probe, Protocol, Route, Service, Source, Tls};
 use crate::yaml::clip;
 
 /// Whether something came, went, or is another.
@@ -248,102 +249,6 @@ fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {
 fn put_call(lines: &mut Lines, name: &str, call: &Call) {
     lines.insert(format!("calls.{name}"), DECLARED.to_owned());
     put_policies(lines, &format!("calls.{name}."), &call.policies, &call.limits);
-}
-
-fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
-    let mut own = table([
-        ("timeout", policies.timeout.map_or_else(none, show_duration)),
-        ("per-try", policies.per_try.map_or_else(none, show_duration)),
-        (
-            "limit",
-            if limits.is_empty() {
-                none()
-            } else {
-                limits.iter().map(show_rate).collect::<Vec<_>>().join(", ")
-            },
-        ),
-        ("fallback", policies.fallback.as_ref().map_or_else(none, show_fallback)),
-        ("concurrency", policies.concurrency.as_ref().map_or_else(none, show_concurrency)),
-        ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
-        ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
-        ("ejection", policies.ejection.as_ref().map_or_else(none, |_| ON.to_owned())),
-    ]);
-    if let Some(retries) = &policies.retries {
-        let statuses: Vec<String> = retries.statuses.iter().map(u16::to_string).collect();
-        let options = table([
-            ("backoff", show_duration(retries.backoff)),
-            ("backoff-max", show_duration(retries.backoff_max)),
-            ("budget", show_percentage(retries.budget)),
-            ("budget-min", retries.budget_min.to_string()),
-            ("body-bytes", show_size(retries.body_bytes as u64)),
-            ("jitter", show_jitter(retries.jitter)),
-            ("on", retries.on.iter().map(|on| on.name()).collect::<Vec<_>>().join(", ")),
-            ("statuses", statuses.join(", ")),
-            ("grpc-statuses", show_grpc(&retries.grpc_statuses)),
-        ]);
-        put(&mut own, "retries.", options);
-    }
-    if let Some(breaker) = &policies.breaker {
-        put_breaker(&mut own, breaker);
-    }
-    if let Some(ejection) = &policies.ejection {
-        put_ejection(&mut own, ejection);
-    }
-    put(lines, prefix, own);
-}
-
-fn put_breaker(lines: &mut Lines, breaker: &Breaker) {
-    let options = table([
-        ("failures", breaker.failures.to_string()),
-        ("rate", show_percentage(breaker.rate)),
-        ("slow", breaker.slow.map_or_else(none, show_duration)),
-        ("slow-rate", show_percentage(breaker.slow_rate)),
-        ("window", show_duration(breaker.window)),
-        ("minimum", breaker.minimum.to_string()),
-        ("open-for", show_duration(breaker.open_for)),
-        ("probes", breaker.probes.to_string()),
-    ]);
-    put(lines, "breaker.", options);
-}
-
-fn put_ejection(lines: &mut Lines, ejection: &Ejection) {
-    let options = table([
-        ("failures", ejection.failures.to_string()),
-        ("base", show_duration(ejection.base)),
-        ("max", show_duration(ejection.max)),
-        ("ceiling", show_percentage(ejection.ceiling)),
-    ]);
-    put(lines, "ejection.", options);
-}
-
-fn show_concurrency(concurrency: &Concurrency) -> String {
-    let limit = match concurrency.limit {
-        ConcurrencyLimit::Fixed(max) => max.to_string(),
-        ConcurrencyLimit::Adaptive { min, max } => format!("adaptive from {min} to {max}"),
-    };
-    match concurrency.queue {
-        0 => limit,
-        queue => format!("{limit}, queue {queue} for {}", show_duration(concurrency.wait)),
-    }
-}
-
-fn show_jitter(jitter: Jitter) -> String {
-    match jitter {
-        Jitter::Full => "full".to_owned(),
-        Jitter::Decorrelated => "decorrelated".to_owned(),
-    }
-}
-
-fn show_grpc(statuses: &[u16]) -> String {
-    let named = GRPC_STATUSES.iter().filter(|(number, _)| statuses.contains(number));
-    named.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
-}
-
-fn show_fallback(fallback: &Fallback) -> String {
-    match fallback {
-        Fallback::To(to) => format!("to {to}"),
-        Fallback::Static { status, body, content_type } => format!("{status} {content_type} {body}"),
-    }
 }
 
 fn show_protocol(protocol: Protocol) -> String {

@@ -1,0 +1,114 @@
+//! The policies of a call, from what the manifest says to what the data plane applies.
+
+use std::time::Duration;
+
+use manifest::valid;
+use mesh::config as plane;
+
+/// Window of a retry budget, as in Finagle and Linkerd.
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+pub(super) fn call(
+    id: &str,
+    to: &str,
+    policies: &valid::CallPolicies,
+    limits: &[valid::RateLimit],
+) -> plane::Call {
+    let fallback = policies.fallback.as_ref().map(|fallback| match fallback {
+        valid::Fallback::Static { status, body, content_type } => plane::Fallback::Static {
+            status: *status,
+            body: body.clone(),
+            content_type: content_type.clone(),
+        },
+        valid::Fallback::To(other) => {
+            // The stand-in has the policies of the call it stands in for, but no fallback of its own.
+            let policies = valid::CallPolicies { fallback: None, ..policies.clone() };
+            plane::Fallback::Call(Box::new(call(&format!("{id} (fallback {other})"), other, &policies, &[])))
+        }
+    });
+    plane::Call {
+        id: id.to_owned(),
+        upstream: to.to_owned(),
+        timeout: policies.timeout,
+        per_try: policies.per_try,
+        concurrency: policies.concurrency.as_ref().map(concurrency),
+        retries: policies.retries.as_ref().map(retries),
+        breaker: policies.breaker.as_ref().map(breaker),
+        ejection: policies.ejection.as_ref().map(|ejection| policy::EjectionConfig {
+            failures: ejection.failures,
+            base: ejection.base,
+            max: ejection.max,
+            ceiling: ejection.ceiling,
+        }),
+        fallback,
+        limits: limits.iter().map(limit).collect(),
+    }
+}
+
+fn retries(retries: &valid::Retries) -> plane::Retries {
+    let backoff = policy::Backoff { base: retries.backoff, max: retries.backoff_max };
+    plane::Retries {
+        retry: policy::RetryConfig {
+            max: retries.max,
+            backoff,
+            jitter: match retries.jitter {
+                valid::Jitter::Full => policy::Jitter::Full,
+                valid::Jitter::Decorrelated => policy::Jitter::Decorrelated,
+            },
+            on: policy::Conditions {
+                connect_failure: retries.on.contains(&valid::Condition::ConnectFailure),
+                reset: retries.on.contains(&valid::Condition::Reset),
+                timeout: retries.on.contains(&valid::Condition::Timeout),
+                statuses: retries.on.contains(&valid::Condition::Statuses),
+            },
+            statuses: retries.statuses.clone(),
+            grpc_statuses: retries.grpc_statuses.clone(),
+        },
+        budget: policy::BudgetConfig {
+            ratio: retries.budget,
+            min_per_second: f64::from(retries.budget_min),
+            window: BUDGET_WINDOW,
+        },
+        body_bytes: retries.body_bytes,
+    }
+}
+
+fn concurrency(concurrency: &valid::Concurrency) -> plane::Concurrency {
+    let limit = match concurrency.limit {
+        valid::ConcurrencyLimit::Fixed(max) => plane::ConcurrencyLimit::Fixed(max),
+        valid::ConcurrencyLimit::Adaptive { min, max } => {
+            let config = policy::GradientConfig { min, max, ..policy::GradientConfig::default() };
+            plane::ConcurrencyLimit::Adaptive(config)
+        }
+    };
+    plane::Concurrency { limit, queue: concurrency.queue, wait: concurrency.wait }
+}
+
+fn breaker(breaker: &valid::Breaker) -> policy::BreakerConfig {
+    policy::BreakerConfig {
+        failures: breaker.failures,
+        rate: breaker.rate,
+        slow: breaker.slow,
+        slow_rate: breaker.slow_rate,
+        window: breaker.window,
+        minimum: breaker.minimum,
+        open_for: breaker.open_for,
+        probes: breaker.probes,
+    }
+}
+
+fn limit(limit: &valid::RateLimit) -> plane::RateLimit {
+    let (key, per) = match &limit.key {
+        valid::LimitKey::All => (plane::LimitKey::All, String::new()),
+        valid::LimitKey::Client => (plane::LimitKey::Client, " per client".to_owned()),
+        valid::LimitKey::Header(name) => {
+            (plane::LimitKey::Header(name.clone()), format!(" per header {name}"))
+        }
+    };
+    let period = humantime::format_duration(limit.per);
+    plane::RateLimit {
+        text: format!("{} in {period}{per}", limit.requests),
+        gcra: policy::Gcra::new(limit.requests, limit.per, limit.burst),
+        key,
+    }
+}

@@ -1,0 +1,104 @@
+//! The policies of a call, spelt out.
+
+use super::{Lines, ON, none, put, table};
+use crate::units::{show_duration, show_percentage, show_rate, show_size};
+use crate::valid::{
+    Breaker, CallPolicies, Concurrency, ConcurrencyLimit, Ejection, Fallback, GRPC_STATUSES, Jitter,
+    RateLimit,
+};
+
+pub(super) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
+    let mut own = table([
+        ("timeout", policies.timeout.map_or_else(none, show_duration)),
+        ("per-try", policies.per_try.map_or_else(none, show_duration)),
+        (
+            "limit",
+            if limits.is_empty() {
+                none()
+            } else {
+                limits.iter().map(show_rate).collect::<Vec<_>>().join(", ")
+            },
+        ),
+        ("fallback", policies.fallback.as_ref().map_or_else(none, show_fallback)),
+        ("concurrency", policies.concurrency.as_ref().map_or_else(none, show_concurrency)),
+        ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
+        ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
+        ("ejection", policies.ejection.as_ref().map_or_else(none, |_| ON.to_owned())),
+    ]);
+    if let Some(retries) = &policies.retries {
+        let statuses: Vec<String> = retries.statuses.iter().map(u16::to_string).collect();
+        let options = table([
+            ("backoff", show_duration(retries.backoff)),
+            ("backoff-max", show_duration(retries.backoff_max)),
+            ("budget", show_percentage(retries.budget)),
+            ("budget-min", retries.budget_min.to_string()),
+            ("body-bytes", show_size(retries.body_bytes as u64)),
+            ("jitter", show_jitter(retries.jitter)),
+            ("on", retries.on.iter().map(|on| on.name()).collect::<Vec<_>>().join(", ")),
+            ("statuses", statuses.join(", ")),
+            ("grpc-statuses", show_grpc(&retries.grpc_statuses)),
+        ]);
+        put(&mut own, "retries.", options);
+    }
+    if let Some(breaker) = &policies.breaker {
+        put_breaker(&mut own, breaker);
+    }
+    if let Some(ejection) = &policies.ejection {
+        put_ejection(&mut own, ejection);
+    }
+    put(lines, prefix, own);
+}
+
+pub(super) fn put_breaker(lines: &mut Lines, breaker: &Breaker) {
+    let options = table([
+        ("failures", breaker.failures.to_string()),
+        ("rate", show_percentage(breaker.rate)),
+        ("slow", breaker.slow.map_or_else(none, show_duration)),
+        ("slow-rate", show_percentage(breaker.slow_rate)),
+        ("window", show_duration(breaker.window)),
+        ("minimum", breaker.minimum.to_string()),
+        ("open-for", show_duration(breaker.open_for)),
+        ("probes", breaker.probes.to_string()),
+    ]);
+    put(lines, "breaker.", options);
+}
+
+pub(super) fn put_ejection(lines: &mut Lines, ejection: &Ejection) {
+    let options = table([
+        ("failures", ejection.failures.to_string()),
+        ("base", show_duration(ejection.base)),
+        ("max", show_duration(ejection.max)),
+        ("ceiling", show_percentage(ejection.ceiling)),
+    ]);
+    put(lines, "ejection.", options);
+}
+
+fn show_concurrency(concurrency: &Concurrency) -> String {
+    let limit = match concurrency.limit {
+        ConcurrencyLimit::Fixed(max) => max.to_string(),
+        ConcurrencyLimit::Adaptive { min, max } => format!("adaptive from {min} to {max}"),
+    };
+    match concurrency.queue {
+        0 => limit,
+        queue => format!("{limit}, queue {queue} for {}", show_duration(concurrency.wait)),
+    }
+}
+
+fn show_jitter(jitter: Jitter) -> String {
+    match jitter {
+        Jitter::Full => "full".to_owned(),
+        Jitter::Decorrelated => "decorrelated".to_owned(),
+    }
+}
+
+fn show_grpc(statuses: &[u16]) -> String {
+    let named = GRPC_STATUSES.iter().filter(|(number, _)| statuses.contains(number));
+    named.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn show_fallback(fallback: &Fallback) -> String {
+    match fallback {
+        Fallback::To(to) => format!("to {to}"),
+        Fallback::Static { status, body, content_type } => format!("{status} {content_type} {body}"),
+    }
+}

@@ -1,0 +1,62 @@
+//! How many requests may be in flight.
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::resolve::defaults;
+use crate::resolve::policies::{at, contradiction, set};
+use crate::typed::{self};
+use crate::valid::{self, ConcurrencyLimit};
+
+pub(super) fn resolve(given: &typed::Concurrency, found: &mut Vec<Diagnostic>) -> Option<valid::Concurrency> {
+    let adaptive = ConcurrencyLimit::Adaptive { min: defaults::ADAPTIVE_MIN, max: defaults::ADAPTIVE_MAX };
+    let options = match given {
+        typed::Concurrency::Max(max) => return Some(defaults::concurrency(ConcurrencyLimit::Fixed(*max))),
+        typed::Concurrency::Adaptive => return Some(defaults::concurrency(adaptive)),
+        typed::Concurrency::Options(options) => options,
+    };
+    let mut valid = defaults::concurrency(concurrency_limit(options, found)?);
+    set(&mut valid.queue, &options.queue, typed::Int::u32);
+    set(&mut valid.wait, &options.wait, |duration| duration.0);
+    if let (Some(wait), 0, false) = (options.wait.get(), valid.queue, options.queue.is_broken()) {
+        found.push(
+            Diagnostic::warning(codes::NO_EFFECT, wait.span, "`wait` has no effect without `queue`")
+                .label("nobody waits")
+                .help("say how many may wait, such as `queue: 100`"),
+        );
+    }
+    Some(valid)
+}
+
+/// How many may be in flight; None if that is not said.
+fn concurrency_limit(
+    options: &typed::ConcurrencyOptions,
+    found: &mut Vec<Diagnostic>,
+) -> Option<ConcurrencyLimit> {
+    let max = options.max.value().map(typed::Int::u32);
+    if !options.adaptive.value().is_some_and(|adaptive| adaptive.0) {
+        if let Some(min) = options.min.key() {
+            found.push(
+                Diagnostic::warning(codes::NO_EFFECT, min, "`min` has no effect without `adaptive: true`")
+                    .label("a fixed limit does not move"),
+            );
+        }
+        if max.is_none() && !options.max.is_broken() && !options.adaptive.is_broken() {
+            found.push(
+                Diagnostic::error(codes::MISSING_KEY, options.head, "`concurrency` does not say how many")
+                    .label("`max` is missing")
+                    .help("write `max: 64`, or `adaptive: true` to have it found out"),
+            );
+        }
+        return max.map(ConcurrencyLimit::Fixed);
+    }
+    let max = max.unwrap_or(defaults::ADAPTIVE_MAX);
+    let min = options.min.value().map_or(defaults::ADAPTIVE_MIN.min(max), typed::Int::u32);
+    if min > max {
+        let one = contradiction(at(&options.min, options.head), "`min` is more than `max`");
+        found.push(match options.max.get() {
+            Some(at) => one.label("more than").also(at.span, "this"),
+            None => one.label(format!("more than {max}, the default")),
+        });
+    }
+    Some(ConcurrencyLimit::Adaptive { min, max })
+}

@@ -1,0 +1,204 @@
+//! The policies of a route or a call, with every default filled in.
+
+use std::time::Duration;
+
+/// The policies of a call. `None` stands for a policy that was switched off with `none`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallPolicies {
+    /// From the request to the answer's head, all tries and waits together. Default 10 s.
+    pub timeout: Option<Duration>,
+    /// The same for one try. Default none: `timeout` alone.
+    pub per_try: Option<Duration>,
+    /// Most requests in flight. Default none: any number.
+    pub concurrency: Option<Concurrency>,
+    /// Retries. Default on.
+    pub retries: Option<Retries>,
+    /// Circuit breaker. Default on.
+    pub breaker: Option<Breaker>,
+    /// Outlier ejection. Default on.
+    pub ejection: Option<Ejection>,
+    /// What to answer when the call fails. Default none.
+    pub fallback: Option<Fallback>,
+}
+
+/// Most requests in flight at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concurrency {
+    /// How many.
+    pub limit: ConcurrencyLimit,
+    /// Requests that may wait for a place. Default 0.
+    pub queue: u32,
+    /// Longest wait for a place. Default 1 s.
+    pub wait: Duration,
+}
+
+/// How many requests may be in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConcurrencyLimit {
+    /// So many.
+    Fixed(u32),
+    /// Found out from latency, within these bounds: `min` is at most `max`.
+    Adaptive {
+        /// The least, and where it begins. Default 20.
+        min: u32,
+        /// The most. Default 200.
+        max: u32,
+    },
+}
+
+/// Retries of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retries {
+    /// Tries after the first. Default 2.
+    pub max: u32,
+    /// First upper bound of the jittered wait. Default 25 ms; doubles each time.
+    pub backoff: Duration,
+    /// Largest upper bound of the wait. Default 1 s.
+    pub backoff_max: Duration,
+    /// Retries as a share of live requests, 0 to 1. Default 0.2.
+    pub budget: f64,
+    /// Retries a second that are always allowed. Default 10.
+    pub budget_min: u32,
+    /// Largest request body kept for a retry, bytes. Default 64 KiB.
+    pub body_bytes: usize,
+    /// How chance comes into the wait. Default full.
+    pub jitter: Jitter,
+    /// What to retry. Default all.
+    pub on: Vec<Condition>,
+    /// Statuses to retry. Default 502, 503, 504.
+    pub statuses: Vec<u16>,
+    /// Statuses of gRPC to retry, by number. Default none.
+    pub grpc_statuses: Vec<u16>,
+}
+
+/// How chance comes into the wait before a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// From nothing to a bound that doubles.
+    Full,
+    /// From `backoff` to three times the wait before.
+    Decorrelated,
+}
+
+/// An end of a try that is retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing was sent.
+    ConnectFailure,
+    /// The connection was lost after that.
+    Reset,
+    /// No answer in time.
+    Timeout,
+    /// An answer with one of the statuses.
+    Statuses,
+}
+
+impl Condition {
+    /// Each of them.
+    pub const ALL: [Condition; 4] =
+        [Condition::ConnectFailure, Condition::Reset, Condition::Timeout, Condition::Statuses];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Condition::ConnectFailure => "connect-failure",
+            Condition::Reset => "reset",
+            Condition::Timeout => "timeout",
+            Condition::Statuses => "statuses",
+        }
+    }
+}
+
+/// The failures of gRPC by number and name.
+pub const GRPC_STATUSES: [(u16, &str); 16] = [
+    (1, "cancelled"),
+    (2, "unknown"),
+    (3, "invalid-argument"),
+    (4, "deadline-exceeded"),
+    (5, "not-found"),
+    (6, "already-exists"),
+    (7, "permission-denied"),
+    (8, "resource-exhausted"),
+    (9, "failed-precondition"),
+    (10, "aborted"),
+    (11, "out-of-range"),
+    (12, "unimplemented"),
+    (13, "internal"),
+    (14, "unavailable"),
+    (15, "data-loss"),
+    (16, "unauthenticated"),
+];
+
+/// Circuit breaker of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row that open it; 0: not counted. Default 0.
+    pub failures: u32,
+    /// Share of failures in `window` that opens it, 0 to 1; 0: not counted. Default 0.5.
+    pub rate: f64,
+    /// From when on a try counts as slow. Default none: slow ones don't count.
+    pub slow: Option<Duration>,
+    /// Share of slow tries in `window` that opens it, 0 to 1; 0: not counted. Default 0.5.
+    pub slow_rate: f64,
+    /// Window of `rate` and `slow_rate`. Default 10 s.
+    pub window: Duration,
+    /// Fewest tries in `window` for `rate` and `slow_rate` to count. Default 20.
+    pub minimum: u32,
+    /// Time open before probing. Default 5 s.
+    pub open_for: Duration,
+    /// Probes let through half-open, all of which must succeed. Default 1.
+    pub probes: u32,
+}
+
+/// Outlier ejection of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ejection {
+    /// Failures in a row of one instance that eject it. Default 5.
+    pub failures: u32,
+    /// First ejection's length; grows with each. Default 10 s.
+    pub base: Duration,
+    /// Longest ejection. Default 5 min.
+    pub max: Duration,
+    /// Largest share of instances ejected at a time, 0 to 1; one may always be, if another is left. Default 0.5.
+    pub ceiling: f64,
+}
+
+/// What answers in a failed call's stead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fallback {
+    /// This answer.
+    Static {
+        /// Status code. Default 200.
+        status: u16,
+        /// Body text.
+        body: String,
+        /// `Content-Type`. Default: `application/json` if the body parses as JSON, else `text/plain; charset=utf-8`.
+        content_type: String,
+    },
+    /// The same request to this service or external; always declared.
+    To(String),
+}
+
+/// A rate limit, `50/s per client`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimit {
+    /// Requests per `per`.
+    pub requests: u32,
+    /// The period.
+    pub per: Duration,
+    /// Requests that may come at once. Default: one second's worth, at least 1.
+    pub burst: u32,
+    /// What each has a limit of its own.
+    pub key: LimitKey,
+}
+
+/// What a rate limit counts apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitKey {
+    /// Everything together.
+    All,
+    /// Each client address.
+    Client,
+    /// Each value of this header, lower case.
+    Header(String),
+}
