@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     /// Waiting for a head since then; None: a request is under way.
     waiting: Cell<Option<Time>>,
     requests: Cell<u32>,
+    /// How many of the requests have become another protocol.
+    tunnels: Cell<u32>,
     pub(crate) end: Cell<End>,
     waker: RefCell<Option<Waker>>,
 }
@@ -92,7 +94,13 @@ impl Connection {
     pub(crate) fn begin(self: &Rc<Self>) -> Exchange {
         self.requests.set(self.requests.get() + 1);
         self.waiting.set(None);
-        Exchange { connection: self.clone() }
+        Exchange { connection: self.clone(), tunnel: false }
+    }
+
+    /// Whether only other protocols are under way. Nobody knows how to end these: a drain does not wait
+    /// for them.
+    fn is_tunnel(&self) -> bool {
+        self.tunnels.get() > 0 && self.tunnels.get() == self.requests.get()
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -103,12 +111,24 @@ impl Connection {
 /// A request under way, until its answer's last byte is handed over or nobody wants it any more.
 pub(crate) struct Exchange {
     connection: Rc<Connection>,
+    tunnel: bool,
+}
+
+impl Exchange {
+    /// It carries another protocol from now on.
+    pub(crate) fn becomes_tunnel(&mut self) {
+        self.tunnel = true;
+        self.connection.tunnels.set(self.connection.tunnels.get() + 1);
+    }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let left = self.connection.requests.get().saturating_sub(1);
         self.connection.requests.set(left);
+        if self.tunnel {
+            self.connection.tunnels.set(self.connection.tunnels.get().saturating_sub(1));
+        }
         if left == 0 {
             self.connection.waiting.set(Some(clock::now()));
         }
@@ -142,6 +162,7 @@ impl Core {
             listener: name.to_owned(),
             waiting: Cell::new(Some(clock::now())),
             requests: Cell::new(0),
+            tunnels: Cell::new(0),
             end: Cell::new(End::No),
             waker: RefCell::new(None),
         });
@@ -216,7 +237,8 @@ impl Core {
     }
 
     fn has_connections(&self, listeners: &[String]) -> bool {
-        self.connections.borrow().values().any(|connection| listeners.contains(&connection.listener))
+        let connections = self.connections.borrow();
+        connections.values().any(|open| listeners.contains(&open.listener) && !open.is_tunnel())
     }
 }
 
@@ -245,16 +267,9 @@ impl Drop for Place {
     }
 }
 
-impl Admitted {
-    /// The connection is none any more that is waited for or asked to end; its place stays taken.
-    pub(crate) fn leave(&self) {
-        self.core.connections.borrow_mut().remove(&self.id);
-    }
-}
-
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.leave();
+        self.core.connections.borrow_mut().remove(&self.id);
     }
 }
 

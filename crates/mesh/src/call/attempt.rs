@@ -5,16 +5,22 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::Response;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use policy::{Outcome, Time};
 
 use super::{LocalCall, Outgoing, choose};
 use crate::clock;
 use crate::config::Protocol;
 use crate::core::Core;
+use crate::io::{Io, Stream};
 use crate::message::fields::{Fields, Id};
 use crate::request::answer::From;
 use crate::request::http2::from_map;
 use crate::request::problem::{Kind, Problem};
+use crate::request::websocket;
 use crate::upstream::http1::Lost as Lost1;
 use crate::upstream::pool;
 use crate::upstream::{Lease, LocalInstance};
@@ -62,6 +68,9 @@ impl Failure {
         if self.kind == Kind::NoInstance {
             problem = problem.retry_after(Duration::from_secs(1));
             problem.remedy = Some(format!("`colony status` tells how {} is", call.state.config.upstream));
+        }
+        if self.kind == Kind::NoUpgrade {
+            problem.remedy = Some(websocket::remedy(&call.state.config.upstream));
         }
         problem
     }
@@ -238,7 +247,10 @@ async fn send_http1(
         let head = message.http1(upstream);
         match connection.exchange(head, outgoing.open_body(), message.chunked, to_head).await {
             Ok((head, receiving)) => {
-                let from = From::Http1(Box::new(receiving));
+                let from = match head.status {
+                    101 => From::Switched(Box::new(receiving.into_io())),
+                    _ => From::Http1(Box::new(receiving)),
+                };
                 return Ok(Answered { status: head.status, fields: head.fields, from });
             }
             // A kept connection that turns out closed is nobody's failure: take the next.
@@ -267,18 +279,54 @@ async fn send_http2(
                 .await
                 .map_err(|error| cannot_connect(call, instance, &error))?,
         };
-        match sender.try_send_request(request).await {
-            Ok(response) => {
-                let (head, incoming) = response.into_parts();
-                let from = From::Http2(incoming);
-                return Ok(Answered { status: head.status.as_u16(), fields: from_map(&head.headers), from });
+        if outgoing.message.asks_upgrade() {
+            match sender.takes_connect().await {
+                Some(true) => {}
+                Some(false) => return Err(takes_no_connect(call, instance)),
+                None if reused => continue,
+                None => {
+                    let error = std::io::ErrorKind::UnexpectedEof.into();
+                    return Err(explain(call, instance, &Lost1::Unsent(error)));
+                }
             }
+        }
+        match sender.requests.try_send_request(request).await {
+            Ok(response) => return answered_http2(outgoing, response).await,
             Err(mut failed) => match failed.take_message() {
                 Some(unsent) if reused => request = unsent,
                 unsent => return Err(explain_http2(call, instance, unsent.is_some(), &failed.into_error())),
             },
         }
     }
+}
+
+/// The answer from HTTP/2, as one from HTTP/1.1 if it is to an upgrade.
+async fn answered_http2(outgoing: &Outgoing, response: Response<Incoming>) -> Result<Answered, Lost> {
+    let (mut head, incoming) = response.into_parts();
+    let mut fields = from_map(&head.headers);
+    let opened = match outgoing.message.websocket_key() {
+        // The connection gives the stream away with the answer.
+        Some(key) if head.status == http::StatusCode::OK => {
+            head.extensions.remove::<OnUpgrade>().map(|stream| (stream, key))
+        }
+        _ => None,
+    };
+    let Some((stream, key)) = opened else {
+        return Ok(Answered { status: head.status.as_u16(), fields, from: From::Http2(incoming) });
+    };
+    let stream = stream.await.map_err(|error| {
+        (Outcome::Reset, Kind::ConnectionLost, format!("the stream was lost before the upgrade: {error}"))
+    })?;
+    websocket::add_proof(&mut fields, key);
+    let io = Io::new(Stream::Http2(Box::new(TokioIo::new(stream))));
+    Ok(Answered { status: 101, fields, from: From::Switched(Box::new(io)) })
+}
+
+/// No failure of the server: what it does not offer it cannot be asked for.
+fn takes_no_connect(call: &LocalCall, instance: &LocalInstance) -> Lost {
+    let whom = format!("{} ({})", call.state.config.upstream, name(instance));
+    let detail = format!("{whom} is spoken to in HTTP/2 and does not announce WebSocket over it (RFC 8441)");
+    (Outcome::Answered { status: 501, retry_after: None, grpc: None }, Kind::NoUpgrade, detail)
 }
 
 fn explain(call: &LocalCall, instance: &LocalInstance, lost: &Lost1) -> Lost {

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::attempt::Reply;
 use super::{Outgoing, Permit};
 use crate::message::fields::{Fields, Id};
-use crate::request::answer::{Answer, Body, From};
+use crate::request::answer::{Answer, Body, From, Tunnel};
 use crate::request::headers;
 
 /// Most bytes of an answer that is thrown away for a retry, read so that its connection lives on.
@@ -22,7 +22,7 @@ pub(super) fn deliver(reply: Reply, outgoing: &Outgoing, permit: Option<Permit>)
     let Reply { mut fields, from, mut lease, .. } = reply;
     lease.permit = permit;
     let body = match from {
-        From::Http1(receiving) if status == StatusCode::SWITCHING_PROTOCOLS => Body::Tunnel(receiving, lease),
+        From::Switched(io) => Body::Tunnel(Tunnel { io, lease }),
         from => {
             headers::strip_hop_by_hop(&mut fields);
             let idle = (!streams(&fields)).then_some(outgoing.body_idle);

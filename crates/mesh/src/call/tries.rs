@@ -146,21 +146,25 @@ impl<'a> Tries<'a> {
             (Err(_), Some(Broken::Peer)) => {
                 Problem::new(Kind::BadRequest, "the request body broke off or is not valid HTTP")
             }
-            (Ok(reply), _) if reply.switches_protocols() && !self.outgoing.message.asks_upgrade() => {
-                Problem::new(
-                    Kind::BadAnswer,
-                    format!(
-                        "{} switches to a protocol that nobody asked for",
-                        self.call.state.config.upstream
-                    ),
-                )
-            }
-            (Ok(reply), _) => return Ok(deliver(reply, self.outgoing, self.permit)),
+            (Ok(reply), _) => match self.refuses_switch(&reply) {
+                Some(why) => {
+                    Problem::new(Kind::BadAnswer, format!("{} {why}", self.call.state.config.upstream))
+                }
+                None => return Ok(deliver(reply, self.outgoing, self.permit)),
+            },
             (Err(failure), _) => failure.problem(self.call, self.retrier.retries() + 1),
         };
         problem.call = Some(self.call.state.config.id.clone());
         problem.upstream = Some(self.call.state.config.upstream.clone());
         Err(problem)
+    }
+
+    /// Why an answer that switches to another protocol is refused, if it is.
+    fn refuses_switch(&self, reply: &Reply) -> Option<&'static str> {
+        if !reply.switches_protocols() {
+            return None;
+        }
+        self.outgoing.message.refuses_switch(&reply.fields)
     }
 
     fn rejected(&self, wait: Option<Duration>) -> Problem {

@@ -10,12 +10,12 @@ use crate::client::serve::Client;
 use crate::client::tunnel;
 use crate::client::wire::Wire;
 use crate::config::Limits;
-use crate::core::{Admitted, Core, End};
+use crate::core::{Admitted, Core, End, Exchange};
 use crate::io::{Outbox, Stream};
 use crate::message::fields::{Fields, Id, write_field};
 use crate::message::framing::{Decoder, Framing, write_chunk, write_last_chunk};
 use crate::message::head::{Refused, RequestHead, Version};
-use crate::request::answer::{Answer, Body};
+use crate::request::answer::{Answer, Body, Tunnel};
 use crate::request::body::{self, Broken, Origin, PIECE_BYTES_MAX, Source};
 use crate::request::forward::{self, Received};
 use crate::request::headers::{self, Hop};
@@ -35,9 +35,9 @@ pub(crate) async fn serve(core: &Core, admitted: &Admitted, client: &Client, str
         let listener = client.listener(core);
         let limits = &listener.limits;
         let Some(head) = next_head(admitted, &wire, limits).await else { return };
-        let exchange = admitted.connection.begin();
+        let mut exchange = admitted.connection.begin();
         let next = match open(&wire, limits, head) {
-            Ok(opened) => answer(core, admitted, client, &wire, limits, opened).await,
+            Ok(opened) => answer(core, &mut exchange, admitted, client, &wire, limits, opened).await,
             Err(problem) => {
                 let reply = Reply { to_head: false, http10: false, close: true, keep_alive: false };
                 let _ = send(core, &wire, problem.answer(None), reply, limits.body_idle, &None).await;
@@ -142,6 +142,7 @@ fn refusal(refused: Refused, limits: &Limits) -> Problem {
 
 async fn answer(
     core: &Core,
+    exchange: &mut Exchange,
     admitted: &Admitted,
     client: &Client,
     wire: &Rc<Wire>,
@@ -164,11 +165,9 @@ async fn answer(
         Err(Gone) => return Next::Gone,
     };
     match sent {
-        Sent::Tunnel(receiving, lease) => {
-            // Nobody knows how to end another protocol: a drain does not wait for it.
-            admitted.leave();
-            tunnel::run(wire, receiving.into_io()).await;
-            drop(lease);
+        Sent::Tunnel(tunnel) => {
+            exchange.becomes_tunnel();
+            tunnel::run(wire, tunnel).await;
             Next::Gone
         }
         Sent::Whole { close: true } => Next::Close,
@@ -192,7 +191,7 @@ fn poll_gone(wire: &Wire, body: &Option<Rc<RefCell<Source>>>, cx: &mut Context<'
 
 enum Sent {
     Whole { close: bool },
-    Tunnel(Box<crate::upstream::http1::Receiving>, crate::upstream::Lease),
+    Tunnel(Tunnel),
 }
 
 /// The client went away, or the answer broke off.
@@ -222,7 +221,7 @@ async fn send(
     let mut stall = IdleTimer::new(Some(stall));
     poll_fn(|cx| sending.poll(cx, wire, &mut outbox, &mut stall, upload)).await?;
     Ok(match sending.body {
-        Body::Tunnel(receiving, lease) => Sent::Tunnel(receiving, lease),
+        Body::Tunnel(tunnel) => Sent::Tunnel(tunnel),
         Body::Full(_) | Body::Upstream(_) => Sent::Whole { close: reply.close },
     })
 }

@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use crate::client::wire::Wire;
 use crate::io::{Io, Outbox};
+use crate::request::answer::Tunnel;
 
 /// Carries until both sides have ended, or one of them broke.
-pub(crate) async fn run(client: &Wire, mut upstream: Io) {
+pub(crate) async fn run(client: &Wire, Tunnel { io: mut upstream, lease }: Tunnel) {
     let (mut up, mut down) = (Way::default(), Way::default());
     std::future::poll_fn(|cx| {
         client.with_io(|client| {
@@ -21,6 +22,7 @@ pub(crate) async fn run(client: &Wire, mut upstream: Io) {
         })
     })
     .await;
+    drop(lease);
 }
 
 /// One direction.

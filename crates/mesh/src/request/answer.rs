@@ -11,6 +11,7 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 use hyper::body::Incoming;
 
+use crate::io::Io;
 use crate::message::fields::Fields;
 use crate::request::body::{Broken, Source};
 use crate::request::http2;
@@ -34,7 +35,13 @@ pub(crate) enum Body {
     /// An upstream's, as it comes.
     Upstream(Box<UpstreamBody>),
     /// The connection speaks another protocol from now on.
-    Tunnel(Box<Receiving>, Lease),
+    Tunnel(Tunnel),
+}
+
+/// The upstream's side of another protocol, with the hold on its instance.
+pub(crate) struct Tunnel {
+    pub(crate) io: Box<Io>,
+    pub(crate) lease: Lease,
 }
 
 /// An upstream's body with the hold on its connection, which goes back to the pool at the end.
@@ -51,6 +58,8 @@ pub(crate) struct UpstreamBody {
 pub(crate) enum From {
     Http1(Box<Receiving>),
     Http2(Incoming),
+    /// In another protocol from now on.
+    Switched(Box<Io>),
     /// The end has come.
     Over,
 }
@@ -71,7 +80,7 @@ impl Body {
         let ended = match &mut from {
             From::Http1(receiving) => receiving.take_whole(&mut all),
             From::Http2(incoming) => incoming.is_end_stream(),
-            From::Over => true,
+            From::Switched(_) | From::Over => true,
         };
         let mut body =
             UpstreamBody { from, lease: Some(lease), idle: IdleTimer::new(idle), trailers: None, upload };
@@ -114,7 +123,7 @@ impl UpstreamBody {
         let polled = match &mut self.from {
             From::Http1(receiving) => receiving.poll(cx, out),
             From::Http2(incoming) => http2::poll(incoming, cx, out, &mut self.trailers),
-            From::Over => return Poll::Ready(Ok(false)),
+            From::Switched(_) | From::Over => return Poll::Ready(Ok(false)),
         };
         match polled {
             Poll::Pending => self.idle.poll(cx).map(|()| Err(Broken::Idle)),
@@ -122,7 +131,7 @@ impl UpstreamBody {
                 self.idle.reset();
                 let over = match &self.from {
                     From::Http1(receiving) => receiving.is_done(),
-                    From::Http2(_) | From::Over => !more,
+                    From::Http2(_) | From::Switched(_) | From::Over => !more,
                 };
                 if over {
                     self.end();

@@ -19,6 +19,7 @@ use crate::request::headers::{self, Hop};
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 use crate::request::route::{self, Fit};
+use crate::request::websocket;
 use crate::table::{LocalListener, LocalRole, LocalRoute};
 
 /// A request as a client's connection gives it.
@@ -83,8 +84,8 @@ async fn forward(
     Chosen { host, call, path }: Chosen,
     Received { mut head, hop, body, size }: Received,
 ) -> Result<Answer, Problem> {
-    if let (Some(protocol), Protocol::Http2) = (&hop.upgrade, call.upstream.shared.config.protocol) {
-        return Err(no_upgrade(&call, protocol));
+    if hop.upgrade.is_some() {
+        ready_upgrade(core, &call, &mut head, &hop, body.is_some())?;
     }
     match &listener.role {
         LocalRole::Gateway { .. } => {
@@ -220,15 +221,42 @@ fn check_limits(call: &LocalCall, client: &Client, head: &RequestHead) -> Result
     Ok(())
 }
 
-/// HTTP/2 has no upgrade (RFC 9113 section 8.6).
+/// Makes an upgrade ready to cross from one version of HTTP to the other, where the sides differ: that
+/// can be done for WebSocket only.
+fn ready_upgrade(
+    core: &Core,
+    call: &LocalCall,
+    head: &mut RequestHead,
+    hop: &Hop,
+    has_body: bool,
+) -> Result<(), Problem> {
+    let Some(protocol) = &hop.upgrade else { return Ok(()) };
+    let from_http2 = head.version == Version::Http2;
+    if !from_http2 && call.upstream.shared.config.protocol == Protocol::Http1 {
+        return Ok(());
+    }
+    if !websocket::is(protocol) {
+        return Err(no_upgrade(call, protocol));
+    }
+    if from_http2 {
+        websocket::add_key(&mut head.fields, &mut core.rng.borrow_mut());
+    } else if websocket::key(&head.fields).is_none() {
+        return Err(Problem::new(Kind::BadRequest, "the WebSocket has no `Sec-WebSocket-Key`"));
+    }
+    match head.method == Method::GET && !has_body {
+        true => Ok(()),
+        false => Err(Problem::new(Kind::BadRequest, "a WebSocket is asked for by a GET without a body")),
+    }
+}
+
+/// HTTP/2 has no upgrade but for WebSocket (RFC 9113 section 8.6, RFC 8441).
 fn no_upgrade(call: &LocalCall, protocol: &[u8]) -> Problem {
     let (id, upstream) = (&call.state.config.id, &call.state.config.upstream);
     let detail = format!(
-        "{upstream} is spoken to in HTTP/2, which has no upgrade to {}",
+        "there is no upgrade to {} where one side speaks HTTP/2",
         std::str::from_utf8(protocol).unwrap_or("another protocol")
     );
-    let mut problem = Problem::new(Kind::NoUpgrade, detail)
-        .remedy(format!("declare `protocol: http1` for {upstream} if it can speak that"));
+    let mut problem = Problem::new(Kind::NoUpgrade, detail).remedy(websocket::remedy(upstream));
     problem.call = Some(id.clone());
     problem.upstream = Some(upstream.clone());
     problem

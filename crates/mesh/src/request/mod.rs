@@ -10,3 +10,4 @@ pub(crate) mod idle;
 pub(crate) mod outgoing;
 pub(crate) mod problem;
 pub(crate) mod route;
+pub(crate) mod websocket;

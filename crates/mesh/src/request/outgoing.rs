@@ -3,12 +3,14 @@
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri};
+use hyper::ext::Protocol;
 
 use crate::config::External;
-use crate::message::fields::{Id, write_field};
+use crate::message::fields::{Fields, Id, write_field};
 use crate::message::head::RequestHead;
 use crate::request::body::{Http2Upload, RequestBody};
 use crate::request::http2::to_map;
+use crate::request::websocket;
 use crate::upstream::Upstream;
 
 /// The request.
@@ -47,6 +49,21 @@ impl Message {
     /// An upgrade was asked for, and the client's connection could be.
     pub(crate) fn asks_upgrade(&self) -> bool {
         self.upgrade.is_some()
+    }
+
+    /// The key of the WebSocket that was asked for.
+    pub(crate) fn websocket_key(&self) -> Option<&[u8]> {
+        self.upgrade.as_ref().filter(|protocol| websocket::is(protocol))?;
+        websocket::key(&self.head.fields)
+    }
+
+    /// Why a switch to another protocol with this head cannot be gone along with, if it cannot.
+    pub(crate) fn refuses_switch(&self, answer: &Fields) -> Option<&'static str> {
+        if !self.asks_upgrade() {
+            return Some("switches to a protocol that nobody asked for");
+        }
+        let proven = self.websocket_key().is_none_or(|key| websocket::is_proven(answer, key));
+        (!proven).then_some("accepts a WebSocket without the proof that it is for this one")
     }
 
     /// What a stand-in gets: it is asked for no other protocol.
@@ -114,9 +131,17 @@ impl Message {
         let mut request = Request::new(Http2Upload(body));
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = Uri::from_parts(address).ok()?;
-        *request.headers_mut() = to_map(&self.head.fields);
+        *request.headers_mut() = match self.upgrade {
+            None => to_map(&self.head.fields),
+            Some(_) => to_map(&websocket::without_keys(&self.head.fields)),
+        };
         if self.trailers {
             request.headers_mut().insert(http::header::TE, http::HeaderValue::from_static("trailers"));
+        }
+        if self.upgrade.is_some() {
+            *request.method_mut() = Method::CONNECT;
+            request.extensions_mut().insert(Protocol::from_static(websocket::NAME));
+            request.headers_mut().remove(http::header::CONTENT_LENGTH);
         }
         Some(request)
     }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::client::conn::http2;
@@ -13,6 +14,7 @@ use crate::config::Upstream;
 use crate::executor::LocalExecutor;
 use crate::io::Stream;
 use crate::request::body::Http2Upload;
+use crate::upstream::greeting::{Greeted, Heard};
 use crate::upstream::http1::Connection;
 use crate::upstream::{LocalInstance, tls};
 
@@ -23,7 +25,19 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
 /// What an HTTP/2 request is sent by.
-pub(crate) type Http2Sender = http2::SendRequest<Http2Upload>;
+#[derive(Clone)]
+pub(crate) struct Http2Sender {
+    pub(crate) requests: http2::SendRequest<Http2Upload>,
+    heard: Rc<Heard>,
+}
+
+impl Http2Sender {
+    /// Whether the server takes an extended CONNECT, once it has said so. None: it ended before.
+    pub(crate) async fn takes_connect(&self) -> Option<bool> {
+        let mut heard = Heard::clone(&self.heard);
+        heard.wait_for(Option::is_some).await.ok().and_then(|takes| *takes)
+    }
+}
 
 /// Idle HTTP/1.1 connections, last used last, and the HTTP/2 connection if that is spoken.
 #[derive(Default)]
@@ -45,7 +59,7 @@ impl Pool {
 
     /// The HTTP/2 connection, if it is open as far as one can know.
     pub(crate) fn http2(&self) -> Option<Http2Sender> {
-        self.http2.borrow().as_ref().filter(|shared| !shared.is_closed()).cloned()
+        self.http2.borrow().as_ref().filter(|shared| !shared.requests.is_closed()).cloned()
     }
 
     pub(crate) fn put(&self, connection: Connection, now: Time) {
@@ -68,13 +82,14 @@ pub(crate) async fn connect(instance: &LocalInstance, upstream: &Upstream) -> io
 
 /// A new HTTP/2 connection to an instance, which becomes the one that is kept.
 pub(crate) async fn connect_http2(instance: &LocalInstance, upstream: &Upstream) -> io::Result<Http2Sender> {
-    let stream = open(instance, upstream).await?;
-    let (sender, connection) = http2::Builder::new(LocalExecutor)
+    let (stream, heard) = Greeted::new(open(instance, upstream).await?);
+    let (requests, connection) = http2::Builder::new(LocalExecutor)
         .adaptive_window(true)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
     tokio::task::spawn_local(connection);
+    let sender = Http2Sender { requests, heard: Rc::new(heard) };
     *instance.pool.http2.borrow_mut() = Some(sender.clone());
     Ok(sender)
 }

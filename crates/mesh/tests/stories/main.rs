@@ -14,4 +14,5 @@ mod reload;
 mod retries;
 mod routing;
 mod tls;
+mod websocket;
 mod world;

@@ -1,11 +1,9 @@
-//! HTTP/1.0, HTTP/1.1 and HTTP/2 on either side, and WebSocket through the middle.
+//! HTTP/1.0, HTTP/1.1 and HTTP/2 on either side.
 
-use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use mesh::config::Protocol;
-use tokio_tungstenite::tungstenite::Message;
 
-use crate::world::{Answer, Server, World, answer, call, ms, sending, soon, until, whole};
+use crate::world::{Answer, Server, World, answer, call, ms, sending, until, whole};
 
 /// A gateway before an echo that speaks this protocol.
 async fn echoing(protocol: Protocol) -> (World, Server) {
@@ -44,15 +42,6 @@ async fn each_protocol_meets_each_other() {
         assert_eq!(answer.echoed(host), ["shop:81"]);
         assert_eq!(answer.echoed("x-forwarded-host"), ["shop:81"]);
     }
-}
-
-#[tokio::test]
-async fn an_upgrade_towards_http2_is_refused_with_what_to_do() {
-    let (world, echo) = echoing(Protocol::Http2).await;
-    let ask = "GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let problem = world.ask(ask).await.problem(501, "no-upgrade");
-    assert!(problem["remedy"].as_str().unwrap().contains("protocol: http1"), "{problem}");
-    assert_eq!(echo.requests(), 0);
 }
 
 #[tokio::test]
@@ -236,76 +225,6 @@ async fn an_answer_that_was_not_asked_to_upgrade_does_not() {
     })
     .await;
     World::of(&server).await.get("/").await.problem(502, "bad-answer");
-}
-
-/// Repeats every message over WebSocket.
-pub async fn parrot() -> Server {
-    Server::scripted(|served| async move {
-        let (stream, _open) = served.into_stream();
-        let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
-        while let Some(Ok(message)) = socket.next().await {
-            if message.is_text() || message.is_binary() {
-                let _ = socket.send(message).await;
-            }
-        }
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_websocket_talks_through_the_gateway_until_it_is_closed() {
-    let server = parrot().await;
-    let world = World::limited(&server, |limits| limits.header_timeout = ms(300)).await;
-    let stream = world.wire().await.stream;
-    let (mut socket, answer) =
-        tokio_tungstenite::client_async("ws://shop/chat", stream).await.expect("an upgrade");
-    assert_eq!(answer.status(), 101);
-    for text in ["one", "two"] {
-        socket.send(Message::text(text)).await.unwrap();
-        assert_eq!(soon("an echo", socket.next()).await.unwrap().unwrap(), Message::text(text));
-    }
-    let big = Message::binary(vec![7; 1 << 20]);
-    socket.send(big.clone()).await.unwrap();
-    assert_eq!(soon("an echo", socket.next()).await.unwrap().unwrap(), big);
-    tokio::time::sleep(ms(1600)).await;
-    socket.send(Message::text("after a silence")).await.unwrap();
-    assert_eq!(soon("an echo", socket.next()).await.unwrap().unwrap(), Message::text("after a silence"));
-    socket.close(None).await.unwrap();
-    assert!(soon("the close", socket.next()).await.unwrap().unwrap().is_close());
-    drop(socket);
-    until("the server's side to end", || server.open() == 0).await;
-    until("the count to fall", || world.mesh.in_flight("shop", &server.id) == 0).await;
-}
-
-#[tokio::test]
-async fn a_websocket_counts_as_one_of_the_connections() {
-    let server = parrot().await;
-    let world = World::limited(&server, |limits| limits.connections = 2).await;
-    let mut sockets = Vec::new();
-    for _ in 0..2 {
-        let stream = world.wire().await.stream;
-        sockets.push(tokio_tungstenite::client_async("ws://shop/", stream).await.expect("an upgrade"));
-    }
-    let stream = world.wire().await.stream;
-    assert!(tokio_tungstenite::client_async("ws://shop/", stream).await.is_err(), "there are two already");
-    sockets.pop();
-    until("the server's side to end", || server.open() == 1).await;
-    soon("room again", async {
-        while tokio_tungstenite::client_async("ws://shop/", world.wire().await.stream).await.is_err() {}
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_websocket_whose_client_vanishes_frees_the_server() {
-    let server = parrot().await;
-    let world = World::of(&server).await;
-    let stream = world.wire().await.stream;
-    let (mut socket, _) = tokio_tungstenite::client_async("ws://shop/", stream).await.expect("an upgrade");
-    socket.send(Message::text("x")).await.unwrap();
-    soon("an echo", socket.next()).await.unwrap().unwrap();
-    drop(socket);
-    until("the server's side to end", || server.open() == 0).await;
 }
 
 #[tokio::test]

@@ -238,7 +238,7 @@ async fn a_drain_waits_for_bodies_too() {
 async fn a_drain_does_not_wait_for_a_websocket() {
     use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::Message;
-    let server = crate::protocols::parrot().await;
+    let server = crate::websocket::parrot().await;
     let world = World::of(&server).await;
     let stream = world.wire().await.stream;
     let (mut socket, _) = tokio_tungstenite::client_async("ws://shop/", stream).await.expect("an upgrade");

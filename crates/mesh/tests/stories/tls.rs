@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, HandshakeKind, RootCertStore};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::protocols::parrot;
+use super::websocket::parrot;
 use super::world::{Server, Wire, World, ms, soon, until};
 
 /// A certificate and what a client needs to trust it.
