@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use tokio::task::LocalSet;
 
 use crate::client::serve;
 use crate::clock;
+use crate::neighbours::Neighbours;
 use crate::table::{LocalListener, LocalTable, Table};
 
 /// How often idle connections are looked through.
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Apply { table: Arc<Table>, sockets: Vec<(String, std::net::TcpListener)>, done: oneshot::Sender<()> },
     /// Stop accepting on these listeners and let their connections end after what they are doing.
     Drain { listeners: Vec<String>, done: oneshot::Sender<()> },
+    /// Serve this connection, which another core has accepted.
+    Adopt { listener: String, stream: std::net::TcpStream, peer: SocketAddr },
     /// End now.
     Stop,
 }
@@ -35,7 +39,10 @@ pub(crate) enum Command {
 pub(crate) struct Core {
     pub(crate) index: usize,
     pub(crate) rng: RefCell<Rng>,
+    pub(crate) neighbours: Arc<Neighbours>,
     table: RefCell<Rc<LocalTable>>,
+    /// What was served until a moment ago, for connections that are handed over meanwhile.
+    before: RefCell<Rc<LocalTable>>,
     acceptors: RefCell<HashMap<String, Acceptor>>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next_connection: Cell<u64>,
@@ -136,11 +143,13 @@ impl Drop for Exchange {
 }
 
 impl Core {
-    fn new(index: usize, seed: u64) -> Rc<Core> {
+    fn new(index: usize, seed: u64, neighbours: Arc<Neighbours>) -> Rc<Core> {
         Rc::new(Core {
             index,
             rng: RefCell::new(Rng::new(seed)),
+            neighbours,
             table: RefCell::default(),
+            before: RefCell::default(),
             acceptors: RefCell::default(),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
@@ -167,6 +176,7 @@ impl Core {
             waker: RefCell::new(None),
         });
         connections.insert(id, connection.clone());
+        self.neighbours.tell(self.index, connections.len());
         Some(Admitted { core: self.clone(), id, connection, _place: place })
     }
 
@@ -196,7 +206,7 @@ impl Core {
         let replaced = sockets.iter().map(|(name, _)| name.clone());
         // By the old table: what the kernel has queued for a listener that goes is still served.
         self.stop_accepting(gone.into_iter().chain(replaced).collect::<Vec<_>>().iter());
-        *self.table.borrow_mut() = Rc::new(local);
+        *self.before.borrow_mut() = self.table.replace(Rc::new(local));
         for (name, socket) in sockets {
             let socket = Rc::new(tokio::net::TcpListener::from_std(socket)?);
             let task = tokio::task::spawn_local(serve::accept(self.clone(), name.clone(), socket.clone()));
@@ -218,8 +228,24 @@ impl Core {
         }
     }
 
+    /// Serves a connection that another core has accepted. If its listener went meanwhile, it is served
+    /// as those are that were accepted here before.
+    fn adopt(self: &Rc<Self>, name: &str, stream: std::net::TcpStream, peer: SocketAddr) {
+        let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+        if self.table().listeners.contains_key(name) {
+            return serve::start(self, &self.table(), name, stream, peer);
+        }
+        let before = self.before.borrow().clone();
+        serve::start(self, &before, name, stream, peer);
+        for connection in self.connections.borrow().values().filter(|c| c.listener == *name) {
+            connection.ask(End::Graceful);
+        }
+    }
+
     /// Ends connections that send no request, forgets idle ones upstream.
     fn sweep(&self, now: Time) {
+        // Whatever was under way between two cores at the last change has arrived.
+        self.before.take();
         let table = self.table();
         for connection in self.connections.borrow().values() {
             let Some(listener) = table.listeners.get(&connection.listener) else { continue };
@@ -269,16 +295,23 @@ impl Drop for Place {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.core.connections.borrow_mut().remove(&self.id);
+        let mut connections = self.core.connections.borrow_mut();
+        connections.remove(&self.id);
+        self.core.neighbours.tell(self.core.index, connections.len());
     }
 }
 
 /// The life of a core's thread.
-pub(crate) fn run(index: usize, seed: u64, mut commands: mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
+pub(crate) fn run(
+    index: usize,
+    seed: u64,
+    neighbours: Arc<Neighbours>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let core = Core::new(index, seed);
+        let core = Core::new(index, seed, neighbours);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         loop {
             let command = tokio::select! {
@@ -297,6 +330,7 @@ pub(crate) fn run(index: usize, seed: u64, mut commands: mpsc::UnboundedReceiver
                     core.stop_accepting(listeners.iter());
                     tokio::task::spawn_local(drained(core.clone(), listeners, done));
                 }
+                Some(Command::Adopt { listener, stream, peer }) => core.adopt(&listener, stream, peer),
                 Some(Command::Stop) | None => return Ok(()),
             }
         }
@@ -304,8 +338,12 @@ pub(crate) fn run(index: usize, seed: u64, mut commands: mpsc::UnboundedReceiver
 }
 
 async fn drained(core: Rc<Core>, listeners: Vec<String>, done: oneshot::Sender<()>) {
-    while core.has_connections(&listeners) && !done.is_closed() {
+    // At least once: a connection may be on its way here from another core.
+    loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
+        if !core.has_connections(&listeners) || done.is_closed() {
+            break;
+        }
     }
     let _ = done.send(());
 }

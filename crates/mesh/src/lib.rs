@@ -22,6 +22,7 @@ mod executor;
 mod io;
 mod mesh;
 mod message;
+mod neighbours;
 mod request;
 mod status;
 mod table;

@@ -15,6 +15,7 @@ use crate::client::bind::{self, BindError};
 use crate::clock;
 use crate::config::{Config, Listener, Role};
 use crate::core::{self, Command};
+use crate::neighbours::Neighbours;
 use crate::status::{self, ListenerStatus, Status};
 use crate::table::Table;
 use crate::upstream::Endpoint;
@@ -28,6 +29,7 @@ pub struct Mesh {
 
 struct Inner {
     cores: Vec<Cored>,
+    neighbours: Arc<Neighbours>,
     state: Mutex<State>,
     /// One change at a time.
     applying: tokio::sync::Mutex<()>,
@@ -94,20 +96,27 @@ impl Mesh {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(cores: usize, seed: u64) -> std::io::Result<Mesh> {
+        let (commands, receivers): (Vec<_>, Vec<_>) = (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
+        let neighbours = Neighbours::new(commands.clone());
         let mut started = Vec::new();
-        for index in 0..cores {
-            let (commands, receiver) = mpsc::unbounded_channel();
+        for (index, (commands, receiver)) in commands.into_iter().zip(receivers).enumerate() {
+            let neighbours = neighbours.clone();
             let seed = seed.wrapping_add(index as u64);
             let thread = std::thread::Builder::new().name(format!("mesh-{index}")).spawn(move || {
                 affinity::pin(index, cores);
                 #[allow(clippy::disallowed_macros, reason = "a thread that ends has nobody else to tell")]
-                if let Err(error) = core::run(index, seed, receiver) {
+                if let Err(error) = core::run(index, seed, neighbours, receiver) {
                     eprintln!("colony: core {index} of the data plane ended: {error}");
                 }
             })?;
             started.push(Cored { commands, thread: Mutex::new(Some(thread)) });
         }
-        let inner = Inner { cores: started, state: Mutex::default(), applying: tokio::sync::Mutex::new(()) };
+        let inner = Inner {
+            cores: started,
+            neighbours,
+            state: Mutex::default(),
+            applying: tokio::sync::Mutex::new(()),
+        };
         Ok(Mesh { inner: Arc::new(inner) })
     }
 
@@ -201,7 +210,7 @@ impl Mesh {
             .into_iter()
             .map(|(name, (_, address))| ListenerStatus { name, address: address.to_string() })
             .collect();
-        Status { listeners, ..status::of(&table) }
+        Status { listeners, connections: self.inner.neighbours.connections(), ..status::of(&table) }
     }
 
     /// Stops accepting at the edge and waits until what came in has been answered, for `grace` at
@@ -219,6 +228,7 @@ impl Mesh {
         let table = lock(&self.inner.state).table.clone();
         let chosen = table.config.listeners.iter().filter(|(_, listener)| which(&listener.role));
         let names: Vec<String> = chosen.map(|(name, _)| name.clone()).collect();
+        self.inner.neighbours.settle();
         let mut waits = Vec::new();
         for core in &self.inner.cores {
             let (done, wait) = oneshot::channel();

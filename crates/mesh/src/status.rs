@@ -18,6 +18,9 @@ pub struct Status {
     pub calls: Vec<CallStatus>,
     /// Upstreams by name.
     pub upstreams: Vec<UpstreamStatus>,
+    /// Connections of clients and callers, by core.
+    #[serde(default)]
+    pub connections: Vec<usize>,
 }
 
 /// One listener.
@@ -125,6 +128,7 @@ pub struct InstanceStatus {
 pub(crate) fn of(table: &Table) -> Status {
     Status {
         listeners: Vec::new(),
+        connections: Vec::new(),
         calls: table
             .calls
             .values()

@@ -79,7 +79,11 @@ impl Client {
 pub(crate) async fn accept(core: Rc<Core>, name: String, socket: Rc<TcpListener>) {
     loop {
         match socket.accept().await {
-            Ok((stream, peer)) => start(&core, &name, stream, peer),
+            Ok((stream, peer)) => {
+                if let Some(stream) = core.neighbours.offer(core.index, &name, stream, peer) {
+                    start(&core, &core.table(), &name, stream, peer);
+                }
+            }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
@@ -95,7 +99,7 @@ pub(crate) fn accept_pending(core: &Rc<Core>, name: &str, socket: &TcpListener) 
                 let stream = std::net::TcpStream::from(stream);
                 let ready = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
                 if let (Ok(stream), Some(peer)) = (ready, peer.as_socket()) {
-                    start(core, name, stream, peer);
+                    start(core, &core.table(), name, stream, peer);
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
@@ -104,8 +108,8 @@ pub(crate) fn accept_pending(core: &Rc<Core>, name: &str, socket: &TcpListener) 
     }
 }
 
-fn start(core: &Rc<Core>, name: &str, stream: TcpStream, peer: SocketAddr) {
-    let table = core.table();
+/// Serves a connection by what `table` says of its listener.
+pub(crate) fn start(core: &Rc<Core>, table: &LocalTable, name: &str, stream: TcpStream, peer: SocketAddr) {
     let Some(listener) = table.listeners.get(name) else { return };
     let Some(admitted) = core.admit(name, listener) else { return };
     let _ = stream.set_nodelay(true);

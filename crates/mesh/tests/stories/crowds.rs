@@ -185,3 +185,21 @@ async fn an_adaptive_limit_grows_with_a_quick_upstream_and_falls_with_a_slow_one
     })
     .await;
 }
+
+#[tokio::test]
+async fn connections_are_spread_evenly_whatever_the_kernel_does() {
+    let server = Server::answering(|_, _, _| async { Some(answer("200 OK", "served")) }).await;
+    let world = World::of(&server).await;
+    let mut kept = Vec::new();
+    for opened in 1..=15_usize {
+        let mut wire = world.wire().await;
+        wire.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert_eq!(wire.answer().await.status, 200);
+        kept.push(wire);
+        let mut each = world.mesh.status().connections;
+        each.sort_unstable();
+        assert_eq!(each, [opened / 2, opened.div_ceil(2)]);
+    }
+    drop(kept);
+    until("all are gone", || world.mesh.status().connections == [0, 0]).await;
+}
