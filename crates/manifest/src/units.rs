@@ -218,12 +218,13 @@ pub(crate) fn show_percentage(share: f64) -> String {
     format!("{}%", (share * 1e8).round() / 1e6)
 }
 
-/// `50/s`, `100/m per client burst 20`, `1000/h per header x-api-key`.
+/// `50/s`, `100/m per client burst 20`, `1000/h per header x-api-key`, `5/s per cookie session`, `9/s per segment 2`.
 pub(crate) fn rate(text: &str) -> Result<RateLimit, Wrong> {
     let mut words = text.split_whitespace();
     let first = words.next().unwrap_or_default();
     let (requests, per) = requests_per(first).ok_or_else(|| wrong_rate(text))?;
-    let mut limit = RateLimit { requests, per, burst: default_burst(requests, per), key: LimitKey::All };
+    let burst = default_burst(requests, per);
+    let mut limit = RateLimit { requests, per, burst, key: LimitKey::All, shadow: false, headers: true };
     let (mut keyed, mut bursts) = (false, false);
     while let Some(word) = words.next() {
         match word {
@@ -268,6 +269,18 @@ fn limit_key<'a>(words: &mut impl Iterator<Item = &'a str>, text: &str) -> Resul
                     .help("write `per header x-api-key`")),
             }
         }
+        Some("cookie") => match words.next().filter(|name| crate::http::header_name(name).is_ok()) {
+            Some(name) => Ok(LimitKey::Cookie(name.to_owned())),
+            None => {
+                Err(Wrong::new("`per cookie` needs the name of a cookie").help("write `per cookie session`"))
+            }
+        },
+        Some("segment") => match words.next().and_then(|word| word.parse().ok()) {
+            Some(nth @ 1..=SEGMENT_MAX) => Ok(LimitKey::Segment(nth)),
+            _ => Err(Wrong::new("`per segment` needs the number of a segment of the path").help(format!(
+                "write `per segment 2` for the `42` of `/users/42/orders`; the most is {SEGMENT_MAX}"
+            ))),
+        },
         Some("ip" | "address" | "user" | "peer") => Err(wrong_rate(text).help("write `per client`")),
         _ => Err(wrong_rate(text)),
     }
@@ -311,6 +324,8 @@ pub(crate) fn show_rate(limit: &RateLimit) -> String {
         LimitKey::All => {}
         LimitKey::Client => text += " per client",
         LimitKey::Header(name) => text += &format!(" per header {name}"),
+        LimitKey::Cookie(name) => text += &format!(" per cookie {name}"),
+        LimitKey::Segment(nth) => text += &format!(" per segment {nth}"),
     }
     if limit.burst != default_burst(limit.requests, limit.per) {
         text += &format!(" burst {}", limit.burst);
@@ -320,6 +335,8 @@ pub(crate) fn show_rate(limit: &RateLimit) -> String {
 
 /// Longest duration.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
+/// Last segment of a path that a limit can count by.
+const SEGMENT_MAX: u32 = 100;
 /// Largest size, in bytes: 1 TiB.
 const SIZE_MAX: u64 = 1 << 40;
 
@@ -386,7 +403,8 @@ mod tests {
     #[test]
     fn rates() {
         let limit = |requests, seconds, burst, key| {
-            Ok(RateLimit { requests, per: Duration::from_secs(seconds), burst, key })
+            let per = Duration::from_secs(seconds);
+            Ok(RateLimit { requests, per, burst, key, shadow: false, headers: true })
         };
         assert_eq!(rate("50/s"), limit(50, 1, 50, LimitKey::All));
         assert_eq!(rate("100/m"), limit(100, 60, 1, LimitKey::All));
@@ -396,9 +414,15 @@ mod tests {
             limit(1000, 3600, 20, LimitKey::Header("x-api-key".to_owned()))
         );
         assert_eq!(rate("50/s burst 5 per client"), limit(50, 1, 5, LimitKey::Client));
+        assert_eq!(rate("50/s per cookie Id"), limit(50, 1, 50, LimitKey::Cookie("Id".to_owned())));
+        assert_eq!(rate("50/s per segment 2"), limit(50, 1, 50, LimitKey::Segment(2)));
         for wrong in [
             "",
             "50",
+            "50/s per cookie a=b",
+            "50/s per segment",
+            "50/s per segment 0",
+            "50/s per segment id",
             "/s",
             "0/s",
             "+5/s",
@@ -442,11 +466,13 @@ mod tests {
                 Just(LimitKey::All),
                 Just(LimitKey::Client),
                 "[a-z][a-z-]{0,8}".prop_map(LimitKey::Header),
+                "[A-Za-z_]{1,8}".prop_map(LimitKey::Cookie),
+                (1..=SEGMENT_MAX).prop_map(LimitKey::Segment),
             ],
         ) {
             let per = Duration::from_secs(per);
             let burst = burst.unwrap_or_else(|| default_burst(requests, per));
-            let limit = RateLimit { requests, per, burst, key };
+            let limit = RateLimit { requests, per, burst, key, shadow: false, headers: true };
             prop_assert_eq!(rate(&show_rate(&limit)), Ok(limit));
         }
 

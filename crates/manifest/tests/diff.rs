@@ -109,6 +109,9 @@ fn a_policy_that_comes_or_goes_is_one_line() {
 fn a_limit_that_goes_is_told() {
     assert_eq!(policies("limit: 5/s per client", ""), ["limit 5/s per client -> none"]);
     assert_eq!(policies("limit: [5/s, 9/m]", "limit: 9/m"), ["limit 5/s, 9/m -> 9/m"]);
+    let shadow =
+        policies("limit: { rate: 5/s per segment 2, shadow: true }", "limit: { rate: 5/s, headers: false }");
+    assert_eq!(shadow, ["limit 5/s per segment 2 (shadow) -> 5/s (without headers)"]);
 }
 
 #[test]

@@ -233,12 +233,22 @@ pub enum Fallback {
 /// A rate limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimit {
-    /// As written, for the error.
-    pub text: String,
-    /// The bucket.
+    /// What errors and `RateLimit` call it: ASCII as in a manifest, without quotes and control characters.
+    pub name: String,
+    /// So many requests
+    pub requests: u32,
+    /// in each such time, whole seconds, at least one,
+    pub per: Duration,
+    /// of which so many may come at once.
+    pub burst: u32,
+    /// The same as it is decided by.
     pub gcra: Gcra,
     /// What has a bucket of its own.
     pub key: LimitKey,
+    /// Who is over the limit is counted, and let in.
+    pub shadow: bool,
+    /// Answers tell of it, unless it is in the shadow.
+    pub headers: bool,
 }
 
 /// What a rate limit counts apart.
@@ -246,10 +256,14 @@ pub struct RateLimit {
 pub enum LimitKey {
     /// Everything together.
     All,
-    /// Each client address.
+    /// Each client address; of IPv6 each network of 64 bits.
     Client,
     /// Each value of this header (lower case); requests without it share one bucket.
     Header(String),
+    /// Each value of this cookie; likewise.
+    Cookie(String),
+    /// Each value of this segment of the path, counted from 1; likewise.
+    Segment(u32),
 }
 
 /// Where requests can go.

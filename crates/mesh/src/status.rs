@@ -59,6 +59,8 @@ pub struct CallStatus {
     pub fallbacks: u64,
     /// Requests over a rate limit.
     pub limited: u64,
+    /// Requests over a rate limit that only counts.
+    pub limited_shadow: u64,
     /// Requests that the full bulkhead refused.
     pub overloaded: u64,
     /// Requests in flight and how many may be. None where any number may.
@@ -174,6 +176,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         retries_denied: sum(|tally| tally.retries_denied.get()),
         fallbacks: sum(|tally| tally.fallbacks.get()),
         limited: sum(|tally| tally.limited.get()),
+        limited_shadow: sum(|tally| tally.limited_shadow.get()),
         overloaded: sum(|tally| tally.overloaded.get()),
         concurrency: call.bulkhead.as_ref().map(|bulkhead| ConcurrencyStatus {
             in_flight: bulkhead.in_flight(),

@@ -31,7 +31,7 @@ pub use balance::{PeakEwma, choose};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
 pub use bulkhead::{Gradient, GradientConfig, Samples};
 pub use ejection::{Ejection, EjectionConfig};
-pub use limit::Gcra;
+pub use limit::{Gcra, Left};
 pub use outcome::Outcome;
 pub use retry::backoff::Backoff;
 pub use retry::budget::{Budget, BudgetConfig};

@@ -177,6 +177,11 @@ fn calls(status: &Value, colours: bool) -> String {
             );
         }
         notes.push_str(&crowd(call, colours));
+        if let over @ 1.. = number(call, "limited_shadow") {
+            let note = format!("{over} requests over a limit that only counts (`shadow`)");
+            let _ =
+                writeln!(notes, "  {} {}: {note}", paint(colours, Style::Warn, "note:"), text(call, "call"));
+        }
         let requests = number(call, "requests");
         let refused = number(call, "limited") + number(call, "rejected") + number(call, "overloaded");
         if requests + refused == 0 {

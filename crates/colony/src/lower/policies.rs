@@ -98,17 +98,20 @@ fn breaker(breaker: &valid::Breaker) -> policy::BreakerConfig {
 }
 
 fn limit(limit: &valid::RateLimit) -> plane::RateLimit {
-    let (key, per) = match &limit.key {
-        valid::LimitKey::All => (plane::LimitKey::All, String::new()),
-        valid::LimitKey::Client => (plane::LimitKey::Client, " per client".to_owned()),
-        valid::LimitKey::Header(name) => {
-            (plane::LimitKey::Header(name.clone()), format!(" per header {name}"))
-        }
-    };
-    let period = humantime::format_duration(limit.per);
     plane::RateLimit {
-        text: format!("{} in {period}{per}", limit.requests),
+        name: limit.to_string(),
+        requests: limit.requests,
+        per: limit.per,
+        burst: limit.burst,
         gcra: policy::Gcra::new(limit.requests, limit.per, limit.burst),
-        key,
+        key: match &limit.key {
+            valid::LimitKey::All => plane::LimitKey::All,
+            valid::LimitKey::Client => plane::LimitKey::Client,
+            valid::LimitKey::Header(name) => plane::LimitKey::Header(name.clone()),
+            valid::LimitKey::Cookie(name) => plane::LimitKey::Cookie(name.clone()),
+            valid::LimitKey::Segment(nth) => plane::LimitKey::Segment(*nth),
+        },
+        shadow: limit.shadow,
+        headers: limit.headers,
     }
 }

@@ -3,6 +3,7 @@
 mod builds;
 mod commands;
 mod daemons;
+mod door;
 mod failures;
 mod find;
 mod golden;

@@ -1,7 +1,7 @@
 //! The policies of a call, spelt out.
 
 use super::{Lines, ON, none, put, table};
-use crate::units::{show_duration, show_percentage, show_rate, show_size};
+use crate::units::{show_duration, show_percentage, show_size};
 use crate::valid::{
     Breaker, CallPolicies, Concurrency, ConcurrencyLimit, Ejection, Fallback, GRPC_STATUSES, Jitter,
     RateLimit,
@@ -16,7 +16,7 @@ pub(super) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolic
             if limits.is_empty() {
                 none()
             } else {
-                limits.iter().map(show_rate).collect::<Vec<_>>().join(", ")
+                limits.iter().map(show_limit).collect::<Vec<_>>().join(", ")
             },
         ),
         ("fallback", policies.fallback.as_ref().map_or_else(none, show_fallback)),
@@ -81,6 +81,14 @@ fn show_concurrency(concurrency: &Concurrency) -> String {
     match concurrency.queue {
         0 => limit,
         queue => format!("{limit}, queue {queue} for {}", show_duration(concurrency.wait)),
+    }
+}
+
+fn show_limit(limit: &RateLimit) -> String {
+    match (limit.shadow, limit.headers) {
+        (true, _) => format!("{limit} (shadow)"),
+        (false, true) => limit.to_string(),
+        (false, false) => format!("{limit} (without headers)"),
     }
 }
 

@@ -137,7 +137,7 @@ fn route(typed: &typed::Route, names: &Names, found: &mut Vec<Diagnostic>) -> Op
     }
     let call = policies::Call { caller: None, to: to.as_ref().map_or("", |to| &to.value) };
     let policies = policies::resolve(&typed.policies, &call, names, found);
-    let limits = policies::limits(&typed.policies);
+    let limits = policies::limits(&typed.policies, found);
     let headers = headers(typed, found);
     let path = match &typed.path {
         Field::Absent => everything(),

@@ -261,7 +261,7 @@ fn calls(
         warn_wait(call, &to.value, kind, found);
         let between = policies::Call { caller: Some(&name.value), to: &to.value };
         let policies = policies::resolve(&call.policies, &between, names, found);
-        let limits = policies::limits(&call.policies);
+        let limits = policies::limits(&call.policies, found);
         calls.insert(to.value.clone(), valid::Call { policies, limits });
     }
     refuse_fallback_circles(&calls, &places, found);

@@ -1,7 +1,7 @@
 //! The policies as they are written: on a route, and on a call.
 
 use super::{
-    Bool, Concurrency, Condition, Dur, DurOrZero, GrpcStatus, Int, Jitter, Name, OneOrMany, OrNone,
+    Bool, Concurrency, Condition, Dur, DurOrZero, GrpcStatus, Int, Jitter, Limit, Name, OneOrMany, OrNone,
     Percentage, Rate, Retries, Size, Status, Text, keys,
 };
 
@@ -22,8 +22,19 @@ keys! {
     "ejection" => ejection: OrNone<Ejection>,
     /// What to answer when the call fails: `none`, a fixed answer, or another service. Default none.
     "fallback" => fallback: OrNone<Fallback>,
-    /// Rate limit or limits, all of which a request must pass, such as `50/s per client`. Default none.
-    "limit" => limit: OrNone<OneOrMany<Rate>>,
+    /// Rate limit or limits, all of which a request must pass: `50/s per client`, or a map. Default none.
+    "limit" => limit: OrNone<OneOrMany<Limit>>,
+}
+
+keys! {
+    /// A rate limit.
+    LimitOptions, "a rate limit";
+    /// How many requests in what time, and of whom, such as `50/s per client`.
+    "rate" => rate: Rate = required,
+    /// Whether who is over the limit is only counted, and let in. Default false.
+    "shadow" => shadow: Bool,
+    /// Whether answers tell of it in `RateLimit-Policy` and `RateLimit`. Default true, unless it is a shadow.
+    "headers" => headers: Bool,
 }
 
 keys! {

@@ -35,11 +35,11 @@ scalar! {
     { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$|\\$\\{", "examples": ["20%", "99.9%"] }
 }
 scalar! {
-    /// Requests per second, minute or hour; for each client or header value apart; with a burst.
+    /// Requests per second, minute or hour; for each client, header, cookie or segment of the path apart; with a burst.
     Rate(RateLimit), "a rate limit such as `50/s per client`", codes::RATE, open_scalar(units::rate),
     {
         "type": "string",
-        "pattern": "^[0-9]+/[smh]( per (client|header [^ ]+)| burst [0-9]+)*$|\\$\\{",
+        "pattern": "^[0-9]+/[smh]( per (client|(header|cookie) [^ ]+|segment [0-9]+)| burst [0-9]+)*$|\\$\\{",
         "examples": ["50/s", "100/m per client", "1000/h per header x-api-key burst 20"],
     }
 }

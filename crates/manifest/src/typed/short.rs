@@ -10,9 +10,10 @@ use crate::http::Url;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
 use crate::typed::shapes::{OneOrMany, is_none, is_word};
 use crate::typed::{
-    AnyUrl, ConcurrencyOptions, ExternalOptions, Int, ProbeOptions, ProbePath, RetryOptions, ScaleOptions,
-    TlsFiles,
+    AnyUrl, ConcurrencyOptions, ExternalOptions, Int, LimitOptions, ProbeOptions, ProbePath, Rate,
+    RetryOptions, ScaleOptions, TlsFiles,
 };
+use crate::valid::RateLimit;
 use crate::yaml::{Node, Value};
 
 /// `64`, `adaptive`, or a map.
@@ -43,6 +44,35 @@ impl JsonSchema for Concurrency {
             { "const": "adaptive" },
             generator.subschema_for::<Int<1, 1000000>>(),
             generator.subschema_for::<ConcurrencyOptions>(),
+        ] })
+    }
+}
+
+/// `50/s per client`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Limit {
+    Rate(RateLimit),
+    Options(Box<LimitOptions>),
+}
+
+impl Typed for Limit {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => LimitOptions::decode(node, cx).map(|options| Limit::Options(Box::new(options))),
+            _ => Rate::decode(node, cx).map(|rate| Limit::Rate(rate.0)),
+        }
+    }
+}
+
+impl JsonSchema for Limit {
+    fn schema_name() -> Cow<'static, str> {
+        "Limit".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            generator.subschema_for::<Rate>(),
+            generator.subschema_for::<LimitOptions>(),
         ] })
     }
 }

@@ -179,8 +179,8 @@ pub enum Fallback {
     To(String),
 }
 
-/// A rate limit, `50/s per client`.
-#[derive(Clone, Debug, PartialEq)]
+/// A rate limit. Displays as it is written, `50/s per client`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Requests per `per`.
     pub requests: u32,
@@ -190,6 +190,16 @@ pub struct RateLimit {
     pub burst: u32,
     /// What each has a limit of its own.
     pub key: LimitKey,
+    /// Who is over it is only counted. Default false.
+    pub shadow: bool,
+    /// Answers tell of it; never of one in the shadow. Default true.
+    pub headers: bool,
+}
+
+impl std::fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::units::show_rate(self))
+    }
 }
 
 /// What a rate limit counts apart.
@@ -201,4 +211,8 @@ pub enum LimitKey {
     Client,
     /// Each value of this header, lower case.
     Header(String),
+    /// Each value of this cookie.
+    Cookie(String),
+    /// Each value of this segment of the path, counted from 1.
+    Segment(u32),
 }

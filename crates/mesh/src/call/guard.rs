@@ -7,29 +7,18 @@
 //! over and ends the calm, and every request takes the lock until the machine is calm again. So
 //! healthy cores don't wait for each other, and a failing upstream is judged by all that happened.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use policy::{
-    Admission, Breaker, BreakerConfig, BreakerState, Ejection, EjectionConfig, Ending, Force, Gcra, Ticket,
-    Time,
+    Admission, Breaker, BreakerConfig, BreakerState, Ejection, EjectionConfig, Ending, Force, Ticket, Time,
 };
-
-use crate::config::{LimitKey, RateLimit};
-use crate::message::fields::Fields;
 
 /// Successes that a core counts before it hands them over.
 const SUCCESSES_PER_LOT: u32 = 64;
 /// Longest time a core keeps its count.
 const LOT_AGE_MAX: Duration = Duration::from_millis(250);
-/// Buckets of a keyed limit are kept in this many maps, each with its own lock.
-const LIMIT_SHARDS: usize = 16;
-/// Most buckets in one of these maps before idle ones are swept out.
-const LIMIT_KEYS_MAX: usize = 8 << 10;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -203,70 +192,6 @@ impl SharedEjection {
     }
 }
 
-/// A rate limit that all cores share: one atomic for a single bucket, maps for keyed ones.
-pub(crate) struct Limiter {
-    pub(crate) config: RateLimit,
-    all: AtomicU64,
-    keyed: Vec<Mutex<HashMap<Key, Time>>>,
-    hasher: RandomState,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Client(IpAddr),
-    Header(Option<Vec<u8>>),
-}
-
-impl Limiter {
-    pub(crate) fn new(config: RateLimit) -> Limiter {
-        let shards = if config.key == LimitKey::All { 0 } else { LIMIT_SHARDS };
-        Limiter {
-            config,
-            all: AtomicU64::new(0),
-            keyed: (0..shards).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
-        }
-    }
-
-    /// Err: over the limit, for this long.
-    pub(crate) fn check(&self, now: Time, client: IpAddr, fields: &Fields) -> Result<(), Duration> {
-        match &self.config.key {
-            LimitKey::All => self.check_all(now),
-            LimitKey::Client => self.check_key(now, Key::Client(client)),
-            LimitKey::Header(name) => {
-                self.check_key(now, Key::Header(fields.named(name).map(<[u8]>::to_vec)))
-            }
-        }
-    }
-
-    fn check_all(&self, now: Time) -> Result<(), Duration> {
-        let mut seen = self.all.load(Ordering::Relaxed);
-        loop {
-            let next = self.config.gcra.check(Time::from_nanos(seen), now)?.as_nanos();
-            match self.all.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
-                Err(other) => seen = other,
-            }
-        }
-    }
-
-    fn check_key(&self, now: Time, key: Key) -> Result<(), Duration> {
-        let gcra: &Gcra = &self.config.gcra;
-        let shard = self.hasher.hash_one(&key) as usize % LIMIT_SHARDS;
-        let mut buckets = lock(&self.keyed[shard]);
-        if buckets.len() >= LIMIT_KEYS_MAX && !buckets.contains_key(&key) {
-            buckets.retain(|_, tat| !gcra.is_idle(*tat, now));
-            // Full of busy keys: whoever floods with new ones must not grow our memory.
-            if buckets.len() >= LIMIT_KEYS_MAX {
-                return Err(Duration::from_secs(1));
-            }
-        }
-        let tat = buckets.get(&key).copied().unwrap_or(Time::ZERO);
-        buckets.insert(key, gcra.check(tat, now)?);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,20 +283,5 @@ mod tests {
             breaker.record(at(4), breaker.admit(at(4)).expect("closed"), ending(true), 0);
         }
         assert_eq!(breaker.state(at(4)), (BreakerState::Closed, 0));
-    }
-
-    #[test]
-    fn clients_have_buckets_of_their_own() {
-        let limit = RateLimit {
-            text: "1/s per client".into(),
-            gcra: Gcra::new(1, Duration::from_secs(1), 1),
-            key: LimitKey::Client,
-        };
-        let limiter = Limiter::new(limit);
-        let fields = Fields::default();
-        let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        assert!(limiter.check(at(5000), a, &fields).is_ok());
-        assert!(limiter.check(at(5000), a, &fields).is_err());
-        assert!(limiter.check(at(5000), b, &fields).is_ok());
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod bulkhead;
 mod choose;
 mod deliver;
 pub(crate) mod guard;
+pub(crate) mod limit;
 mod shared;
 mod tries;
 

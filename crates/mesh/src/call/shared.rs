@@ -9,7 +9,8 @@ use policy::{Budget, BudgetConfig};
 use telemetry::metrics::{Counter, Histogram};
 
 use crate::call::bulkhead::{Bulkhead, LocalBulkhead};
-use crate::call::guard::{Limiter, SharedBreaker, SharedEjection};
+use crate::call::guard::{SharedBreaker, SharedEjection};
+use crate::call::limit::Limits;
 use crate::clock;
 use crate::config;
 use crate::request::answer::Answer;
@@ -21,7 +22,7 @@ pub(crate) struct CallState {
     pub(crate) config: config::Call,
     pub(crate) breaker: Option<SharedBreaker>,
     pub(crate) ejection: Option<SharedEjection>,
-    pub(crate) limiters: Vec<Limiter>,
+    pub(crate) limits: Limits,
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// One a core, written by it alone.
     pub(crate) tallies: Box<[Tally]>,
@@ -40,6 +41,8 @@ pub(crate) struct Tally {
     pub(crate) retries_denied: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) limited: Counter,
+    /// Over a rate limit that only counts.
+    pub(crate) limited_shadow: Counter,
     /// Refused by a full bulkhead.
     pub(crate) overloaded: Counter,
     /// Refused by the open breaker.
@@ -72,7 +75,7 @@ impl CallState {
         CallState {
             breaker: config.breaker.map(|breaker| SharedBreaker::new(breaker, cores, clock::now())),
             ejection: config.ejection.map(SharedEjection::new),
-            limiters: config.limits.iter().cloned().map(Limiter::new).collect(),
+            limits: Limits::new(&config.limits),
             bulkhead: config.concurrency.map(|config| Arc::new(Bulkhead::new(config, clock::now()))),
             tallies: (0..cores).map(|_| Tally::default()).collect(),
             config,

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use http::Method;
 
+use crate::call::limit::{self, Asked, Quota};
 use crate::call::{self, LocalCall, Outgoing};
 use crate::client::serve::{Client, Spoken};
-use crate::clock;
 use crate::config::Protocol;
 use crate::core::Core;
 use crate::message::fields::Id;
@@ -37,7 +37,8 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
     let listener = client.listener(core);
     let edge = matches!(listener.role, LocalRole::Gateway { .. });
     let id = headers::request_id(&mut received.head.fields, &mut core.rng.borrow_mut());
-    let answer = match admit(client, &listener, &received) {
+    let mut quota = Quota::default();
+    let answer = match admit(client, &listener, &received, &mut quota) {
         Ok(chosen) => forward(core, client, &listener, chosen, received).await,
         Err(problem) => {
             let waits = received.head.fields.has(Id::Expect);
@@ -47,7 +48,7 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
             Err(problem)
         }
     };
-    match answer {
+    let mut answer = match answer {
         Ok(mut answer) => {
             if edge {
                 answer.fields.remove(Id::RequestId);
@@ -56,7 +57,9 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
             answer
         }
         Err(problem) => problem.answer(Some(&id)),
-    }
+    };
+    quota.tell(&mut answer.fields);
+    answer
 }
 
 /// Where an admitted request goes.
@@ -68,11 +71,16 @@ struct Chosen {
 }
 
 /// Decides by the head alone whether a request goes on.
-fn admit(client: &Client, listener: &LocalListener, received: &Received) -> Result<Chosen, Problem> {
+fn admit(
+    client: &Client,
+    listener: &LocalListener,
+    received: &Received,
+    quota: &mut Quota,
+) -> Result<Chosen, Problem> {
     let head = &received.head;
     let host = sound(client, head)?;
     let (call, path) = choose(listener, head, std::str::from_utf8(&host).unwrap_or(""))?;
-    check_limits(&call, client, head)?;
+    limit::check(&call, Asked { client: client.peer.ip(), head }, quota)?;
     check_size(listener, received.size)?;
     Ok(Chosen { host, call, path })
 }
@@ -201,24 +209,6 @@ fn undeclared<'n>(
         "{caller} may call: {}",
         if declared.is_empty() { "nothing".into() } else { declared.join(", ") }
     ))
-}
-
-fn check_limits(call: &LocalCall, client: &Client, head: &RequestHead) -> Result<(), Problem> {
-    if call.state.limiters.is_empty() {
-        return Ok(());
-    }
-    let now = clock::now();
-    for limiter in &call.state.limiters {
-        if let Err(wait) = limiter.check(now, client.peer.ip(), &head.fields) {
-            call.tally().limited.add(1);
-            let detail = format!("over the limit of {}", limiter.config.text);
-            let mut problem = Problem::new(Kind::RateLimited, detail).retry_after(wait);
-            problem.call = Some(call.state.config.id.clone());
-            problem.upstream = Some(call.state.config.upstream.clone());
-            return Err(problem);
-        }
-    }
-    Ok(())
 }
 
 /// Makes an upgrade ready to cross from one version of HTTP to the other, where the sides differ: that

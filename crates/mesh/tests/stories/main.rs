@@ -8,6 +8,7 @@ mod breakers;
 mod crowds;
 mod headers;
 mod hostile;
+mod limits;
 mod policies;
 mod protocols;
 mod reload;

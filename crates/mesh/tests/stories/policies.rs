@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mesh::config::{Call, Fallback, LimitKey, Protocol, RateLimit};
-use policy::{BreakerConfig, EjectionConfig, Gcra};
+use mesh::config::{Call, Fallback, Protocol};
+use policy::{BreakerConfig, EjectionConfig};
 
 use crate::retries::retries;
 use crate::world::{Server, World, answer, call, ms, until};
@@ -350,55 +350,6 @@ async fn nothing_that_may_have_been_done_is_done_again_elsewhere() {
     assert_eq!((world.status("shop").fallbacks, echo.requests()), (0, 0));
     assert_eq!(world.post("/", "Idempotency-Key: 1\r\n", "").await.status, 200);
     assert_eq!((world.status("shop").fallbacks, echo.requests()), (1, 1));
-}
-
-fn limit(requests: u32, key: LimitKey) -> RateLimit {
-    let gcra = Gcra::new(requests, Duration::from_secs(60), requests);
-    RateLimit { text: format!("{requests}/min"), gcra, key }
-}
-
-#[tokio::test]
-async fn who_is_too_eager_is_told_when_to_come_back() {
-    let server = Server::fixed("200 OK", "").await;
-    let world =
-        World::with(&[&server], Call { limits: vec![limit(3, LimitKey::Client)], ..call("shop") }).await;
-    for _ in 0..3 {
-        assert_eq!(world.get("/").await.status, 200);
-    }
-    let answer = world.get("/").await;
-    let problem = answer.problem(429, "rate-limited");
-    assert!(problem["detail"].as_str().unwrap().contains("3/min"), "{problem}");
-    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-    assert!((19..=20).contains(&wait), "{wait}");
-    assert_eq!((server.requests(), world.status("shop").limited), (3, 1));
-}
-
-#[tokio::test]
-async fn each_value_of_a_header_has_a_limit_of_its_own() {
-    let server = Server::fixed("200 OK", "").await;
-    let limits = vec![limit(2, LimitKey::Header("x-tenant".into()))];
-    let world = World::with(&[&server], Call { limits, ..call("shop") }).await;
-    let ask = |tenant: &str| format!("GET / HTTP/1.1\r\nHost: shop\r\nX-Tenant: {tenant}\r\n\r\n");
-    for tenant in ["a", "b", "a", "b"] {
-        assert_eq!(world.ask(&ask(tenant)).await.status, 200);
-    }
-    assert_eq!(world.ask(&ask("a")).await.status, 429);
-    assert_eq!(world.ask(&ask("c")).await.status, 200);
-    assert_eq!(world.get("/").await.status, 200, "those without the header share a limit");
-    assert_eq!(world.get("/").await.status, 200);
-    assert_eq!(world.get("/").await.status, 429);
-}
-
-#[tokio::test]
-async fn a_limit_over_all_counts_all_cores_together() {
-    let server = Server::fixed("200 OK", "").await;
-    let world =
-        World::with(&[&server], Call { limits: vec![limit(10, LimitKey::All)], ..call("shop") }).await;
-    let mut passed = 0;
-    for _ in 0..30 {
-        passed += usize::from(world.get("/").await.status == 200);
-    }
-    assert_eq!((passed, server.requests()), (10, 10));
 }
 
 #[tokio::test]

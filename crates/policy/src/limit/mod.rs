@@ -50,11 +50,39 @@ impl Gcra {
         }
     }
 
+    /// What is left to a key after its past: how much at once now, and within what time no more than that.
+    ///
+    /// Who spreads `requests` over `window` keeps to the steady rate; who sends them at once is let through,
+    /// too. With none left, `window` is the wait until the next may pass, as [`Gcra::check`] tells it.
+    pub fn left(&self, tat: Time, now: Time) -> Left {
+        if self.refuses_all {
+            return Left { requests: 0, window: self.interval };
+        }
+        let used = nanos(tat.max(now).since(now));
+        let (interval, tolerance) = (nanos(self.interval), nanos(self.tolerance));
+        let requests = tolerance.checked_sub(used).map_or(0, |room| room / interval + 1);
+        let window = match requests {
+            0 => used - tolerance,
+            more => more.saturating_mul(interval),
+        };
+        let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+        Left { requests, window: Duration::from_nanos(window) }
+    }
+
     /// Whether this key's past no longer matters, so that it can be forgotten.
     #[inline]
     pub fn is_idle(&self, tat: Time, now: Time) -> bool {
         tat <= now
     }
+}
+
+/// What a limit leaves to one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Requests that may come at once, now.
+    pub requests: u32,
+    /// The time within which no more than these should come; above zero.
+    pub window: Duration,
 }
 
 #[cfg(test)]
@@ -100,6 +128,23 @@ mod tests {
         assert!((1..100_000).all(|t| passes(&unlimited, &mut tat, Time::from_nanos(t))));
     }
 
+    #[test]
+    fn what_is_left_shrinks_with_each_request_and_grows_with_time() {
+        let gcra = Gcra::new(10, Duration::from_secs(1), 3);
+        let (mut tat, now) = (Time::ZERO, Time::from_millis(5_000));
+        let left = |tat, now| gcra.left(tat, now);
+        let ms = Duration::from_millis;
+        for (requests, window) in [(3, 300), (2, 200), (1, 100), (0, 100)] {
+            assert_eq!(left(tat, now), Left { requests, window: ms(window) });
+            passes(&gcra, &mut tat, now);
+        }
+        assert_eq!(left(tat, Time::from_millis(5_060)), Left { requests: 0, window: ms(40) });
+        assert_eq!(left(tat, Time::from_millis(5_100)), Left { requests: 1, window: ms(100) });
+        assert_eq!(left(tat, Time::from_millis(9_000)), Left { requests: 3, window: ms(300) });
+        let none = Gcra::new(0, Duration::from_secs(60), 5);
+        assert_eq!(none.left(Time::ZERO, now), Left { requests: 0, window: ms(60_000) });
+    }
+
     fn limits() -> impl Strategy<Value = (u32, u64, u32)> {
         (1_u32..500, 1_u64..5_000, 0_u32..50)
     }
@@ -125,6 +170,30 @@ mod tests {
                     let allowed = f64::from(burst.max(1)) + rate * (to - from) as f64;
                     prop_assert!(through <= allowed + 1e-6, "{} of {} in {}..{}", through, allowed, from, to);
                 }
+            }
+        }
+
+        #[test]
+        fn what_is_said_to_be_left_passes_and_no_more(
+            (requests, per, burst) in limits(), tat: u32, now: u32, gaps in prop::collection::vec(0.0..1.0, 60),
+        ) {
+            let gcra = Gcra::new(requests, Duration::from_millis(per), burst);
+            let (tat, now) = (Time::from_nanos(tat.into()), Time::from_nanos(now.into()));
+            let left = gcra.left(tat, now);
+            prop_assert!(!left.window.is_zero());
+            let mut at_once = tat;
+            for _ in 0..left.requests {
+                prop_assert!(passes(&gcra, &mut at_once, now));
+            }
+            prop_assert_eq!(gcra.check(at_once, now).err().is_some(), true);
+            if left.requests == 0 {
+                prop_assert_eq!(gcra.check(tat, now), Err(left.window));
+            }
+            // At whatever times within the window they come.
+            let (mut spread, mut at) = (tat, now);
+            for gap in gaps.iter().take(left.requests as usize) {
+                at = at + left.window.mul_f64(gap / f64::from(left.requests));
+                prop_assert!(passes(&gcra, &mut spread, at));
             }
         }
 

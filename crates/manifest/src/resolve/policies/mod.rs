@@ -4,6 +4,7 @@ mod breaker;
 mod concurrency;
 mod ejection;
 mod fallback;
+mod limit;
 mod retries;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::resolve::names::Names;
 use crate::typed::{self, At, Field, OrNone};
 use crate::units::show_duration;
 use crate::valid::{self};
+pub(crate) use limit::limits;
 
 /// Who calls whom, for checks and messages. No caller: a route of the gateway.
 pub(crate) struct Call<'a> {
@@ -44,12 +46,6 @@ pub(crate) fn resolve(
             .value()
             .and_then(|given| fallback::resolve(given.some()?, call, names, found)),
     }
-}
-
-/// The rate limits.
-pub(crate) fn limits(typed: &typed::Policies) -> Vec<valid::RateLimit> {
-    let given = typed.limit.value().and_then(OrNone::some);
-    given.into_iter().flat_map(|limits| &limits.0).map(|limit| limit.value.0.clone()).collect()
 }
 
 fn duration_or_none(field: &Field<OrNone<typed::Dur>>, default: Option<Duration>) -> Option<Duration> {

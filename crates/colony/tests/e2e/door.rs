@@ -1,0 +1,57 @@
+//! What is refused at the door, as a person meets it.
+
+use crate::world::{Answer, World, request, server};
+
+/// A gateway in front of one service, with these policies on its only route.
+fn shop(policies: &str) -> World {
+    World::up(&format!(
+        "name: shop\ngateway:\n  listen: 127.0.0.1:0\n  routes:\n    - {{ to: app{policies} }}\nservices:\n  \
+         app: {{ url: \"http://{}\" }}\n",
+        server("well")
+    ))
+}
+
+fn shown(world: &World) -> String {
+    String::from_utf8_lossy(&world.run(&["status"]).stdout).into_owned()
+}
+
+fn left(answer: &Answer) -> Option<&str> {
+    answer.header("ratelimit")
+}
+
+#[test]
+fn a_limit_is_tried_in_the_shadow_before_it_refuses() {
+    let world = shop(", limit: { rate: 2/m per segment 2, shadow: true }");
+    for _ in 0..3 {
+        let answer = world.get("/carts/7");
+        assert_eq!((answer.body.as_str(), left(&answer)), ("well", None));
+    }
+    world.get("/carts/8");
+    let call = world.call("gateway /**");
+    assert_eq!((&call["limited"], &call["limited_shadow"]), (&0.into(), &2.into()), "{call}");
+    let text = shown(&world);
+    assert!(text.contains("gateway /**: 2 requests over a limit that only counts"), "{text}");
+
+    world.edit("shadow: true", "shadow: false");
+    let applied = world.json(&["apply", "--json"]);
+    let change = "limit 2/m per segment 2 (shadow) -> 2/m per segment 2";
+    assert!(applied["changes"].to_string().contains(change), "{applied}");
+    let first = world.get("/carts/7");
+    assert_eq!(first.header("ratelimit-policy"), Some("\"2/m per segment 2\";q=2;w=60;colony-burst=1"));
+    assert_eq!((first.status, left(&first)), (200, Some("\"2/m per segment 2\";r=0;t=30")));
+    let refused = world.get("/carts/7");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("30")), "{refused:?}");
+    assert_eq!(refused.json()["detail"], "over the limit of 2/m per segment 2");
+    assert_eq!(world.get("/carts/8").status, 200);
+}
+
+#[test]
+fn each_session_has_a_limit_of_its_own() {
+    let world = shop(", limit: { rate: 1/h per cookie session, headers: false }");
+    let gateway = world.gateway();
+    let ask = |cookie: &str| request(&gateway, "GET", "/", &[("cookie", cookie)], None);
+    for (cookie, status) in [("session=a", 200), ("b=1; session=b", 200), ("session=a; b=1", 429)] {
+        let answer = ask(cookie);
+        assert_eq!((answer.status, left(&answer)), (status, None), "{cookie}");
+    }
+}
