@@ -182,8 +182,7 @@ pub struct Call {
     pub limits: Vec<RateLimit>,
 }
 
-/// How many requests of a call may be in flight at a time, over all cores, until the last byte of
-/// their answers.
+/// How many requests may be in flight at a time, over all cores, until the last byte of their answers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Concurrency {
     /// How many.
@@ -273,6 +272,8 @@ pub struct Upstream {
     pub protocol: Protocol,
     /// Given for an external: its address. None: instances come by [`crate::Mesh::publish`].
     pub external: Option<External>,
+    /// How many requests may be in flight, of all calls together. None: any number.
+    pub concurrency: Option<Concurrency>,
 }
 
 /// A system outside the colony.

@@ -4,6 +4,7 @@ use policy::BreakerState;
 use serde::{Deserialize, Serialize};
 use telemetry::metrics::HistogramSnapshot;
 
+use crate::call::bulkhead::Bulkhead;
 use crate::call::{CallState, Tally};
 use crate::clock;
 use crate::table::Table;
@@ -61,7 +62,7 @@ pub struct CallStatus {
     pub limited: u64,
     /// Requests over a rate limit that only counts.
     pub limited_shadow: u64,
-    /// Requests that the full bulkhead refused.
+    /// Requests that a full bulkhead refused: the call's own, or the one that all calls to the upstream share.
     pub overloaded: u64,
     /// Requests in flight and how many may be. None where any number may.
     pub concurrency: Option<ConcurrencyStatus>,
@@ -92,6 +93,8 @@ pub struct ConcurrencyStatus {
     pub limit: usize,
     /// Requests that wait for a place.
     pub waiting: usize,
+    /// Requests that found none so far.
+    pub refused: u64,
 }
 
 /// An instance that gets no requests for a while.
@@ -112,6 +115,8 @@ pub struct UpstreamStatus {
     pub external: bool,
     /// Why it has no instances, or none that are up to date.
     pub trouble: Option<String>,
+    /// Requests in flight of all calls together and how many may be. None where any number may.
+    pub concurrency: Option<ConcurrencyStatus>,
     /// Instances that get requests.
     pub instances: Vec<InstanceStatus>,
 }
@@ -151,6 +156,7 @@ fn of_upstream(upstream: &Upstream) -> UpstreamStatus {
         name: upstream.name.clone(),
         external: upstream.config.external.is_some(),
         trouble: upstream.trouble(),
+        concurrency: upstream.bulkhead.as_deref().map(of_bulkhead),
         instances: instances.collect(),
     }
 }
@@ -178,11 +184,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         limited: sum(|tally| tally.limited.get()),
         limited_shadow: sum(|tally| tally.limited_shadow.get()),
         overloaded: sum(|tally| tally.overloaded.get()),
-        concurrency: call.bulkhead.as_ref().map(|bulkhead| ConcurrencyStatus {
-            in_flight: bulkhead.in_flight(),
-            limit: bulkhead.limit(),
-            waiting: bulkhead.waiting(),
-        }),
+        concurrency: call.bulkhead.as_deref().map(of_bulkhead),
         rejected: sum(|tally| tally.rejected.get()),
         timeouts: sum(|tally| tally.timeouts.get()),
         breaker: breaker.map_or("none", |(state, _)| breaker_word(state)).to_owned(),
@@ -191,6 +193,15 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         ejections: call.ejection.as_ref().map_or(0, |ejection| ejection.total()),
         p50_us: latency.quantile(0.5),
         p99_us: latency.quantile(0.99),
+    }
+}
+
+fn of_bulkhead(bulkhead: &Bulkhead) -> ConcurrencyStatus {
+    ConcurrencyStatus {
+        in_flight: bulkhead.in_flight(),
+        limit: bulkhead.limit(),
+        waiting: bulkhead.waiting(),
+        refused: bulkhead.refused(),
     }
 }
 

@@ -86,6 +86,9 @@ fn services(status: &Value, colours: bool) -> String {
             row.extend(instance_cells(status, service, instance));
             rows.push(row);
         }
+        if let Some(upstream) = upstream(status, service) {
+            notes.push_str(&crowd(text(service, "name"), upstream, colours));
+        }
         if let Some(why) = service["why"].as_str() {
             let _ = writeln!(
                 notes,
@@ -104,7 +107,9 @@ fn services(status: &Value, colours: bool) -> String {
 fn externals(status: &Value, colours: bool) -> String {
     let external = |upstream: &&Value| upstream["external"] == true;
     let mut rows = Vec::new();
+    let mut notes = String::new();
     for upstream in list(status, "upstreams").iter().filter(external) {
+        notes.push_str(&crowd(text(upstream, "name"), upstream, colours));
         let addresses: Vec<&str> =
             list(upstream, "instances").iter().map(|instance| text(instance, "address")).collect();
         let state = match (upstream["trouble"].as_str(), addresses.is_empty()) {
@@ -120,8 +125,13 @@ fn externals(status: &Value, colours: bool) -> String {
     }
     match rows.is_empty() {
         true => String::new(),
-        false => table(colours, &["external", "state", "address"], &rows),
+        false => table(colours, &["external", "state", "address"], &rows) + &notes,
     }
+}
+
+/// How the data plane sees a service.
+fn upstream<'v>(status: &'v Value, service: &Value) -> Option<&'v Value> {
+    list(status, "upstreams").iter().find(|upstream| upstream["name"] == service["name"])
 }
 
 fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(String, Style)> {
@@ -129,9 +139,8 @@ fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(Str
     let state = text(instance, "state");
     let pid = instance["pid"].as_u64();
     let shown = if state == "ready" { id.to_owned() } else { format!("{id} ({state})") };
-    let upstream = list(status, "upstreams").iter().find(|upstream| upstream["name"] == service["name"]);
-    let published =
-        upstream.and_then(|upstream| list(upstream, "instances").iter().find(|one| one["id"] == id));
+    let published = upstream(status, service)
+        .and_then(|upstream| list(upstream, "instances").iter().find(|one| one["id"] == id));
     vec![
         (shown, state_style(state)),
         plain(instance["address"].as_str().unwrap_or("")),
@@ -176,7 +185,7 @@ fn calls(status: &Value, colours: bool) -> String {
                 text(call, "breaker")
             );
         }
-        notes.push_str(&crowd(call, colours));
+        notes.push_str(&crowd(text(call, "call"), call, colours));
         if let over @ 1.. = number(call, "limited_shadow") {
             let note = format!("{over} requests over a limit that only counts (`shadow`)");
             let _ =
@@ -213,18 +222,18 @@ fn calls(status: &Value, colours: bool) -> String {
     }
 }
 
-/// What is to be said of a bulkhead that is full, or was.
-fn crowd(call: &Value, colours: bool) -> String {
-    let concurrency = &call["concurrency"];
-    let [in_flight, limit, waiting] = ["in_flight", "limit", "waiting"].map(|key| number(concurrency, key));
-    let refused = number(call, "overloaded");
-    if refused == 0 && (concurrency.is_null() || in_flight < limit) {
+/// What is to be said of the bulkhead of a call or an upstream that is full, or was.
+fn crowd(name: &str, whose: &Value, colours: bool) -> String {
+    let concurrency = &whose["concurrency"];
+    let [in_flight, limit, waiting, refused] =
+        ["in_flight", "limit", "waiting", "refused"].map(|key| number(concurrency, key));
+    if concurrency.is_null() || (refused == 0 && in_flight < limit) {
         return String::new();
     }
     format!(
         "  {} {}: {in_flight} of {limit} requests in flight, {waiting} waiting, {refused} refused so far\n",
         paint(colours, Style::Warn, "note:"),
-        text(call, "call"),
+        name,
     )
 }
 

@@ -17,7 +17,8 @@ pub(crate) const GATEWAY: &str = "gateway";
 pub(crate) fn mesh(manifest: &valid::Manifest, tls: Option<plane::Tls>) -> plane::Config {
     let mut config = plane::Config::default();
     for (name, service) in &manifest.services {
-        let upstream = plane::Upstream { protocol: protocol(service.protocol), external: None };
+        let concurrency = service.concurrency.as_ref().map(policies::concurrency);
+        let upstream = plane::Upstream { protocol: protocol(service.protocol), external: None, concurrency };
         config.upstreams.insert(name.clone(), upstream);
     }
     for (name, external) in &manifest.externals {
@@ -139,6 +140,7 @@ fn upstream_of(external: &valid::External) -> plane::Upstream {
             port: external.port,
             prefix: external.prefix.clone(),
         }),
+        concurrency: external.concurrency.as_ref().map(policies::concurrency),
     }
 }
 

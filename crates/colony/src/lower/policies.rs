@@ -73,7 +73,7 @@ fn retries(retries: &valid::Retries) -> plane::Retries {
     }
 }
 
-fn concurrency(concurrency: &valid::Concurrency) -> plane::Concurrency {
+pub(super) fn concurrency(concurrency: &valid::Concurrency) -> plane::Concurrency {
     let limit = match concurrency.limit {
         valid::ConcurrencyLimit::Fixed(max) => plane::ConcurrencyLimit::Fixed(max),
         valid::ConcurrencyLimit::Adaptive { min, max } => {

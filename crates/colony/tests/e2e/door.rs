@@ -1,6 +1,8 @@
 //! What is refused at the door, as a person meets it.
 
-use crate::world::{Answer, World, request, server};
+use std::time::Duration;
+
+use crate::world::{Answer, World, request, server, slow_server, wait};
 
 /// A gateway in front of one service, with these policies on its only route.
 fn shop(policies: &str) -> World {
@@ -53,5 +55,53 @@ fn each_session_has_a_limit_of_its_own() {
     for (cookie, status) in [("session=a", 200), ("b=1; session=b", 200), ("session=a; b=1", 429)] {
         let answer = ask(cookie);
         assert_eq!((answer.status, left(&answer)), (status, None), "{cookie}");
+    }
+}
+
+/// So many requests at once for each of these paths.
+fn crowd(world: &World, paths: &[&str], each: usize) -> Vec<Answer> {
+    let gateway = world.gateway();
+    let all = paths.iter().flat_map(|path| std::iter::repeat_n((*path).to_owned(), each));
+    let asking: Vec<_> = all
+        .map(|path| {
+            let gateway = gateway.clone();
+            std::thread::spawn(move || request(&gateway, "GET", &path, &[], None))
+        })
+        .collect();
+    asking.into_iter().map(|one| one.join().expect("answered")).collect()
+}
+
+#[test]
+fn a_service_and_an_external_get_so_many_requests_at_a_time_whoever_calls() {
+    let app = slow_server("late", Duration::from_millis(400));
+    for (services, externals) in [
+        (format!("  app: {{ url: \"http://{app}\", concurrency: 2 }}\n"), String::new()),
+        (
+            "  idle: { run: sleep 1000, ready: none }\n".to_owned(),
+            format!("externals:\n  app: {{ url: \"http://{app}\", concurrency: 2 }}\n"),
+        ),
+    ] {
+        let world = World::up(&format!(
+            "name: shop\ngateway:\n  listen: 127.0.0.1:0\n  routes: [{{ path: /a, to: app }}, {{ path: /b, to: app }}]\n\
+             services:\n{services}{externals}"
+        ));
+        // The name of an external is looked up first.
+        wait("an instance", || world.get("/a").status == 200);
+        let answers = crowd(&world, &["/a", "/b"], 3);
+        assert_eq!(answers.iter().filter(|answer| answer.body == "late").count(), 2, "{answers:?}");
+        let refused = answers.iter().find(|answer| answer.status == 503).expect("four of them").json();
+        assert_eq!((&refused["policy"], &refused["upstream"]), (&"concurrency".into(), &"app".into()));
+        assert_eq!(refused["detail"], "2 requests of all calls to app are in flight and 0 wait");
+        let status = world.status();
+        let upstreams = status["upstreams"].as_array().expect("upstreams");
+        let app = upstreams.iter().find(|upstream| upstream["name"] == "app").expect("it is there");
+        assert_eq!((&app["concurrency"]["limit"], &app["concurrency"]["refused"]), (&2.into(), &4.into()));
+        let text = shown(&world);
+        assert!(text.contains("note: app: 0 of 2 requests in flight, 0 waiting, 4 refused so far"), "{text}");
+
+        world.edit("concurrency: 2", "concurrency: { max: 2, queue: 10, wait: 20s }");
+        let applied = world.json(&["apply", "--json"]);
+        assert!(applied["changes"].to_string().contains("concurrency 2 -> 2, queue 10 for 20s"), "{applied}");
+        assert!(crowd(&world, &["/a", "/b"], 3).iter().all(|answer| answer.body == "late"));
     }
 }

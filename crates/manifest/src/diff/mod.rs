@@ -6,7 +6,7 @@
 
 mod policies;
 
-use policies::{put_breaker, put_ejection, put_policies};
+use policies::{put_breaker, put_ejection, put_policies, show_concurrency};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,7 +193,10 @@ fn route_lines(route: &Route) -> Lines {
 }
 
 fn service_lines(service: &Service) -> Lines {
-    let mut lines = table([("protocol", show_protocol(service.protocol))]);
+    let mut lines = table([
+        ("protocol", show_protocol(service.protocol)),
+        ("concurrency", service.concurrency.as_ref().map_or_else(none, show_concurrency)),
+    ]);
     match &service.source {
         Source::Url { authorities } => {
             lines.insert("url".to_owned(), authorities.join(", "));
@@ -227,7 +230,11 @@ fn service_lines(service: &Service) -> Lines {
 fn external_lines(external: &External) -> Lines {
     let scheme = if external.tls { "https" } else { "http" };
     let url = format!("{scheme}://{}:{}{}", external.host, external.port, external.prefix);
-    table([("url", url), ("protocol", show_protocol(external.protocol))])
+    table([
+        ("url", url),
+        ("protocol", show_protocol(external.protocol)),
+        ("concurrency", external.concurrency.as_ref().map_or_else(none, show_concurrency)),
+    ])
 }
 
 fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {

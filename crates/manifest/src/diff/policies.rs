@@ -73,7 +73,7 @@ pub(super) fn put_ejection(lines: &mut Lines, ejection: &Ejection) {
     put(lines, "ejection.", options);
 }
 
-fn show_concurrency(concurrency: &Concurrency) -> String {
+pub(super) fn show_concurrency(concurrency: &Concurrency) -> String {
     let limit = match concurrency.limit {
         ConcurrencyLimit::Fixed(max) => max.to_string(),
         ConcurrencyLimit::Adaptive { min, max } => format!("adaptive from {min} to {max}"),

@@ -23,7 +23,7 @@ pub(crate) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> O
     let names = Names::new(typed, found);
     refuse_empty(typed, found);
     let services = services(typed, &names, found);
-    let externals = externals(typed);
+    let externals = externals(typed, found);
     let gateway = gateway::resolve(typed, &names, found);
     ports::check(typed, gateway.as_ref(), found);
     let start_order = order::resolve(typed, &names, found);
@@ -68,10 +68,11 @@ fn services(
     resolved.collect()
 }
 
-fn externals(typed: &typed::Manifest) -> BTreeMap<String, valid::External> {
+fn externals(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> BTreeMap<String, valid::External> {
     let given = typed.externals.value().map_or(&[][..], |map| map.0.as_slice());
     let resolved = given.iter().filter_map(|(name, field)| {
         let external = field.value()?;
+        let concurrency = policies::concurrency(&external.concurrency, found);
         let url = &external.url.as_ref()?.value;
         let valid = valid::External {
             tls: url.tls,
@@ -79,6 +80,7 @@ fn externals(typed: &typed::Manifest) -> BTreeMap<String, valid::External> {
             port: url.port,
             prefix: url.path.clone(),
             protocol: external.protocol.unwrap_or(valid::Protocol::Http1),
+            concurrency,
         };
         Some((name.value.clone(), valid))
     });

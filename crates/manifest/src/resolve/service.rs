@@ -24,6 +24,7 @@ pub(crate) fn resolve(
     let after = after(name, typed, names, found);
     let ready = probe(&typed.ready, valid::Check::Tcp, defaults::READY_EVERY, found);
     let live = probe(&typed.live, valid::Check::None, defaults::LIVE_EVERY, found);
+    let concurrency = policies::concurrency(&typed.concurrency, found);
     let source = source(name, typed, found);
     Some(valid::Service {
         source: source?,
@@ -32,6 +33,7 @@ pub(crate) fn resolve(
         ready,
         live: (live.check != valid::Check::None).then_some(live),
         protocol: typed.protocol.value().map_or(valid::Protocol::Http1, |protocol| protocol.0),
+        concurrency,
     })
 }
 

@@ -115,6 +115,8 @@ keys! {
     "live" => live: Probe,
     /// HTTP version that its instances speak, `http1` or `http2`. Default `http1`.
     "protocol" => protocol: Protocol,
+    /// Most requests in flight at a time, whoever calls: a number, `adaptive`, `none`, or a map. Default none: any number.
+    "concurrency" => concurrency: OrNone<Concurrency>,
     /// Services to start before it, beside those that it calls.
     "after" => after: OneOrMany<Name>,
     /// Services and externals that it may call: a map from name to policies, or a list of names.
@@ -162,6 +164,8 @@ keys! {
     "url" => url: AnyUrl = required,
     /// HTTP version that it speaks, `http1` or `http2`. Default `http1`.
     "protocol" => protocol: Protocol,
+    /// Most requests in flight at a time, whoever calls: a number, `adaptive`, `none`, or a map. Default none: any number.
+    "concurrency" => concurrency: OrNone<Concurrency>,
 }
 
 /// The parts of the manifest that have this key, for someone who wrote it in the wrong place.

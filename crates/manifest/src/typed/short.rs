@@ -8,7 +8,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::http::Url;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
-use crate::typed::shapes::{OneOrMany, is_none, is_word};
+use crate::typed::shapes::{OneOrMany, OrNone, is_none, is_word};
 use crate::typed::{
     AnyUrl, ConcurrencyOptions, ExternalOptions, Int, LimitOptions, ProbeOptions, ProbePath, Rate,
     RetryOptions, ScaleOptions, TlsFiles,
@@ -214,13 +214,14 @@ impl JsonSchema for Scale {
 pub(crate) struct External {
     pub url: Option<At<Url>>,
     pub protocol: Option<crate::valid::Protocol>,
+    pub concurrency: Field<OrNone<Concurrency>>,
 }
 
 impl Typed for External {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         if matches!(node.value, Value::Scalar(_)) {
             let url = AnyUrl::decode(node, cx)?;
-            return Some(External { url: Some(at(url.0, node)), protocol: None });
+            return Some(External { url: Some(at(url.0, node)), protocol: None, concurrency: Field::Absent });
         }
         let options = ExternalOptions::decode(node, cx)?;
         let url = match options.url {
@@ -229,7 +230,8 @@ impl Typed for External {
             }
             _ => None,
         };
-        Some(External { url, protocol: options.protocol.value().map(|protocol| protocol.0) })
+        let protocol = options.protocol.value().map(|protocol| protocol.0);
+        Some(External { url, protocol, concurrency: options.concurrency })
     }
 }
 

@@ -134,6 +134,8 @@ pub struct Service {
     pub live: Option<Probe>,
     /// The protocol its instances speak.
     pub protocol: Protocol,
+    /// Most requests in flight, whoever calls. Default none: any number.
+    pub concurrency: Option<Concurrency>,
 }
 
 /// Where a service's instances come from.
@@ -217,6 +219,8 @@ pub struct External {
     pub prefix: String,
     /// The protocol it speaks.
     pub protocol: Protocol,
+    /// Most requests in flight, whoever calls. Default none: any number.
+    pub concurrency: Option<Concurrency>,
 }
 
 /// A declared call.

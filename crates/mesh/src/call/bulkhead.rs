@@ -1,6 +1,6 @@
-//! A bulkhead: no more than so many requests of a call are in flight at a time, over all cores, so that
-//! one upstream that has become slow does not take everything that its callers have. After Nygard,
-//! "Release It!" (2007).
+//! A bulkhead: no more than so many requests are in flight at a time, over all cores, so that one upstream
+//! that has become slow does not take everything that its callers have, and gets no more than it can do.
+//! After Nygard, "Release It!" (2007). A call may have one, and an upstream one that all its calls share.
 //!
 //! The cores share one counter on a cache line of its own: to come in and to leave is one atomic
 //! operation each, and no core waits for another. Only where it is full there is a lock, around the
@@ -14,18 +14,66 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policy::{Gradient, Samples, Time};
 use tokio::sync::oneshot;
 
+use crate::call::LocalCall;
 use crate::call::guard::lock;
+use crate::clock;
 use crate::config::{Concurrency, ConcurrencyLimit};
+use crate::request::problem::{Kind, Problem};
+
+/// When it is worth asking again where too many requests are in flight. How long they take is not known;
+/// a second is what keeps those refused from being a load of their own.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Lots of latencies that a core hands over in one window.
 const LOTS_PER_WINDOW: u32 = 10;
+
+/// The places of a request: among those of its call, and among all that its upstream has in flight.
+pub(crate) struct Place {
+    _own: Option<Permit>,
+    _shared: Option<Permit>,
+}
+
+/// A place for a request that came at `started`, where places are limited.
+pub(crate) async fn enter(call: &LocalCall, started: Time) -> Result<Option<Place>, Problem> {
+    if call.bulkhead.is_none() && call.shared_bulkhead.is_none() {
+        return Ok(None);
+    }
+    let config = &call.state.config;
+    let ends = config.timeout.map(|timeout| started + timeout);
+    let _own = permit(&call.bulkhead, ends).await.map_err(|full| overloaded(call, full, &config.id))?;
+    let everybody = || format!("all calls to {}", config.upstream);
+    let _shared =
+        permit(&call.shared_bulkhead, ends).await.map_err(|full| overloaded(call, full, &everybody()))?;
+    Ok(Some(Place { _own, _shared }))
+}
+
+/// A permit of one bulkhead, if there is that. Err: it is full.
+async fn permit(
+    bulkhead: &Option<Rc<LocalBulkhead>>,
+    ends: Option<Time>,
+) -> Result<Option<Permit>, &Bulkhead> {
+    match bulkhead {
+        None => Ok(None),
+        Some(bulkhead) => bulkhead.enter(ends).await.map(Some).ok_or(&*bulkhead.shared),
+    }
+}
+
+fn overloaded(call: &LocalCall, full: &Bulkhead, whose: &str) -> Problem {
+    call.tally().overloaded.add(1);
+    let (limit, waiting) = (full.limit(), full.waiting());
+    let detail = format!("{limit} requests of {whose} are in flight and {waiting} wait");
+    let mut problem = Problem::new(Kind::Overloaded, detail).retry_after(OVERLOADED_RETRY_AFTER);
+    problem.call = Some(call.state.config.id.clone());
+    problem.upstream = Some(call.state.config.upstream.clone());
+    problem
+}
 
 /// A bulkhead as all cores see it.
 pub(crate) struct Bulkhead {
@@ -35,6 +83,7 @@ pub(crate) struct Bulkhead {
     /// How long the queue is, to be seen without its lock.
     waiting: AtomicUsize,
     queue: Mutex<Queue>,
+    refused: AtomicU64,
     learner: Option<Mutex<Gradient>>,
 }
 
@@ -64,6 +113,7 @@ impl Bulkhead {
             limit: AtomicUsize::new(limit as usize),
             waiting: AtomicUsize::new(0),
             queue: Mutex::default(),
+            refused: AtomicU64::new(0),
             learner: learner.map(Mutex::new),
         }
     }
@@ -78,6 +128,11 @@ impl Bulkhead {
 
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Who found no place so far.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn take(&self) -> bool {
@@ -105,6 +160,13 @@ impl Bulkhead {
         // Dropped without the lock, for it is given back then.
         drop(queue);
         drop(unwanted);
+    }
+
+    /// A place, as soon as one is free. None: too many wait, or it took too long.
+    async fn wait(self: &Arc<Self>, ends: Option<Time>) -> Option<Grant> {
+        let mut waiting = self.queue_up()?;
+        let patience = ends.map_or(Duration::MAX, |ends| ends.since(clock::now()));
+        tokio::time::timeout(patience.min(self.config.wait), &mut waiting.grant).await.ok()?.ok()
     }
 
     /// A place in the queue. None: it is full.
@@ -187,18 +249,19 @@ impl LocalBulkhead {
         Rc::new(LocalBulkhead { shared, untold: Cell::default() })
     }
 
-    /// Comes in, or waits for that as long as it may, and no longer than `patience`. None: overloaded.
-    pub(crate) async fn enter(self: &Rc<Self>, patience: Option<Duration>) -> Option<Permit> {
+    /// Comes in, or waits for that as long as it may, and no longer than until `ends`. None: overloaded.
+    async fn enter(self: &Rc<Self>, ends: Option<Time>) -> Option<Permit> {
         let shared = &self.shared;
         // Nobody overtakes those who wait.
         if shared.waiting.load(Ordering::SeqCst) == 0 && shared.take() {
             return Some(Permit(self.clone()));
         }
-        let mut waiting = shared.queue_up()?;
-        let longest = patience.unwrap_or(Duration::MAX).min(shared.config.wait);
-        let mut grant = tokio::time::timeout(longest, &mut waiting.grant).await.ok()?.ok()?;
+        let granted = shared.wait(ends).await;
+        if granted.is_none() {
+            shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
         // From here on the permit gives the place back.
-        grant.0 = None;
+        granted?.0 = None;
         Some(Permit(self.clone()))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::attempt::Reply;
-use super::{Outgoing, Permit};
+use super::{Outgoing, Place};
 use crate::message::fields::{Fields, Id};
 use crate::request::answer::{Answer, Body, From, Tunnel};
 use crate::request::headers;
@@ -17,10 +17,10 @@ const DRAIN_BYTES_MAX: usize = 64 << 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Makes the answer the client's: its body streams on, its connection returns to the pool.
-pub(super) fn deliver(reply: Reply, outgoing: &Outgoing, permit: Option<Permit>) -> Answer {
+pub(super) fn deliver(reply: Reply, outgoing: &Outgoing, place: Option<Place>) -> Answer {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let Reply { mut fields, from, mut lease, .. } = reply;
-    lease.permit = permit;
+    lease.place = place;
     let body = match from {
         From::Switched(io) => Body::Tunnel(Tunnel { io, lease }),
         from => {

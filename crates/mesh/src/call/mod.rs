@@ -2,15 +2,16 @@
 //!
 //! 1. rate limits refuse at the door,
 //! 2. the deadline of the whole begins,
-//! 3. the bulkhead lets the request in, or has it wait, or refuses it,
+//! 3. the bulkheads let the request in, or have it wait, or refuse it: the call's own, then the one of the
+//!    upstream, which all calls to it share,
 //! 4. the circuit breaker admits a try or rejects it,
 //! 5. ejection and balancing choose an instance; with none at hand the request is held a while,
 //! 6. the deadline of the try begins; the request is sent,
-//! 7. the outcome is told to breaker, ejection and balancer, and its latency to an adaptive bulkhead,
+//! 7. the outcome is told to breaker, ejection and balancer, and its latency to adaptive bulkheads,
 //! 8. retries decide, within the budget, whether to go back to 4,
 //! 9. a fallback stands in for what failed.
 //!
-//! The place in the bulkhead is given up with the last byte of the answer.
+//! The places in the bulkheads are given up with the last byte of the answer.
 //!
 //! What decides is in the `policy` crate; here is what carries: [`tries`] a request through all of
 //! its tries, [`attempt`] one of them, [`deliver`] the answer, [`shared`] holds a call's state.
@@ -39,12 +40,8 @@ use crate::request::answer::{Answer, Body};
 use crate::request::body::{Broken, RequestBody, Source};
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
-pub(crate) use bulkhead::Permit;
+pub(crate) use bulkhead::Place;
 pub(crate) use shared::{CallState, LocalCall, Tally};
-
-/// When it is worth asking again where too many requests are in flight. How long they take is not known;
-/// a second is what keeps those refused from being a load of their own.
-const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A request on its way up.
 pub(crate) struct Outgoing {
@@ -88,8 +85,8 @@ impl Outgoing {
 /// Sends a request through a call's policies and counts how it went.
 pub(crate) async fn run(core: &Core, call: &LocalCall, outgoing: Outgoing) -> Result<Answer, Problem> {
     let started = clock::now();
-    let result = match enter(call).await {
-        Ok(permit) => tries::carry(core, call, &outgoing, permit, started).await,
+    let result = match bulkhead::enter(call, started).await {
+        Ok(place) => tries::carry(core, call, &outgoing, place, started).await,
         Err(overloaded) => Err(overloaded),
     };
     let tally = call.tally();
@@ -104,22 +101,6 @@ pub(crate) async fn run(core: &Core, call: &LocalCall, outgoing: Outgoing) -> Re
     };
     tally.end(&result, failed, clock::now().since(started));
     result
-}
-
-/// A place among the requests in flight, if that is limited.
-async fn enter(call: &LocalCall) -> Result<Option<Permit>, Problem> {
-    let Some(bulkhead) = &call.bulkhead else { return Ok(None) };
-    let config = &call.state.config;
-    if let Some(permit) = bulkhead.enter(config.timeout).await {
-        return Ok(Some(permit));
-    }
-    call.tally().overloaded.add(1);
-    let (limit, waiting) = (bulkhead.shared.limit(), bulkhead.shared.waiting());
-    let detail = format!("{} requests to {} are in flight and {waiting} wait", limit, config.upstream);
-    let mut problem = Problem::new(Kind::Overloaded, detail).retry_after(OVERLOADED_RETRY_AFTER);
-    problem.call = Some(config.id.clone());
-    problem.upstream = Some(config.upstream.clone());
-    Err(problem)
 }
 
 /// Whether no try got as far as sending. What is not idempotent is tried again only if nothing of it

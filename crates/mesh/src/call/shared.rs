@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Budget, BudgetConfig};
+use policy::{Budget, BudgetConfig, Time};
 use telemetry::metrics::{Counter, Histogram};
 
 use crate::call::bulkhead::{Bulkhead, LocalBulkhead};
@@ -43,7 +43,7 @@ pub(crate) struct Tally {
     pub(crate) limited: Counter,
     /// Over a rate limit that only counts.
     pub(crate) limited_shadow: Counter,
-    /// Refused by a full bulkhead.
+    /// Refused by a full bulkhead, its own or the upstream's.
     pub(crate) overloaded: Counter,
     /// Refused by the open breaker.
     pub(crate) rejected: Counter,
@@ -88,7 +88,10 @@ pub(crate) struct LocalCall {
     pub(crate) state: Arc<CallState>,
     pub(crate) upstream: Rc<LocalUpstream>,
     pub(crate) fallback: Option<Rc<LocalCall>>,
+    /// Who is in flight of this call.
     pub(crate) bulkhead: Option<Rc<LocalBulkhead>>,
+    /// The same of all calls to the upstream.
+    pub(crate) shared_bulkhead: Option<Rc<LocalBulkhead>>,
     /// This core's share of the retry budget.
     pub(crate) budget: RefCell<Budget>,
     pub(crate) core: usize,
@@ -110,12 +113,20 @@ impl LocalCall {
         });
         LocalCall {
             bulkhead: state.bulkhead.clone().map(LocalBulkhead::new),
+            shared_bulkhead: upstream.shared.bulkhead.clone().map(LocalBulkhead::new),
             budget: RefCell::new(Budget::new(budget, clock::now())),
             state,
             upstream,
             fallback,
             core,
             told: Cell::new(u64::MAX),
+        }
+    }
+
+    /// Tells adaptive bulkheads how long the upstream took for one of the requests in flight.
+    pub(crate) fn learn(&self, now: Time, took: Duration) {
+        for bulkhead in [&self.bulkhead, &self.shared_bulkhead].into_iter().flatten() {
+            bulkhead.learn(now, took);
         }
     }
 

@@ -6,7 +6,7 @@ use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
 
 use super::attempt::{self, Failure, Reply, Tried};
 use super::deliver::{deliver, throw_away};
-use super::{LocalCall, Outgoing, Permit};
+use super::{LocalCall, Outgoing, Place};
 use crate::call::guard::Pass;
 use crate::clock;
 use crate::config;
@@ -20,13 +20,13 @@ pub(super) async fn carry(
     core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
-    permit: Option<Permit>,
+    place: Option<Place>,
     started: Time,
 ) -> Result<Answer, Problem> {
     // Time may have passed before a place in the bulkhead was free.
-    let begun = if permit.is_some() { clock::now() } else { started };
+    let begun = if place.is_some() { clock::now() } else { started };
     let retrier = Retrier::new();
-    let mut tries = Tries { core, call, outgoing, permit, started, now: begun, retrier, avoid: None };
+    let mut tries = Tries { core, call, outgoing, place, started, now: begun, retrier, avoid: None };
     if tries.retry().is_some() {
         call.budget.borrow_mut().request(started);
     }
@@ -48,7 +48,7 @@ struct Tries<'a> {
     call: &'a LocalCall,
     outgoing: &'a Outgoing,
     /// Its place in the bulkhead.
-    permit: Option<Permit>,
+    place: Option<Place>,
     /// When the first try began.
     started: Time,
     /// When the try begins that is next, or ended that was last: a clock is not read for each use.
@@ -80,8 +80,8 @@ impl<'a> Tries<'a> {
             // Nothing to learn of the upstream, and nothing to send again.
             return Ok(Next::Done(result));
         }
-        if let (Some(bulkhead), true) = (&self.call.bulkhead, says_what_it_takes(outcome)) {
-            bulkhead.learn(ended, took);
+        if says_what_it_takes(outcome) {
+            self.call.learn(ended, took);
         }
         let again = self.decide(outcome, self.outgoing.replayable());
         let mended = is_lost(outcome) && again.is_some();
@@ -150,7 +150,7 @@ impl<'a> Tries<'a> {
                 Some(why) => {
                     Problem::new(Kind::BadAnswer, format!("{} {why}", self.call.state.config.upstream))
                 }
-                None => return Ok(deliver(reply, self.outgoing, self.permit)),
+                None => return Ok(deliver(reply, self.outgoing, self.place)),
             },
             (Err(failure), _) => failure.problem(self.call, self.retrier.retries() + 1),
         };

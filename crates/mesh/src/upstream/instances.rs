@@ -14,6 +14,7 @@ use std::time::Duration;
 use policy::{PeakEwma, Time};
 use tokio::sync::Notify;
 
+use crate::call::bulkhead::Bulkhead;
 use crate::call::guard::lock;
 use crate::clock;
 use crate::config;
@@ -74,6 +75,8 @@ impl Instance {
 pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) config: config::Upstream,
+    /// How many requests may be in flight, whoever calls.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     cores: usize,
     version: AtomicU64,
     instances: Mutex<Instances>,
@@ -94,6 +97,7 @@ impl Upstream {
     pub(crate) fn new(name: &str, config: config::Upstream, cores: usize) -> Upstream {
         Upstream {
             name: name.to_owned(),
+            bulkhead: config.concurrency.map(|config| Arc::new(Bulkhead::new(config, clock::now()))),
             config,
             cores,
             version: AtomicU64::new(0),
@@ -117,9 +121,13 @@ impl Upstream {
         lock(&self.trouble).clone()
     }
 
-    /// The same upstream with another configuration and the instances it has.
+    /// The same upstream with another configuration, the instances it has, and who is in flight where that
+    /// has the limit that it had.
     pub(crate) fn reconfigured(&self, config: config::Upstream) -> Upstream {
-        let next = Upstream::new(&self.name, config, self.cores);
+        let mut next = Upstream::new(&self.name, config, self.cores);
+        if next.config.concurrency == self.config.concurrency {
+            next.bulkhead = self.bulkhead.clone();
+        }
         let mut instances = lock(&self.instances);
         let leaving = std::mem::take(&mut instances.leaving);
         *lock(&next.instances) =
@@ -275,7 +283,7 @@ impl LocalInstance {
     pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
         self.latency.borrow_mut().begin(now);
         self.shared.count(self.core, |count| count + 1);
-        Lease { instance: self.clone(), permit: None, latency: None }
+        Lease { instance: self.clone(), place: None, latency: None }
     }
 }
 
@@ -293,7 +301,7 @@ fn typical_latency(others: &[Rc<LocalInstance>]) -> Duration {
 pub(crate) struct Lease {
     pub(crate) instance: Rc<LocalInstance>,
     /// The request's place in its call's bulkhead, once its answer is on its way to the client.
-    pub(crate) permit: Option<crate::call::Permit>,
+    pub(crate) place: Option<crate::call::Place>,
     /// Sample for the balancer. None: there is none to learn from.
     pub(crate) latency: Option<Duration>,
 }

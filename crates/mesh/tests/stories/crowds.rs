@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mesh::config::{Call, Concurrency, ConcurrencyLimit, Fallback};
+use mesh::config::{Call, Concurrency, ConcurrencyLimit, Fallback, Protocol};
 use policy::GradientConfig;
 
 use crate::world::{Answer, Server, World, answer, call, ms, until};
@@ -54,6 +54,77 @@ async fn no_more_than_so_many_are_in_flight_over_all_cores() {
     let concurrency = status.concurrency.expect("it is limited");
     assert_eq!((concurrency.in_flight, concurrency.limit, concurrency.waiting), (0, 4, 0));
     assert_eq!(world.get("/").await.status, 200, "there is room again");
+}
+
+/// Two routes to one upstream that takes so many requests at a time, whoever calls.
+async fn shared(server: &Server, concurrency: Option<Concurrency>, own: Option<Concurrency>) -> World {
+    let mut world = World::new();
+    world.upstream("shop", Protocol::Http1, &[]);
+    world.config.upstreams.get_mut("shop").expect("just added").concurrency = concurrency;
+    for id in ["a", "b"] {
+        let own = own.filter(|_| id == "b");
+        world.route(&format!("/{id}"), Call { id: id.into(), concurrency: own, ..call("shop") });
+    }
+    world.start(&[server]).await
+}
+
+#[tokio::test]
+async fn all_routes_to_an_upstream_share_its_places() {
+    let (server, most) = crowded(100).await;
+    let world = shared(&server, at_most(4, 0, 1), None).await;
+    let asking = (0..24).map(|nth| world.get(if nth % 2 == 0 { "/a" } else { "/b" }));
+    let answers = futures_util::future::join_all(asking).await;
+    assert!(most.load(Ordering::SeqCst) <= 4, "{most:?}");
+    let refused = answers.iter().find(|answer| answer.status == 503).expect("there was no room for all");
+    let problem = refused.problem(503, "overloaded");
+    assert!(problem["detail"].as_str().unwrap().contains("all calls to shop"), "{problem}");
+    let status = world.upstream_status("shop").concurrency.expect("it is limited");
+    assert_eq!((status.in_flight, status.limit, status.waiting), (0, 4, 0));
+    let counted = world.status("a").overloaded + world.status("b").overloaded;
+    assert_eq!((status.refused, counted), (with_status(&answers, 503) as u64, status.refused));
+    assert!(world.status("a").concurrency.is_none());
+}
+
+#[tokio::test]
+async fn a_request_needs_a_place_of_its_call_and_one_of_the_upstream() {
+    let (server, _) = crowded(60_000).await;
+    let world = shared(&server, at_most(2, 0, 1), at_most(1, 0, 1)).await;
+    let send = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n");
+    let in_flight = || world.upstream_status("shop").concurrency.map(|one| one.in_flight);
+    let (mut first, mut second) = (world.wire().await, world.wire().await);
+    first.send(send("/b")).await;
+    until("the first to be in flight", || in_flight() == Some(1)).await;
+    world.get("/b").await.problem(503, "overloaded");
+    assert_eq!(in_flight(), Some(1), "who finds no place of its own takes none of the others'");
+    second.send(send("/a")).await;
+    until("the second to be in flight", || in_flight() == Some(2)).await;
+    drop(first);
+    until("a place to be free", || in_flight() == Some(1)).await;
+    assert_eq!(world.status("b").concurrency.map(|own| (own.in_flight, own.refused)), Some((0, 1)));
+    first = world.wire().await;
+    first.send(send("/a")).await;
+    until("the places to be taken", || in_flight() == Some(2)).await;
+    world.get("/b").await.problem(503, "overloaded");
+    let own = world.status("b").concurrency.expect("it is limited");
+    assert_eq!((own.in_flight, own.refused, world.status("b").overloaded), (0, 1, 2));
+}
+
+#[tokio::test]
+async fn who_is_in_flight_is_counted_on_over_a_reload_of_the_upstream() {
+    let (server, _) = crowded(60_000).await;
+    let mut world = shared(&server, at_most(1, 0, 1), None).await;
+    let mut wire = world.wire().await;
+    wire.send("GET /a HTTP/1.1\r\nHost: shop\r\n\r\n").await;
+    let places =
+        |world: &World| world.upstream_status("shop").concurrency.map(|one| (one.in_flight, one.limit));
+    until("it to be in flight", || places(&world) == Some((1, 1))).await;
+    world.config.upstreams.get_mut("shop").expect("it is there").protocol = Protocol::Http2;
+    world.apply().await;
+    assert_eq!(places(&world), Some((1, 1)));
+    world.get("/b").await.problem(503, "overloaded");
+    world.config.upstreams.get_mut("shop").expect("it is there").concurrency = at_most(2, 0, 1);
+    world.apply().await;
+    assert_eq!(places(&world), Some((0, 2)), "another limit begins anew");
 }
 
 #[tokio::test]

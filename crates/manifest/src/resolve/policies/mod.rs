@@ -37,7 +37,7 @@ pub(crate) fn resolve(
     valid::CallPolicies {
         timeout,
         per_try,
-        concurrency: typed.concurrency.value().and_then(|given| concurrency::resolve(given.some()?, found)),
+        concurrency: concurrency(&typed.concurrency, found),
         retries: retries::resolve(&typed.retries, found),
         breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, found)),
         ejection: switch(&typed.ejection, defaults::ejection, |options| ejection::resolve(options, found)),
@@ -46,6 +46,14 @@ pub(crate) fn resolve(
             .value()
             .and_then(|given| fallback::resolve(given.some()?, call, names, found)),
     }
+}
+
+/// How many requests may be in flight, of a call or of all calls to a service.
+pub(crate) fn concurrency(
+    field: &Field<OrNone<typed::Concurrency>>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<valid::Concurrency> {
+    field.value().and_then(|given| concurrency::resolve(given.some()?, found))
 }
 
 fn duration_or_none(field: &Field<OrNone<typed::Dur>>, default: Option<Duration>) -> Option<Duration> {

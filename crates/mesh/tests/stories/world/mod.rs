@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh::config::{Call, Config, Limits, Listener, Matcher, Pattern, Protocol, Role, Route};
-use mesh::{CallStatus, Endpoint, Mesh};
+use mesh::{CallStatus, Endpoint, Mesh, UpstreamStatus};
 
 pub use client::{H2, sending, whole};
 pub use server::{Server, answer};
@@ -86,7 +86,7 @@ impl World {
     }
 
     pub fn upstream(&mut self, name: &str, protocol: Protocol, servers: &[&Server]) {
-        let upstream = mesh::config::Upstream { protocol, external: None };
+        let upstream = mesh::config::Upstream { protocol, external: None, concurrency: None };
         self.config.upstreams.insert(name.to_owned(), upstream);
         self.publish(name, servers);
     }
@@ -111,6 +111,11 @@ impl World {
     pub fn status(&self, call: &str) -> CallStatus {
         let mut calls = self.mesh.status().calls.into_iter();
         calls.find(|status| status.call == call).expect("the call is known")
+    }
+
+    pub fn upstream_status(&self, name: &str) -> UpstreamStatus {
+        let mut upstreams = self.mesh.status().upstreams.into_iter();
+        upstreams.find(|status| status.name == name).expect("the upstream is known")
     }
 
     /// A client's connection on which bytes are written as they are.
