@@ -7,7 +7,8 @@
 //! A driver holds the machines, tells them what happened and does what they answer:
 //!
 //! 1. [`Gcra::check`] may refuse the request at the door, [`Breaker::admit`] before the upstream;
-//! 2. [`choose`] picks an instance by [`PeakEwma::load`] among those that [`Ejection`] leaves in;
+//! 2. a [`Balancer`] picks an instance among those that [`Ejection`] leaves in, by default with
+//!    [`choose`] by [`PeakEwma::load`];
 //! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
 //!    where the upstream's concurrency is found out, its latency to the [`Gradient`];
 //! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`].
@@ -27,7 +28,9 @@ pub mod time;
 
 mod ring;
 
-pub use balance::{PeakEwma, choose};
+pub use balance::ewma::PeakEwma;
+pub use balance::slow_start::SlowStart;
+pub use balance::{BalanceConfig, Balancer, Open, View, choose};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
 pub use bulkhead::{Gradient, GradientConfig, Samples};
 pub use ejection::{Ejection, EjectionConfig};

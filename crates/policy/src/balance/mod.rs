@@ -1,220 +1,182 @@
-//! Which instance gets the next request: the better of two picked by chance, better being the lower
-//! expected wait.
+//! Which instance gets the next request.
 //!
-//! Power of two choices after Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing"
-//! (IEEE TPDS 12, 2001): close to the best of all, at the price of two looks and without every
-//! caller running to the same one. The wait is the peak EWMA of Finagle, which Linkerd took over:
-//! an average of latency that believes bad news at once and good news slowly.
+//! | [`BalanceConfig`] | chooses | after |
+//! |---|---|---|
+//! | `PeakEwma` | of two picked by chance the one with the shorter expected wait | Finagle, Linkerd |
+//! | `LeastRequest` | of some picked by chance the one with the fewest in flight | Envoy |
+//! | `RoundRobin` | one after the other, by weight | nginx |
+//! | `Random` | by chance, by weight | |
+//! | `RingHash` | where the request's key lies on a ring | Karger et al. 1997, Ketama |
+//! | `Maglev` | what a table says of the request's key | Eisenbud et al. 2016 |
+//!
+//! All of them choose only among what is open: what is ejected or has just failed is not, and where
+//! nothing is open there is no choice. A request without a key is balanced as by `PeakEwma`.
 
-use std::time::Duration;
+mod chance;
+pub mod ewma;
+pub mod hash;
+pub mod maglev;
+pub mod ring;
+pub mod round_robin;
+pub mod slow_start;
+
+pub use chance::{choose, least_of, weighted};
 
 use crate::rng::Rng;
-use crate::time::{Time, nanos};
+use maglev::Maglev;
+use ring::Ring;
+use round_robin::RoundRobin;
 
-/// The expected wait at one endpoint, as one caller sees it. Every [`PeakEwma::begin`] MUST be
-/// followed by one [`PeakEwma::end`], also when the request is cancelled.
+/// How to choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BalanceConfig {
+    /// Power of two choices on peak EWMA. The default.
+    #[default]
+    PeakEwma,
+    /// Fewest requests in flight among so many picked by chance. Default 2, as Envoy; 1 and 0 are `Random`.
+    LeastRequest {
+        /// How many are looked at.
+        choices: u32,
+    },
+    /// One after the other.
+    RoundRobin,
+    /// By chance.
+    Random,
+    /// Consistent hashing on a ring.
+    RingHash,
+    /// Consistent hashing by Maglev's table.
+    Maglev,
+}
+
+impl BalanceConfig {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            BalanceConfig::PeakEwma => "p2c-ewma",
+            BalanceConfig::LeastRequest { .. } => "least-request",
+            BalanceConfig::RoundRobin => "round-robin",
+            BalanceConfig::Random => "random",
+            BalanceConfig::RingHash => "ring-hash",
+            BalanceConfig::Maglev => "maglev",
+        }
+    }
+}
+
+/// The positions that a choice may fall on.
+#[derive(Clone, Copy, Debug)]
+pub enum Open<'a> {
+    /// The first so many: all there are.
+    All(usize),
+    /// These, in rising order.
+    Only(&'a [usize]),
+}
+
+impl Open<'_> {
+    /// How many.
+    pub fn len(self) -> usize {
+        match self {
+            Open::All(count) => count,
+            Open::Only(positions) => positions.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The position of the nth.
+    pub fn nth(self, nth: usize) -> usize {
+        match self {
+            Open::All(_) => nth,
+            Open::Only(positions) => positions[nth],
+        }
+    }
+
+    /// Whether a position is among them.
+    pub fn has(self, at: usize) -> bool {
+        match self {
+            Open::All(count) => at < count,
+            Open::Only(positions) => positions.binary_search(&at).is_ok(),
+        }
+    }
+}
+
+/// The instances as they are at the moment of a choice, by position.
+pub trait View {
+    /// Those that may be chosen.
+    fn open(&self) -> Open<'_>;
+    /// Whether all have the same weight, so that nobody need ask for each.
+    fn is_even(&self) -> bool;
+    /// The share that an instance is to get, in proportion to the others'. MUST be above zero.
+    fn weight(&self, at: usize) -> f64;
+    /// The expected wait at an instance; see [`ewma::PeakEwma::weighted_load`].
+    fn load(&self, at: usize) -> f64;
+    /// Requests in flight at an instance.
+    fn in_flight(&self, at: usize) -> u32;
+}
+
+/// A policy with what it must remember. [`Balancer::set_instances`] MUST be told whenever the list
+/// changes that positions refer to.
 #[derive(Clone, Debug)]
-pub struct PeakEwma {
-    average: f64,
-    at: Time,
-    decay: f64,
-    in_flight: u32,
+pub struct Balancer {
+    config: BalanceConfig,
+    memory: Memory,
 }
 
-impl PeakEwma {
-    /// An endpoint of which nothing is known yet.
-    ///
-    /// `initial` is the latency that it is believed to have until an answer says otherwise
-    /// (Linkerd: 30 ms); zero: it is tried first. `decay` is the time in which a latency of long ago
-    /// loses all but 1/e of its weight (Finagle, Linkerd: 10 s); zero: only the last answer counts.
-    pub fn new(now: Time, initial: Duration, decay: Duration) -> PeakEwma {
-        let decay = nanos(decay).max(1) as f64;
-        PeakEwma { average: nanos(initial) as f64, at: now, decay, in_flight: 0 }
+#[derive(Clone, Debug)]
+enum Memory {
+    Nothing,
+    Turns(RoundRobin),
+    Ring(Ring),
+    Maglev(Maglev),
+}
+
+impl Balancer {
+    /// Without instances yet.
+    pub fn new(config: BalanceConfig) -> Balancer {
+        Balancer { config, memory: Memory::Nothing }
     }
 
-    /// A request goes out to this endpoint.
-    #[inline]
-    pub fn begin(&mut self, _now: Time) {
-        self.in_flight += 1;
-    }
-
-    /// A request to this endpoint came to its end. `rtt` is the time to the answer; none where there
-    /// was no answer to measure. A failure that came quickly would attract more requests if its time
-    /// were told as it is: the driver tells a penalty instead, such as the timeout.
-    #[inline]
-    pub fn end(&mut self, now: Time, rtt: Option<Duration>) {
-        debug_assert!(self.in_flight > 0, "more requests ended than began");
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(rtt) = rtt {
-            self.observe(now, nanos(rtt) as f64);
-        }
-    }
-
-    /// How loaded the endpoint is: the average latency as of now, in nanoseconds, times the requests
-    /// that would be in flight with one more. To be compared, not to be shown.
-    #[inline]
-    pub fn load(&self, now: Time) -> f64 {
-        let average = (self.average * self.weight(now)).max(AVERAGE_NANOS_MIN);
-        average * (f64::from(self.in_flight) + 1.0)
-    }
-
-    /// Requests that began and did not end.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight
-    }
-
-    /// The average latency as of the last answer, undecayed.
-    pub fn latency(&self) -> Duration {
-        Duration::from_nanos(self.average as u64)
-    }
-
-    fn observe(&mut self, now: Time, rtt: f64) {
-        self.average = if rtt > self.average {
-            rtt
-        } else {
-            let weight = self.weight(now);
-            self.average * weight + rtt * (1.0 - weight)
+    /// Says which instances there are, by a name that outlives a restart, and how much each weighs.
+    /// For the hashing policies this builds a table: up to some milliseconds.
+    pub fn set_instances(&mut self, rng: &mut Rng, instances: &[(&str, f64)]) {
+        self.memory = match self.config {
+            BalanceConfig::PeakEwma | BalanceConfig::Random | BalanceConfig::LeastRequest { .. } => {
+                Memory::Nothing
+            }
+            BalanceConfig::RoundRobin => Memory::Turns(RoundRobin::new(rng, instances.len())),
+            BalanceConfig::RingHash => Memory::Ring(Ring::new(instances)),
+            BalanceConfig::Maglev => Memory::Maglev(Maglev::new(instances)),
         };
-        self.at = self.at.max(now);
     }
 
-    /// What is left of the average's weight after the time since it was taken.
-    fn weight(&self, now: Time) -> f64 {
-        match now.as_nanos().saturating_sub(self.at.as_nanos()) {
-            0 => 1.0,
-            passed => (-(passed as f64) / self.decay).exp(),
+    /// The position of the instance that gets a request whose key has this hash. None: none is open.
+    pub fn choose(&mut self, rng: &mut Rng, view: &impl View, key: Option<u64>) -> Option<usize> {
+        let open = view.open();
+        if open.len() < 2 {
+            return (open.len() == 1).then(|| open.nth(0));
+        }
+        let placed = match (&mut self.memory, key) {
+            (Memory::Turns(turns), _) => turns.next(open, |at| view.weight(at)),
+            (Memory::Ring(ring), Some(key)) => ring.find(key, |at| open.has(at)),
+            (Memory::Maglev(maglev), Some(key)) => maglev.find(key, |at| open.has(at)),
+            _ => None,
+        };
+        placed.or_else(|| self.by_chance(rng, view))
+    }
+
+    fn by_chance(&self, rng: &mut Rng, view: &impl View) -> Option<usize> {
+        match self.config {
+            BalanceConfig::Random => least_of(rng, view, 1, |_| 0.0),
+            BalanceConfig::LeastRequest { choices } => {
+                let load = |at| f64::from(view.in_flight(at)) / view.weight(at);
+                least_of(rng, view, choices, load)
+            }
+            _ => least_of(rng, view, 2, |at| view.load(at)),
         }
     }
-}
-
-/// Keeps requests in flight visible in the load of an endpoint whose average has decayed to nothing.
-const AVERAGE_NANOS_MIN: f64 = 1.0;
-
-/// The index in `0..n` of the less loaded of two different endpoints picked by chance; none of
-/// nothing. A single endpoint is chosen without a look or a random number.
-#[inline]
-pub fn choose(rng: &mut Rng, n: usize, mut load: impl FnMut(usize) -> f64) -> Option<usize> {
-    if n < 2 {
-        return (n == 1).then_some(0);
-    }
-    let one = rng.below(n as u64) as usize;
-    let other = match rng.below(n as u64 - 1) as usize {
-        before if before < one => before,
-        after => after + 1,
-    };
-    Some(if load(other) < load(one) { other } else { one })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::Rng;
-    use proptest::prelude::*;
-
-    const MS: f64 = 1e6;
-
-    fn endpoint() -> PeakEwma {
-        PeakEwma::new(Time::ZERO, Duration::from_millis(10), Duration::from_secs(10))
-    }
-
-    fn answer(endpoint: &mut PeakEwma, now: Time, millis: u64) {
-        endpoint.begin(now);
-        endpoint.end(now, Some(Duration::from_millis(millis)));
-    }
-
-    #[test]
-    fn a_peak_is_believed_at_once() {
-        let mut endpoint = endpoint();
-        answer(&mut endpoint, Time::from_millis(1), 500);
-        assert_eq!(endpoint.load(Time::from_millis(1)), 500.0 * MS);
-        assert_eq!(endpoint.latency(), Duration::from_millis(500));
-    }
-
-    #[test]
-    fn good_news_is_believed_slowly() {
-        let mut endpoint = endpoint();
-        answer(&mut endpoint, Time::ZERO, 500);
-        answer(&mut endpoint, Time::from_millis(1), 5);
-        assert!(endpoint.load(Time::from_millis(1)) > 499.0 * MS);
-        answer(&mut endpoint, Time::from_millis(60_000), 5);
-        assert!(endpoint.load(Time::from_millis(60_000)) < 7.0 * MS);
-    }
-
-    #[test]
-    fn a_peak_decays_by_the_clock() {
-        let mut endpoint = endpoint();
-        answer(&mut endpoint, Time::ZERO, 1000);
-        let after_one_decay = endpoint.load(Time::from_millis(10_000)) / (1000.0 * MS);
-        assert!((after_one_decay - (-1.0_f64).exp()).abs() < 1e-9);
-    }
-
-    #[test]
-    fn requests_in_flight_weigh() {
-        let mut endpoint = endpoint();
-        let idle = endpoint.load(Time::ZERO);
-        (0..3).for_each(|_| endpoint.begin(Time::ZERO));
-        assert_eq!(endpoint.load(Time::ZERO), 4.0 * idle);
-        endpoint.end(Time::ZERO, None);
-        assert_eq!((endpoint.in_flight(), endpoint.load(Time::ZERO)), (2, 3.0 * idle));
-        assert!(endpoint.load(Time::MAX) > 2.0);
-    }
-
-    #[test]
-    fn the_slow_one_gets_few() {
-        let loads = [1.0, 1.0, 1.0, 50.0];
-        let mut rng = Rng::new(11);
-        let chosen = |_| choose(&mut rng, 4, |i| loads[i]);
-        assert!((0..10_000).map(chosen).all(|index| index.is_some_and(|index| index < 3)));
-    }
-
-    #[test]
-    fn equals_share_equally() {
-        let mut rng = Rng::new(5);
-        let mut seen = [0_u32; 5];
-        for _ in 0..50_000 {
-            seen[choose(&mut rng, 5, |_| 1.0).unwrap()] += 1;
-        }
-        assert!(seen.iter().all(|&n| (9_500..10_500).contains(&n)), "{seen:?}");
-    }
-
-    #[test]
-    fn one_is_taken_unseen_and_none_is_none() {
-        let mut rng = Rng::new(1);
-        assert_eq!(choose(&mut rng, 0, |_| unreachable!()), None);
-        assert_eq!(choose(&mut rng, 1, |_| unreachable!()), Some(0));
-        assert_eq!(rng.next_u64(), Rng::new(1).next_u64());
-    }
-
-    proptest! {
-        #[test]
-        fn picks_the_better_of_two_valid_ones(seed: u64, loads in prop::collection::vec(0.0..1e9, 2..40)) {
-            let mut looked = Vec::new();
-            let mut look = |i: usize| { looked.push(i); loads[i] };
-            let chosen = choose(&mut Rng::new(seed), loads.len(), &mut look).unwrap();
-            prop_assert!(chosen < loads.len());
-            prop_assert_eq!(looked.len(), 2);
-            prop_assert_ne!(looked[0], looked[1]);
-            prop_assert!(looked.contains(&chosen));
-            prop_assert!(looked.iter().all(|&i| loads[chosen] <= loads[i]));
-        }
-
-        #[test]
-        fn the_average_stays_among_what_was_seen(
-            samples in prop::collection::vec((0_u64..20_000, 1_u64..5_000), 1..100),
-        ) {
-            let mut endpoint = endpoint();
-            let (mut now, mut low, mut high) = (0, 10, 10);
-            for (wait, millis) in samples {
-                now += wait;
-                let before = endpoint.load(Time::from_millis(now));
-                answer(&mut endpoint, Time::from_millis(now), millis);
-                (low, high) = (low.min(millis), high.max(millis));
-                let after = endpoint.load(Time::from_millis(now)) / MS;
-                prop_assert!(after >= low as f64 - 1e-6 && after <= high as f64 + 1e-6);
-                prop_assert!(after * MS >= before.min(millis as f64 * MS) - 1.0);
-                let later = endpoint.load(Time::from_millis(now + 1)) / MS;
-                prop_assert!(later <= after);
-            }
-        }
-    }
-}
+mod tests;
