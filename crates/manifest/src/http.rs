@@ -156,6 +156,29 @@ pub(crate) fn host(text: &str) -> Result<String, Wrong> {
     })
 }
 
+/// A path pattern, with the names that its segments have.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedPath {
+    pub pattern: PathPattern,
+    /// One a segment; None: it has none.
+    pub captures: Vec<Option<String>>,
+}
+
+/// A path pattern, as [`path`] reads it.
+pub(crate) fn named_path(text: &str) -> Result<NamedPath, Wrong> {
+    let pattern = path(text)?;
+    let segments = text.split('/').skip(1).take(pattern.segments.len());
+    let captures = segments.map(|segment| capture(segment).map(str::to_owned)).collect();
+    Ok(NamedPath { pattern, captures })
+}
+
+/// The name in `{name}`, if it is one.
+pub(crate) fn capture(text: &str) -> Option<&str> {
+    let named = text.strip_prefix('{')?.strip_suffix('}')?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (!named.is_empty() && named.chars().all(fine)).then_some(named)
+}
+
 /// A path pattern: `/`, `/x/*/y`, `/x/{id}`, `/x/**`.
 pub(crate) fn path(text: &str) -> Result<PathPattern, Wrong> {
     let wrong = || Wrong::new(format!("`{}` is not a path pattern", clip(text)));
@@ -196,16 +219,12 @@ pub(crate) fn path(text: &str) -> Result<PathPattern, Wrong> {
 }
 
 fn segment(text: &str) -> Result<Segment, Wrong> {
-    let named = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    };
     match text {
         "*" => Ok(Segment::Any),
         "" => Err(Wrong::new("the path has an empty segment").help("leave out the doubled slash")),
         "**" => Err(Wrong::new("`**` can only be the last segment").help("use `*` for one segment")),
         "." | ".." => Err(Wrong::new(format!("a path cannot have the segment `{text}`"))),
-        _ if named.is_some_and(is_name) => Ok(Segment::Any),
+        _ if capture(text).is_some() => Ok(Segment::Any),
         _ if text.contains(['*', '{', '}']) => {
             Err(Wrong::new(format!("`{}` mixes text and a wildcard", clip(text)))
                 .help("a wildcard stands for a whole segment: `/x/*/y`, `/x/{id}` or, at the end, `/x/**`"))
@@ -240,6 +259,15 @@ pub(crate) fn header_name(text: &str) -> Result<String, Wrong> {
         true => Ok(text.to_ascii_lowercase()),
         false => Err(Wrong::new(format!("`{}` cannot be the name of a header", clip(text)))
             .help("a header's name has letters, digits and dashes: `x-api-key`")),
+    }
+}
+
+/// A cookie's name, which tells capitals from small letters.
+pub(crate) fn cookie_name(text: &str) -> Result<String, Wrong> {
+    match !text.is_empty() && text.len() <= 256 && text.bytes().all(is_token) {
+        true => Ok(text.to_owned()),
+        false => Err(Wrong::new(format!("`{}` cannot be the name of a cookie", clip(text)))
+            .help("a cookie's name has letters, digits, dashes and underscores: `session_id`")),
     }
 }
 

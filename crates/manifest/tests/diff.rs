@@ -47,6 +47,28 @@ fn a_gateway_that_turns_to_tls_is_told() {
 }
 
 #[test]
+fn how_an_instance_is_chosen_is_told() {
+    let route = |policies: &str| {
+        format!(
+            "name: shop\nservices: {{ app: {{ url: http://127.0.0.1:1 }} }}\ngateway: {{ routes: [{{ to: app{policies} }}] }}\n"
+        )
+    };
+    let keyed = route(", balance: { cookie: id, ttl: 1h }, slow-start: none");
+    assert_eq!(
+        told(&route(""), &keyed),
+        ["Changed route /** balance p2c-ewma -> maglev by cookie id, given for 1h"]
+    );
+    let slow = route(", balance: least-request, slow-start: 30s");
+    assert_eq!(
+        told(&route(", balance: { policy: least-request, choices: 3 }"), &slow),
+        [
+            "Changed route /** balance least-request of 3 -> least-request of 2",
+            "Changed route /** slow-start none -> 30s from 10%, aggression 1"
+        ]
+    );
+}
+
+#[test]
 fn each_difference_is_told_in_words() {
     let new = OLD
         .replace("timeout: 2s", "timeout: 1s, breaker: none")

@@ -111,6 +111,8 @@ fn policies_are_switched_off_by_none() {
         retries: None,
         breaker: None,
         ejection: None,
+        balance: valid::Balance::P2cEwma,
+        slow_start: None,
         fallback: None,
     };
     assert_eq!(policies, off);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certs::Certificate;
-use policy::{BreakerConfig, BudgetConfig, EjectionConfig, Gcra, GradientConfig, RetryConfig};
+use policy::{
+    BalanceConfig, BreakerConfig, BudgetConfig, EjectionConfig, Gcra, GradientConfig, RetryConfig, SlowStart,
+};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::client::tls;
@@ -176,6 +178,8 @@ pub struct Call {
     pub breaker: Option<BreakerConfig>,
     /// Outlier ejection. None: off.
     pub ejection: Option<EjectionConfig>,
+    /// How an instance is chosen.
+    pub balance: Balance,
     /// What to answer when the call fails. None: the failure.
     pub fallback: Option<Fallback>,
     /// Rate limits, all of which a request must pass.
@@ -200,6 +204,37 @@ pub enum ConcurrencyLimit {
     Fixed(u32),
     /// As many as the upstream's latency shows that it can take.
     Adaptive(GradientConfig),
+}
+
+/// How an instance is chosen for a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Balance {
+    /// By which rule.
+    pub policy: BalanceConfig,
+    /// What a rule that hashes looks at. A request that has no such thing, and every request where this is
+    /// None, is balanced as by default.
+    pub key: Option<HashKey>,
+    /// How a new instance starts. None: with its whole share.
+    pub slow_start: Option<SlowStart>,
+}
+
+/// The part of a request that decides to which instance it goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HashKey {
+    /// The first value of this header (lower case).
+    Header(String),
+    /// The value of a cookie.
+    Cookie {
+        /// Its name.
+        name: String,
+        /// Whoever has none is given one that lasts so long; zero: until the browser ends. None: nobody
+        /// is given one.
+        ttl: Option<Duration>,
+    },
+    /// A segment of the path as the client sent it, by how many come before it.
+    Segment(usize),
+    /// The address of the client's connection.
+    Client,
 }
 
 /// Retries of a call.

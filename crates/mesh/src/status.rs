@@ -78,6 +78,8 @@ pub struct CallStatus {
     pub ejected: Vec<EjectedStatus>,
     /// Ejections so far.
     pub ejections: u64,
+    /// How an instance is chosen, such as `p2c-ewma`.
+    pub balance: String,
     /// Median time to the answer's head, microseconds.
     pub p50_us: u64,
     /// 99th percentile of the same.
@@ -191,6 +193,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         breaker_opened: breaker.map_or(0, |(_, opened)| opened),
         ejected: ejected(call, upstream),
         ejections: call.ejection.as_ref().map_or(0, |ejection| ejection.total()),
+        balance: call.config.balance.policy.name().to_owned(),
         p50_us: latency.quantile(0.5),
         p99_us: latency.quantile(0.99),
     }

@@ -40,6 +40,7 @@ pub(super) fn call(
             max: ejection.max,
             ceiling: ejection.ceiling,
         }),
+        balance: balance(&policies.balance, policies.slow_start.as_ref()),
         fallback,
         limits: limits.iter().map(limit).collect(),
     }
@@ -82,6 +83,34 @@ pub(super) fn concurrency(concurrency: &valid::Concurrency) -> plane::Concurrenc
         }
     };
     plane::Concurrency { limit, queue: concurrency.queue, wait: concurrency.wait }
+}
+
+fn balance(balance: &valid::Balance, slow_start: Option<&valid::SlowStart>) -> plane::Balance {
+    let (policy, key) = match balance {
+        valid::Balance::P2cEwma => (policy::BalanceConfig::PeakEwma, None),
+        valid::Balance::RoundRobin => (policy::BalanceConfig::RoundRobin, None),
+        valid::Balance::Random => (policy::BalanceConfig::Random, None),
+        valid::Balance::LeastRequest { choices } => {
+            (policy::BalanceConfig::LeastRequest { choices: *choices }, None)
+        }
+        valid::Balance::RingHash(key) => (policy::BalanceConfig::RingHash, Some(hash_key(key))),
+        valid::Balance::Maglev(key) => (policy::BalanceConfig::Maglev, Some(hash_key(key))),
+    };
+    let slow_start = slow_start.map(|given| policy::SlowStart {
+        window: given.window,
+        aggression: given.aggression,
+        min: given.min,
+    });
+    plane::Balance { policy, key, slow_start }
+}
+
+fn hash_key(key: &valid::HashKey) -> plane::HashKey {
+    match key {
+        valid::HashKey::Header(name) => plane::HashKey::Header(name.clone()),
+        valid::HashKey::Cookie { name, ttl } => plane::HashKey::Cookie { name: name.clone(), ttl: *ttl },
+        valid::HashKey::Segment(before) => plane::HashKey::Segment(*before),
+        valid::HashKey::Client => plane::HashKey::Client,
+    }
 }
 
 fn breaker(breaker: &valid::Breaker) -> policy::BreakerConfig {

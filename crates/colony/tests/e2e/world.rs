@@ -301,12 +301,15 @@ pub fn server(body: &'static str) -> SocketAddr {
 pub fn slow_server(body: &'static str, after: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || answer_all(stream, body, after));
-        }
-    });
+    std::thread::spawn(move || serve(&listener, body, after));
     address
+}
+
+/// Answers every request of every connection alike.
+pub fn serve(listener: &TcpListener, body: &'static str, after: Duration) {
+    for stream in listener.incoming().map_while(Result::ok) {
+        std::thread::spawn(move || answer_all(stream, body, after));
+    }
 }
 
 fn answer_all(mut stream: TcpStream, body: &str, after: Duration) {

@@ -3,8 +3,8 @@
 use super::{Lines, ON, none, put, table};
 use crate::units::{show_duration, show_percentage, show_size};
 use crate::valid::{
-    Breaker, CallPolicies, Concurrency, ConcurrencyLimit, Ejection, Fallback, GRPC_STATUSES, Jitter,
-    RateLimit,
+    Balance, Breaker, CallPolicies, Concurrency, ConcurrencyLimit, Ejection, Fallback, GRPC_STATUSES,
+    HashKey, Jitter, RateLimit, SlowStart,
 };
 
 pub(super) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
@@ -23,6 +23,8 @@ pub(super) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolic
         ("concurrency", policies.concurrency.as_ref().map_or_else(none, show_concurrency)),
         ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
         ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
+        ("balance", show_balance(&policies.balance)),
+        ("slow-start", policies.slow_start.as_ref().map_or_else(none, show_slow_start)),
         ("ejection", policies.ejection.as_ref().map_or_else(none, |_| ON.to_owned())),
     ]);
     if let Some(retries) = &policies.retries {
@@ -90,6 +92,32 @@ fn show_limit(limit: &RateLimit) -> String {
         (false, true) => limit.to_string(),
         (false, false) => format!("{limit} (without headers)"),
     }
+}
+
+fn show_balance(balance: &Balance) -> String {
+    let name = balance.name();
+    match balance {
+        Balance::LeastRequest { choices } => format!("{name} of {choices}"),
+        Balance::RingHash(key) | Balance::Maglev(key) => format!("{name} by {}", show_hash_key(key)),
+        Balance::P2cEwma | Balance::RoundRobin | Balance::Random => name.to_owned(),
+    }
+}
+
+fn show_hash_key(key: &HashKey) -> String {
+    match key {
+        HashKey::Header(name) => format!("header {name}"),
+        HashKey::Cookie { name, ttl: None } => format!("cookie {name}"),
+        HashKey::Cookie { name, ttl: Some(ttl) } => {
+            format!("cookie {name}, given for {}", show_duration(*ttl))
+        }
+        HashKey::Segment(before) => format!("segment {} of the path", before + 1),
+        HashKey::Client => "client".to_owned(),
+    }
+}
+
+fn show_slow_start(slow_start: &SlowStart) -> String {
+    let (window, min) = (show_duration(slow_start.window), show_percentage(slow_start.min));
+    format!("{window} from {min}, aggression {}", slow_start.aggression)
 }
 
 fn show_jitter(jitter: Jitter) -> String {

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::valid::{Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, Jitter, Limits, Retries};
+use crate::valid::{
+    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, Jitter, Limits, Retries, SlowStart,
+};
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,4 +67,12 @@ pub(crate) fn breaker() -> Breaker {
 
 pub(crate) fn ejection() -> Ejection {
     Ejection { failures: 5, base: Duration::from_secs(10), max: Duration::from_secs(300), ceiling: 0.5 }
+}
+
+/// How many `least-request` looks at, as in Envoy.
+pub(crate) const CHOICES: u32 = 2;
+
+/// The shape of Envoy's slow start.
+pub(crate) fn slow_start(window: Duration) -> SlowStart {
+    SlowStart { window, aggression: 1.0, min: 0.1 }
 }

@@ -80,6 +80,8 @@ fn valid_defaults() -> crate::valid::CallPolicies {
         retries: Some(defaults::retries()),
         breaker: Some(defaults::breaker()),
         ejection: Some(defaults::ejection()),
+        balance: crate::valid::Balance::P2cEwma,
+        slow_start: None,
         fallback: None,
     }
 }
@@ -135,14 +137,15 @@ fn route(typed: &typed::Route, names: &Names, found: &mut Vec<Diagnostic>) -> Op
     if let Some(to) = &to {
         names.require(to, "route to", found);
     }
-    let call = policies::Call { caller: None, to: to.as_ref().map_or("", |to| &to.value) };
+    let captures = typed.path.value().map_or(&[][..], |path| &path.0.captures);
+    let call = policies::Call { caller: None, to: to.as_ref().map_or("", |to| &to.value), captures };
     let policies = policies::resolve(&typed.policies, &call, names, found);
     let limits = policies::limits(&typed.policies, found);
     let headers = headers(typed, found);
     let path = match &typed.path {
         Field::Absent => everything(),
         Field::Broken(_) => return None,
-        Field::Given { at, .. } => at.value.0.clone(),
+        Field::Given { at, .. } => at.value.0.pattern.clone(),
     };
     let rewrite = typed.rewrite.get().and_then(|at| rewrite(at, typed, &path, found));
     if typed.host.is_broken() || typed.methods.is_broken() || typed.headers.is_broken() {
@@ -188,7 +191,7 @@ fn rewrite(
     path: &PathPattern,
     found: &mut Vec<Diagnostic>,
 ) -> Option<PathPattern> {
-    let rewrite = &at.value.0;
+    let rewrite = &at.value.0.pattern;
     if rewrite.segments.contains(&Segment::Any) {
         found.push(
             Diagnostic::error(codes::REWRITE, at.span, "a rewrite cannot have `*` or `{name}`")

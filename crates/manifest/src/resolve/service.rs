@@ -261,7 +261,7 @@ fn calls(
         let kind = names.require(to, "call", found);
         let Some(call) = field.value() else { continue };
         warn_wait(call, &to.value, kind, found);
-        let between = policies::Call { caller: Some(&name.value), to: &to.value };
+        let between = policies::Call { caller: Some(&name.value), to: &to.value, captures: &[] };
         let policies = policies::resolve(&call.policies, &between, names, found);
         let limits = policies::limits(&call.policies, found);
         calls.insert(to.value.clone(), valid::Call { policies, limits });

@@ -15,7 +15,7 @@ pub(crate) use macros::keys;
 pub(crate) use policies::*;
 pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
-pub(crate) use short::{Concurrency, External, Limit, Probe, Retries, Scale, Tls};
+pub(crate) use short::{Balance, Concurrency, External, Limit, Probe, Retries, Scale, SlowStart, Tls};
 
 keys! {
     /// A Colony manifest: services, what each may call, and the gateway in front of them.
@@ -184,6 +184,8 @@ pub(crate) fn homes(key: &str) -> Vec<&'static str> {
     look(Route::WHAT, Route::keys);
     look(Service::WHAT, Service::keys);
     look(Call::WHAT, Call::keys);
+    look(BalanceOptions::WHAT, BalanceOptions::keys);
+    look(SlowStartOptions::WHAT, SlowStartOptions::keys);
     look(ConcurrencyOptions::WHAT, ConcurrencyOptions::keys);
     look(LimitOptions::WHAT, LimitOptions::keys);
     look(RetryOptions::WHAT, RetryOptions::keys);

@@ -1,8 +1,9 @@
 //! The policies as they are written: on a route, and on a call.
 
 use super::{
-    Bool, Concurrency, Condition, Dur, DurOrZero, GrpcStatus, Int, Jitter, Limit, Name, OneOrMany, OrNone,
-    Percentage, Rate, Retries, Size, Status, Text, keys,
+    Balance, BalancePolicy, Bool, Concurrency, Condition, CookieName, Dur, DurOrZero, Factor, GrpcStatus,
+    HeaderName, Int, Jitter, Limit, Name, OneOrMany, OrNone, Part, Percentage, Rate, Retries, Size,
+    SlowStart, Status, Text, keys,
 };
 
 keys! {
@@ -20,6 +21,10 @@ keys! {
     "breaker" => breaker: OrNone<Breaker>,
     /// Takes instances that keep failing out of the balancing for a while: `none` or a map. Default on.
     "ejection" => ejection: OrNone<Ejection>,
+    /// How an instance is chosen: `p2c-ewma`, `round-robin`, `random`, `least-request`, or a map, which `ring-hash` and `maglev` need. Default p2c-ewma.
+    "balance" => balance: Balance,
+    /// For how long a new instance gets a share that grows: a duration, `none`, or a map. Default none.
+    "slow-start" => slow_start: OrNone<SlowStart>,
     /// What to answer when the call fails: `none`, a fixed answer, or another service. Default none.
     "fallback" => fallback: OrNone<Fallback>,
     /// Rate limit or limits, all of which a request must pass: `50/s per client`, or a map. Default none.
@@ -35,6 +40,36 @@ keys! {
     "shadow" => shadow: Bool,
     /// Whether answers tell of it in `RateLimit-Policy` and `RateLimit`. Default true, unless it is a shadow.
     "headers" => headers: Bool,
+}
+
+keys! {
+    /// How an instance is chosen.
+    BalanceOptions, "`balance`";
+    /// `p2c-ewma`, `round-robin`, `random`, `least-request`, `ring-hash` or `maglev`. Default p2c-ewma, or maglev where something is hashed.
+    "policy" => policy: BalancePolicy,
+    /// How many instances `least-request` looks at. Default 2.
+    "choices" => choices: Int<1, 100>,
+    /// The header to hash.
+    "header" => header: HeaderName,
+    /// The cookie to hash.
+    "cookie" => cookie: CookieName,
+    /// How long a cookie lasts that is given to whoever has none; 0s: until the browser ends. Default: nobody is given one.
+    "ttl" => ttl: DurOrZero,
+    /// The segment of the path to hash: its number, from 1, or its name in the route's path.
+    "segment" => segment: Part,
+    /// Whether the client's address is hashed. Default false.
+    "client" => client: Bool,
+}
+
+keys! {
+    /// Slow start of new instances.
+    SlowStartOptions, "`slow-start`";
+    /// For how long the share grows.
+    "window" => window: Dur = required,
+    /// How fast it grows at first: 1 in proportion to time, more is faster. Default 1.
+    "aggression" => aggression: Factor,
+    /// The share to begin with. Default 10%.
+    "min" => min: Percentage,
 }
 
 keys! {

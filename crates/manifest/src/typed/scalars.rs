@@ -8,10 +8,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::http;
+use crate::nearest;
 use crate::typed::decode::{Cx, Looks, Typed, is_broken, looks};
 use crate::typed::macros::scalar;
 use crate::units::{self, Wrong};
-use crate::valid::{PathPattern, RateLimit};
+use crate::valid::RateLimit;
 use crate::yaml::{Node, Style, Value, clip};
 
 scalar! {
@@ -65,7 +66,7 @@ scalar! {
 }
 scalar! {
     /// A path pattern: `*` or `{name}` for one segment, `/**` at the end for any rest.
-    Path(PathPattern), "a path pattern such as `/api/**`", codes::PATH, open_scalar(http::path),
+    Path(http::NamedPath), "a path pattern such as `/api/**`", codes::PATH, open_scalar(http::named_path),
     { "type": "string", "pattern": "^/|\\$\\{", "examples": ["/api/**", "/users/{id}"] }
 }
 scalar! {
@@ -116,9 +117,107 @@ scalar! {
 }
 
 scalar! {
+    /// How an instance is chosen.
+    BalancePolicy(BalanceWord), "a policy such as `least-request`", codes::WRONG_TYPE, scalar(balance),
+    { "enum": ["p2c-ewma", "round-robin", "random", "least-request", "ring-hash", "maglev"] }
+}
+scalar! {
+    /// A part of a path: the number of a segment from 1, or the name that it has in the route's path.
+    Part(PathPart), "a segment such as `2` or `\"{cart}\"`", codes::PATH, open_scalar(path_part),
+    { "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 64 }, { "type": "string", "pattern": "^\\{|\\$\\{" }] }
+}
+scalar! {
+    /// The name of a header.
+    HeaderName(String), "the name of a header", codes::HEADER, open_scalar(http::header_name),
+    { "type": "string" }
+}
+scalar! {
+    /// The name of a cookie.
+    CookieName(String), "the name of a cookie", codes::HEADER, open_scalar(http::cookie_name),
+    { "type": "string" }
+}
+scalar! {
+    /// A number above zero, with decimals if need be.
+    Factor(f64), "a number such as `1.5`", codes::NUMBER, scalar(factor),
+    { "anyOf": [{ "type": "number", "exclusiveMinimum": 0, "maximum": 100 }, { "type": "string", "pattern": "\\$\\{" }] }
+}
+
+scalar! {
     /// A status code of a final answer.
     Status(u16), "a status from 200 to 599", codes::STATUS, scalar(status),
     { "anyOf": [{ "type": "integer", "minimum": 200, "maximum": 599 }, { "type": "string", "pattern": "\\$\\{" }] }
+}
+
+/// How an instance is chosen, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BalanceWord {
+    P2cEwma,
+    RoundRobin,
+    Random,
+    LeastRequest,
+    RingHash,
+    Maglev,
+}
+
+impl BalanceWord {
+    const ALL: [BalanceWord; 6] = [
+        BalanceWord::P2cEwma,
+        BalanceWord::RoundRobin,
+        BalanceWord::Random,
+        BalanceWord::LeastRequest,
+        BalanceWord::RingHash,
+        BalanceWord::Maglev,
+    ];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            BalanceWord::P2cEwma => "p2c-ewma",
+            BalanceWord::RoundRobin => "round-robin",
+            BalanceWord::Random => "random",
+            BalanceWord::LeastRequest => "least-request",
+            BalanceWord::RingHash => "ring-hash",
+            BalanceWord::Maglev => "maglev",
+        }
+    }
+}
+
+fn balance(text: &str) -> Result<BalanceWord, Wrong> {
+    let known = || BalanceWord::ALL.into_iter();
+    known().find(|word| word.name() == text).ok_or_else(|| {
+        let wrong = Wrong::new(format!("`{}` is no way to choose an instance", clip(text)));
+        let written = text.to_lowercase().replace('_', "-");
+        match nearest::nearest(&written, known().map(BalanceWord::name)) {
+            Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None => wrong.help(format!("write {}", nearest::list(known().map(BalanceWord::name)))),
+        }
+    })
+}
+
+/// A segment of a path.
+#[derive(Clone, Debug)]
+pub(crate) enum PathPart {
+    /// From 1.
+    Nth(usize),
+    Named(String),
+}
+
+fn path_part(text: &str) -> Result<PathPart, Wrong> {
+    match (http::capture(text), text.parse::<usize>()) {
+        (Some(name), _) => Ok(PathPart::Named(name.to_owned())),
+        (None, Ok(nth @ 1..=64)) if text.chars().all(|c| c.is_ascii_digit()) => Ok(PathPart::Nth(nth)),
+        _ => Err(Wrong::new(format!("`{}` is no part of a path", clip(text)))
+            .help("write the number of a segment, from 1, or its name in the route's path: `\"{cart}\"`")),
+    }
+}
+
+fn factor(text: &str) -> Result<f64, Wrong> {
+    let number = text.parse::<f64>().ok().filter(|number| *number > 0.0 && *number <= 100.0);
+    let plain = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    number.filter(|_| plain).ok_or_else(|| {
+        Wrong::new(format!("`{}` is not a number above zero", clip(text)))
+            .help("expected a number such as `1.5`, at most 100")
+    })
 }
 
 fn jitter(text: &str) -> Result<crate::valid::Jitter, Wrong> {

@@ -1,6 +1,7 @@
 //! What can be written short, as a scalar, or long, as a map.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -10,8 +11,8 @@ use crate::http::Url;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
 use crate::typed::shapes::{OneOrMany, OrNone, is_none, is_word};
 use crate::typed::{
-    AnyUrl, ConcurrencyOptions, ExternalOptions, Int, LimitOptions, ProbeOptions, ProbePath, Rate,
-    RetryOptions, ScaleOptions, TlsFiles,
+    AnyUrl, BalanceOptions, BalancePolicy, BalanceWord, ConcurrencyOptions, Dur, ExternalOptions, Int,
+    LimitOptions, ProbeOptions, ProbePath, Rate, RetryOptions, ScaleOptions, SlowStartOptions, TlsFiles,
 };
 use crate::valid::RateLimit;
 use crate::yaml::{Node, Value};
@@ -205,6 +206,64 @@ impl JsonSchema for Scale {
         json_schema!({ "anyOf": [
             generator.subschema_for::<Int<1, 1024>>(),
             generator.subschema_for::<ScaleOptions>(),
+        ] })
+    }
+}
+
+/// `least-request`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Balance {
+    Word(BalanceWord),
+    Options(Box<BalanceOptions>),
+}
+
+impl Typed for Balance {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(_) => BalancePolicy::decode(node, cx).map(|policy| Balance::Word(policy.0)),
+            _ => BalanceOptions::decode(node, cx).map(|options| Balance::Options(Box::new(options))),
+        }
+    }
+}
+
+impl JsonSchema for Balance {
+    fn schema_name() -> Cow<'static, str> {
+        "Balance".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            generator.subschema_for::<BalancePolicy>(),
+            generator.subschema_for::<BalanceOptions>(),
+        ] })
+    }
+}
+
+/// `30s`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum SlowStart {
+    Window(Duration),
+    Options(Box<SlowStartOptions>),
+}
+
+impl Typed for SlowStart {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(_) => Dur::decode(node, cx).map(|window| SlowStart::Window(window.0)),
+            _ => SlowStartOptions::decode(node, cx).map(|options| SlowStart::Options(Box::new(options))),
+        }
+    }
+}
+
+impl JsonSchema for SlowStart {
+    fn schema_name() -> Cow<'static, str> {
+        "SlowStart".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            generator.subschema_for::<Dur>(),
+            generator.subschema_for::<SlowStartOptions>(),
         ] })
     }
 }

@@ -17,6 +17,10 @@ pub struct CallPolicies {
     pub breaker: Option<Breaker>,
     /// Outlier ejection. Default on.
     pub ejection: Option<Ejection>,
+    /// How an instance is chosen. Default power of two choices on peak EWMA.
+    pub balance: Balance,
+    /// How a new instance starts. Default none: with its whole share.
+    pub slow_start: Option<SlowStart>,
     /// What to answer when the call fails. Default none.
     pub fallback: Option<Fallback>,
 }
@@ -161,6 +165,69 @@ pub struct Ejection {
     pub max: Duration,
     /// Largest share of instances ejected at a time, 0 to 1; one may always be, if another is left. Default 0.5.
     pub ceiling: f64,
+}
+
+/// How an instance is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Of two picked by chance the one with the shorter expected wait.
+    P2cEwma,
+    /// One after the other.
+    RoundRobin,
+    /// By chance.
+    Random,
+    /// Of `choices` picked by chance the one with the fewest requests in flight.
+    LeastRequest {
+        /// How many are looked at. Default 2.
+        choices: u32,
+    },
+    /// Consistent hashing on a ring.
+    RingHash(HashKey),
+    /// Consistent hashing by Maglev's table.
+    Maglev(HashKey),
+}
+
+impl Balance {
+    /// As it is written.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Balance::P2cEwma => "p2c-ewma",
+            Balance::RoundRobin => "round-robin",
+            Balance::Random => "random",
+            Balance::LeastRequest { .. } => "least-request",
+            Balance::RingHash(_) => "ring-hash",
+            Balance::Maglev(_) => "maglev",
+        }
+    }
+}
+
+/// The part of a request that decides to which instance it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// This header, lower case.
+    Header(String),
+    /// A cookie.
+    Cookie {
+        /// Its name.
+        name: String,
+        /// Whoever has none is given one for so long; zero: until the browser ends. Default none: nobody is.
+        ttl: Option<Duration>,
+    },
+    /// The segment of the path that so many come before.
+    Segment(usize),
+    /// The client's address.
+    Client,
+}
+
+/// How a new instance starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlowStart {
+    /// For how long its share grows.
+    pub window: Duration,
+    /// How fast at first: 1 in proportion to time. Above zero. Default 1.
+    pub aggression: f64,
+    /// The share to begin with, 0 to 1. Default 0.1.
+    pub min: f64,
 }
 
 /// What answers in a failed call's stead.

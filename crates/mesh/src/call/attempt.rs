@@ -218,7 +218,7 @@ async fn send(
     now: Time,
     avoid: Option<u64>,
 ) -> Result<Answered, Lost> {
-    let (instance, now) = choose::pick(core, call, now, avoid).await?;
+    let (instance, now) = choose::pick(core, call, now, avoid, outgoing.key).await?;
     *slot.borrow_mut() = Some((instance.lease(now), now));
     match call.upstream.shared.config.protocol {
         Protocol::Http1 => send_http1(call, outgoing, &instance, now).await,

@@ -4,10 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{Outcome, Time};
+use policy::{Open, Outcome, Time};
 
 use super::LocalCall;
 use super::attempt::Lost;
+use super::balance::Seen;
 use crate::clock;
 use crate::core::Core;
 use crate::request::problem::Kind;
@@ -24,6 +25,7 @@ pub(super) async fn pick(
     call: &LocalCall,
     mut now: Time,
     avoid: Option<u64>,
+    key: Option<u64>,
 ) -> Result<(Rc<LocalInstance>, Time), Lost> {
     let mut instances = call.upstream.instances();
     if instances.is_empty() {
@@ -31,21 +33,20 @@ pub(super) async fn pick(
         now = clock::now();
         instances = call.upstream.instances();
     }
-    let load = |at: usize| instances[at].load(now);
-    let mut rng = core.rng.borrow_mut();
     let out = ejected(call, &instances, now);
-    let chosen = if instances.len() == 1 || (out.is_empty() && avoid.is_none()) {
-        policy::choose(&mut rng, instances.len(), load)
+    let only;
+    let open = if instances.len() == 1 || (out.is_empty() && avoid.is_none()) {
+        Open::All(instances.len())
     } else {
-        let healthy: Vec<usize> =
-            (0..instances.len()).filter(|at| !out.contains(&instances[*at].shared.key)).collect();
-        let fresh: Vec<usize> =
-            healthy.iter().copied().filter(|at| Some(instances[*at].shared.key) != avoid).collect();
-        let among = if fresh.is_empty() { healthy } else { fresh };
-        match policy::choose(&mut rng, among.len(), |at| load(among[at])) {
-            Some(at) => Some(among[at]),
-            None => policy::choose(&mut rng, instances.len(), load),
-        }
+        only = open(&instances, &out, avoid);
+        Open::Only(&only)
+    };
+    let starting = call.balancer.as_ref().and_then(|balancer| balancer.starting(&call.upstream, now));
+    let seen = Seen { instances: &instances, open, now, starting };
+    let mut rng = core.rng.borrow_mut();
+    let chosen = match &call.balancer {
+        None => seen.choose(&mut rng),
+        Some(balancer) => balancer.choose(&mut rng, &call.upstream, &seen, key),
     };
     match chosen {
         Some(at) => Ok((instances[at].clone(), now)),
@@ -53,6 +54,20 @@ pub(super) async fn pick(
             let detail = format!("{} has no instance that is ready", call.state.config.upstream);
             Err((Outcome::NotSent, Kind::NoInstance, detail))
         }
+    }
+}
+
+/// Positions of the instances that are well and not to be avoided; of all that are well if there are
+/// none, and of all there are if there are none of these.
+fn open(instances: &[Rc<LocalInstance>], out: &[u64], avoid: Option<u64>) -> Vec<usize> {
+    let all = || 0..instances.len();
+    let key = |at: usize| instances[at].shared.key;
+    let well: Vec<usize> = all().filter(|at| !out.contains(&key(*at))).collect();
+    let fresh: Vec<usize> = well.iter().copied().filter(|at| Some(key(*at)) != avoid).collect();
+    match (fresh.is_empty(), well.is_empty()) {
+        (false, _) => fresh,
+        (true, false) => well,
+        (true, true) => all().collect(),
     }
 }
 

@@ -19,10 +19,11 @@ use std::time::Duration;
 use policy::{Gcra, Left, Time};
 
 use super::guard::lock;
+use super::key::cookie;
 use super::{CallState, LocalCall};
 use crate::clock;
 use crate::config::{LimitKey, RateLimit};
-use crate::message::fields::{Fields, Id};
+use crate::message::fields::Fields;
 use crate::message::head::RequestHead;
 use crate::request::problem::{Kind, Problem};
 
@@ -265,14 +266,6 @@ fn network(client: IpAddr) -> IpAddr {
         IpAddr::V6(ip) => IpAddr::from((u128::from(ip) & IPV6_NETWORK).to_be_bytes()),
         ip => ip,
     }
-}
-
-/// The first cookie of this name.
-fn cookie<'f>(fields: &'f Fields, name: &str) -> Option<&'f [u8]> {
-    let pairs = fields.all(Id::Cookie).flat_map(|line| line.split(|byte| *byte == b';'));
-    let mut values =
-        pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-    values.next()
 }
 
 #[cfg(test)]

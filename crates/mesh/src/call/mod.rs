@@ -17,10 +17,12 @@
 //! its tries, [`attempt`] one of them, [`deliver`] the answer, [`shared`] holds a call's state.
 
 mod attempt;
+mod balance;
 pub(crate) mod bulkhead;
 mod choose;
 mod deliver;
 pub(crate) mod guard;
+pub(crate) mod key;
 pub(crate) mod limit;
 mod shared;
 mod tries;
@@ -49,6 +51,8 @@ pub(crate) struct Outgoing {
     /// None: there is no body.
     pub(crate) body: Option<Rc<RefCell<Source>>>,
     pub(crate) idempotent: bool,
+    /// Hash of what the balancer is to choose by, where that is a part of the request.
+    pub(crate) key: Option<u64>,
     /// Longest silence in the answer's body.
     pub(crate) body_idle: Duration,
 }

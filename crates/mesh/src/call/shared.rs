@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::{Budget, BudgetConfig, Time};
 use telemetry::metrics::{Counter, Histogram};
 
+use crate::call::balance::LocalBalancer;
 use crate::call::bulkhead::{Bulkhead, LocalBulkhead};
 use crate::call::guard::{SharedBreaker, SharedEjection};
 use crate::call::limit::Limits;
@@ -92,6 +93,7 @@ pub(crate) struct LocalCall {
     pub(crate) bulkhead: Option<Rc<LocalBulkhead>>,
     /// The same of all calls to the upstream.
     pub(crate) shared_bulkhead: Option<Rc<LocalBulkhead>>,
+    pub(crate) balancer: Option<LocalBalancer>,
     /// This core's share of the retry budget.
     pub(crate) budget: RefCell<Budget>,
     pub(crate) core: usize,
@@ -114,6 +116,7 @@ impl LocalCall {
         LocalCall {
             bulkhead: state.bulkhead.clone().map(LocalBulkhead::new),
             shared_bulkhead: upstream.shared.bulkhead.clone().map(LocalBulkhead::new),
+            balancer: LocalBalancer::new(&state.config.balance),
             budget: RefCell::new(Budget::new(budget, clock::now())),
             state,
             upstream,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use http::Method;
 
+use crate::call::key::Key;
 use crate::call::limit::{self, Asked, Quota};
 use crate::call::{self, LocalCall, Outgoing};
 use crate::client::serve::{Client, Spoken};
@@ -111,9 +112,15 @@ async fn forward(
         body.borrow_mut().keep(retries.body_bytes);
     }
     let chunked = body.is_some() && size.is_none();
+    let key = call.state.config.balance.key.as_ref().map_or_else(Key::default, |by| {
+        Key::of(by, &head, client.peer.ip(), client.spoken.tls(), &mut core.rng.borrow_mut())
+    });
     let message = Message::new(head, host, path, hop, chunked);
     let body_idle = listener.limits.body_idle;
-    call::run(core, &call, Outgoing { message, body, idempotent, body_idle }).await
+    let outgoing = Outgoing { message, body, idempotent, key: key.hash, body_idle };
+    let mut answer = call::run(core, &call, outgoing).await?;
+    key.give(&mut answer.fields);
+    Ok(answer)
 }
 
 /// Refuses what no honest client sends, and returns the host that the request is for.

@@ -43,6 +43,8 @@ pub(crate) struct Instance {
     pub(crate) endpoint: Endpoint,
     /// Unique in the process, for the ejection machine.
     pub(crate) key: u64,
+    /// When it was first published.
+    pub(crate) since: Time,
     in_flight: Box<[Count]>,
 }
 
@@ -56,6 +58,7 @@ impl Instance {
         Instance {
             endpoint,
             key: KEYS.fetch_add(1, Ordering::Relaxed),
+            since: clock::now(),
             in_flight: (0..cores).map(|_| Count(AtomicUsize::new(0))).collect(),
         }
     }
@@ -202,6 +205,8 @@ pub(crate) struct LocalUpstream {
     core: usize,
     version: Cell<u64>,
     instances: RefCell<Rc<Vec<Rc<LocalInstance>>>>,
+    /// When the last of these was first published.
+    newest: Cell<Time>,
 }
 
 /// An instance as one core sees it.
@@ -214,7 +219,13 @@ pub(crate) struct LocalInstance {
 
 impl LocalUpstream {
     pub(crate) fn new(shared: Arc<Upstream>, core: usize) -> LocalUpstream {
-        LocalUpstream { shared, core, version: Cell::new(0), instances: RefCell::default() }
+        LocalUpstream {
+            shared,
+            core,
+            version: Cell::new(0),
+            instances: RefCell::default(),
+            newest: Cell::new(Time::ZERO),
+        }
     }
 
     /// The instances published last.
@@ -231,6 +242,11 @@ impl LocalUpstream {
         self.version.get()
     }
 
+    /// When the youngest of these instances was first published.
+    pub(crate) fn newest(&self) -> Time {
+        self.newest.get()
+    }
+
     fn refresh(&self, version: u64) {
         let old = self.instances.borrow().clone();
         let live = self.shared.live();
@@ -242,6 +258,7 @@ impl LocalUpstream {
             }
         });
         *self.instances.borrow_mut() = Rc::new(fresh.collect());
+        self.newest.set(live.iter().map(|instance| instance.since).max().unwrap_or(Time::ZERO));
         self.version.set(version);
     }
 
@@ -274,9 +291,14 @@ impl LocalInstance {
         LocalInstance { shared, pool: Pool::default(), core, latency: RefCell::new(latency) }
     }
 
-    /// What the balancer weighs.
-    pub(crate) fn load(&self, now: Time) -> f64 {
-        self.latency.borrow().load(now)
+    /// The expected wait, for one that may bear as much as its weight says.
+    pub(crate) fn load(&self, now: Time, weight: f64) -> f64 {
+        self.latency.borrow().weighted_load(now, weight)
+    }
+
+    /// Requests that this core has under way at it.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.latency.borrow().in_flight()
     }
 
     /// Counts a request in until the lease ends.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the crate has one clock; its stories look on with another")]
 
+mod balancing;
 mod bodies;
 mod breakers;
 mod crowds;

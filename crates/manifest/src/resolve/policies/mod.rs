@@ -1,5 +1,6 @@
 //! The policies of a call or a route.
 
+mod balance;
 mod breaker;
 mod concurrency;
 mod ejection;
@@ -22,6 +23,8 @@ pub(crate) use limit::limits;
 pub(crate) struct Call<'a> {
     pub caller: Option<&'a str>,
     pub to: &'a str,
+    /// The segments of the route's path, those of them that have a name.
+    pub captures: &'a [Option<String>],
 }
 
 /// The policies, with defaults.
@@ -34,6 +37,7 @@ pub(crate) fn resolve(
     let timeout = duration_or_none(&typed.timeout, Some(defaults::CALL_TIMEOUT));
     let per_try = duration_or_none(&typed.per_try, None);
     warn_per_try(typed, timeout, found);
+    let balance = balance::resolve(&typed.balance, call, found);
     valid::CallPolicies {
         timeout,
         per_try,
@@ -41,6 +45,8 @@ pub(crate) fn resolve(
         retries: retries::resolve(&typed.retries, found),
         breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, found)),
         ejection: switch(&typed.ejection, defaults::ejection, |options| ejection::resolve(options, found)),
+        slow_start: balance::slow_start(&typed.slow_start, &balance, found),
+        balance,
         fallback: typed
             .fallback
             .value()

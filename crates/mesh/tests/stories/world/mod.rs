@@ -9,7 +9,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mesh::config::{Call, Config, Limits, Listener, Matcher, Pattern, Protocol, Role, Route};
+use mesh::config::{Balance, Call, Config, Limits, Listener, Matcher, Pattern, Protocol, Role, Route};
 use mesh::{CallStatus, Endpoint, Mesh, UpstreamStatus};
 
 pub use client::{H2, sending, whole};
@@ -167,6 +167,7 @@ pub fn call(upstream: &str) -> Call {
         retries: None,
         breaker: None,
         ejection: None,
+        balance: Balance::default(),
         fallback: None,
         limits: Vec::new(),
     }
