@@ -12,6 +12,8 @@
 //! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
 //!    where the upstream's concurrency is found out, its latency to the [`Gradient`];
 //! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`].
+//!
+//! Where an instance shall seem ill on purpose, [`Fault::decide`] says what it does to a try.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::iter_over_hash_type, clippy::unwrap_used, clippy::expect_used)]
@@ -20,6 +22,7 @@ pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
 pub mod ejection;
+pub mod fault;
 pub mod limit;
 pub mod outcome;
 pub mod retry;
@@ -34,6 +37,7 @@ pub use balance::{BalanceConfig, Balancer, Open, View, choose};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
 pub use bulkhead::{Gradient, GradientConfig, Samples};
 pub use ejection::{Ejection, EjectionConfig};
+pub use fault::{Asked, Fault, FaultConfig, Strike, Trickle};
 pub use limit::{Gcra, Left};
 pub use outcome::Outcome;
 pub use retry::backoff::Backoff;
