@@ -19,6 +19,7 @@ mod clock;
 pub mod config;
 mod core;
 mod executor;
+mod faults;
 mod io;
 mod mesh;
 mod message;
@@ -29,6 +30,7 @@ mod table;
 mod upstream;
 
 pub use crate::client::bind::BindError;
+pub use crate::faults::{FAULTS_MAX, FaultEnd, FaultError, FaultStatus};
 pub use crate::mesh::{ApplyError, ForceError, Mesh};
 pub use crate::status::{
     CallStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status, UpstreamStatus,

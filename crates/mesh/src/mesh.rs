@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::{Config, Listener, Role};
 use crate::core::{self, Command};
 use crate::neighbours::Neighbours;
+use crate::faults::Board;
 use crate::status::{self, ListenerStatus, Status};
 use crate::table::Table;
 use crate::upstream::Endpoint;
@@ -24,13 +25,15 @@ use crate::upstream::resolve;
 /// A running data plane. Clones are handles on the same one.
 #[derive(Clone)]
 pub struct Mesh {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     cores: Vec<Cored>,
     neighbours: Arc<Neighbours>,
-    state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
+    /// Taken before `state`, where both are.
+    pub(crate) faults: Mutex<Board>,
     /// One change at a time.
     applying: tokio::sync::Mutex<()>,
 }
@@ -41,8 +44,8 @@ struct Cored {
 }
 
 #[derive(Default)]
-struct State {
-    table: Arc<Table>,
+pub(crate) struct State {
+    pub(crate) table: Arc<Table>,
     /// Address asked for and address bound, by listener.
     bound: BTreeMap<String, (SocketAddr, SocketAddr)>,
 }
@@ -115,6 +118,7 @@ impl Mesh {
             cores: started,
             neighbours,
             state: Mutex::default(),
+            faults: Mutex::default(),
             applying: tokio::sync::Mutex::new(()),
         };
         Ok(Mesh { inner: Arc::new(inner) })
@@ -140,6 +144,23 @@ impl Mesh {
                 resolve::keep_resolved(upstream, external.clone());
             }
         }
+        let acks = self.hand_out(table, bound, &mut sockets)?;
+        for ack in acks {
+            ack.await.map_err(|_| ApplyError::Stopped)?;
+        }
+        Ok(())
+    }
+
+    /// Gives every core the table and its sockets; each answers when it serves by it.
+    fn hand_out(
+        &self,
+        table: Arc<Table>,
+        bound: Bound,
+        sockets: &mut Sockets,
+    ) -> Result<Vec<oneshot::Receiver<()>>, ApplyError> {
+        // Held until the table is the one in force, so that no fault comes or goes between the two.
+        let board = lock(&self.inner.faults);
+        board.put_on(&table);
         let mut acks = Vec::new();
         for core in &self.inner.cores {
             let (done, ack) = oneshot::channel();
@@ -150,10 +171,7 @@ impl Mesh {
             acks.push(ack);
         }
         *lock(&self.inner.state) = State { table, bound };
-        for ack in acks {
-            ack.await.map_err(|_| ApplyError::Stopped)?;
-        }
-        Ok(())
+        Ok(acks)
     }
 
     /// These instances of an upstream, and no others, get requests from now on. Says nothing of an
@@ -210,7 +228,12 @@ impl Mesh {
             .into_iter()
             .map(|(name, (_, address))| ListenerStatus { name, address: address.to_string() })
             .collect();
-        Status { listeners, connections: self.inner.neighbours.connections(), ..status::of(&table) }
+        Status {
+            listeners,
+            connections: self.inner.neighbours.connections(),
+            faults: self.faults(),
+            ..status::of(&table)
+        }
     }
 
     /// Stops accepting at the edge and waits until what came in has been answered, for `grace` at

@@ -7,6 +7,7 @@ use telemetry::metrics::HistogramSnapshot;
 use crate::call::bulkhead::Bulkhead;
 use crate::call::{CallState, Tally};
 use crate::clock;
+use crate::faults::FaultStatus;
 use crate::table::Table;
 use crate::upstream::Upstream;
 
@@ -15,6 +16,8 @@ use crate::upstream::Upstream;
 pub struct Status {
     /// Where it listens.
     pub listeners: Vec<ListenerStatus>,
+    /// Faults that are injected on purpose, in the order in which they were added.
+    pub faults: Vec<FaultStatus>,
     /// Calls by id.
     pub calls: Vec<CallStatus>,
     /// Upstreams by name.
@@ -138,6 +141,7 @@ pub(crate) fn of(table: &Table) -> Status {
     Status {
         listeners: Vec::new(),
         connections: Vec::new(),
+        faults: Vec::new(),
         calls: table
             .calls
             .values()

@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use policy::{Outcome, Time};
 
+use super::faults::Struck;
 use super::{LocalCall, Outgoing, choose};
 use crate::clock;
 use crate::config::Protocol;
@@ -193,7 +194,7 @@ fn timed_out(call: &LocalCall, lease: Option<&Lease>, waited: Duration) -> (Kind
     }
 }
 
-fn name(instance: &LocalInstance) -> String {
+pub(super) fn name(instance: &LocalInstance) -> String {
     let endpoint = &instance.shared.endpoint;
     let address = endpoint.address.to_string();
     // An external's instance has no other name.
@@ -204,10 +205,10 @@ fn name(instance: &LocalInstance) -> String {
 pub(super) type Lost = (Outcome, Kind, String);
 
 /// What an instance answered.
-struct Answered {
-    status: u16,
-    fields: Fields,
-    from: From,
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) fields: Fields,
+    pub(super) from: From,
 }
 
 async fn send(
@@ -220,9 +221,34 @@ async fn send(
 ) -> Result<Answered, Lost> {
     let (instance, now) = choose::pick(core, call, now, avoid, outgoing.key).await?;
     *slot.borrow_mut() = Some((instance.lease(now), now));
+    match call.state.faults.strike(core, &outgoing.message, now) {
+        None => exchange(call, outgoing, &instance, now).await,
+        Some(struck) => Box::pin(send_struck(call, outgoing, &instance, struck)).await,
+    }
+}
+
+async fn send_struck(
+    call: &LocalCall,
+    outgoing: &Outgoing,
+    instance: &Rc<LocalInstance>,
+    struck: Struck,
+) -> Result<Answered, Lost> {
+    if let Some(instead) = struck.before(call, instance).await {
+        return instead;
+    }
+    let answered = exchange(call, outgoing, instance, clock::now()).await?;
+    Ok(struck.after(answered, clock::now()))
+}
+
+async fn exchange(
+    call: &LocalCall,
+    outgoing: &Outgoing,
+    instance: &Rc<LocalInstance>,
+    now: Time,
+) -> Result<Answered, Lost> {
     match call.upstream.shared.config.protocol {
-        Protocol::Http1 => send_http1(call, outgoing, &instance, now).await,
-        Protocol::Http2 => send_http2(call, outgoing, &instance).await,
+        Protocol::Http1 => send_http1(call, outgoing, instance, now).await,
+        Protocol::Http2 => send_http2(call, outgoing, instance).await,
     }
 }
 

@@ -6,7 +6,7 @@
 //!    upstream, which all calls to it share,
 //! 4. the circuit breaker admits a try or rejects it,
 //! 5. ejection and balancing choose an instance; with none at hand the request is held a while,
-//! 6. the deadline of the try begins; the request is sent,
+//! 6. the deadline of the try begins; the request is sent, or a fault strikes it on purpose,
 //! 7. the outcome is told to breaker, ejection and balancer, and its latency to adaptive bulkheads,
 //! 8. retries decide, within the budget, whether to go back to 4,
 //! 9. a fallback stands in for what failed.
@@ -21,6 +21,7 @@ mod balance;
 pub(crate) mod bulkhead;
 mod choose;
 mod deliver;
+pub(crate) mod faults;
 pub(crate) mod guard;
 pub(crate) mod key;
 pub(crate) mod limit;

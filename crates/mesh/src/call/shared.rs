@@ -10,6 +10,7 @@ use telemetry::metrics::{Counter, Histogram};
 
 use crate::call::balance::LocalBalancer;
 use crate::call::bulkhead::{Bulkhead, LocalBulkhead};
+use crate::call::faults::Faults;
 use crate::call::guard::{SharedBreaker, SharedEjection};
 use crate::call::limit::Limits;
 use crate::clock;
@@ -25,6 +26,7 @@ pub(crate) struct CallState {
     pub(crate) ejection: Option<SharedEjection>,
     pub(crate) limits: Limits,
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
+    pub(crate) faults: Faults,
     /// One a core, written by it alone.
     pub(crate) tallies: Box<[Tally]>,
 }
@@ -78,6 +80,7 @@ impl CallState {
             ejection: config.ejection.map(SharedEjection::new),
             limits: Limits::new(&config.limits),
             bulkhead: config.concurrency.map(|config| Arc::new(Bulkhead::new(config, clock::now()))),
+            faults: Faults::default(),
             tallies: (0..cores).map(|_| Tally::default()).collect(),
             config,
         }

@@ -16,8 +16,9 @@ use crate::message::fields::Fields;
 use crate::request::body::{Broken, Source};
 use crate::request::http2;
 use crate::request::idle::IdleTimer;
+use crate::request::slow::Slow;
 use crate::upstream::Lease;
-use crate::upstream::http1::Receiving;
+use crate::upstream::http1::{Connection, Receiving};
 
 /// An answer for the client.
 pub(crate) struct Answer {
@@ -60,8 +61,66 @@ pub(crate) enum From {
     Http2(Incoming),
     /// In another protocol from now on.
     Switched(Box<Io>),
+    /// Made here in its stead, all of it.
+    Made(Vec<u8>),
+    /// Slowed down on purpose.
+    Slow(Box<Slow>),
     /// The end has come.
     Over,
+}
+
+impl From {
+    /// Takes all of it, if it is there already.
+    fn take_whole(&mut self, out: &mut Vec<u8>) -> bool {
+        match self {
+            From::Http1(receiving) => receiving.take_whole(out),
+            From::Http2(incoming) => incoming.is_end_stream(),
+            From::Made(bytes) => {
+                out.append(bytes);
+                true
+            }
+            From::Slow(_) => false,
+            From::Switched(_) | From::Over => true,
+        }
+    }
+
+    /// Passes something on; false: that was all.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        trailers: &mut Option<Fields>,
+    ) -> Poll<Result<bool, Broken>> {
+        match self {
+            From::Http1(receiving) => receiving.poll(cx, out),
+            From::Http2(incoming) => http2::poll(incoming, cx, out, trailers),
+            From::Made(bytes) => {
+                let more = !bytes.is_empty();
+                out.append(bytes);
+                Poll::Ready(Ok(more))
+            }
+            From::Slow(slow) => slow.poll(cx, out, trailers),
+            From::Switched(_) | From::Over => Poll::Ready(Ok(false)),
+        }
+    }
+
+    /// Whether nothing is left to come, after a poll that said whether there may be more.
+    pub(super) fn is_over(&self, more: bool) -> bool {
+        match self {
+            From::Http1(receiving) => receiving.is_done(),
+            From::Slow(slow) => slow.is_over(),
+            From::Http2(_) | From::Switched(_) | From::Made(_) | From::Over => !more,
+        }
+    }
+
+    /// What came after it, and the connection if it can carry another request.
+    fn finish(self) -> (Option<Fields>, Option<Connection>) {
+        match self {
+            From::Http1(receiving) => receiving.finish(),
+            From::Slow(slow) => slow.into_inner().finish(),
+            From::Http2(_) | From::Switched(_) | From::Made(_) | From::Over => (None, None),
+        }
+    }
 }
 
 impl Body {
@@ -77,11 +136,7 @@ impl Body {
         upload: Option<Rc<RefCell<Source>>>,
     ) -> Body {
         let mut all = Vec::new();
-        let ended = match &mut from {
-            From::Http1(receiving) => receiving.take_whole(&mut all),
-            From::Http2(incoming) => incoming.is_end_stream(),
-            From::Switched(_) | From::Over => true,
-        };
+        let ended = from.take_whole(&mut all);
         let mut body =
             UpstreamBody { from, lease: Some(lease), idle: IdleTimer::new(idle), trailers: None, upload };
         if ended {
@@ -120,20 +175,11 @@ impl Body {
 
 impl UpstreamBody {
     fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool, Broken>> {
-        let polled = match &mut self.from {
-            From::Http1(receiving) => receiving.poll(cx, out),
-            From::Http2(incoming) => http2::poll(incoming, cx, out, &mut self.trailers),
-            From::Switched(_) | From::Over => return Poll::Ready(Ok(false)),
-        };
-        match polled {
+        match self.from.poll(cx, out, &mut self.trailers) {
             Poll::Pending => self.idle.poll(cx).map(|()| Err(Broken::Idle)),
             Poll::Ready(Ok(more)) => {
                 self.idle.reset();
-                let over = match &self.from {
-                    From::Http1(receiving) => receiving.is_done(),
-                    From::Http2(_) | From::Switched(_) | From::Over => !more,
-                };
-                if over {
+                if self.from.is_over(more) {
                     self.end();
                 }
                 Poll::Ready(Ok(more))
@@ -146,12 +192,11 @@ impl UpstreamBody {
     /// busy with the body of this one.
     fn end(&mut self) {
         let uploaded = self.upload.as_ref().is_none_or(|upload| upload.borrow().ended());
-        if let From::Http1(receiving) = std::mem::replace(&mut self.from, From::Over) {
-            let (trailers, connection) = receiving.finish();
-            self.trailers = trailers;
-            if let (Some(lease), Some(connection), true) = (&self.lease, connection, uploaded) {
-                lease.keep(connection);
-            }
+        let (trailers, connection) = std::mem::replace(&mut self.from, From::Over).finish();
+        // Those of HTTP/2 have come by then.
+        self.trailers = self.trailers.take().or(trailers);
+        if let (Some(lease), Some(connection), true) = (&self.lease, connection, uploaded) {
+            lease.keep(connection);
         }
         self.lease = None;
     }

@@ -11,3 +11,4 @@ pub(crate) mod outgoing;
 pub(crate) mod problem;
 pub(crate) mod route;
 pub(crate) mod websocket;
+pub(crate) mod slow;

@@ -72,8 +72,22 @@ impl Message {
         self
     }
 
-    fn target(&self) -> &str {
+    /// Path and query as the upstream gets them, but for its own prefix.
+    pub(crate) fn target(&self) -> &str {
         self.target.as_deref().unwrap_or_else(|| self.head.target())
+    }
+
+    /// Whether it has this field, with this value if there is one.
+    pub(crate) fn has_field(&self, name: &str, value: Option<&[u8]>) -> bool {
+        let is = |other: &[u8]| value.is_none_or(|value| value == other);
+        match name.eq_ignore_ascii_case("host") {
+            true => is(&self.host),
+            false => self
+                .head
+                .fields
+                .iter()
+                .any(|(_, other, text)| other.eq_ignore_ascii_case(name.as_bytes()) && is(text)),
+        }
     }
 
     /// The host as the upstream wants to hear it.

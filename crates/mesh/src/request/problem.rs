@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     ConnectFailed,
     ConnectionLost,
     BadAnswer,
+    /// With this status.
+    FaultInjected(u16),
 }
 
 impl Kind {
@@ -95,6 +97,12 @@ impl Kind {
                 (StatusCode::BAD_GATEWAY, "connection-lost", "The connection was lost", Some("retries"))
             }
             BadAnswer => (StatusCode::BAD_GATEWAY, "bad-answer", "The answer was not valid HTTP", None),
+            FaultInjected(status) => (
+                StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+                "fault-injected",
+                "A fault was injected on purpose",
+                Some("fault"),
+            ),
         }
     }
 }

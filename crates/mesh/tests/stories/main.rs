@@ -7,6 +7,7 @@ mod balancing;
 mod bodies;
 mod breakers;
 mod crowds;
+mod faults;
 mod headers;
 mod hostile;
 mod limits;

@@ -1,0 +1,160 @@
+//! Faults on purpose: what an instance seems to do to a try.
+//!
+//! They are injected where a try is sent, as if the instance behaved so: after breaker, ejection and
+//! balancing have let it through and while its deadline runs, so that these, and retries and fallback
+//! after them, see what they would see of an instance that is ill. A filter before the policies, as
+//! Envoy's is, tests the caller alone.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use policy::fault::{Decision, Then};
+use policy::{Asked, Fault, Outcome, Strike, Time};
+
+use super::LocalCall;
+use super::attempt::{Answered, Lost, name};
+use crate::call::guard::lock;
+use crate::core::Core;
+use crate::message::fields::Fields;
+use crate::request::answer::{Answer, Body, From};
+use crate::request::outgoing::Message;
+use crate::request::problem::{Kind, Problem};
+use crate::request::slow::Slow;
+use crate::upstream::LocalInstance;
+
+/// The faults of one call. While there is none, a try pays for one relaxed load.
+#[derive(Default)]
+pub(crate) struct Faults {
+    any: AtomicBool,
+    active: Mutex<Arc<[Arc<Active>]>>,
+}
+
+/// A fault in force, shared by all calls that it is on.
+pub(crate) struct Active {
+    pub(crate) id: u64,
+    /// The call or the upstream.
+    pub(crate) on: String,
+    pub(crate) fault: Fault,
+    /// Tries in its scope, and those that it struck.
+    pub(crate) tries: AtomicU64,
+    pub(crate) struck: AtomicU64,
+}
+
+/// What is done to a try, and by which fault.
+pub(super) struct Struck {
+    strike: Strike,
+    by: u64,
+}
+
+impl Faults {
+    pub(crate) fn set(&self, active: Vec<Arc<Active>>) {
+        let any = !active.is_empty();
+        *lock(&self.active) = active.into();
+        self.any.store(any, Ordering::Relaxed);
+    }
+
+    /// What is done to a try that begins now.
+    #[inline]
+    pub(super) fn strike(&self, core: &Core, message: &Message, now: Time) -> Option<Struck> {
+        match self.any.load(Ordering::Relaxed) {
+            false => None,
+            true => self.decide(core, message, now),
+        }
+    }
+
+    #[cold]
+    fn decide(&self, core: &Core, message: &Message, now: Time) -> Option<Struck> {
+        let active = lock(&self.active).clone();
+        let mut all: Option<Struck> = None;
+        for one in active.iter() {
+            let decision = one.fault.decide(now, &mut core.rng.borrow_mut(), message);
+            if decision == Decision::Apart {
+                continue;
+            }
+            one.tries.fetch_add(1, Ordering::Relaxed);
+            let Decision::Struck(strike) = decision else { continue };
+            one.struck.fetch_add(1, Ordering::Relaxed);
+            all = Some(match all {
+                None => Struck { strike, by: one.id },
+                Some(before) => {
+                    let both = before.strike.and(strike);
+                    let by = if both.then == before.strike.then { before.by } else { one.id };
+                    Struck { strike: both, by }
+                }
+            });
+        }
+        all
+    }
+}
+
+impl Struck {
+    /// Does what comes before the instance would get the request. Some: it does not get it.
+    pub(super) async fn before(
+        &self,
+        call: &LocalCall,
+        instance: &LocalInstance,
+    ) -> Option<Result<Answered, Lost>> {
+        if !self.strike.delay.is_zero() {
+            tokio::time::sleep(self.strike.delay).await;
+        }
+        match self.strike.then {
+            Then::Pass | Then::SlowBody(_) => None,
+            Then::Reset => Some(Err(self.lost(call, instance))),
+            Then::Status(status) => Some(Ok(self.status(call, instance, status))),
+            Then::Grpc(status) => Some(Ok(self.grpc(status))),
+        }
+    }
+
+    /// Does what comes after the head of its answer.
+    pub(super) fn after(&self, mut answered: Answered, now: Time) -> Answered {
+        if let (Then::SlowBody(rate), true) = (self.strike.then, answered.status >= 200) {
+            answered.from = Slow::over(answered.from, rate, now);
+        }
+        answered
+    }
+
+    fn lost(&self, call: &LocalCall, instance: &LocalInstance) -> Lost {
+        let whom = format!("{} ({})", call.state.config.upstream, name(instance));
+        let detail =
+            format!("the connection to {whom} was lost before it answered: fault {} on purpose", self.by);
+        (Outcome::Reset, Kind::ConnectionLost, detail)
+    }
+
+    /// An error that says whose it is.
+    fn status(&self, call: &LocalCall, instance: &LocalInstance, status: u16) -> Answered {
+        let config = &call.state.config;
+        let whom = format!("{} ({})", config.upstream, name(instance));
+        let detail = format!("fault {} answers in the stead of {whom}, on purpose", self.by);
+        let mut problem = Problem::new(Kind::FaultInjected(status), detail)
+            .remedy(format!("`colony fault clear {}` ends it", self.by));
+        problem.call = Some(config.id.clone());
+        problem.upstream = Some(config.upstream.clone());
+        let Answer { fields, body, .. } = problem.answer(None);
+        let body = if let Body::Full(bytes) = body { bytes } else { Vec::new() };
+        Answered { status, fields, from: From::Made(body) }
+    }
+
+    /// An answer of trailers only, as gRPC over HTTP/2 has it: the status is in the head, there is no body.
+    fn grpc(&self, status: u16) -> Answered {
+        let mut fields = Fields::default();
+        fields.push(b"content-type", b"application/grpc");
+        fields.push(b"grpc-status", status.to_string().as_bytes());
+        fields.push(b"grpc-message", format!("fault {} on purpose", self.by).as_bytes());
+        Answered { status: 200, fields, from: From::Over }
+    }
+}
+
+impl Asked for Message {
+    fn method(&self) -> &str {
+        Message::method(self).as_str()
+    }
+
+    fn path(&self) -> &str {
+        let target = self.target();
+        target.split_once('?').map_or(target, |(path, _)| path)
+    }
+
+    fn has_header(&self, name: &str, value: Option<&str>) -> bool {
+        self.has_field(name, value.map(str::as_bytes))
+    }
+}
