@@ -1,9 +1,13 @@
 //! The command line, as clap reads it. What is written here is what `--help` says.
 
+mod fault;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+
+pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
 
 /// Everything between the services of a distributed system, from one file.
 ///
@@ -45,6 +49,7 @@ pub(crate) enum Command {
     /// Stop one service, or everything if none is named
     Stop(Stop),
     Breaker(Breaker),
+    Fault(Fault),
     Init(Init),
     Certs(Certs),
     Load(Load),
@@ -66,6 +71,11 @@ impl Command {
             Command::Scale(args) => args.json,
             Command::Stop(args) => args.json,
             Command::Breaker(args) => args.json,
+            Command::Fault(args) => match &args.what {
+                FaultCommand::Add(args) => args.json,
+                FaultCommand::List(args) => args.json,
+                FaultCommand::Clear(args) => args.json,
+            },
             Command::Init(args) => args.json,
             Command::Certs(args) => args.json,
             Command::Load(args) => args.json,

@@ -7,6 +7,7 @@ mod authority;
 mod client;
 mod command;
 mod failure;
+mod faults;
 mod find;
 mod lower;
 mod node;

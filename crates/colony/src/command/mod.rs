@@ -4,6 +4,7 @@ mod breaker;
 mod certs;
 mod check;
 mod explain;
+mod fault;
 mod init;
 mod load;
 mod logs;
@@ -41,6 +42,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Scale(args) => runtime()?.block_on(operate::scale(&args, data)),
         Command::Stop(args) => runtime()?.block_on(operate::stop(&args, data)),
         Command::Breaker(args) => runtime()?.block_on(breaker::run(&args, data)),
+        Command::Fault(args) => runtime()?.block_on(fault::run(&args, data)),
         Command::Init(args) => init::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args, data),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use hyper::Method;
+use mesh::FaultStatus;
 use serde_json::Value;
 
 use crate::args::Json;
@@ -35,6 +36,7 @@ fn render(status: &Value, colours: bool) -> String {
         time(Duration::from_millis(number(status, "uptime_ms"))),
         paint(colours, Style::Dim, &format!("pid {}, {}", number(status, "pid"), mib(&status["rss_kib"]))),
     );
+    out.push_str(&faults(status, colours));
     out.push_str(&certificates(status, colours));
     out.push_str(&services(status, colours));
     let externals = externals(status, colours);
@@ -49,6 +51,14 @@ fn render(status: &Value, colours: bool) -> String {
     }
     out.push('\n');
     out
+}
+
+/// First of all: nobody shall take for an illness what somebody does on purpose.
+fn faults(status: &Value, colours: bool) -> String {
+    match serde_json::from_value::<Vec<FaultStatus>>(status["faults"].clone()) {
+        Ok(all) if !all.is_empty() => super::fault::drawn(&all, colours) + "\n",
+        _ => String::new(),
+    }
 }
 
 fn certificates(status: &Value, colours: bool) -> String {

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::Node;
 use crate::args::Force;
+use crate::faults::Wanted;
 use crate::socket::{self, SOCKET};
 
 /// Largest command.
@@ -59,6 +60,8 @@ struct Command {
     instances: Option<u32>,
     call: Option<String>,
     state: Option<Force>,
+    fault: Option<Wanted>,
+    id: Option<u64>,
 }
 
 async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Lines>, Infallible> {
@@ -145,12 +148,25 @@ async fn carry_out(
             force_breaker(node, &call, state)?;
             Ok(json!({ "call": call, "state": state }))
         }
+        ("GET", "/v1/faults", _) => Ok(json!({ "faults": node.mesh.status().faults })),
+        ("POST", "/v1/faults", _) => {
+            let wanted = command.fault;
+            let wanted = wanted.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "`fault` is missing"))?;
+            serde_json::to_value(node.add_fault(&wanted).map_err(impossible)?)
+        }
+        ("DELETE", "/v1/faults", _) => {
+            Ok(json!({ "cleared": node.clear_faults(command.id).map_err(impossible)? }))
+        }
         ("POST", "/v1/restart" | "/v1/scale", None) => {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "`service` is missing"));
         }
         _ => return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no {method} {path}"))),
     };
     done.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+fn impossible(why: String) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why)
 }
 
 fn force_breaker(node: &Node, call: &str, state: Force) -> Result<(), Problem> {

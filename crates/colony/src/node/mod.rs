@@ -2,6 +2,7 @@
 
 mod certificates;
 mod control;
+mod faults;
 mod printer;
 pub(crate) mod reload;
 mod routing;

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use manifest::valid;
+use mesh::FaultStatus;
 use serde_json::{Value, json};
 use supervisor::{Event, NotReady, Observer, Output};
 use telemetry::logs::{LogWindow, Stream};
@@ -15,6 +16,7 @@ use telemetry::redact::Redactor;
 
 use super::{Node, reload};
 use crate::args::Up;
+use crate::faults;
 use crate::terminal::{self, Style, pad, paint, time};
 
 /// Narrowest column of names.
@@ -160,6 +162,32 @@ impl Printer {
         match self.json {
             true => self.object(json!({ "event": "note", "text": text })),
             false => terminal::out(&format!("  {} {text}\n", paint(self.colours, Style::Warn, "note:"))),
+        }
+    }
+
+    pub(crate) fn fault_begins(&self, fault: &FaultStatus) {
+        let lasts = time(Duration::from_millis(fault.remaining_ms));
+        self.fault("fault-begins", fault, None, &format!("{}, for {lasts}", faults::sentence(fault)));
+    }
+
+    /// `why` in a word for programs, `said` for people.
+    pub(crate) fn fault_ended(&self, fault: &FaultStatus, why: &str, said: &str) {
+        let text = format!("{} {said}; it struck {}", faults::sentence(fault), faults::struck(fault));
+        self.fault("fault-ended", fault, Some(why), &text);
+    }
+
+    fn fault(&self, event: &str, fault: &FaultStatus, why: Option<&str>, text: &str) {
+        let text = self.redact(text);
+        self.logs.push(unix_ms(), "colony", "colony", Stream::Colony, &format!("fault {text}"));
+        match self.json {
+            true => {
+                let mut object = json!({ "event": event, "fault": self.redacted(json!(fault)) });
+                if let Some(why) = why {
+                    object["why"] = why.into();
+                }
+                self.object(object);
+            }
+            false => terminal::out(&format!("  {} {text}\n", paint(self.colours, Style::Warn, "fault:"))),
         }
     }
 

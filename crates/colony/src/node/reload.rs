@@ -62,6 +62,7 @@ impl Node {
         } else {
             errors.push("the routes stay as they were".to_owned());
         }
+        let notes: Vec<String> = kept.into_iter().chain(self.tell_ended_faults()).collect();
         let services: Vec<&Applied> = applied.iter().filter(|one| one.change != Change::Unchanged).collect();
         self.printer.renamed(&manifest);
         let mut current = self.current();
@@ -75,7 +76,7 @@ impl Node {
             "services": services,
             "errors": errors,
             "warnings": found.warnings(),
-            "notes": kept.as_slice(),
+            "notes": notes,
         })
     }
 

@@ -6,6 +6,7 @@ mod commands;
 mod daemons;
 mod door;
 mod failures;
+mod faults;
 mod find;
 mod golden;
 mod json;

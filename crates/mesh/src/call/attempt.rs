@@ -233,7 +233,7 @@ async fn send_struck(
     instance: &Rc<LocalInstance>,
     struck: Struck,
 ) -> Result<Answered, Lost> {
-    if let Some(instead) = struck.before(call, instance).await {
+    if let Some(instead) = struck.before(call, &outgoing.message, instance).await {
         return instead;
     }
     let answered = exchange(call, outgoing, instance, clock::now()).await?;

@@ -92,6 +92,7 @@ impl Struck {
     pub(super) async fn before(
         &self,
         call: &LocalCall,
+        message: &Message,
         instance: &LocalInstance,
     ) -> Option<Result<Answered, Lost>> {
         if !self.strike.delay.is_zero() {
@@ -100,7 +101,7 @@ impl Struck {
         match self.strike.then {
             Then::Pass | Then::SlowBody(_) => None,
             Then::Reset => Some(Err(self.lost(call, instance))),
-            Then::Status(status) => Some(Ok(self.status(call, instance, status))),
+            Then::Status(status) => Some(Ok(self.status(call, message, instance, status))),
             Then::Grpc(status) => Some(Ok(self.grpc(status))),
         }
     }
@@ -121,15 +122,16 @@ impl Struck {
     }
 
     /// An error that says whose it is.
-    fn status(&self, call: &LocalCall, instance: &LocalInstance, status: u16) -> Answered {
+    fn status(&self, call: &LocalCall, message: &Message, instance: &LocalInstance, status: u16) -> Answered {
         let config = &call.state.config;
         let whom = format!("{} ({})", config.upstream, name(instance));
         let detail = format!("fault {} answers in the stead of {whom}, on purpose", self.by);
-        let mut problem = Problem::new(Kind::FaultInjected(status), detail)
+        let mut problem = Problem::new(Kind::FaultInjected, detail)
+            .with_status(status)
             .remedy(format!("`colony fault clear {}` ends it", self.by));
         problem.call = Some(config.id.clone());
         problem.upstream = Some(config.upstream.clone());
-        let Answer { fields, body, .. } = problem.answer(None);
+        let Answer { fields, body, .. } = problem.answer(message.request_id());
         let body = if let Body::Full(bytes) = body { bytes } else { Vec::new() };
         Answered { status, fields, from: From::Made(body) }
     }

@@ -77,6 +77,10 @@ impl Message {
         self.target.as_deref().unwrap_or_else(|| self.head.target())
     }
 
+    pub(crate) fn request_id(&self) -> Option<&[u8]> {
+        self.head.fields.get(Id::RequestId)
+    }
+
     /// Whether it has this field, with this value if there is one.
     pub(crate) fn has_field(&self, name: &str, value: Option<&[u8]>) -> bool {
         let is = |other: &[u8]| value.is_none_or(|value| value == other);

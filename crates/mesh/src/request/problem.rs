@@ -29,8 +29,8 @@ pub(crate) enum Kind {
     ConnectFailed,
     ConnectionLost,
     BadAnswer,
-    /// With this status.
-    FaultInjected(u16),
+    /// With a status of its own choice.
+    FaultInjected,
 }
 
 impl Kind {
@@ -97,8 +97,8 @@ impl Kind {
                 (StatusCode::BAD_GATEWAY, "connection-lost", "The connection was lost", Some("retries"))
             }
             BadAnswer => (StatusCode::BAD_GATEWAY, "bad-answer", "The answer was not valid HTTP", None),
-            FaultInjected(status) => (
-                StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            FaultInjected => (
+                StatusCode::SERVICE_UNAVAILABLE,
                 "fault-injected",
                 "A fault was injected on purpose",
                 Some("fault"),
@@ -111,6 +111,8 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) kind: Kind,
+    /// In place of the kind's own.
+    other_status: Option<StatusCode>,
     pub(crate) detail: String,
     pub(crate) call: Option<String>,
     pub(crate) upstream: Option<String>,
@@ -146,6 +148,7 @@ impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Problem {
         Problem {
             kind,
+            other_status: None,
             detail: detail.into(),
             call: None,
             upstream: None,
@@ -166,13 +169,19 @@ impl Problem {
         self
     }
 
+    /// With another status than its kind has.
+    pub(crate) fn with_status(mut self, status: u16) -> Problem {
+        self.other_status = StatusCode::from_u16(status).ok();
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
-        self.kind.parts().0
+        self.other_status.unwrap_or(self.kind.parts().0)
     }
 
     /// The answer. `Retry-After` is in whole seconds, rounded up: never too early.
     pub(crate) fn answer(&self, request_id: Option<&[u8]>) -> Answer {
-        let (status, name, title, policy) = self.kind.parts();
+        let (status, (_, name, title, policy)) = (self.status(), self.kind.parts());
         let document = Document {
             r#type: format!("urn:colony:problem:{name}"),
             title,
