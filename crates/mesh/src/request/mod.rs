@@ -10,5 +10,5 @@ pub(crate) mod idle;
 pub(crate) mod outgoing;
 pub(crate) mod problem;
 pub(crate) mod route;
-pub(crate) mod websocket;
 pub(crate) mod slow;
+pub(crate) mod websocket;
