@@ -1,10 +1,8 @@
 //! Connections as bytes: cleartext or TLS, what came and was not read yet, what is to be sent.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
@@ -18,8 +16,6 @@ use tokio_rustls::TlsStream;
 const READ_BYTES: usize = 8 << 10;
 /// The same once a peer has filled that: it sends something large.
 const READ_BYTES_LARGE: usize = 64 << 10;
-/// So much is gathered at most before it is sent.
-const BATCH_BYTES_MAX: usize = 64 << 10;
 /// With less room than this in the buffer there is a new one.
 const ROOM_MIN: usize = 1 << 10;
 
@@ -131,52 +127,6 @@ impl Io {
     }
 }
 
-/// A stream for hyper's HTTP/2, which flushes after every frame with a body: what it writes is gathered,
-/// and sent when its connection has been driven as far as it goes. Whoever drives the connection MUST
-/// call [`Batched::poll_send`] afterwards.
-#[derive(Clone)]
-pub(crate) struct Batched(Rc<RefCell<(Stream, Outbox)>>);
-
-impl Batched {
-    pub(crate) fn new(stream: Stream) -> Batched {
-        Batched(Rc::new(RefCell::new((stream, Outbox::default()))))
-    }
-
-    /// Sends what was gathered.
-    pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (stream, outbox) = &mut *self.0.borrow_mut();
-        match outbox.is_empty() {
-            true => Poll::Ready(Ok(())),
-            false => outbox.poll_send(cx, stream),
-        }
-    }
-}
-
-impl AsyncRead for Batched {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.borrow_mut().0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Batched {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.0.borrow().1.len() >= BATCH_BYTES_MAX {
-            ready!(self.poll_send(cx))?;
-        }
-        self.0.borrow_mut().1.bytes.extend_from_slice(buf);
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.0.borrow_mut().0).poll_shutdown(cx)
-    }
-}
-
 /// What is to be sent.
 #[derive(Default)]
 pub(crate) struct Outbox {
@@ -194,7 +144,8 @@ impl Outbox {
         self.bytes.is_empty()
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
+    /// Sends all of it.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
         while self.sent < self.bytes.len() {
             let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.sent..]))?;
             if written == 0 {

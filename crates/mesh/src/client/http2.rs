@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -15,14 +16,16 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWrite;
 
+use crate::client::batched::Batched;
 use crate::client::serve::Client;
+use crate::client::stall::{Guarding, Stall};
 use crate::client::tunnel;
 use crate::client::wire::Wire;
 use crate::config::Limits;
 use crate::core::{Admitted, Core, End, Exchange};
-use crate::executor::LocalExecutor;
-use crate::io::{Batched, Stream};
+use crate::io::Stream;
 use crate::message::fields::Id;
 use crate::message::head::RequestHead;
 use crate::request::answer::{Answer, Body, Http2Body};
@@ -33,34 +36,74 @@ use crate::request::http2::to_map;
 use crate::request::problem::{Kind, Problem};
 use crate::request::websocket;
 
-/// Streams that a client may have open at a time on one connection.
+/// Streams that a client may have open at a time on one connection; further ones are refused, for the
+/// client to send again.
 const STREAMS_MAX: u32 = 256;
+/// Streams that a client may take back before the connection has so much as looked at them (rapid reset,
+/// CVE-2023-44487); one more ends the connection. The library's own default. What is taken back later is
+/// weighed by `flood`.
+const UNSEEN_RESETS_MAX: usize = 20;
+/// Streams that may end by an error of the client's (CVE-2019-9514, CVE-2025-8671: who makes the server
+/// reset has made it work for nothing); one more ends the connection. Refused streams count, so that it has
+/// to be some times [`STREAMS_MAX`]: a client may open many before it hears of that.
+const FAULTS_MAX: usize = 1024;
+/// Bytes of answers that are kept of one stream for a client that opens its window too slowly. Of a
+/// connection at most [`STREAMS_MAX`] times this.
+const UNSENT_BYTES_MAX: usize = 128 << 10;
+/// Size of the table by which a client's fields are compressed: the protocol's default. A small request
+/// can stand for a large one by it; how large is bounded by `header-bytes`.
+const HPACK_BYTES: u32 = 4 << 10;
+/// Longest time for the last frames to be taken, which say why the connection ends.
+const PARTING_TIME_MAX: Duration = Duration::from_millis(500);
+/// Most bytes that are taken in meanwhile.
+const PARTING_BYTES_MAX: usize = 256 << 10;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(core: &Rc<Core>, admitted: &Admitted, client: &Rc<Client>, stream: Stream) {
     let limits = client.listener(core).limits.clone();
     let state = admitted.connection.clone();
+    let executor = Guarding { longest: limits.body_idle, next: Rc::default() };
+    let next = executor.next.clone();
     let service = service_fn(|mut request: Request<Incoming>| {
         let (core, client, state) = (core.clone(), client.clone(), state.clone());
+        let stall = Rc::<Stall>::default();
+        next.replace(Some(stall.clone()));
         async move {
             let exchange = state.begin();
             let to_head = request.method() == Method::HEAD;
             let stream = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
-            let received = receive(request, &client.listener(&core).limits);
-            let answer = forward::handle(&core, &client, received).await;
+            let answer = match receive(request, &client.listener(&core).limits) {
+                Ok(received) => forward::handle(&core, &client, received).await,
+                Err(problem) => problem.answer(None),
+            };
             Ok::<_, Infallible>(match stream {
-                Some(stream) => connect(answer, stream, exchange),
-                None => respond(answer, to_head, exchange),
+                Some(stream) => connect(answer, stream, exchange, stall),
+                None => respond(answer, to_head, exchange, stall),
             })
         }
     });
     let stream = Batched::new(stream);
-    let serving = builder(&limits).serve_connection(TokioIo::new(stream.clone()), service);
+    let serving = builder(&limits, executor).serve_connection(TokioIo::new(stream.clone()), service);
     drive(admitted, &stream, pin!(serving), |serving| serving.graceful_shutdown()).await;
+    part(&stream).await;
 }
 
-fn receive(request: Request<Incoming>, limits: &Limits) -> Received {
+/// Ends a connection so that the client can read why: with bytes unread it would be reset.
+async fn part(stream: &Batched) {
+    let mut left = PARTING_BYTES_MAX;
+    let parting = async {
+        if poll_fn(|cx| Pin::new(&mut stream.clone()).poll_shutdown(cx)).await.is_ok() {
+            poll_fn(|cx| stream.poll_discard(cx, &mut left)).await;
+        }
+    };
+    let _ = tokio::time::timeout(PARTING_TIME_MAX, parting).await;
+}
+
+fn receive(request: Request<Incoming>, limits: &Limits) -> Result<Received, Problem> {
     let (parts, incoming) = request.into_parts();
+    if parts.headers.len() > limits.headers {
+        return Err(Problem::new(Kind::HeadTooLarge, format!("more than {} fields", limits.headers)));
+    }
     let mut head = RequestHead::from_http2(&parts);
     let mut hop = headers::strip_hop_by_hop(&mut head.fields);
     if let Some(protocol) = parts.extensions.get::<Protocol>() {
@@ -71,11 +114,16 @@ fn receive(request: Request<Incoming>, limits: &Limits) -> Received {
     let size = incoming.size_hint().exact();
     let body = (!incoming.is_end_stream())
         .then(|| Source::new(Origin::Http2(incoming), limits.body_bytes, limits.body_idle));
-    Received { head, hop, body, size }
+    Ok(Received { head, hop, body, size })
 }
 
 /// The answer to a CONNECT. Only a success opens the stream, so nothing else may look like one.
-fn connect(answer: Answer, stream: OnUpgrade, mut exchange: Exchange) -> Response<Answered> {
+fn connect(
+    answer: Answer,
+    stream: OnUpgrade,
+    mut exchange: Exchange,
+    stall: Rc<Stall>,
+) -> Response<Answered> {
     match answer {
         Answer { mut fields, body: Body::Tunnel(tunnel), .. } => {
             headers::strip_hop_by_hop(&mut fields);
@@ -89,28 +137,28 @@ fn connect(answer: Answer, stream: OnUpgrade, mut exchange: Exchange) -> Respons
                     tunnel::run(&client, tunnel).await;
                 }
             });
-            response(&open, Body::empty(), None)
+            response(&open, Body::empty(), None, stall)
         }
         answer if answer.status.is_success() => {
             let detail = format!("the upgrade was answered with {}, which opens none", answer.status);
             let refused = Problem::new(Kind::BadAnswer, detail).answer(answer.fields.get(Id::RequestId));
-            respond(refused, false, exchange)
+            respond(refused, false, exchange, stall)
         }
-        refused => respond(refused, false, exchange),
+        refused => respond(refused, false, exchange, stall),
     }
 }
 
-fn respond(mut answer: Answer, to_head: bool, exchange: Exchange) -> Response<Answered> {
+fn respond(mut answer: Answer, to_head: bool, exchange: Exchange, stall: Rc<Stall>) -> Response<Answered> {
     if let (Body::Full(bytes), false) = (&answer.body, answer.fields.has(Id::ContentLength)) {
         answer.fields.push(b"content-length", bytes.len().to_string().as_bytes());
     }
     let body = std::mem::replace(&mut answer.body, Body::empty());
     let body = if to_head { Body::empty() } else { body };
-    response(&answer, body, Some(exchange))
+    response(&answer, body, Some(exchange), stall)
 }
 
-fn response(answer: &Answer, body: Body, exchange: Option<Exchange>) -> Response<Answered> {
-    let mut response = Response::new(Answered { body: Http2Body::new(body), _exchange: exchange });
+fn response(answer: &Answer, body: Body, exchange: Option<Exchange>, stall: Rc<Stall>) -> Response<Answered> {
+    let mut response = Response::new(Answered { body: Http2Body::new(body), stall, _exchange: exchange });
     *response.status_mut() = answer.status;
     *response.headers_mut() = to_map(&answer.fields);
     response
@@ -119,6 +167,7 @@ fn response(answer: &Answer, body: Body, exchange: Option<Exchange>) -> Response
 /// An answer's body, whose end is the end of the exchange, if that does not go on in a tunnel.
 struct Answered {
     body: Http2Body,
+    stall: Rc<Stall>,
     _exchange: Option<Exchange>,
 }
 
@@ -130,7 +179,12 @@ impl HttpBody for Answered {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.stall.asked();
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(_))) = &polled {
+            self.stall.handed_over();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -177,10 +231,19 @@ async fn drive<F: Future>(
     .await;
 }
 
-fn builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
-    builder.max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX));
-    builder.max_concurrent_streams(STREAMS_MAX).adaptive_window(true);
-    builder.enable_connect_protocol();
+fn builder(limits: &Limits, executor: Guarding) -> http2::Builder<Guarding> {
+    let mut builder = http2::Builder::new(executor);
+    // Empty DATA frames, rows of CONTINUATION and heads far beyond `header-bytes` end the connection by
+    // the library's own bounds, which have no knobs. An unread upload is bounded by the window, which
+    // adapts up to 16 MiB a connection.
+    builder
+        .max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX))
+        .header_table_size(HPACK_BYTES)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(UNSEEN_RESETS_MAX)
+        .max_local_error_reset_streams(FAULTS_MAX)
+        .max_send_buf_size(UNSENT_BYTES_MAX)
+        .adaptive_window(true)
+        .enable_connect_protocol();
     builder
 }

@@ -306,59 +306,6 @@ async fn a_server_that_says_more_than_its_length_cannot_answer_the_next_request(
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// `GET http://a/`, by HPACK's static table.
-const GET: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-async fn greeted(world: &World) -> Wire {
-    let mut wire = world.wire().await;
-    wire.send([PREFACE, &frame(4, 0, 0, &[])].concat()).await;
-    wire
-}
-
-#[tokio::test]
-async fn rapid_resets_end_the_connection_and_nothing_else() {
-    let server = Server::slow(ms(20), "here").await;
-    let world = World::of(&server).await;
-    let mut wire = greeted(&world).await;
-    for nth in 0..5000_u32 {
-        let stream = 2 * nth + 1;
-        let pair = [frame(1, 0x5, stream, GET), frame(3, 0, stream, &8_u32.to_be_bytes())].concat();
-        if !wire.try_send(pair).await {
-            break;
-        }
-    }
-    soon("the end of the flood", wire.rest()).await;
-    assert_eq!(world.get("/").await.text(), "here");
-    until("the flood's requests to be given up", || world.mesh.in_flight("shop", &server.id) == 0).await;
-    assert!(server.requests() < 5000);
-}
-
-#[tokio::test]
-async fn an_endless_row_of_continuations_ends_the_connection() {
-    let (world, echo) = echoing().await;
-    let mut wire = greeted(&world).await;
-    wire.send(frame(1, 0x1, 1, GET)).await;
-    // A literal header that is not indexed: `x: aaaa...`.
-    let literal = [&[0, 1, b'x', 0x7f, 0x81, 0x3e][..], &[b'a'; 8192]].concat();
-    for _ in 0..2000 {
-        if !wire.try_send(frame(9, 0, 1, &literal)).await {
-            break;
-        }
-    }
-    soon("the end of the flood", wire.rest()).await;
-    assert_eq!(echo.requests(), 0);
-    assert_eq!(world.get("/").await.status, 200);
-}
-
 #[tokio::test]
 async fn http2_requests_are_checked_like_others() {
     let (world, echo) = echoing().await;

@@ -8,6 +8,7 @@ mod bodies;
 mod breakers;
 mod crowds;
 mod faults;
+mod floods;
 mod headers;
 mod hostile;
 mod limits;

@@ -2,6 +2,7 @@
 //! clients before it.
 
 mod client;
+pub mod frames;
 mod server;
 mod wire;
 

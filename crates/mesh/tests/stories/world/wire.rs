@@ -2,6 +2,7 @@
 //! and what came is there to be looked at.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -237,6 +238,12 @@ impl Wire {
             Ok(1..) => Some(()),
             Ok(0) | Err(_) => None,
         }
+    }
+
+    /// The same connection once more, to write on while this one reads.
+    pub fn twin(&self) -> Wire {
+        let same = self.stream.as_fd().try_clone_to_owned().expect("a descriptor");
+        Wire::new(TcpStream::from_std(same.into()).expect("a socket"))
     }
 
     /// Ends the connection by a reset, as a crashed program's kernel does.
