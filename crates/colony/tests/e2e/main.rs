@@ -3,6 +3,8 @@
 mod balancing;
 mod builds;
 mod commands;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod daemons;
 mod door;
 mod failures;

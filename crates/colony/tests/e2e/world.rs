@@ -374,7 +374,7 @@ pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_colony")
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
 }
 
