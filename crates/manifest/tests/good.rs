@@ -107,6 +107,7 @@ fn policies_are_switched_off_by_none() {
     let off = valid::CallPolicies {
         timeout: None,
         per_try: None,
+        deadline_header: None,
         concurrency: None,
         retries: None,
         breaker: None,

@@ -170,6 +170,9 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// The same for one try. None: only `timeout`.
     pub per_try: Option<Duration>,
+    /// Whether each try says in `X-Request-Deadline` how much time it has. None: if it goes to a service,
+    /// and not to an external.
+    pub deadline_header: Option<bool>,
     /// How many requests may be in flight. None: any number.
     pub concurrency: Option<Concurrency>,
     /// Retries. None: off.

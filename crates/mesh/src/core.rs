@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
+use policy::deadline::header::Node;
 use policy::{Rng, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -40,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) index: usize,
     pub(crate) rng: RefCell<Rng>,
     pub(crate) neighbours: Arc<Neighbours>,
+    /// Whose clock deadlines are told by.
+    pub(crate) node: Node,
     table: RefCell<Rc<LocalTable>>,
     /// What was served until a moment ago, for connections that are handed over meanwhile.
     before: RefCell<Rc<LocalTable>>,
@@ -146,7 +149,8 @@ impl Core {
     fn new(index: usize, seed: u64, neighbours: Arc<Neighbours>) -> Rc<Core> {
         Rc::new(Core {
             index,
-            rng: RefCell::new(Rng::new(seed)),
+            rng: RefCell::new(Rng::new(seed.wrapping_add(index as u64))),
+            node: Node::of(seed),
             neighbours,
             table: RefCell::default(),
             before: RefCell::default(),

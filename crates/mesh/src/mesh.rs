@@ -104,7 +104,6 @@ impl Mesh {
         let mut started = Vec::new();
         for (index, (commands, receiver)) in commands.into_iter().zip(receivers).enumerate() {
             let neighbours = neighbours.clone();
-            let seed = seed.wrapping_add(index as u64);
             let thread = std::thread::Builder::new().name(format!("mesh-{index}")).spawn(move || {
                 affinity::pin(index, cores);
                 #[allow(clippy::disallowed_macros, reason = "a thread that ends has nobody else to tell")]

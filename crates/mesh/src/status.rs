@@ -73,6 +73,8 @@ pub struct CallStatus {
     pub rejected: u64,
     /// Requests that ran out of time.
     pub timeouts: u64,
+    /// Of these, requests whose caller's deadline was over before they, or their next try, could be sent.
+    pub expired: u64,
     /// `closed`, `open`, `half-open`; `forced-open`, `forced-closed` by hand; `none` where it is off.
     pub breaker: String,
     /// How often the breaker opened by itself.
@@ -193,6 +195,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         concurrency: call.bulkhead.as_deref().map(of_bulkhead),
         rejected: sum(|tally| tally.rejected.get()),
         timeouts: sum(|tally| tally.timeouts.get()),
+        expired: sum(|tally| tally.expired.get()),
         breaker: breaker.map_or("none", |(state, _)| breaker_word(state)).to_owned(),
         breaker_opened: breaker.map_or(0, |(_, opened)| opened),
         ejected: ejected(call, upstream),

@@ -6,7 +6,8 @@
 //!
 //! A driver holds the machines, tells them what happened and does what they answer:
 //!
-//! 1. [`Gcra::check`] may refuse the request at the door, [`Breaker::admit`] before the upstream;
+//! 1. [`Gcra::check`] may refuse the request at the door, [`Breaker::admit`] before the upstream, and
+//!    nothing is begun whose [`Deadline`] has passed;
 //! 2. a [`Balancer`] picks an instance among those that [`Ejection`] leaves in, by default with
 //!    [`choose`] by [`PeakEwma::load`];
 //! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
@@ -21,6 +22,7 @@
 pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
+pub mod deadline;
 pub mod ejection;
 pub mod fault;
 pub mod limit;
@@ -36,6 +38,7 @@ pub use balance::slow_start::SlowStart;
 pub use balance::{BalanceConfig, Balancer, Open, View, choose};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
 pub use bulkhead::{Gradient, GradientConfig, Samples};
+pub use deadline::Deadline;
 pub use ejection::{Ejection, EjectionConfig};
 pub use fault::{Asked, Fault, FaultConfig, Strike, Trickle};
 pub use limit::{Gcra, Left};

@@ -201,6 +201,7 @@ fn calls(status: &Value, colours: bool) -> String {
             let _ =
                 writeln!(notes, "  {} {}: {note}", paint(colours, Style::Warn, "note:"), text(call, "call"));
         }
+        notes.push_str(&late(call, colours));
         let requests = number(call, "requests");
         let refused = number(call, "limited") + number(call, "rejected") + number(call, "overloaded");
         if requests + refused == 0 {
@@ -245,6 +246,18 @@ fn crowd(name: &str, whose: &Value, colours: bool) -> String {
         paint(colours, Style::Warn, "note:"),
         name,
     )
+}
+
+/// What is to be said of requests that came too late.
+fn late(call: &Value, colours: bool) -> String {
+    match number(call, "expired") {
+        0 => String::new(),
+        expired => format!(
+            "  {} {}: {expired} not sent, for their caller's deadline was over\n",
+            paint(colours, Style::Warn, "note:"),
+            text(call, "call"),
+        ),
+    }
 }
 
 fn state_style(state: &str) -> Style {

@@ -31,6 +31,7 @@ pub(super) fn call(
         upstream: to.to_owned(),
         timeout: policies.timeout,
         per_try: policies.per_try,
+        deadline_header: policies.deadline_header,
         concurrency: policies.concurrency.as_ref().map(concurrency),
         retries: policies.retries.as_ref().map(retries),
         breaker: policies.breaker.as_ref().map(breaker),

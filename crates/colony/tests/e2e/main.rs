@@ -19,4 +19,5 @@ mod policies;
 mod probes;
 mod reload;
 mod tls;
+mod tries;
 mod world;

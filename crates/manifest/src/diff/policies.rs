@@ -12,6 +12,10 @@ pub(super) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolic
         ("timeout", policies.timeout.map_or_else(none, show_duration)),
         ("per-try", policies.per_try.map_or_else(none, show_duration)),
         (
+            "deadline-header",
+            policies.deadline_header.map_or_else(|| "to services".to_owned(), |on| on.to_string()),
+        ),
+        (
             "limit",
             if limits.is_empty() {
                 none()

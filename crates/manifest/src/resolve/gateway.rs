@@ -76,6 +76,7 @@ fn valid_defaults() -> crate::valid::CallPolicies {
     crate::valid::CallPolicies {
         timeout: Some(defaults::CALL_TIMEOUT),
         per_try: None,
+        deadline_header: None,
         concurrency: None,
         retries: Some(defaults::retries()),
         breaker: Some(defaults::breaker()),

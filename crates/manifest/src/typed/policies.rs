@@ -13,6 +13,8 @@ keys! {
     "timeout" => timeout: OrNone<Dur>,
     /// The same for one try. Default none: `timeout` alone.
     "per-try" => per_try: OrNone<Dur>,
+    /// Whether requests say in X-Request-Deadline how much time they have left. Default true for a service, false for an external.
+    "deadline-header" => deadline_header: Bool,
     /// Most requests in flight at a time: a number, `adaptive`, `none`, or a map. Default none: any number.
     "concurrency" => concurrency: OrNone<Concurrency>,
     /// Tries after the first, for requests that are safe to repeat: a number, `none`, or a map. Default 2.

@@ -9,6 +9,8 @@ pub struct CallPolicies {
     pub timeout: Option<Duration>,
     /// The same for one try. Default none: `timeout` alone.
     pub per_try: Option<Duration>,
+    /// Whether requests say how much time they have left. Default none: to services they do, to externals not.
+    pub deadline_header: Option<bool>,
     /// Most requests in flight. Default none: any number.
     pub concurrency: Option<Concurrency>,
     /// Retries. Default on.

@@ -1,7 +1,6 @@
 //! One try: choose an instance, get a connection, send, wait for the answer's head.
 
 use std::cell::RefCell;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use policy::{Outcome, Time};
 
 use super::faults::Struck;
+use super::times::{Over, Times};
 use super::{LocalCall, Outgoing, choose};
 use crate::clock;
 use crate::config::Protocol;
@@ -50,6 +50,8 @@ pub(crate) struct Tried {
     /// How long the instance took to the answer's head or to the failure. Neither the wait for an
     /// instance nor that for the client's body is its time.
     pub(crate) took: Duration,
+    /// It says nothing of the upstream: the client's body broke off, or its deadline cut the try short.
+    pub(crate) blameless: bool,
     pub(crate) result: Result<Reply, Failure>,
 }
 
@@ -77,35 +79,27 @@ impl Failure {
     }
 }
 
-/// When tries of a request begin.
-#[derive(Clone, Copy)]
-pub(super) struct Times {
-    pub(super) first: Time,
-    /// Now.
-    pub(super) this: Time,
-}
-
 /// Sends a request once.
 pub(super) async fn attempt(
     core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
-    Times { first, this: started }: Times,
+    times: Times,
     avoid: Option<u64>,
 ) -> Tried {
+    let started = times.began();
     let lease = RefCell::new(None);
-    let sending = send(core, call, outgoing, &lease, started, avoid);
-    let (whole, per_try) = (call.state.config.timeout, call.state.config.per_try);
-    let sent = in_time(sending, outgoing, [(first, whole), (started, per_try)], started).await;
+    let sent = times.keep(send(core, call, outgoing, &lease, times, avoid), outgoing).await;
     let (lease, chosen): (Option<Lease>, _) = lease.into_inner().unzip();
     let ended = clock::now();
     let took = chosen.map_or(Duration::ZERO, |chosen| outgoing.waited(chosen, ended));
+    let cut_short = sent.as_ref().is_err_and(|over| *over == Over::Callers);
     let (outcome, result) = match sent {
-        Err(TimedOut) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started)))),
+        Err(over) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started), over))),
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
         Ok(Ok(answered)) => (outcome_of(call, &answered), Ok(answered)),
     };
-    let blameless = outgoing.body_broken().is_some();
+    let blameless = cut_short || outgoing.body_broken().is_some();
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
         ejection.record(ended, lease.instance.shared.key, outcome.is_failure());
     }
@@ -115,40 +109,17 @@ pub(super) async fn attempt(
             Ok(Reply { status, fields, from, lease })
         }
         (Err((kind, detail)), Some(mut lease)) => {
-            let sample = sample(call, outcome, ended.since(started));
-            lease.latency = sample.filter(|_| !blameless);
+            lease.latency = match blameless {
+                false => sample(call, outcome, ended.since(started)),
+                true if cut_short => lease.instance.slower_than(took),
+                true => None,
+            };
             Err(Failure { kind, detail, instance: Some(lease.instance.shared.key) })
         }
         (Err((kind, detail)), None) => Err(Failure { kind, detail, instance: None }),
         (Ok(_), None) => unreachable!("an answer comes over a leased connection"),
     };
-    Tried { outcome, ended, took, result }
-}
-
-struct TimedOut;
-
-/// Waits for `sending` until the first of the times that begin and last so long is over. That point
-/// moves with the client's body, so at its arrival it is looked at again.
-async fn in_time<T>(
-    sending: impl Future<Output = T>,
-    outgoing: &Outgoing,
-    times: [(Time, Option<Duration>); 2],
-    mut now: Time,
-) -> Result<T, TimedOut> {
-    let shortest = times.iter().filter_map(|(_, lasts)| *lasts).min();
-    let Some(shortest) = shortest else { return Ok(sending.await) };
-    let mut sending = pin!(sending);
-    loop {
-        let each = times.iter().filter_map(|(from, lasts)| outgoing.deadline(*from, (*lasts)?));
-        let deadline = each.min().unwrap_or(now + shortest);
-        if deadline <= now {
-            return Err(TimedOut);
-        }
-        if let Ok(sent) = tokio::time::timeout_at(clock::instant(deadline), sending.as_mut()).await {
-            return Ok(sent);
-        }
-        now = clock::now();
-    }
+    Tried { outcome, ended, took, blameless, result }
 }
 
 /// What the balancer learns from a try. Where an ejection looks after failures, these teach nothing:
@@ -180,12 +151,17 @@ fn outcome_of(call: &LocalCall, answered: &Answered) -> Outcome {
     }
 }
 
-fn timed_out(call: &LocalCall, lease: Option<&Lease>, waited: Duration) -> (Kind, String) {
+fn timed_out(call: &LocalCall, lease: Option<&Lease>, waited: Duration, over: Over) -> (Kind, String) {
     let upstream = &call.state.config.upstream;
     match lease {
         Some(lease) => (
             Kind::Timeout,
-            format!("{upstream} ({}) sent no answer within {} ms", name(&lease.instance), waited.as_millis()),
+            format!(
+                "{upstream} ({}) sent no answer within {} ms{}",
+                name(&lease.instance),
+                waited.as_millis(),
+                if over == Over::Callers { ", which is all that the caller had left" } else { "" },
+            ),
         ),
         None => (
             Kind::NoInstance,
@@ -216,47 +192,53 @@ async fn send(
     call: &LocalCall,
     outgoing: &Outgoing,
     slot: &RefCell<Option<(Lease, Time)>>,
-    now: Time,
+    times: Times,
     avoid: Option<u64>,
 ) -> Result<Answered, Lost> {
-    let (instance, now) = choose::pick(core, call, now, avoid, outgoing.key).await?;
+    let (instance, now) = choose::pick(core, call, times.began(), avoid, outgoing.key).await?;
     *slot.borrow_mut() = Some((instance.lease(now), now));
     match call.state.faults.strike(core, &outgoing.message, now) {
-        None => exchange(call, outgoing, &instance, now).await,
-        Some(struck) => Box::pin(send_struck(call, outgoing, &instance, struck)).await,
+        None => exchange(core, call, outgoing, &instance, times, now).await,
+        Some(struck) => Box::pin(send_struck(core, call, outgoing, &instance, times, struck)).await,
     }
 }
 
 async fn send_struck(
+    core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
     instance: &Rc<LocalInstance>,
+    times: Times,
     struck: Struck,
 ) -> Result<Answered, Lost> {
     if let Some(instead) = struck.before(call, &outgoing.message, instance).await {
         return instead;
     }
-    let answered = exchange(call, outgoing, instance, clock::now()).await?;
+    let answered = exchange(core, call, outgoing, instance, times, clock::now()).await?;
     Ok(struck.after(answered, clock::now()))
 }
 
 async fn exchange(
+    core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
     instance: &Rc<LocalInstance>,
+    times: Times,
     now: Time,
 ) -> Result<Answered, Lost> {
     match call.upstream.shared.config.protocol {
-        Protocol::Http1 => send_http1(call, outgoing, instance, now).await,
-        Protocol::Http2 => send_http2(call, outgoing, instance).await,
+        Protocol::Http1 => send_http1(core, call, outgoing, instance, times, now).await,
+        Protocol::Http2 => send_http2(core, call, outgoing, instance, times, now).await,
     }
 }
 
 async fn send_http1(
+    core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
     instance: &Rc<LocalInstance>,
-    now: Time,
+    times: Times,
+    mut now: Time,
 ) -> Result<Answered, Lost> {
     let upstream = &call.upstream.shared;
     let message = &outgoing.message;
@@ -266,11 +248,13 @@ async fn send_http1(
         let reused = kept.is_some();
         let connection = match kept {
             Some(connection) => connection,
-            None => pool::connect(instance, &upstream.config)
-                .await
-                .map_err(|error| cannot_connect(call, instance, &error))?,
+            None => {
+                let fresh = pool::connect(instance, &upstream.config).await;
+                now = clock::now();
+                fresh.map_err(|error| cannot_connect(call, instance, &error))?
+            }
         };
-        let head = message.http1(upstream);
+        let head = message.http1(upstream, times.told(outgoing, now, core.node));
         match connection.exchange(head, outgoing.open_body(), message.chunked, to_head).await {
             Ok((head, receiving)) => {
                 let from = match head.status {
@@ -287,9 +271,12 @@ async fn send_http1(
 }
 
 async fn send_http2(
+    core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
     instance: &Rc<LocalInstance>,
+    times: Times,
+    mut now: Time,
 ) -> Result<Answered, Lost> {
     let upstream = &call.upstream.shared;
     let Some(mut request) = outgoing.message.http2(upstream, outgoing.open_body()) else {
@@ -301,9 +288,11 @@ async fn send_http2(
         let reused = kept.is_some();
         let mut sender = match kept {
             Some(sender) => sender,
-            None => pool::connect_http2(instance, &upstream.config)
-                .await
-                .map_err(|error| cannot_connect(call, instance, &error))?,
+            None => {
+                let fresh = pool::connect_http2(instance, &upstream.config).await;
+                now = clock::now();
+                fresh.map_err(|error| cannot_connect(call, instance, &error))?
+            }
         };
         if outgoing.message.asks_upgrade() {
             match sender.takes_connect().await {
@@ -315,6 +304,9 @@ async fn send_http2(
                     return Err(explain(call, instance, &Lost1::Unsent(error)));
                 }
             }
+        }
+        if let Some(told) = times.told(outgoing, now, core.node) {
+            told.write(request.headers_mut());
         }
         match sender.requests.try_send_request(request).await {
             Ok(response) => return answered_http2(outgoing, response).await,

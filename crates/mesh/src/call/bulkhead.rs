@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use policy::{Gradient, Samples, Time};
+use policy::{Deadline, Gradient, Samples, Time};
 use tokio::sync::oneshot;
 
-use crate::call::LocalCall;
 use crate::call::guard::lock;
+use crate::call::{LocalCall, too_late};
 use crate::clock;
 use crate::config::{Concurrency, ConcurrencyLimit};
 use crate::request::problem::{Kind, Problem};
@@ -41,16 +41,23 @@ pub(crate) struct Place {
 }
 
 /// A place for a request that came at `started`, where places are limited.
-pub(crate) async fn enter(call: &LocalCall, started: Time) -> Result<Option<Place>, Problem> {
+pub(crate) async fn enter(
+    call: &LocalCall,
+    deadline: Deadline,
+    started: Time,
+) -> Result<Option<Place>, Problem> {
     if call.bulkhead.is_none() && call.shared_bulkhead.is_none() {
         return Ok(None);
     }
     let config = &call.state.config;
-    let ends = config.timeout.map(|timeout| started + timeout);
-    let _own = permit(&call.bulkhead, ends).await.map_err(|full| overloaded(call, full, &config.id))?;
+    let ends = deadline.within(started, config.timeout).map(|left| started + left);
+    let refusal = |full, whose: &str| match deadline.has_passed(clock::now()) {
+        true => too_late(call, 0),
+        false => overloaded(call, full, whose),
+    };
+    let _own = permit(&call.bulkhead, ends).await.map_err(|full| refusal(full, &config.id))?;
     let everybody = || format!("all calls to {}", config.upstream);
-    let _shared =
-        permit(&call.shared_bulkhead, ends).await.map_err(|full| overloaded(call, full, &everybody()))?;
+    let _shared = permit(&call.shared_bulkhead, ends).await.map_err(|full| refusal(full, &everybody()))?;
     Ok(Some(Place { _own, _shared }))
 }
 

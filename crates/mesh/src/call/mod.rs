@@ -1,12 +1,13 @@
 //! A call: the policies between a caller and an upstream, in one order everywhere.
 //!
 //! 1. rate limits refuse at the door,
-//! 2. the deadline of the whole begins,
+//! 2. the deadline of the whole begins, which the caller's own may cut short,
 //! 3. the bulkheads let the request in, or have it wait, or refuse it: the call's own, then the one of the
 //!    upstream, which all calls to it share,
 //! 4. the circuit breaker admits a try or rejects it,
 //! 5. ejection and balancing choose an instance; with none at hand the request is held a while,
-//! 6. the deadline of the try begins; the request is sent, or a fault strikes it on purpose,
+//! 6. the deadline of the try begins; the request is sent, with what is left of the time, or a fault strikes it
+//!    on purpose,
 //! 7. the outcome is told to breaker, ejection and balancer, and its latency to adaptive bulkheads,
 //! 8. retries decide, within the budget, whether to go back to 4,
 //! 9. a fallback stands in for what failed.
@@ -14,7 +15,8 @@
 //! The places in the bulkheads are given up with the last byte of the answer.
 //!
 //! What decides is in the `policy` crate; here is what carries: [`tries`] a request through all of
-//! its tries, [`attempt`] one of them, [`deliver`] the answer, [`shared`] holds a call's state.
+//! its tries, [`attempt`] one of them for as long as [`times`] says, [`deliver`] the answer, [`shared`] holds a
+//! call's state.
 
 mod attempt;
 mod balance;
@@ -26,6 +28,7 @@ pub(crate) mod guard;
 pub(crate) mod key;
 pub(crate) mod limit;
 mod shared;
+mod times;
 mod tries;
 
 use std::cell::RefCell;
@@ -33,7 +36,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::StatusCode;
-use policy::{Outcome, Time};
+use policy::{Deadline, Outcome, Time};
 
 use crate::clock;
 use crate::config::Fallback;
@@ -56,6 +59,10 @@ pub(crate) struct Outgoing {
     pub(crate) key: Option<u64>,
     /// Longest silence in the answer's body.
     pub(crate) body_idle: Duration,
+    /// It is a call of gRPC.
+    pub(crate) grpc: bool,
+    /// By when the caller wants the answer.
+    pub(crate) deadline: Deadline,
 }
 
 impl Outgoing {
@@ -88,9 +95,13 @@ impl Outgoing {
 }
 
 /// Sends a request through a call's policies and counts how it went.
-pub(crate) async fn run(core: &Core, call: &LocalCall, outgoing: Outgoing) -> Result<Answer, Problem> {
-    let started = clock::now();
-    let result = match bulkhead::enter(call, started).await {
+pub(crate) async fn run(
+    core: &Core,
+    call: &LocalCall,
+    outgoing: Outgoing,
+    started: Time,
+) -> Result<Answer, Problem> {
+    let result = match bulkhead::enter(call, outgoing.deadline, started).await {
         Ok(place) => tries::carry(core, call, &outgoing, place, started).await,
         Err(overloaded) => Err(overloaded),
     };
@@ -106,6 +117,19 @@ pub(crate) async fn run(core: &Core, call: &LocalCall, outgoing: Outgoing) -> Re
     };
     tally.end(&result, failed, clock::now().since(started));
     result
+}
+
+/// There is no time left in which an answer would still be wanted.
+fn too_late(call: &LocalCall, tries: u32) -> Problem {
+    call.tally().expired.add(1);
+    let config = &call.state.config;
+    let detail =
+        format!("the caller's deadline was over before the request could be sent to {}", config.upstream);
+    let mut problem = Problem::new(Kind::Timeout, detail);
+    problem.call = Some(config.id.clone());
+    problem.upstream = Some(config.upstream.clone());
+    problem.tries = Some(tries);
+    problem
 }
 
 /// Whether no try got as far as sending. What is not idempotent is tried again only if nothing of it
@@ -140,7 +164,7 @@ async fn stand_in(
         {
             call.tally().fallbacks.add(1);
             let message = outgoing.message.without_upgrade();
-            Box::pin(run(core, other, Outgoing { message, ..outgoing })).await
+            Box::pin(run(core, other, Outgoing { message, ..outgoing }, clock::now())).await
         }
         _ => failed,
     }

@@ -51,6 +51,8 @@ pub(crate) struct Tally {
     /// Refused by the open breaker.
     pub(crate) rejected: Counter,
     pub(crate) timeouts: Counter,
+    /// Of these, requests or retries that were not sent, for their caller's deadline was over.
+    pub(crate) expired: Counter,
     /// From the request to the answer's head, in microseconds.
     pub(crate) latency: Histogram,
 }

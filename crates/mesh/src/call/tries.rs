@@ -6,7 +6,8 @@ use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
 
 use super::attempt::{self, Failure, Reply, Tried};
 use super::deliver::{deliver, throw_away};
-use super::{LocalCall, Outgoing, Place};
+use super::times::Times;
+use super::{LocalCall, Outgoing, Place, too_late};
 use crate::call::guard::Pass;
 use crate::clock;
 use crate::config;
@@ -70,14 +71,17 @@ impl<'a> Tries<'a> {
     }
 
     async fn once(&mut self) -> Result<Next, Problem> {
+        if self.outgoing.deadline.has_passed(self.now) {
+            return Err(too_late(self.call, self.retrier.retries()));
+        }
         let pass = Passed::new(self.call, self.now).map_err(|wait| self.rejected(wait))?;
-        let times = attempt::Times { first: self.started, this: self.now };
-        let Tried { outcome, ended, took, result } =
+        let times = Times::new(self.call, self.outgoing, self.started, self.now);
+        let Tried { outcome, ended, took, blameless, result } =
             attempt::attempt(self.core, self.call, self.outgoing, times, self.avoid).await;
         self.now = ended;
         let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
-        if nowhere || self.outgoing.body_broken().is_some() {
-            // Nothing to learn of the upstream, and nothing to send again.
+        if nowhere || blameless {
+            // Nothing to learn of the upstream, and nothing to send again, or no time for it.
             return Ok(Next::Done(result));
         }
         if says_what_it_takes(outcome) {
@@ -100,9 +104,10 @@ impl<'a> Tries<'a> {
     /// How long to wait before the next try. None: there is none.
     fn decide(&mut self, outcome: Outcome, replayable: bool) -> Option<Duration> {
         let timeout = self.call.state.config.timeout;
+        let ours = timeout.and_then(|timeout| self.outgoing.deadline(self.started, timeout));
         let verdict = self.retrier.decide(
             self.now,
-            timeout.and_then(|timeout| self.outgoing.deadline(self.started, timeout)),
+            ours.into_iter().chain(self.outgoing.deadline.at()).min(),
             self.retry(),
             outcome,
             policy::Request { idempotent: self.outgoing.idempotent, replayable },

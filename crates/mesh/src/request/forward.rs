@@ -5,11 +5,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::Method;
+use policy::Deadline;
 
 use crate::call::key::Key;
 use crate::call::limit::{self, Asked, Quota};
 use crate::call::{self, LocalCall, Outgoing};
 use crate::client::serve::{Client, Spoken};
+use crate::clock;
 use crate::config::Protocol;
 use crate::core::Core;
 use crate::message::fields::Id;
@@ -106,6 +108,10 @@ async fn forward(
     if head.version == Version::Http2 {
         headers::join_cookies(&mut head.fields);
     }
+    let started = clock::now();
+    let grpc = headers::is_grpc(&head.fields);
+    let deadline =
+        Deadline::after(started, headers::take_time_left(&mut head.fields, grpc, started, core.node));
     let idempotent = headers::is_idempotent(&head.method, &head.fields);
     let retries = call.state.config.retries.as_ref();
     if let (Some(body), Some(retries), true) = (&body, retries, idempotent) {
@@ -117,8 +123,8 @@ async fn forward(
     });
     let message = Message::new(head, host, path, hop, chunked);
     let body_idle = listener.limits.body_idle;
-    let outgoing = Outgoing { message, body, idempotent, key: key.hash, body_idle };
-    let mut answer = call::run(core, &call, outgoing).await?;
+    let outgoing = Outgoing { message, body, idempotent, key: key.hash, body_idle, grpc, deadline };
+    let mut answer = call::run(core, &call, outgoing, started).await?;
     key.give(&mut answer.fields);
     Ok(answer)
 }

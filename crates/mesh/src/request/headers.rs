@@ -5,8 +5,11 @@
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use policy::Rng;
+use policy::deadline::header::Node;
+use policy::deadline::{grpc, header};
+use policy::{Rng, Time};
 use telemetry::trace::TraceContext;
 
 use crate::message::fields::{Fields, Id};
@@ -122,6 +125,31 @@ fn append(fields: &mut Fields, id: Id, name: &[u8], element: &[u8]) {
     joined.extend_from_slice(element);
     fields.remove(id);
     fields.push(name, &joined);
+}
+
+/// Whether this is a request of gRPC. Not of gRPC-Web, which is another protocol.
+pub(crate) fn is_grpc(fields: &Fields) -> bool {
+    fields.get(Id::ContentType).is_some_and(|value| {
+        let (name, rest) = value.split_at(value.len().min(GRPC.len()));
+        name.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+    })
+}
+
+const GRPC: &[u8] = b"application/grpc";
+
+/// Takes out how much time the caller says that it has left. What cannot be read is ignored, as Envoy
+/// and gRPC's own libraries do; of several the shortest counts.
+pub(crate) fn take_time_left(fields: &mut Fields, is_grpc: bool, now: Time, node: Node) -> Option<Duration> {
+    let own = fields.all(Id::RequestDeadline).filter_map(|value| header::parse(value, now, node)).min();
+    fields.remove(Id::RequestDeadline);
+    if !is_grpc {
+        return own;
+    }
+    let left = fields.all(Id::GrpcTimeout).filter_map(grpc::parse).min();
+    if left.is_some() {
+        fields.remove(Id::GrpcTimeout);
+    }
+    left
 }
 
 /// Carries the trace on, or begins one.
@@ -258,6 +286,38 @@ mod tests {
         trace(&mut broken, &mut rng);
         assert_eq!(value(&broken, "traceparent").map(str::len), Some(55));
         assert!(!broken.has(Id::TraceState));
+    }
+
+    #[test]
+    fn grpc_is_told_by_its_type_alone() {
+        for (value, grpc) in [
+            ("application/grpc", true),
+            ("Application/gRPC+proto", true),
+            ("application/grpc;charset=x", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web+proto", false),
+            ("application/gr", false),
+            ("", false),
+        ] {
+            assert_eq!(is_grpc(&fields(&[("content-type", value)])), grpc, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_time_left_is_taken_out_and_what_cannot_be_read_is_ignored() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        let mut plain = fields(&[("x-request-deadline", "900"), ("X-Request-Deadline", "70"), ("a", "1")]);
+        assert_eq!(take_time_left(&mut plain, false, Time::ZERO, Node::of(1)), ms(70));
+        assert_eq!(text(&plain), "a: 1\r\n");
+        let mut soon = fields(&[("x-request-deadline", "soon")]);
+        assert_eq!(take_time_left(&mut soon, false, Time::ZERO, Node::of(1)), None);
+        assert_eq!(text(&soon), "");
+        let mut grpc = fields(&[("x-request-deadline", "5"), ("grpc-timeout", "2S")]);
+        assert_eq!(take_time_left(&mut grpc, true, Time::ZERO, Node::of(1)), ms(2000));
+        assert_eq!(text(&grpc), "");
+        let mut odd = fields(&[("grpc-timeout", "2 weeks")]);
+        assert_eq!(take_time_left(&mut odd, true, Time::ZERO, Node::of(1)), None);
+        assert_eq!(text(&odd), "grpc-timeout: 2 weeks\r\n", "it is the server's to judge");
     }
 
     #[test]

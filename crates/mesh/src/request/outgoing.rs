@@ -1,9 +1,14 @@
 //! A request as an upstream gets it: what came, without what was for one hop, and with what we add,
 //! written anew for each try.
 
+use std::time::Duration;
+
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use hyper::ext::Protocol;
+use policy::Time;
+use policy::deadline::header::Node;
+use policy::deadline::{Text, grpc, header};
 
 use crate::config::External;
 use crate::message::fields::{Fields, Id, write_field};
@@ -12,6 +17,32 @@ use crate::request::body::{Http2Upload, RequestBody};
 use crate::request::http2::to_map;
 use crate::request::websocket;
 use crate::upstream::Upstream;
+
+/// How much time is left, for the upstream to know.
+#[derive(Clone, Copy)]
+pub(crate) struct Told {
+    name: &'static str,
+    value: Text,
+}
+
+impl Told {
+    /// To a service of gRPC.
+    pub(crate) fn grpc(left: Duration) -> Told {
+        Told { name: "grpc-timeout", value: grpc::write(left) }
+    }
+
+    /// To any other.
+    pub(crate) fn http(left: Duration, now: Time, node: Node) -> Told {
+        Told { name: "x-request-deadline", value: header::write(left, now, node) }
+    }
+
+    /// As HTTP/2 takes it.
+    pub(crate) fn write(&self, fields: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_bytes(self.value.as_bytes()) {
+            fields.insert(HeaderName::from_static(self.name), value);
+        }
+    }
+}
 
 /// The request.
 pub(crate) struct Message {
@@ -103,8 +134,8 @@ impl Message {
         }
     }
 
-    /// Its head for HTTP/1.1.
-    pub(crate) fn http1(&self, upstream: &Upstream) -> Vec<u8> {
+    /// Its head for HTTP/1.1, with what is `told` by this try alone.
+    pub(crate) fn http1(&self, upstream: &Upstream, told: Option<Told>) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(self.head.method.as_str().as_bytes());
         out.push(b' ');
@@ -118,6 +149,9 @@ impl Message {
             _ => write_field(&mut out, b"host", &self.host(upstream)),
         }
         self.head.fields.write(&mut out);
+        if let Some(Told { name, value }) = told {
+            write_field(&mut out, name.as_bytes(), value.as_bytes());
+        }
         match (&self.upgrade, self.trailers) {
             (Some(protocol), _) => {
                 out.extend_from_slice(b"connection: upgrade\r\n");

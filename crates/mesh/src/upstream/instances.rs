@@ -301,6 +301,12 @@ impl LocalInstance {
         self.latency.borrow().in_flight()
     }
 
+    /// What the balancer learns of a try that was given up after a while: if it is slower than it was
+    /// taken to be.
+    pub(crate) fn slower_than(&self, waited: Duration) -> Option<Duration> {
+        (waited > self.latency.borrow().latency()).then_some(waited)
+    }
+
     /// Counts a request in until the lease ends.
     pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
         self.latency.borrow_mut().begin(now);

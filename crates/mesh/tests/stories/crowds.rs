@@ -8,7 +8,7 @@ use policy::GradientConfig;
 
 use crate::world::{Answer, Server, World, answer, call, ms, until};
 
-fn at_most(max: u32, queue: u32, wait: u64) -> Option<Concurrency> {
+pub fn at_most(max: u32, queue: u32, wait: u64) -> Option<Concurrency> {
     Some(Concurrency { limit: ConcurrencyLimit::Fixed(max), queue, wait: ms(wait) })
 }
 

@@ -7,6 +7,7 @@ mod balancing;
 mod bodies;
 mod breakers;
 mod crowds;
+mod deadlines;
 mod faults;
 mod floods;
 mod headers;

@@ -41,6 +41,7 @@ pub(crate) fn resolve(
     valid::CallPolicies {
         timeout,
         per_try,
+        deadline_header: typed.deadline_header.value().map(|given| given.0),
         concurrency: concurrency(&typed.concurrency, found),
         retries: retries::resolve(&typed.retries, found),
         breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, found)),

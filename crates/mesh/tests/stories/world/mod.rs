@@ -164,6 +164,7 @@ pub fn call(upstream: &str) -> Call {
         upstream: upstream.to_owned(),
         timeout: None,
         per_try: None,
+        deadline_header: None,
         concurrency: None,
         retries: None,
         breaker: None,

@@ -1,0 +1,114 @@
+//! What happens with time and tries on a call, against servers that take their time on purpose.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::world::{World, request};
+
+/// A server that answers with the `x-request-deadline` that it got, after a while, and counts.
+struct Server {
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Server {
+    fn after(wait: Duration) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = requests.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let counted = counted.clone();
+                std::thread::spawn(move || answer_all(stream, wait, &counted));
+            }
+        });
+        Server { address, requests }
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+fn answer_all(mut stream: TcpStream, wait: Duration, requests: &AtomicUsize) {
+    let mut reader = BufReader::new(stream.try_clone().expect("cloned"));
+    loop {
+        let (mut line, mut told) = (String::new(), String::from("none"));
+        while line != "\r\n" {
+            line.clear();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("x-request-deadline:") {
+                told = value.trim().to_owned();
+            }
+        }
+        requests.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(wait);
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{told}", told.len());
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn left(told: &str) -> u64 {
+    told.split(';').next().and_then(|left| left.parse().ok()).unwrap_or_else(|| panic!("told {told}"))
+}
+
+/// Where a listener is.
+fn address(world: &World, name: &str) -> String {
+    let status = world.status();
+    let listeners = status["listeners"].as_array().expect("listeners");
+    let found = listeners.iter().find(|listener| listener["name"] == name);
+    found.and_then(|listener| listener["address"].as_str()).expect("an address").to_owned()
+}
+
+#[test]
+fn a_deadline_shrinks_from_the_gateway_through_a_sidecar_to_whom_it_may_concern() {
+    let (quick, slow) = (Server::after(Duration::ZERO), Server::after(Duration::from_secs(5)));
+    let world = World::up(&format!(
+        "name: time
+gateway:
+  listen: 127.0.0.1:0
+  routes:
+    - {{ path: /slow, to: slow }}
+    - {{ path: /untold, to: quick, deadline-header: false }}
+    - {{ path: /**, to: quick, timeout: 3s }}
+services:
+  caller: {{ run: sleep 1000, ready: none, calls: {{ quick: {{ timeout: 30s }}, out: {{ timeout: 30s }} }} }}
+  quick: {{ url: \"http://{}\" }}
+  slow: {{ url: \"http://{}\" }}
+externals:
+  out: \"http://{}\"
+",
+        quick.address, slow.address, quick.address
+    ));
+    let told = world.get("/").body;
+    assert!(left(&told) <= 3000 && left(&told) > 1000, "{told}");
+    assert_eq!(world.get("/untold").body, "none");
+
+    // The caller takes its time before it makes its own call, and copies what it was told.
+    std::thread::sleep(Duration::from_millis(120));
+    let copied = [("x-request-deadline", told.as_str())];
+    let next = request(&address(&world, "caller -> quick"), "GET", "/", &copied, None).body;
+    assert!(left(&next) <= left(&told) - 120, "{told} became {next}");
+    let outside = request(&address(&world, "caller -> out"), "GET", "/", &copied, None).body;
+    assert_eq!(outside, "none", "an external is not told");
+
+    let begun = Instant::now();
+    let hurried = request(&world.gateway(), "GET", "/slow", &[("x-request-deadline", "200")], None);
+    assert_eq!((hurried.status, begun.elapsed() < Duration::from_secs(4)), (504, true), "{hurried:?}");
+    assert_eq!(hurried.json()["type"], "urn:colony:problem:timeout");
+    assert_eq!(slow.requests(), 1);
+    let late = request(&world.gateway(), "GET", "/slow", &[("x-request-deadline", "0")], None);
+    assert_eq!((late.status, slow.requests()), (504, 1), "{late:?}");
+    let call = world.call("gateway /slow");
+    assert_eq!((&call["timeouts"], &call["expired"]), (&2.into(), &1.into()), "{call}");
+    let shown = String::from_utf8_lossy(&world.run(&["status"]).stdout).into_owned();
+    assert!(shown.contains("gateway /slow: 1 not sent, for their caller's deadline was over"), "{shown}");
+}
