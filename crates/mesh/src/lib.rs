@@ -29,9 +29,11 @@ mod status;
 mod table;
 mod upstream;
 
+pub use crate::call::HOLD_MAX;
 pub use crate::client::bind::BindError;
 pub use crate::faults::{FAULTS_MAX, FaultEnd, FaultError, FaultStatus};
 pub use crate::mesh::{ApplyError, ForceError, Mesh};
+pub use crate::request::preview::{Asked, Misfit, Part, Preview, Refusal, Tried, preview};
 pub use crate::status::{
     CallStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status, UpstreamStatus,
 };

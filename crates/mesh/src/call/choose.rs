@@ -16,7 +16,7 @@ use crate::upstream::LocalInstance;
 
 /// So long after its last instance went, requests for an upstream are held, such as during a
 /// restart; then they fail at once.
-const HOLD_MAX: Duration = Duration::from_secs(3);
+pub const HOLD_MAX: Duration = Duration::from_secs(3);
 
 /// An instance for this try, and the time by then: not ejected and not the one that just failed, where
 /// there is a choice.

@@ -47,6 +47,7 @@ use crate::request::body::{Broken, RequestBody, Source};
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 pub(crate) use bulkhead::Place;
+pub use choose::HOLD_MAX;
 pub(crate) use shared::{CallState, LocalCall, Tally};
 
 /// A request on its way up.

@@ -129,12 +129,17 @@ async fn forward(
     Ok(answer)
 }
 
-/// Refuses what no honest client sends, and returns the host that the request is for.
 fn sound(client: &Client, head: &RequestHead) -> Result<Vec<u8>, Problem> {
-    let bad = |detail: &str| Err(Problem::new(Kind::BadRequest, detail));
     if client.spoken == Spoken::CleartextForTls {
-        return bad("this is HTTP in cleartext, sent to a port for HTTPS; ask for `https://`");
+        let detail = "this is HTTP in cleartext, sent to a port for HTTPS; ask for `https://`";
+        return Err(Problem::new(Kind::BadRequest, detail));
     }
+    sound_head(head)
+}
+
+/// Refuses what no honest client sends, and returns the host that the request is for.
+pub(crate) fn sound_head(head: &RequestHead) -> Result<Vec<u8>, Problem> {
+    let bad = |detail: &str| Err(Problem::new(Kind::BadRequest, detail));
     if head.method == Method::CONNECT {
         return bad("`CONNECT` is not served here");
     }

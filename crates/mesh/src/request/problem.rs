@@ -40,7 +40,8 @@ impl Kind {
         matches!(self, Kind::BadRequest | Kind::HeadTooLarge | Kind::BodyTooLarge | Kind::BodyIdle)
     }
 
-    fn parts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
+    /// Status, name, title and policy.
+    pub(crate) fn parts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
         use Kind::*;
         match self {
             BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is refused", None),

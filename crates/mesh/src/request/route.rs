@@ -38,14 +38,26 @@ impl Matcher {
     }
 
     pub(crate) fn fit(&self, host: &str, path: &str, method: &Method, fields: &Fields) -> Fit {
-        let all_but_method = self.path.matches(path)
-            && self.host.as_ref().is_none_or(|wanted| wanted.matches(host))
-            && self.headers.iter().all(|(name, value)| fields.named(name) == Some(value.as_bytes()));
+        let all_but_method =
+            self.path.matches(path) && self.takes_host(host) && self.missed_header(fields).is_none();
         match all_but_method {
             false => Fit::No,
-            true if self.methods.is_empty() || self.methods.contains(method) => Fit::Yes,
+            true if self.takes_method(method) => Fit::Yes,
             true => Fit::NotMethod,
         }
+    }
+
+    pub(crate) fn takes_host(&self, host: &str) -> bool {
+        self.host.as_ref().is_none_or(|wanted| wanted.matches(host))
+    }
+
+    /// The first header that is not as it is wanted: its name and the value wanted.
+    pub(crate) fn missed_header(&self, fields: &Fields) -> Option<&(String, String)> {
+        self.headers.iter().find(|(name, value)| fields.named(name) != Some(value.as_bytes()))
+    }
+
+    fn takes_method(&self, method: &Method) -> bool {
+        self.methods.is_empty() || self.methods.contains(method)
     }
 
     pub(crate) fn path(&self) -> &Path {

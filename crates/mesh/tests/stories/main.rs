@@ -14,6 +14,7 @@ mod headers;
 mod hostile;
 mod limits;
 mod policies;
+mod previews;
 mod protocols;
 mod reload;
 mod retries;
