@@ -118,7 +118,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    fn new(source: &crate::Source, mask: &Mask) -> Self {
+    pub(crate) fn new(source: &crate::Source, mask: &Mask) -> Self {
         let text = mask.source(&source.text);
         let line_starts =
             std::iter::once(0).chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect();

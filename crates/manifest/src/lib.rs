@@ -21,6 +21,7 @@ mod schema;
 mod secrets;
 mod substitute;
 mod syntax;
+pub mod terms;
 mod typed;
 mod units;
 pub mod valid;
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 pub use codes::{codes, explain, nearest_code};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use diff::{Change, Kind, diff};
+pub use nearest::nearest;
 pub use schema::schema;
 
 use secrets::Mask;

@@ -1,7 +1,7 @@
 //! The nearest valid name for a mistyped one.
 
 /// The candidate that `name` was most likely meant to be, if one is near enough to ask.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = normal(name);
     let scored = candidates.into_iter().map(|candidate| {
         let distance = strsim::damerau_levenshtein(&plain, &normal(candidate));

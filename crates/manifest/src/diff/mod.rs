@@ -6,7 +6,8 @@
 
 mod policies;
 
-use policies::{put_breaker, put_ejection, put_policies, show_concurrency};
+use policies::{put_breaker, put_ejection};
+pub(crate) use policies::{put_policies, show_concurrency};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +56,7 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<Change> {
 }
 
 /// A part's keys and values.
-type Lines = BTreeMap<String, String>;
+pub(crate) type Lines = BTreeMap<String, String>;
 
 fn whole(kind: Kind, what: &str) -> Change {
     Change { kind, what: what.to_owned(), detail: String::new() }
@@ -120,7 +121,7 @@ fn default_policies() -> Lines {
     lines
 }
 
-fn holds_secret(text: &str, secrets: &BTreeSet<&str>) -> bool {
+pub(crate) fn holds_secret(text: &str, secrets: &BTreeSet<&str>) -> bool {
     secrets.iter().any(|secret| text.contains(secret))
 }
 
@@ -143,7 +144,7 @@ fn parts(manifest: &Manifest, secrets: &BTreeSet<&str>) -> BTreeMap<String, Line
 }
 
 /// What a route matches: "GET shop.example/api/** x-beta: yes".
-fn route_name(route: &Route, secrets: &BTreeSet<&str>) -> String {
+pub(crate) fn route_name(route: &Route, secrets: &BTreeSet<&str>) -> String {
     let mut name = route.methods.join(",");
     if !name.is_empty() {
         name.push(' ');
@@ -278,6 +279,6 @@ fn put(lines: &mut Lines, prefix: &str, own: Lines) {
 }
 
 /// The value of a policy that is on, whose options have keys of their own.
-const ON: &str = "on";
+pub(crate) const ON: &str = "on";
 /// The value of what is there or not.
 const DECLARED: &str = "declared";

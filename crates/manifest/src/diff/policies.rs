@@ -7,7 +7,7 @@ use crate::valid::{
     HashKey, Jitter, RateLimit, SlowStart,
 };
 
-pub(super) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
+pub(crate) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
     let mut own = table([
         ("timeout", policies.timeout.map_or_else(none, show_duration)),
         ("per-try", policies.per_try.map_or_else(none, show_duration)),
@@ -79,7 +79,7 @@ pub(super) fn put_ejection(lines: &mut Lines, ejection: &Ejection) {
     put(lines, "ejection.", options);
 }
 
-pub(super) fn show_concurrency(concurrency: &Concurrency) -> String {
+pub(crate) fn show_concurrency(concurrency: &Concurrency) -> String {
     let limit = match concurrency.limit {
         ConcurrencyLimit::Fixed(max) => max.to_string(),
         ConcurrencyLimit::Adaptive { min, max } => format!("adaptive from {min} to {max}"),

@@ -69,6 +69,7 @@ fn everything_to(service: &str) -> Route {
         rewrite: None,
         limits: Vec::new(),
         policies: valid_defaults(),
+        written: None,
     }
 }
 
@@ -110,8 +111,10 @@ fn routes(
     }
     let mut routes: Vec<(Span, Route)> = list
         .into_iter()
-        .flat_map(|list| &list.items)
-        .filter_map(|at| Some((at.span, route(&at.value, names, found)?)))
+        .flat_map(|list| list.items.iter().enumerate())
+        .filter_map(|(written, at)| {
+            Some((at.span, Route { written: Some(written), ..route(&at.value, names, found)? }))
+        })
         .collect();
     routes.sort_by_key(|(_, route)| specificity(route));
     refuse_duplicates(&routes, found);
@@ -157,7 +160,8 @@ fn route(typed: &typed::Route, names: &Names, found: &mut Vec<Diagnostic>) -> Op
     methods.sort();
     methods.dedup();
     let host = typed.host.value().map(|host| host.0.clone());
-    Some(Route { host, path, methods, headers: headers?, to: to?.value, rewrite, limits, policies })
+    let (headers, to) = (headers?, to?.value);
+    Some(Route { host, path, methods, headers, to, rewrite, limits, policies, written: None })
 }
 
 /// Names in lower case, sorted. None if one is wrong.

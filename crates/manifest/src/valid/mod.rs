@@ -99,6 +99,8 @@ pub struct Route {
     pub limits: Vec<RateLimit>,
     /// Policies between the gateway and `to`.
     pub policies: CallPolicies,
+    /// Which of the routes it is as they are written, from 0. None: it is not written, but served by default.
+    pub written: Option<usize>,
 }
 
 /// A path pattern: segments, some of which are wildcards.

@@ -1,0 +1,200 @@
+//! How many tries one request can become: what each call tries again multiplies with what the calls above
+//! and below it try again, which is how a slow database gets sixty-four times its load (Ulrich, "Addressing
+//! Cascading Failures", in Beyer et al., "Site Reliability Engineering", 2016, chapter 22).
+//!
+//! A call multiplies what is below it only if it tries again what comes back from there: answers, or tries
+//! that took too long. Lost connections are of the callee's own making.
+
+use std::collections::BTreeMap;
+
+use super::route_name;
+use super::worst::tries;
+use crate::valid::{CallPolicies, Condition, Manifest, Route};
+
+/// What one request can become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempts {
+    /// The calls, one made by the callee of the other, on which it becomes most tries.
+    pub way: Vec<Hop>,
+    /// So many at the end of that: the product of the tries of each.
+    pub most: u64,
+    /// Whether that is more than a system in trouble should get.
+    pub storm: bool,
+}
+
+/// A call on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// `checkout -> payments`, or the route.
+    pub call: String,
+    /// Who is called.
+    pub to: String,
+    /// The most tries of one request: of the last call for any reason, of the others for what fails below.
+    pub tries: u32,
+}
+
+/// From a route down.
+pub(super) fn of_route(manifest: &Manifest, route: &Route) -> Attempts {
+    attempts(Step::route(manifest, route).before(Search::new(below(manifest)).most(&route.to)))
+}
+
+/// Through a declared call, from wherever its caller is called.
+pub(super) fn of_call(manifest: &Manifest, caller: &str, callee: &str, policies: &CallPolicies) -> Attempts {
+    let mut way = Search::new(above(manifest)).most(caller);
+    way.reverse();
+    let further = Search::new(below(manifest)).most(callee);
+    way.extend(Step::call(caller, callee, policies).before(further));
+    attempts(way)
+}
+
+fn attempts(way: Vec<Hop>) -> Attempts {
+    let most = product(&way);
+    Attempts { way, most, storm: most > ATTEMPTS_MANY }
+}
+
+fn product(way: &[Hop]) -> u64 {
+    way.iter().fold(1, |product: u64, hop| product.saturating_mul(u64::from(hop.tries)))
+}
+
+/// A call with what it does about failures.
+#[derive(Clone)]
+struct Step {
+    call: String,
+    to: String,
+    /// The most tries of one request.
+    tries: u32,
+    /// The same where the callee is well, but something below it is not.
+    again: u32,
+}
+
+impl Step {
+    fn call(caller: &str, callee: &str, policies: &CallPolicies) -> Step {
+        Step::new(format!("{caller} -> {callee}"), callee, policies)
+    }
+
+    fn route(manifest: &Manifest, route: &Route) -> Step {
+        Step::new(format!("gateway {}", route_name(manifest, route)), &route.to, &route.policies)
+    }
+
+    fn new(call: String, to: &str, policies: &CallPolicies) -> Step {
+        let tries = tries(policies);
+        let again = if repeats_answers(policies) { tries } else { 1 };
+        Step { call, to: to.to_owned(), tries, again }
+    }
+
+    fn hop(&self, tries: u32) -> Hop {
+        Hop { call: self.call.clone(), to: self.to.clone(), tries }
+    }
+
+    /// This call and then `further`, or this alone where that is more.
+    fn before(&self, further: Vec<Hop>) -> Vec<Hop> {
+        let through = product(&further).saturating_mul(u64::from(self.again));
+        match through > u64::from(self.tries) {
+            true => [vec![self.hop(self.again)], further].concat(),
+            false => vec![self.hop(self.tries)],
+        }
+    }
+}
+
+/// Whether what failed below is tried again: by its answer, or because it took too long.
+fn repeats_answers(policies: &CallPolicies) -> bool {
+    policies.retries.as_ref().is_some_and(|retries| {
+        let answers = !retries.statuses.is_empty() || !retries.grpc_statuses.is_empty();
+        // Without `per-try` a try that takes too long has used up the whole time.
+        (retries.on.contains(&Condition::Statuses) && answers)
+            || (retries.on.contains(&Condition::Timeout) && policies.per_try.is_some())
+    })
+}
+
+/// From each service the calls that lead on, and where each leads.
+struct Graph<'m> {
+    steps: BTreeMap<&'m str, Vec<(Step, &'m str)>>,
+    /// Whether the last call of a way is tried again for any reason; else it is one above another.
+    ends: bool,
+}
+
+/// The calls that each service makes.
+fn below(manifest: &Manifest) -> Graph<'_> {
+    let mut steps: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for (caller, service) in &manifest.services {
+        for (callee, call) in &service.calls {
+            let step = Step::call(caller, callee, &call.policies);
+            steps.entry(caller).or_default().push((step, callee.as_str()));
+        }
+    }
+    Graph { steps, ends: true }
+}
+
+/// The calls and routes by which each service is called.
+fn above(manifest: &Manifest) -> Graph<'_> {
+    let mut steps: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for (caller, service) in &manifest.services {
+        for (callee, call) in &service.calls {
+            let step = Step::call(caller, callee, &call.policies);
+            steps.entry(callee).or_default().push((step, caller.as_str()));
+        }
+    }
+    for route in manifest.gateway.iter().flat_map(|gateway| &gateway.routes) {
+        // The gateway has no name among services, and nothing leads on from there.
+        steps.entry(&route.to).or_default().push((Step::route(manifest, route), ""));
+    }
+    Graph { steps, ends: false }
+}
+
+/// Looks for the way on which most tries come together. Of circles a way takes each service once.
+struct Search<'m> {
+    graph: Graph<'m>,
+    /// The best way from a service, where no circle was cut off to find it.
+    known: BTreeMap<&'m str, Vec<Hop>>,
+    visits_left: usize,
+}
+
+impl<'m> Search<'m> {
+    fn new(graph: Graph<'m>) -> Search<'m> {
+        Search { graph, known: BTreeMap::new(), visits_left: VISITS_MAX }
+    }
+
+    fn most(&mut self, from: &str) -> Vec<Hop> {
+        let Some((from, _)) = self.graph.steps.get_key_value(from) else { return Vec::new() };
+        self.look(from, &mut Vec::new()).0
+    }
+
+    /// The best way on from `from`, and whether circles were left out of it.
+    fn look(&mut self, from: &'m str, walked: &mut Vec<&'m str>) -> (Vec<Hop>, bool) {
+        if let Some(known) = self.known.get(from) {
+            return (known.clone(), false);
+        }
+        if walked.contains(&from) || self.visits_left == 0 {
+            return (Vec::new(), true);
+        }
+        self.visits_left -= 1;
+        walked.push(from);
+        let (mut best, mut cut) = (Vec::new(), false);
+        for (step, to) in self.graph.steps.get(from).cloned().unwrap_or_default() {
+            if walked.contains(&to) {
+                cut = true;
+                continue;
+            }
+            let (further, was_cut) = self.look(to, walked);
+            cut |= was_cut;
+            let way = match self.graph.ends {
+                true => step.before(further),
+                false => [vec![step.hop(step.again)], further].concat(),
+            };
+            if product(&way) > product(&best) {
+                best = way;
+            }
+        }
+        walked.pop();
+        if !cut {
+            self.known.insert(from, best.clone());
+        }
+        (best, cut)
+    }
+}
+
+/// More than these are told as a storm in waiting. Three is what the same book gives a request (chapter 21,
+/// "per-request retry budget"), nine what it becomes where one more layer does the same.
+const ATTEMPTS_MANY: u64 = 9;
+/// Most services looked at, for circles within circles have more ways than anyone can walk.
+const VISITS_MAX: usize = 10_000;
