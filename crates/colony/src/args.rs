@@ -53,7 +53,6 @@ pub(crate) enum Command {
     Init(Init),
     Certs(Certs),
     Load(Load),
-    /// Explain an error code, such as C0007
     Explain(Explain),
     /// Print the JSON Schema of the manifest, for editors
     Schema,
@@ -79,7 +78,8 @@ impl Command {
             Command::Init(args) => args.json,
             Command::Certs(args) => args.json,
             Command::Load(args) => args.json,
-            Command::Explain(_) | Command::Schema => false,
+            Command::Explain(args) => args.json,
+            Command::Schema => false,
         }
     }
 }
@@ -292,10 +292,35 @@ pub(crate) struct Load {
     pub(crate) json: bool,
 }
 
+/// Explain a request, a call, or an error code such as C0007
+///
+/// Of a request: the route it takes, and why it takes none of the others. Of that route, or of a declared call:
+/// every policy in the order in which a request meets it, with its value and where that was set, then how long a
+/// request may take at worst and how many tries it can become. From the manifest alone: nothing need be running.
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "colony explain [OPTIONS] METHOD PATH [FILE or DIR]\n       \
+                      colony explain [OPTIONS] CALLER CALLEE [FILE or DIR]\n       \
+                      colony explain CODE")]
 pub(crate) struct Explain {
-    /// The code, as `colony check` prints it
-    pub(crate) code: String,
+    /// A request, such as GET /api/cart; a call, such as checkout payments; or a code, as `colony check` prints it.
+    /// Then the manifest of the first two, or the folder it lies in as colony.yaml; none: this folder
+    #[arg(value_name = "WHAT", required = true, num_args = 1..=3)]
+    pub(crate) what: Vec<String>,
+    /// Merge this file over the manifest, such as colony.prod.yaml; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) overlay: Vec<PathBuf>,
+    /// A header of the request; may be given more than once
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// The host that the request is for; none: the gateway's address
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// Ask the running system how the call is just now
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -55,6 +55,11 @@ impl Source {
 
     /// Reads and checks what is there now.
     pub(crate) fn check(&self) -> Result<manifest::Checked, Failure> {
+        Ok(manifest::check(&self.read()?))
+    }
+
+    /// Reads what is there now.
+    pub(crate) fn read(&self) -> Result<manifest::Input, Failure> {
         let base = manifest::Source { name: self.shown.clone(), text: read(&self.file)? };
         let mut overlays = Vec::new();
         for path in &self.overlays {
@@ -63,7 +68,7 @@ impl Source {
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(manifest::check(&manifest::Input { root: self.root.clone(), base, overlays, env }))
+        Ok(manifest::Input { root: self.root.clone(), base, overlays, env })
     }
 
     /// Where Colony keeps what belongs to this manifest.

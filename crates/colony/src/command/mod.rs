@@ -46,7 +46,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Init(args) => init::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args, data),
-        Command::Explain(args) => explain::run(&args),
+        Command::Explain(args) => explain::run(&args, data),
         Command::Schema => {
             terminal::print(&format!("{:#}\n", manifest::schema()))?;
             Ok(ExitCode::SUCCESS)

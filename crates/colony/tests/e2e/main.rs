@@ -7,6 +7,7 @@ mod commands;
 mod conformance;
 mod daemons;
 mod door;
+mod explain;
 mod failures;
 mod faults;
 mod find;

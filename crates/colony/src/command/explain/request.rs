@@ -1,0 +1,170 @@
+//! Which route of the gateway takes a request, and why none of the others does.
+
+use manifest::terms::{self, Place};
+use manifest::valid::{self, Gateway};
+use mesh::config::{self, Role};
+use mesh::{Misfit, Part, Refusal, Tried};
+use telemetry::redact::Redactor;
+
+use super::subject::Asked;
+use super::{Read, Way};
+use crate::lower;
+
+/// What is told of a request.
+pub(super) struct OfRequest {
+    pub(super) asked: Asked,
+    /// The host that it is for, as the gateway takes it.
+    pub(super) host: String,
+    /// Every route, in the order in which they are tried.
+    pub(super) routes: Vec<OfRoute>,
+    /// The route that takes it, by its place among them.
+    pub(super) taken: Option<usize>,
+    /// The one that came nearest, where none takes it.
+    pub(super) nearest: Option<usize>,
+    /// How the gateway answers by itself, and why where that is not for the routes to tell.
+    pub(super) refused: Option<(Refusal, Option<String>)>,
+    /// What the service is asked.
+    pub(super) target: String,
+    /// Where the rewrite was set that made it another.
+    pub(super) rewritten: Option<Place>,
+    /// Whether it may be sent again, also where something of it was sent.
+    pub(super) idempotent: bool,
+    pub(super) way: Option<Way>,
+}
+
+/// A route, and how it went with it.
+pub(super) struct OfRoute {
+    pub(super) name: String,
+    pub(super) to: String,
+    pub(super) place: Option<Place>,
+    pub(super) tried: Tried,
+}
+
+/// Sends the request nowhere and tells what would become of it.
+pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
+    let gateway = read.manifest.gateway.as_ref();
+    let host = asked.host.clone().unwrap_or_else(|| gateway.map_or_else(String::new, address));
+    let lowered = lower::mesh(&read.manifest, None);
+    let plane = match lowered.listeners.get(lower::GATEWAY).map(|listener| &listener.role) {
+        Some(Role::Gateway { routes }) => routes.as_slice(),
+        _ => &[],
+    };
+    let head =
+        mesh::Asked { method: &asked.method, target: &asked.target, host: &host, headers: &asked.headers };
+    let mut told = OfRequest {
+        host: host.clone(),
+        routes: Vec::new(),
+        taken: None,
+        nearest: None,
+        refused: None,
+        target: asked.target.clone(),
+        rewritten: None,
+        idempotent: true,
+        way: None,
+        asked: asked.clone(),
+    };
+    let seen = match mesh::preview(plane, &head) {
+        Ok(seen) => seen,
+        Err(why) => {
+            told.refused = Some((Refusal::unsound(), Some(why)));
+            return told;
+        }
+    };
+    let routes = gateway.map_or(&[][..], |gateway| &gateway.routes);
+    told.refused = seen.refusal().map(|refusal| (refusal, None));
+    told.host = seen.host;
+    told.idempotent = seen.idempotent;
+    told.routes = routes.iter().zip(seen.routes).map(|(route, tried)| of_route(read, route, tried)).collect();
+    told.taken = seen.taken;
+    told.nearest = if seen.taken.is_none() { nearest(&told.routes) } else { None };
+    if let Some((at, route)) = seen.taken.and_then(|at| Some((at, routes.get(at)?))) {
+        told.target = format!("{}{}{}", prefix(&read.manifest, &route.to), seen.path, seen.query);
+        told.rewritten = terms::place_of(&read.places, route, Some("rewrite"));
+        told.way = way(read, route, at, plane);
+    }
+    told
+}
+
+/// Where a client on this machine finds the gateway.
+fn address(gateway: &Gateway) -> String {
+    let listen = gateway.listen;
+    let ip = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
+    let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
+    match listen.port() {
+        0 => ip,
+        port => format!("{ip}:{port}"),
+    }
+}
+
+fn of_route(read: &Read, route: &valid::Route, tried: Tried) -> OfRoute {
+    let tried = match tried {
+        Tried::Misfit(misfit) => Tried::Misfit(Misfit {
+            wanted: misfit.wanted.map(|wanted| terms::open(&read.manifest, &wanted)),
+            ..misfit
+        }),
+        other => other,
+    };
+    OfRoute {
+        name: terms::route_name(&read.manifest, route),
+        to: route.to.clone(),
+        place: terms::place_of(&read.places, route, None),
+        tried,
+    }
+}
+
+fn way(read: &Read, route: &valid::Route, at: usize, plane: &[config::Route]) -> Option<Way> {
+    // As the control socket tells it, too.
+    let id = Redactor::new(read.manifest.secrets.clone()).redact(&plane.get(at)?.call.id).into_owned();
+    Some(Way { id, to: route.to.clone(), terms: terms::route(&read.manifest, &read.places, at)?, live: None })
+}
+
+/// What is put before every path that goes to an external.
+fn prefix<'m>(manifest: &'m valid::Manifest, to: &str) -> &'m str {
+    manifest.externals.get(to).map_or("", |external| external.prefix.as_str())
+}
+
+/// The route that the request came furthest with; of several the one whose segment is the likeliest meant.
+fn nearest(routes: &[OfRoute]) -> Option<usize> {
+    let misfit = |route: &'_ OfRoute| match &route.tried {
+        Tried::Misfit(misfit) => Some(misfit.clone()),
+        _ => None,
+    };
+    let furthest = routes.iter().filter_map(misfit).map(|misfit| reach(&misfit.part)).max()?;
+    let furthest: Vec<(usize, Misfit)> = routes
+        .iter()
+        .enumerate()
+        .filter_map(|(at, route)| Some((at, misfit(route)?)))
+        .filter(|(_, misfit)| reach(&misfit.part) == furthest)
+        .collect();
+    let given = furthest.iter().find_map(|(_, misfit)| misfit.given.as_deref()).unwrap_or_default();
+    let likely = manifest::nearest(given, furthest.iter().filter_map(|(_, misfit)| misfit.wanted.as_deref()));
+    let meant = furthest.iter().find(|(_, misfit)| likely.is_some() && misfit.wanted.as_deref() == likely);
+    meant.or(furthest.first()).map(|(at, _)| *at)
+}
+
+/// How far a request came that does not fit there.
+fn reach(part: &Part) -> (u8, usize) {
+    match part {
+        Part::Host => (0, 0),
+        Part::Path(at) => (1, *at),
+        Part::Header(_) => (2, 0),
+        Part::Method => (3, 0),
+    }
+}
+
+/// Why a request does not fit, in words.
+pub(super) fn why(misfit: &Misfit) -> String {
+    let part = match &misfit.part {
+        Part::Host => "host".to_owned(),
+        Part::Path(_) => "path".to_owned(),
+        Part::Header(name) => format!("header {name}"),
+        Part::Method => "method".to_owned(),
+    };
+    match (&misfit.part, misfit.wanted.as_deref(), misfit.given.as_deref()) {
+        (_, None, Some("")) => format!("{part}: a `/` too many at the end"),
+        (_, None, given) => format!("{part}: goes on with `{}`", given.unwrap_or_default()),
+        (Part::Path(_), Some(wanted), None) => format!("{part}: nothing in place of `{wanted}`"),
+        (_, Some(wanted), None) => format!("{part}: not given, wanted is `{wanted}`"),
+        (_, Some(wanted), Some(given)) => format!("{part}: `{given}` is not `{wanted}`"),
+    }
+}
