@@ -302,8 +302,8 @@ pub(crate) struct Load {
                       colony explain [OPTIONS] CALLER CALLEE [FILE or DIR]\n       \
                       colony explain CODE")]
 pub(crate) struct Explain {
-    /// A request, such as GET /api/cart; a call, such as checkout payments; or a code, as `colony check` prints it.
-    /// Then the manifest of the first two, or the folder it lies in as colony.yaml; none: this folder
+    /// A request, such as GET /api/cart; a call, such as checkout payments; a route as `colony status` names it; or a
+    /// code, as `colony check` prints it. Then the manifest, or the folder it lies in as colony.yaml; none: this folder
     #[arg(value_name = "WHAT", required = true, num_args = 1..=3)]
     pub(crate) what: Vec<String>,
     /// Merge this file over the manifest, such as colony.prod.yaml; may be given more than once

@@ -97,7 +97,7 @@ fn a_request_that_has_not_what_is_wanted() {
 
 #[test]
 fn a_request_to_an_external() {
-    let output = shop(&["POST", "http://shop.example/pay/7?now"]);
+    let output = shop(&["POST", "http://shop.example/pay/7?now", "-H", "X-Request-Deadline: 200"]);
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!(text(&output));
 }
@@ -169,6 +169,11 @@ fn programs_get_everything() {
     assert_eq!((call["kind"].as_str(), call["carried"].as_bool(), code), (Some("call"), Some(true), Some(0)));
     assert_eq!(call["worst"]["tries"], 4);
 
+    let (route, code) = json(dir.path(), &["gateway /api/catalog/**"]);
+    assert_eq!((&route["call"], &route["policies"], code), (&request["call"], &request["policies"], Some(0)));
+    let (typo, code) = json(dir.path(), &["gateway", "/api/catalo/**"]);
+    assert_eq!((typo["undeclared"]["nearest"].as_str(), code), (Some("gateway /api/catalog/**"), Some(1)));
+
     let (typo, code) = json(dir.path(), &["checkout", "paymnets"]);
     assert_eq!((typo["undeclared"]["nearest"].as_str(), code), (Some("payments"), Some(1)));
     let (none, code) = json(dir.path(), &["CONNECT", "/x"]);
@@ -216,6 +221,10 @@ fn a_running_system_says_how_the_call_is_now() {
     assert_eq!(told["live"]["upstream"]["name"], "app");
     let said = text(&world.run(&["explain", "GET", "/a", "--live"]));
     assert!(said.contains("now       breaker closed; 1 ready, 0 ejected; 0 of 5 in flight"), "{said}");
+    world.json(&["fault", "add", "app", "--abort", "503", "--json"]);
+    let told = world.json(&["explain", "gateway", "/**", "--live", "--json"]);
+    assert_eq!(told["live"]["faults"][0]["on"], "app");
+    assert!(text(&world.run(&["explain", "GET", "/a", "--live"])).contains("it fails on purpose"));
     let elsewhere = run_in(marketplace().path(), &["explain", "GET", "/", "--live"]);
     assert_eq!(elsewhere.status.code(), Some(1), "that one does not run");
 }

@@ -1,6 +1,11 @@
 //! Which route a request would take, and why none of the others, told without a data plane that runs:
 //! by its parser, its checks and its matchers, so that the two cannot differ.
 
+use std::time::Duration;
+
+use policy::Time;
+use policy::deadline::header::Node;
+
 use crate::config::{Pattern, Route};
 use crate::message::framing::Framing;
 use crate::message::head::{Parsed, Refused, RequestHead};
@@ -36,6 +41,8 @@ pub struct Preview {
     pub query: String,
     /// Whether the request may be sent twice, also where something of it was sent.
     pub idempotent: bool,
+    /// How long the caller says that it waits.
+    pub left: Option<Duration>,
 }
 
 /// How it went with one route.
@@ -123,6 +130,7 @@ pub fn preview(routes: &[Route], asked: &Asked) -> Result<Preview, String> {
         path: head.path().to_owned(),
         query: head.query().to_owned(),
         idempotent: headers::is_idempotent(&head.method, &head.fields),
+        left: None,
     };
     for (at, route) in routes.iter().enumerate() {
         let Some(matcher) = Matcher::new(&route.matcher) else {
@@ -140,6 +148,8 @@ pub fn preview(routes: &[Route], asked: &Asked) -> Result<Preview, String> {
         };
         preview.routes.push(tried);
     }
+    let grpc = headers::is_grpc(&head.fields);
+    preview.left = headers::take_time_left(&mut head.fields, grpc, Time::ZERO, Node::of(0));
     Ok(preview)
 }
 

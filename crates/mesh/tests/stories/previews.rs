@@ -1,5 +1,7 @@
 //! What a preview says of a request, and that the data plane then does it.
 
+use std::time::Duration;
+
 use mesh::config::{Matcher, Route};
 use mesh::{Asked, Misfit, Part, Preview, Refusal, Tried, preview};
 use proptest::prelude::*;
@@ -33,7 +35,9 @@ fn the_first_that_fits_takes_it_and_the_others_say_why_not() {
     let cart =
         Misfit { part: Part::Path(1), wanted: Some("cart".to_owned()), given: Some("catalog".to_owned()) };
     assert_eq!(seen.routes, [Tried::Misfit(cart), Tried::Taken, Tried::Later]);
-    assert!(seen.idempotent);
+    assert!(seen.idempotent && seen.left.is_none());
+    let hurried = look(&routes, "GET", "/", &[("x-request-deadline", "200")]).expect("sound");
+    assert_eq!(hurried.left, Some(Duration::from_millis(200)));
 }
 
 #[test]

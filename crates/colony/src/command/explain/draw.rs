@@ -58,20 +58,20 @@ impl Pen {
         }
         if let Some(way) = &of.way {
             let once = (!of.idempotent).then_some(of.asked.method.as_str());
-            out += &self.way(way, once);
+            out += &self.way(way, once, of.left);
             out += &self.after(way);
         }
         out
     }
 
     fn call(&self, of: &OfCall) -> String {
-        let name = format!("{} -> {}", of.caller, of.callee);
+        let name = &of.name;
         match &of.way {
             Ok(way) => {
                 let place = way.terms.place.as_ref().map_or(String::new(), show);
-                self.heading(&name, &place) + &self.way(way, None) + &self.after(way)
+                self.heading(name, &place) + &self.way(way, None, None) + &self.after(way)
             }
-            Err(undeclared) => self.heading(&name, "") + &self.undeclared(undeclared),
+            Err(undeclared) => self.heading(name, "") + &self.undeclared(undeclared),
         }
     }
 
@@ -122,8 +122,8 @@ impl Pen {
         }
     }
 
-    /// `once`: the method of a request that must not be sent twice.
-    fn way(&self, way: &Way, once: Option<&str>) -> String {
+    /// `once`: the method of a request that must not be sent twice; `left`: how long its caller waits.
+    fn way(&self, way: &Way, once: Option<&str>, left: Option<Duration>) -> String {
         let Terms { policies, worst, attempts, .. } = &way.terms;
         let mut rows: Vec<Row> = Vec::new();
         for (at, policy) in policies.iter().enumerate() {
@@ -131,7 +131,7 @@ impl Pen {
         }
         table(self.colours, &[" ", "policy", "value", "set at"], &rows)
             + "\n"
-            + &self.worst(worst)
+            + &self.worst(worst, left)
             + &self.attempts(attempts, once.filter(|_| worst.tries > 1))
     }
 
@@ -156,12 +156,19 @@ impl Pen {
         }
     }
 
-    fn worst(&self, worst: &Worst) -> String {
+    fn worst(&self, worst: &Worst, left: Option<Duration>) -> String {
         let time = worst.time.map_or_else(|| "no bound".to_owned(), said);
         let mut out = self.line("at worst", Style::Plain, &format!("{time}: {}", worst.sum));
         if let Some(asked) = worst.asked_to_wait {
             let text = format!("{} if answers ask for a wait with Retry-After", said(asked));
             out += &self.line("", Style::Plain, &text);
+        }
+        if let Some(left) = left.filter(|left| worst.time.is_none_or(|time| *left < time)) {
+            out += &self.line(
+                "",
+                Style::Plain,
+                &format!("{} here, which is all that the caller waits", said(left)),
+            );
         }
         let hold = said(worst.each.map_or(mesh::HOLD_MAX, |each| each.min(mesh::HOLD_MAX)));
         let hold = format!("of each try up to {hold} for an instance, while none is ready");
@@ -199,7 +206,17 @@ impl Pen {
     fn after(&self, way: &Way) -> String {
         match &way.live {
             None => "\n".to_owned(),
-            Some(live) => self.line("now", Style::Plain, &now(live)) + "\n",
+            Some(live) => {
+                let mut out = self.line("now", Style::Plain, &now(live));
+                if live["faults"].as_array().is_some_and(|faults| !faults.is_empty()) {
+                    out += &self.line(
+                        "warning",
+                        Style::Warn,
+                        "it fails on purpose; `colony fault list` says how",
+                    );
+                }
+                out + "\n"
+            }
         }
     }
 }

@@ -34,6 +34,7 @@ fn of_request(of: &OfRequest) -> Value {
         "host": of.host,
         "headers": headers,
         "idempotent": of.idempotent,
+        "left_ms": of.left.map(ms),
         "carried": of.way.is_some(),
         "routes": of.routes.iter().enumerate().map(|(at, route)| of_route(at, route)).collect::<Vec<_>>(),
         "taken": of.taken.map(|at| at + 1),
@@ -80,12 +81,7 @@ fn of_misfit(misfit: &Misfit) -> Value {
 }
 
 fn of_call(of: &OfCall) -> Value {
-    let mut object = json!({
-        "kind": "call",
-        "caller": of.caller,
-        "callee": of.callee,
-        "carried": of.way.is_ok(),
-    });
+    let mut object = json!({ "kind": "call", "call": of.name, "carried": of.way.is_ok() });
     match &of.way {
         Ok(way) => put_way(&mut object, way),
         Err(undeclared) => {

@@ -11,7 +11,7 @@ use crate::command::runtime;
 use crate::failure::Failure;
 use crate::source::Source;
 
-/// The call's entry of `colony status --json`, and that of its upstream.
+/// The call's entry of `colony status --json`, that of its upstream, and the faults that are on either.
 pub(super) fn look(source: &Source, data: Option<&Path>, way: &Way) -> Result<Value, Failure> {
     let status = runtime()?.block_on(async {
         let client = Client::find(Some(data.unwrap_or(&source.data_dir()))).await?;
@@ -26,5 +26,8 @@ pub(super) fn look(source: &Source, data: Option<&Path>, way: &Way) -> Result<Va
         return Err(Failure::new(format!("the running system has no call `{}`", way.id))
             .hint("`colony apply` takes the manifest on as it is now"));
     }
-    Ok(json!({ "call": call, "upstream": entry("upstreams", "name", &way.to) }))
+    let faults = status["faults"].as_array().map_or(&[][..], Vec::as_slice);
+    let faults: Vec<&Value> =
+        faults.iter().filter(|fault| fault["on"] == *way.id || fault["on"] == *way.to).collect();
+    Ok(json!({ "call": call, "upstream": entry("upstreams", "name", &way.to), "faults": faults }))
 }

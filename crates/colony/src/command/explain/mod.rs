@@ -34,13 +34,14 @@ pub(crate) fn run(args: &args::Explain, data: Option<&Path>) -> Result<ExitCode,
     let manifest = args::Manifest { path, overlay: args.overlay.clone() };
     let source = Source::find(&manifest, data)?;
     let read = read(&source, args.json)?;
-    if let (Subject::Request(_), None) = (&subject, &read.manifest.gateway) {
+    if let (Subject::Request(_) | Subject::Route(_), None) = (&subject, &read.manifest.gateway) {
         return Err(Failure::new(format!("{} declares no gateway, so no request comes in", source.shown))
             .hint("of a call: `colony explain CALLER CALLEE`"));
     }
     let mut told = match subject {
         Subject::Request(asked) => Told::Request(request::explain(&read, asked)),
-        Subject::Call { caller, callee } => Told::Call(of_call(&read, caller, callee)),
+        Subject::Call { caller, callee } => Told::Call(of_call(&read, &caller, &callee)),
+        Subject::Route(name) => Told::Call(OfCall { way: request::route(&read, &name), name }),
         Subject::Code(_) => unreachable!("told above"),
     };
     if let (true, Some(way)) = (args.live, told.way_mut()) {
@@ -66,10 +67,10 @@ enum Told {
     Call(OfCall),
 }
 
-/// What is told of a call.
+/// What is told of a call, or of a route without a request.
 struct OfCall {
-    caller: String,
-    callee: String,
+    /// As `colony status` names it.
+    name: String,
     way: Result<Way, Undeclared>,
 }
 
@@ -101,11 +102,11 @@ impl Told {
     }
 }
 
-fn of_call(read: &Read, caller: String, callee: String) -> OfCall {
-    let terms = terms::call(&read.manifest, &read.places, &caller, &callee);
-    let id = lower::call_id(&caller, &callee);
-    let way = terms.map(|terms| Way { id, to: callee.clone(), terms, live: None });
-    OfCall { caller, callee, way }
+fn of_call(read: &Read, caller: &str, callee: &str) -> OfCall {
+    let terms = terms::call(&read.manifest, &read.places, caller, callee);
+    let name = lower::call_id(caller, callee);
+    let way = terms.map(|terms| Way { id: name.clone(), to: callee.to_owned(), terms, live: None });
+    OfCall { name, way }
 }
 
 fn read(source: &Source, json: bool) -> Result<Read, Failure> {

@@ -1,6 +1,8 @@
 //! Which route of the gateway takes a request, and why none of the others does.
 
-use manifest::terms::{self, Place};
+use std::time::Duration;
+
+use manifest::terms::{self, Place, Undeclared};
 use manifest::valid::{self, Gateway};
 use mesh::config::{self, Role};
 use mesh::{Misfit, Part, Refusal, Tried};
@@ -29,6 +31,8 @@ pub(super) struct OfRequest {
     pub(super) rewritten: Option<Place>,
     /// Whether it may be sent again, also where something of it was sent.
     pub(super) idempotent: bool,
+    /// How long the caller says that it waits.
+    pub(super) left: Option<Duration>,
     pub(super) way: Option<Way>,
 }
 
@@ -44,11 +48,7 @@ pub(super) struct OfRoute {
 pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
     let gateway = read.manifest.gateway.as_ref();
     let host = asked.host.clone().unwrap_or_else(|| gateway.map_or_else(String::new, address));
-    let lowered = lower::mesh(&read.manifest, None);
-    let plane = match lowered.listeners.get(lower::GATEWAY).map(|listener| &listener.role) {
-        Some(Role::Gateway { routes }) => routes.as_slice(),
-        _ => &[],
-    };
+    let plane = plane(read);
     let head =
         mesh::Asked { method: &asked.method, target: &asked.target, host: &host, headers: &asked.headers };
     let mut told = OfRequest {
@@ -60,10 +60,11 @@ pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
         target: asked.target.clone(),
         rewritten: None,
         idempotent: true,
+        left: None,
         way: None,
         asked: asked.clone(),
     };
-    let seen = match mesh::preview(plane, &head) {
+    let seen = match mesh::preview(&plane, &head) {
         Ok(seen) => seen,
         Err(why) => {
             told.refused = Some((Refusal::unsound(), Some(why)));
@@ -74,15 +75,48 @@ pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
     told.refused = seen.refusal().map(|refusal| (refusal, None));
     told.host = seen.host;
     told.idempotent = seen.idempotent;
+    told.left = seen.left;
     told.routes = routes.iter().zip(seen.routes).map(|(route, tried)| of_route(read, route, tried)).collect();
     told.taken = seen.taken;
     told.nearest = if seen.taken.is_none() { nearest(&told.routes) } else { None };
     if let Some((at, route)) = seen.taken.and_then(|at| Some((at, routes.get(at)?))) {
         told.target = format!("{}{}{}", prefix(&read.manifest, &route.to), seen.path, seen.query);
         told.rewritten = terms::place_of(&read.places, route, Some("rewrite"));
-        told.way = way(read, route, at, plane);
+        told.way = way(read, route, at, &plane);
     }
     told
+}
+
+/// A route by the name that `colony status` has for it.
+pub(super) fn route(read: &Read, name: &str) -> Result<Way, Undeclared> {
+    let routes = read.manifest.gateway.as_ref().map_or(&[][..], |gateway| &gateway.routes);
+    let plane = plane(read);
+    let mut ways: Vec<Way> =
+        routes.iter().enumerate().filter_map(|(at, route)| way(read, route, at, &plane)).collect();
+    if let Some(at) = ways.iter().position(|way| way.id == name) {
+        return Ok(ways.swap_remove(at));
+    }
+    let declared: Vec<String> = ways.into_iter().map(|way| way.id).collect();
+    let nearest = manifest::nearest(name, declared.iter().map(String::as_str)).map(str::to_owned);
+    Err(Undeclared {
+        why: format!("there is no route `{name}`"),
+        hint: match &nearest {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", declared.join(", ")),
+        },
+        add: None,
+        declared,
+        nearest,
+    })
+}
+
+/// The routes as the data plane has them.
+fn plane(read: &Read) -> Vec<config::Route> {
+    let mut lowered = lower::mesh(&read.manifest, None);
+    match lowered.listeners.remove(lower::GATEWAY).map(|listener| listener.role) {
+        Some(Role::Gateway { routes }) => routes,
+        _ => Vec::new(),
+    }
 }
 
 /// Where a client on this machine finds the gateway.

@@ -1,4 +1,4 @@
-//! What the words behind `colony explain` mean: a code, a request or a call, and then a manifest.
+//! What the words behind `colony explain` mean: a code, a request, a call or a route, and then a manifest.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,12 @@ use crate::failure::{self, Failure};
 pub(super) enum Subject {
     Code(String),
     Request(Asked),
-    Call { caller: String, callee: String },
+    Call {
+        caller: String,
+        callee: String,
+    },
+    /// A route, as `colony status` names it.
+    Route(String),
 }
 
 /// A request as it was given.
@@ -28,6 +33,12 @@ impl Subject {
     pub(super) fn read(args: &args::Explain) -> Result<(Subject, PathBuf), Failure> {
         let words: Vec<&str> = args.what.iter().map(|word| word.trim()).collect();
         let (subject, rest) = match words.as_slice() {
+            [route, rest @ ..] if route.starts_with("gateway ") => {
+                (Subject::Route((*route).to_owned()), rest)
+            }
+            ["gateway", target, rest @ ..] if is_target(target) => {
+                (Subject::Route(format!("gateway {target}")), rest)
+            }
             [call, rest @ ..] if call.contains("->") => (arrow(call)?, rest),
             [target, rest @ ..] if is_target(target) => (asked("GET", target, args)?, rest),
             [method, target, rest @ ..] if is_target(target) => {
@@ -130,6 +141,14 @@ mod tests {
         }
         let (_, path) = read(&["checkout -> payments", "shop"]).expect("makes sense");
         assert_eq!(path, PathBuf::from("shop"));
+    }
+
+    #[test]
+    fn routes_go_by_the_name_that_status_has_for_them() {
+        for words in [&["gateway /api/**", "shop"][..], &["gateway", "/api/**", "shop"]] {
+            let route = Subject::Route("gateway /api/**".to_owned());
+            assert_eq!(read(words).expect("makes sense"), (route, PathBuf::from("shop")));
+        }
     }
 
     #[test]
