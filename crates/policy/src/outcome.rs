@@ -29,16 +29,25 @@ impl Outcome {
     /// Whether this speaks of the upstream's ill health: anything but an answer below 500.
     ///
     /// 501 says that a method is not known, which is the caller's doing, and 429 that this caller
-    /// is too fast: neither is a failure.
+    /// is too fast: neither is a failure. A status of gRPC counts as the HTTP status that Envoy's
+    /// outlier detection takes it for, which is that of Google's API design guide.
     pub fn is_failure(&self) -> bool {
         match *self {
-            Outcome::Answered { status, .. } => status >= 500 && status != NOT_IMPLEMENTED,
+            Outcome::Answered { status, grpc, .. } => {
+                status >= 500 && status != NOT_IMPLEMENTED || grpc.is_some_and(is_grpc_failure)
+            }
             Outcome::NotSent | Outcome::Reset | Outcome::TimedOut => true,
         }
     }
 }
 
 const NOT_IMPLEMENTED: u16 = 501;
+
+/// UNKNOWN, INTERNAL and DATA_LOSS are taken for 500, UNAVAILABLE for 503, DEADLINE_EXCEEDED for 504, and
+/// what gRPC does not know for 500. RESOURCE_EXHAUSTED is 429 and UNIMPLEMENTED 501.
+fn is_grpc_failure(status: u16) -> bool {
+    matches!(status, 2 | 4 | 13 | 14 | 15 | 17..)
+}
 
 #[cfg(test)]
 mod tests {
@@ -53,6 +62,9 @@ mod tests {
         for ill in [500, 502, 503, 504, 599] {
             assert!(answered(ill).is_failure(), "{ill}");
         }
+        let of_grpc = |grpc| Outcome::Answered { status: 200, retry_after: None, grpc: Some(grpc) };
+        let failures: Vec<u16> = (0..20).filter(|grpc| of_grpc(*grpc).is_failure()).collect();
+        assert_eq!(failures, [2, 4, 13, 14, 15, 17, 18, 19]);
         assert!([Outcome::NotSent, Outcome::Reset, Outcome::TimedOut].iter().all(Outcome::is_failure));
     }
 }

@@ -112,3 +112,43 @@ externals:
     let shown = String::from_utf8_lossy(&world.run(&["status"]).stdout).into_owned();
     assert!(shown.contains("gateway /slow: 1 not sent, for their caller's deadline was over"), "{shown}");
 }
+
+#[test]
+fn a_client_of_grpc_is_answered_in_its_own_words() {
+    let server = Server::after(Duration::ZERO);
+    let world = World::up(&format!(
+        "name: grpc
+gateway:
+  listen: 127.0.0.1:0
+  routes:
+    - {{ path: /shop.Away/**, to: away, retries: none, breaker: {{ failures: 1, rate: 0% }} }}
+    - {{ path: /shop.Cart/**, to: cart, limit: 1/m }}
+services:
+  cart: {{ url: \"http://{}\" }}
+  away: {{ run: sleep 1000, ready: none, calls: {{ cart: {{}} }} }}
+",
+        server.address
+    ));
+    let grpc = [("content-type", "application/grpc")];
+    let ask = |at: &str, path, more: &[(&str, &str)]| {
+        let answer = request(at, "POST", path, &[&grpc, more].concat(), None);
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{answer:?}");
+        let status = answer.header("grpc-status").expect("a status").to_owned();
+        (status, answer.header("grpc-message").unwrap_or("").to_owned(), answer)
+    };
+    let gateway = world.gateway();
+    let (status, message, _) = ask(&gateway, "/shop.Nothing/Do", &[]);
+    assert_eq!((status.as_str(), message.starts_with("no-route: ")), ("12", true), "{message}");
+    let (status, message, _) = ask(&gateway, "/shop.Cart/Add", &[("grpc-timeout", "0n")]);
+    assert_eq!((status.as_str(), message.starts_with("timeout: ")), ("4", true), "{message}");
+    let (status, message, limited) = ask(&gateway, "/shop.Cart/Add", &[]);
+    assert_eq!((status.as_str(), message.starts_with("rate-limited: ")), ("8", true), "{message}");
+    assert!(limited.header("grpc-retry-pushback-ms").is_some(), "{limited:?}");
+    let (status, message, _) = ask(&gateway, "/shop.Away/Go", &[]);
+    assert_eq!((status.as_str(), message.starts_with("connect-failed: ")), ("14", true), "{message}");
+    let (status, message, _) = ask(&gateway, "/shop.Away/Go", &[]);
+    assert_eq!((status.as_str(), message.starts_with("circuit-open: ")), ("14", true), "{message}");
+    let sidecar = address(&world, "away sidecar");
+    let (status, message, _) = ask(&sidecar, "/shop.Other/Go", &[("host", "other")]);
+    assert_eq!((status.as_str(), message.starts_with("unknown-service: ")), ("12", true), "{message}");
+}

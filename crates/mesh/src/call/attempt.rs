@@ -97,7 +97,7 @@ pub(super) async fn attempt(
     let (outcome, result) = match sent {
         Err(over) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started), over))),
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
-        Ok(Ok(answered)) => (outcome_of(call, &answered), Ok(answered)),
+        Ok(Ok(answered)) => (outcome_of(outgoing, &answered), Ok(answered)),
     };
     let blameless = cut_short || outgoing.body_broken().is_some();
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
@@ -132,22 +132,13 @@ fn sample(call: &LocalCall, outcome: Outcome, took: Duration) -> Option<Duration
     }
 }
 
-/// The status of gRPC, where a retry may depend on it.
-fn grpc_status(call: &LocalCall, answered: &Answered) -> Option<u16> {
-    let retry = &call.state.config.retries.as_ref()?.retry;
-    if retry.grpc_statuses.is_empty() {
-        return None;
-    }
-    std::str::from_utf8(answered.fields.named("grpc-status")?).ok()?.parse().ok()
-}
-
-fn outcome_of(call: &LocalCall, answered: &Answered) -> Outcome {
+fn outcome_of(outgoing: &Outgoing, answered: &Answered) -> Outcome {
     let seconds =
         answered.fields.get(Id::RetryAfter).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     Outcome::Answered {
         status: answered.status,
         retry_after: seconds.map(Duration::from_secs),
-        grpc: grpc_status(call, answered),
+        grpc: outgoing.grpc_status(&answered.fields),
     }
 }
 

@@ -41,7 +41,7 @@ use policy::{Deadline, Outcome, Time};
 use crate::clock;
 use crate::config::Fallback;
 use crate::core::Core;
-use crate::message::fields::Fields;
+use crate::message::fields::{Fields, Id};
 use crate::request::answer::{Answer, Body};
 use crate::request::body::{Broken, RequestBody, Source};
 use crate::request::outgoing::Message;
@@ -90,6 +90,14 @@ impl Outgoing {
         self.deadline(from, Duration::ZERO).map_or(Duration::ZERO, |since| now.since(since))
     }
 
+    /// What the head of an answer says of a call of gRPC that failed before it began.
+    fn grpc_status(&self, fields: &Fields) -> Option<u16> {
+        if !self.grpc {
+            return None;
+        }
+        std::str::from_utf8(fields.get(Id::GrpcStatus)?).ok()?.parse().ok()
+    }
+
     fn body_broken(&self) -> Option<Broken> {
         self.body.as_ref().and_then(|body| body.borrow().broken())
     }
@@ -109,7 +117,7 @@ pub(crate) async fn run(
     let tally = call.tally();
     tally.requests.add(1);
     let failed = match &result {
-        Ok(answer) => is_failure(answer.status),
+        Ok(answer) => is_failure(answer, &outgoing),
         Err(problem) => !problem.kind.is_clients_fault(),
     };
     let result = match (&call.state.config.fallback, failed) {
@@ -140,8 +148,9 @@ fn never_sent(failed: &Result<Answer, Problem>) -> bool {
         if matches!(problem.kind, Kind::NoInstance | Kind::CircuitOpen | Kind::Overloaded | Kind::ConnectFailed))
 }
 
-fn is_failure(status: StatusCode) -> bool {
-    Outcome::Answered { status: status.as_u16(), retry_after: None, grpc: None }.is_failure()
+fn is_failure(answer: &Answer, outgoing: &Outgoing) -> bool {
+    let grpc = outgoing.grpc_status(&answer.fields);
+    Outcome::Answered { status: answer.status.as_u16(), retry_after: None, grpc }.is_failure()
 }
 
 /// Answers in the failed call's stead, or with its failure if that can't be.

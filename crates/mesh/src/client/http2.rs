@@ -149,7 +149,9 @@ fn connect(
 }
 
 fn respond(mut answer: Answer, to_head: bool, exchange: Exchange, stall: Rc<Stall>) -> Response<Answered> {
-    if let (Body::Full(bytes), false) = (&answer.body, answer.fields.has(Id::ContentLength)) {
+    // The head of a gRPC answer that ends with it has trailers in it, among which a length is not one.
+    let has_length = answer.fields.has(Id::ContentLength) || answer.fields.has(Id::GrpcStatus);
+    if let (Body::Full(bytes), false) = (&answer.body, has_length) {
         answer.fields.push(b"content-length", bytes.len().to_string().as_bytes());
     }
     let body = std::mem::replace(&mut answer.body, Body::empty());

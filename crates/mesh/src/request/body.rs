@@ -106,6 +106,11 @@ impl Source {
         self.keep_left = Some(bytes_max);
     }
 
+    /// Its silence is no end of it.
+    pub(crate) fn wait_for_ever(&mut self) {
+        self.idle = IdleTimer::new(None);
+    }
+
     /// Whether a further try would see the whole body.
     pub(crate) fn replayable(&self) -> bool {
         !self.lost && self.broken.is_none()

@@ -18,6 +18,7 @@ use crate::message::fields::Id;
 use crate::message::head::{RequestHead, Version};
 use crate::request::answer::Answer;
 use crate::request::body::{self, Source};
+use crate::request::grpc;
 use crate::request::headers::{self, Hop};
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
@@ -40,9 +41,10 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
     let listener = client.listener(core);
     let edge = matches!(listener.role, LocalRole::Gateway { .. });
     let id = headers::request_id(&mut received.head.fields, &mut core.rng.borrow_mut());
+    let grpc = headers::is_grpc(&received.head.fields);
     let mut quota = Quota::default();
     let answer = match admit(client, &listener, &received, &mut quota) {
-        Ok(chosen) => forward(core, client, &listener, chosen, received).await,
+        Ok(chosen) => forward(core, client, &listener, chosen, received, grpc).await,
         Err(problem) => {
             let waits = received.head.fields.has(Id::Expect);
             if let (Some(body), false) = (&received.body, problem.kind.is_clients_fault() || waits) {
@@ -59,6 +61,7 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
             }
             answer
         }
+        Err(problem) if grpc => grpc::answer(&problem, &id),
         Err(problem) => problem.answer(Some(&id)),
     };
     quota.tell(&mut answer.fields);
@@ -94,6 +97,7 @@ async fn forward(
     listener: &LocalListener,
     Chosen { host, call, path }: Chosen,
     Received { mut head, hop, body, size }: Received,
+    grpc: bool,
 ) -> Result<Answer, Problem> {
     if hop.upgrade.is_some() {
         ready_upgrade(core, &call, &mut head, &hop, body.is_some())?;
@@ -109,13 +113,16 @@ async fn forward(
         headers::join_cookies(&mut head.fields);
     }
     let started = clock::now();
-    let grpc = headers::is_grpc(&head.fields);
     let deadline =
         Deadline::after(started, headers::take_time_left(&mut head.fields, grpc, started, core.node));
     let idempotent = headers::is_idempotent(&head.method, &head.fields);
     let retries = call.state.config.retries.as_ref();
     if let (Some(body), Some(retries), true) = (&body, retries, idempotent) {
         body.borrow_mut().keep(retries.body_bytes);
+    }
+    if let (Some(body), true) = (&body, grpc) {
+        // A stream of messages may rightly be silent for long.
+        body.borrow_mut().wait_for_ever();
     }
     let chunked = body.is_some() && size.is_none();
     let key = call.state.config.balance.key.as_ref().map_or_else(Key::default, |by| {

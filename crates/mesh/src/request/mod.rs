@@ -4,6 +4,7 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod forward;
+pub(crate) mod grpc;
 pub(crate) mod headers;
 pub(crate) mod http2;
 pub(crate) mod idle;

@@ -40,6 +40,11 @@ impl Kind {
         matches!(self, Kind::BadRequest | Kind::HeadTooLarge | Kind::BodyTooLarge | Kind::BodyIdle)
     }
 
+    /// The last part of its type.
+    pub(crate) fn name(self) -> &'static str {
+        self.parts().1
+    }
+
     /// Status, name, title and policy.
     pub(crate) fn parts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
         use Kind::*;

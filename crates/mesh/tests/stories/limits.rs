@@ -7,7 +7,7 @@ use policy::Gcra;
 
 use crate::world::{EDGE, Server, World, answer, call, gateway};
 
-fn limit(requests: u32, key: LimitKey) -> RateLimit {
+pub fn limit(requests: u32, key: LimitKey) -> RateLimit {
     let per = Duration::from_secs(60);
     RateLimit {
         name: format!("{requests}/m"),

@@ -10,6 +10,7 @@ mod crowds;
 mod deadlines;
 mod faults;
 mod floods;
+mod grpc;
 mod headers;
 mod hostile;
 mod limits;

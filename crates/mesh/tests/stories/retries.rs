@@ -276,7 +276,8 @@ async fn a_grpc_call_that_failed_before_it_began_is_tried_again() {
     })
     .await;
     let world = World::with(&[&server], retried_as(|retry| retry.grpc_statuses = vec![14])).await;
-    let answer = world.post("/shop.Cart/Add", KEY, "").await;
+    let grpc = format!("{KEY}Content-Type: application/grpc\r\n");
+    let answer = world.post("/shop.Cart/Add", &grpc, "").await;
     assert_eq!((answer.header("grpc-status"), server.requests()), (Some("0"), 2));
     assert_eq!(world.status("shop").retries, 1);
 }
