@@ -159,7 +159,9 @@ async fn answer(
     .await;
     drop(handling);
     let Some(answer) = answered else { return Next::Gone };
-    reply.close |= answer.close || admitted.connection.end.get() != End::No || wire.waits_for_leave();
+    let unsent = body.as_ref().is_some_and(|body| !body.borrow().ended());
+    reply.close |=
+        answer.close || admitted.connection.end.get() != End::No || (unsent && wire.waits_for_leave());
     let sent = match send(core, wire, answer, reply, limits.body_idle, &body).await {
         Ok(sent) => sent,
         Err(Gone) => return Next::Gone,

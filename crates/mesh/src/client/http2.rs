@@ -27,6 +27,7 @@ use crate::config::Limits;
 use crate::core::{Admitted, Core, End, Exchange};
 use crate::io::Stream;
 use crate::message::fields::Id;
+use crate::message::framing::Framing;
 use crate::message::head::RequestHead;
 use crate::request::answer::{Answer, Body, Http2Body};
 use crate::request::body::{Broken, Origin, Source};
@@ -111,7 +112,10 @@ fn receive(request: Request<Incoming>, limits: &Limits) -> Result<Received, Prob
         head.method = Method::GET;
         hop.upgrade = Some(protocol.as_str().as_bytes().to_vec());
     }
-    let size = incoming.size_hint().exact();
+    let size = match Framing::of_request(&head).map_err(|why| Problem::new(Kind::BadRequest, why))? {
+        Framing::Length(size) => Some(size),
+        _ => incoming.size_hint().exact(),
+    };
     let body = (!incoming.is_end_stream())
         .then(|| Source::new(Origin::Http2(incoming), limits.body_bytes, limits.body_idle));
     Ok(Received { head, hop, body, size })

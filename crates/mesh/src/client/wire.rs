@@ -143,6 +143,8 @@ impl Inner {
             Ok(Parsed::Whole(head, length)) => {
                 bytes::Buf::advance(inbox, length);
                 self.looked = 0;
+                // Who sent the body without waiting for it has no use for it any more.
+                self.leave = None;
                 Some(Ok(head))
             }
             Err(refused) => Some(Err(refused)),

@@ -29,6 +29,10 @@ impl Framing {
     /// Why its end is doubtful.
     pub(crate) fn of_request(head: &RequestHead) -> Result<Framing, &'static str> {
         let length = content_length(&head.fields)?;
+        if head.fields.all(Id::ContentLength).any(|digits| digits.len() > 1 && digits[0] == b'0') {
+            // Somebody further on may read eight in "010".
+            return Err("`Content-Length` begins with a zero");
+        }
         match (is_chunked(&head.fields)?, length) {
             (true, Some(_)) => Err("the request has both `Transfer-Encoding` and `Content-Length`"),
             (true, None) if head.version == Version::Http10 => Err("HTTP/1.0 has no `Transfer-Encoding`"),
@@ -48,6 +52,7 @@ impl Framing {
             return Ok(Framing::None);
         }
         match (is_chunked(&head.fields)?, length) {
+            (true, _) if head.version == Version::Http10 => Err("HTTP/1.0 has no `Transfer-Encoding`"),
             (true, _) => Ok(Framing::Chunked),
             (false, Some(0)) => Ok(Framing::None),
             (false, Some(length)) => Ok(Framing::Length(length)),
@@ -64,8 +69,8 @@ fn content_length(fields: &Fields) -> Result<Option<u64>, &'static str> {
         }
         let digits = std::str::from_utf8(value).unwrap_or("");
         let length: u64 = digits.parse().map_err(|_| "`Content-Length` is too large")?;
-        if found.replace(length).is_some_and(|other| other != length) {
-            return Err("there are two `Content-Length` that differ");
+        if found.replace(length).is_some() {
+            return Err("there is more than one `Content-Length`");
         }
     }
     Ok(found)
@@ -240,12 +245,17 @@ impl Decoder {
             return None;
         };
         let mut fields = Fields::default();
-        let useful = found.iter().filter(|field| {
-            Id::of(field.name.as_bytes()) == Id::Other || field.name.eq_ignore_ascii_case("grpc-status")
-        });
-        useful.for_each(|field| fields.push(field.name.as_bytes(), field.value));
-        (!fields.is_empty()).then_some(fields)
+        found.iter().for_each(|field| fields.push(field.name.as_bytes(), field.value));
+        useful_trailers(&fields)
     }
+}
+
+/// Those that a receiver may use after the body.
+pub(crate) fn useful_trailers(all: &Fields) -> Option<Fields> {
+    let mut fields = Fields::default();
+    let useful = all.iter().filter(|(id, _, _)| matches!(id, Id::Other | Id::GrpcStatus));
+    useful.for_each(|(_, name, value)| fields.push(name, value));
+    (!fields.is_empty()).then_some(fields)
 }
 
 /// Moves at most `left` and `room` bytes; returns how many.
@@ -301,10 +311,12 @@ mod tests {
     fn a_request_has_one_end() {
         assert_eq!(request(""), Ok(Framing::None));
         assert_eq!(request("Content-Length: 0\r\n"), Ok(Framing::None));
-        assert_eq!(request("Content-Length: 3\r\nContent-Length: 3\r\n"), Ok(Framing::Length(3)));
+        assert_eq!(request("Content-Length: 3\r\n"), Ok(Framing::Length(3)));
         assert_eq!(request("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
         for doubtful in [
             "Content-Length: 3\r\nContent-Length: 4\r\n",
+            "Content-Length: 3\r\nContent-Length: 3\r\n",
+            "Content-Length: 03\r\n",
             "Content-Length: 3, 3\r\n",
             "Content-Length: +3\r\n",
             "Content-Length:\r\n",

@@ -100,10 +100,8 @@ impl RequestHead {
     /// The head of an HTTP/2 request.
     pub(crate) fn from_http2(parts: &http::request::Parts) -> RequestHead {
         let mut fields = Fields::over(&[], parts.headers.len());
-        let authority = parts.uri.authority().map(|authority| {
-            let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-            fields.keep(host.as_bytes())
-        });
+        // A user in it makes it no host (RFC 9113 section 8.3.1).
+        let authority = parts.uri.authority().map(|authority| fields.keep(authority.as_str().as_bytes()));
         for (name, value) in &parts.headers {
             fields.push(name.as_str().as_bytes(), value.as_bytes());
         }

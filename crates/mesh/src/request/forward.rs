@@ -162,6 +162,11 @@ pub(crate) fn sound_head(head: &RequestHead) -> Result<Vec<u8>, Problem> {
     if second.is_some() {
         return bad("the request has more than one `Host`");
     }
+    if let (Version::Http2, Some(authority), Some(host)) = (head.version, head.authority(), first)
+        && !authority.eq_ignore_ascii_case(host)
+    {
+        return bad("`:authority` and `Host` are not the same");
+    }
     match head.authority().or(first) {
         Some(host) if !route::is_host(host) => bad("the `Host` is not a host"),
         Some(host) => Ok(host.to_vec()),

@@ -67,13 +67,22 @@ fn strip_connection(fields: &mut Fields, hop: &mut Hop) {
         } else if token.eq_ignore_ascii_case("keep-alive") {
             hop.keep_alive = true;
         } else if token.eq_ignore_ascii_case("upgrade") {
-            hop.upgrade = fields.get(Id::Upgrade).map(<[u8]>::to_vec);
+            hop.upgrade = fields.get(Id::Upgrade).filter(|to| !is_http(to)).map(<[u8]>::to_vec);
         } else {
             named.push(token.as_bytes().to_vec());
         }
     }
     fields.remove(Id::Connection);
     named.iter().for_each(|name| remove_named(fields, name));
+}
+
+/// Whether one of these protocols is HTTP again, or TLS. What goes through such a tunnel would be
+/// requests that nobody has looked at.
+fn is_http(protocols: &[u8]) -> bool {
+    protocols.split(|byte| *byte == b',').any(|protocol| {
+        let name = protocol.trim_ascii().to_ascii_lowercase();
+        [&b"h2"[..], b"h3", b"http", b"tls"].iter().any(|known| name.starts_with(known))
+    })
 }
 
 /// Removes a field that `Connection` names, but for those that a message cannot do without.
@@ -244,6 +253,16 @@ mod tests {
         let mut one = fields(&[("upgrade", "websocket")]);
         assert_eq!(strip_hop_by_hop(&mut one), Hop::default());
         assert_eq!(text(&one), "");
+    }
+
+    #[test]
+    fn an_upgrade_to_http_is_none() {
+        for to in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "TLS/1.2"] {
+            let mut all =
+                fields(&[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", to), ("http2-settings", "")]);
+            assert_eq!(strip_hop_by_hop(&mut all), Hop::default(), "{to}");
+            assert_eq!(text(&all), "");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::message::fields::Fields;
+use crate::message::framing::useful_trailers;
 use crate::request::body::Broken;
 
 /// Passes something of a body on; false: that was all, and what came after it is in `trailers`.
@@ -27,7 +28,9 @@ pub(crate) fn poll(
                     out.extend_from_slice(&data);
                     return Poll::Ready(Ok(true));
                 }
-                Err(frame) => *trailers = frame.into_trailers().ok().map(|map| from_map(&map)),
+                Err(frame) => {
+                    *trailers = frame.into_trailers().ok().and_then(|map| useful_trailers(&from_map(&map)))
+                }
             },
         }
     }

@@ -107,7 +107,23 @@ pub(crate) fn without_port(authority: &str) -> &str {
 /// Whether this can be a host, maybe with a port. Narrower than RFC 3986: sub-delimiters name no host
 /// that exists, but may be read differently by the next hop.
 pub(crate) fn is_host(text: &[u8]) -> bool {
-    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(byte))
+    let (name, port) = match text.strip_prefix(b"[") {
+        Some(address) => match address.iter().position(|byte| *byte == b']') {
+            Some(end) if end > 0 => (&address[..end], &address[end + 1..]),
+            _ => return false,
+        },
+        None => {
+            let end = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
+            text.split_at(end)
+        }
+    };
+    let more: &[u8] = if text.starts_with(b"[") { b"-._~%:" } else { b"-._~%" };
+    name.iter().all(|byte| byte.is_ascii_alphanumeric() || more.contains(byte))
+        && match port {
+            [] => true,
+            [b':', digits @ ..] => !name.is_empty() && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        }
 }
 
 /// A compiled path pattern.
@@ -208,6 +224,31 @@ mod tests {
 
     fn matches(wanted: &str, path: &str) -> bool {
         Path::new(&pattern(wanted)).matches(path)
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_maybe_a_port() {
+        for host in
+            ["", "shop", "shop.example:8080", "10.0.0.1:", "[::1]", "[::1]:80", "a_b-c", "[fe80::1%25lo]"]
+        {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for other in [
+            ":80",
+            "shop:80:81",
+            "shop:x",
+            "[::1",
+            "[]",
+            "::1",
+            "[::1]x",
+            "[::1]:x",
+            "a]b",
+            "me@shop",
+            "a/b",
+            "a b",
+        ] {
+            assert!(!is_host(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

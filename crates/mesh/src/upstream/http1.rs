@@ -14,6 +14,8 @@ use crate::request::body::{Broken, PIECE_BYTES_MAX, RequestBody};
 
 /// Largest head of an answer.
 const HEAD_BYTES_MAX: usize = 256 << 10;
+/// Most heads that may come before the answer's own: hints and signs of life.
+const ANNOUNCED_MAX: u32 = 64;
 
 /// A connection that is not busy.
 pub(crate) struct Connection {
@@ -56,7 +58,8 @@ impl Connection {
         let upload =
             body.map(|body| Upload { body, chunked, done: false, piece: Vec::new(), staged: Vec::new() });
         let outbox = Outbox::new(head);
-        let mut sending = Sending { io: self.io, outbox, upload, begun: false, deaf: false, looked: 0 };
+        let mut sending =
+            Sending { io: self.io, outbox, upload, begun: false, deaf: false, looked: 0, announced: 0 };
         let sent = std::future::poll_fn(|cx| sending.poll(cx)).await;
         let head = match sent {
             Ok(head) => head,
@@ -99,6 +102,8 @@ struct Sending {
     deaf: bool,
     /// How much of the answer's head has been looked through for its end.
     looked: usize,
+    /// Heads that merely announced an answer.
+    announced: u32,
 }
 
 /// A request's body on its way.
@@ -177,6 +182,10 @@ impl Sending {
                     self.looked = 0;
                     if !(100..200).contains(&head.status) || head.status == 101 {
                         return Ok(Some(head));
+                    }
+                    self.announced += 1;
+                    if self.announced > ANNOUNCED_MAX {
+                        return Err("it announces answers without end");
                     }
                 }
                 Err(Refused::TooLarge) => return Err("its head is too large"),

@@ -20,6 +20,7 @@ mod protocols;
 mod reload;
 mod retries;
 mod routing;
+mod smuggling;
 mod tls;
 mod websocket;
 mod world;

@@ -235,7 +235,7 @@ async fn other_protocols_do_not_cross() {
     let answer = whole(ask(&world.h2().await, "connect-udp").await).await;
     answer.problem(501, "no-upgrade");
     let world = before(&two, Protocol::Http2).await;
-    for (protocol, status, name) in [("h2c", 501, "no-upgrade"), ("websocket", 400, "bad-request")] {
+    for (protocol, status, name) in [("irc", 501, "no-upgrade"), ("websocket", 400, "bad-request")] {
         let ask =
             format!("GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
         world.ask(&ask).await.problem(status, name);

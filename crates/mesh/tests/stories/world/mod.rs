@@ -4,6 +4,7 @@
 mod client;
 pub mod frames;
 mod server;
+pub mod vectors;
 mod wire;
 
 use std::future::Future;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -224,6 +225,12 @@ impl Wire {
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.more().await.is_some() {}
         std::mem::take(&mut self.ahead)
+    }
+
+    /// Everything up to the end of the connection, or what came in this time, as text.
+    pub async fn rest_or(&mut self, time: Duration) -> String {
+        let _ = tokio::time::timeout(time, async { while self.more().await.is_some() {} }).await;
+        String::from_utf8_lossy(&std::mem::take(&mut self.ahead)).into_owned()
     }
 
     /// Whether the peer ends the connection without another byte.
