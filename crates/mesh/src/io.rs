@@ -1,5 +1,6 @@
 //! Connections as bytes: cleartext or TLS, what came and was not read yet, what is to be sent.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -18,6 +19,30 @@ const READ_BYTES: usize = 8 << 10;
 const READ_BYTES_LARGE: usize = 64 << 10;
 /// With less room than this in the buffer there is a new one.
 const ROOM_MIN: usize = 1 << 10;
+/// Empty buffers that a core keeps for the next connection that receives something.
+const SPARE_MAX: usize = 16;
+
+thread_local! {
+    static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer with room for [`READ_BYTES`].
+fn spare() -> BytesMut {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES))
+}
+
+/// Keeps a buffer whose bytes nobody needs, if it is one as [`spare`] gives.
+fn keep(mut buffer: BytesMut) {
+    buffer.clear();
+    // What was taken off its front is room again.
+    if buffer.try_reclaim(READ_BYTES) && buffer.capacity() < 2 * READ_BYTES {
+        SPARE.with_borrow_mut(|kept| {
+            if kept.len() < SPARE_MAX {
+                kept.push(buffer);
+            }
+        });
+    }
+}
 
 /// Cleartext, TLS, or one of the streams of HTTP/2 that carries another protocol.
 pub(crate) enum Stream {
@@ -97,7 +122,10 @@ impl Io {
             if let Stream::Plain(stream) = &self.stream {
                 ready!(stream.poll_read_ready(cx))?;
             }
-            self.inbox.reserve(self.read_bytes);
+            match self.inbox.is_empty() && self.read_bytes == READ_BYTES {
+                true => keep(std::mem::replace(&mut self.inbox, spare())),
+                false => self.inbox.reserve(self.read_bytes),
+            }
         }
         let room = self.inbox.capacity() - self.inbox.len();
         let count = ready!(pin!(self.stream.read_buf(&mut self.inbox)).poll(cx))?;
@@ -122,7 +150,7 @@ impl Io {
     /// Gives back buffers that hold nothing.
     pub(crate) fn shrink(&mut self) {
         if self.inbox.is_empty() {
-            self.inbox = BytesMut::new();
+            keep(std::mem::take(&mut self.inbox));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One try: choose an instance, get a connection, send, wait for the answer's head.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -89,7 +90,11 @@ pub(super) async fn attempt(
 ) -> Tried {
     let started = times.began();
     let lease = RefCell::new(None);
-    let sent = times.keep(send(core, call, outgoing, &lease, times, avoid), outgoing).await;
+    let sent = {
+        // Pinned here, for an argument that is pinned over there would be there twice.
+        let sending = pin!(send(core, call, outgoing, &lease, times, avoid));
+        times.keep(sending, outgoing).await
+    };
     let (lease, chosen): (Option<Lease>, _) = lease.into_inner().unzip();
     let ended = clock::now();
     let took = chosen.map_or(Duration::ZERO, |chosen| outgoing.waited(chosen, ended));
@@ -219,7 +224,8 @@ async fn exchange(
 ) -> Result<Answered, Lost> {
     match call.upstream.shared.config.protocol {
         Protocol::Http1 => send_http1(core, call, outgoing, instance, times, now).await,
-        Protocol::Http2 => send_http2(core, call, outgoing, instance, times, now).await,
+        // Boxed, as is what is rare: what one request may need takes up room in each.
+        Protocol::Http2 => Box::pin(send_http2(core, call, outgoing, instance, times, now)).await,
     }
 }
 
@@ -240,7 +246,7 @@ async fn send_http1(
         let connection = match kept {
             Some(connection) => connection,
             None => {
-                let fresh = pool::connect(instance, &upstream.config).await;
+                let fresh = Box::pin(pool::connect(instance, &upstream.config)).await;
                 now = clock::now();
                 fresh.map_err(|error| cannot_connect(call, instance, &error))?
             }

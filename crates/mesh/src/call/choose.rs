@@ -29,7 +29,7 @@ pub(super) async fn pick(
 ) -> Result<(Rc<LocalInstance>, Time), Lost> {
     let mut instances = call.upstream.instances();
     if instances.is_empty() {
-        hold(call).await?;
+        Box::pin(hold(call)).await?;
         now = clock::now();
         instances = call.upstream.instances();
     }

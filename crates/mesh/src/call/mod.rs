@@ -121,7 +121,7 @@ pub(crate) async fn run(
         Err(problem) => !problem.kind.is_clients_fault(),
     };
     let result = match (&call.state.config.fallback, failed) {
-        (Some(fallback), true) => stand_in(core, call, fallback, outgoing, result).await,
+        (Some(fallback), true) => Box::pin(stand_in(core, call, fallback, outgoing, result)).await,
         _ => result,
     };
     tally.end(&result, failed, clock::now().since(started));

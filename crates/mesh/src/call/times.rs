@@ -1,7 +1,7 @@
 //! The time that a try has: what the call allows for the whole and for one try, and what the caller has
 //! left. It is waited for, and told to the upstream.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use policy::deadline::header::Node;
@@ -72,14 +72,13 @@ impl Times {
     /// at its arrival they are looked at again.
     pub(super) async fn keep<T>(
         &self,
-        sending: impl Future<Output = T>,
+        mut sending: Pin<&mut impl Future<Output = T>>,
         outgoing: &Outgoing,
     ) -> Result<T, Over> {
         let shortest = self.bounds().map(|(_, lasts)| lasts).min();
         if shortest.is_none() && self.caller.at().is_none() {
             return Ok(sending.await);
         }
-        let mut sending = pin!(sending);
         let mut now = self.began();
         loop {
             let each = self.bounds().filter_map(|(from, lasts)| outgoing.deadline(from, lasts));

@@ -14,6 +14,7 @@ use crate::client::tls::{self, Accepted};
 use crate::client::{http1, http2};
 use crate::core::{Admitted, Core, End};
 use crate::io::Stream;
+use crate::request::headers::ClientText;
 use crate::table::{LocalListener, LocalTable};
 
 /// Pause after the kernel refuses to accept, such as for want of descriptors.
@@ -25,6 +26,7 @@ const SILENT_END: Duration = Duration::from_millis(50);
 /// What is known of the client of a request.
 pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
+    pub(crate) text: ClientText,
     pub(crate) spoken: Spoken,
     /// The listener's name and what it serves; kept when a reload removes it, for the requests
     /// that are still on their way.
@@ -151,7 +153,14 @@ async fn serve(
 ) {
     let name = admitted.connection.listener.clone();
     let table = RefCell::default();
-    let client = Rc::new(Client { peer, spoken, name, listener: RefCell::new(listener), table });
+    let client = Rc::new(Client {
+        peer,
+        text: ClientText::new(peer.ip()),
+        spoken,
+        name,
+        listener: RefCell::new(listener),
+        table,
+    });
     match spoken.http2() {
         true => http2::serve(&core, &admitted, &client, stream).await,
         false => http1::serve(&core, &admitted, &client, stream).await,

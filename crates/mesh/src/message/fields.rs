@@ -39,41 +39,66 @@ pub(crate) enum Id {
 impl Id {
     /// By a name in any case.
     pub(crate) fn of(name: &[u8]) -> Id {
-        let candidates: &[(&str, Id)] = match name.len() {
-            2 => &[("te", Id::Te)],
-            4 => &[("host", Id::Host), ("date", Id::Date)],
-            6 => &[("cookie", Id::Cookie), ("expect", Id::Expect)],
-            7 => &[("upgrade", Id::Upgrade)],
-            9 => &[("forwarded", Id::Forwarded)],
-            10 => &[
-                ("connection", Id::Connection),
-                ("keep-alive", Id::KeepAlive),
-                ("tracestate", Id::TraceState),
-            ],
-            11 => &[
-                ("traceparent", Id::TraceParent),
-                ("retry-after", Id::RetryAfter),
-                ("grpc-status", Id::GrpcStatus),
-            ],
-            12 => &[
-                ("content-type", Id::ContentType),
-                ("x-request-id", Id::RequestId),
-                ("grpc-timeout", Id::GrpcTimeout),
-            ],
-            14 => &[("content-length", Id::ContentLength)],
-            15 => &[("x-forwarded-for", Id::ForwardedFor), ("idempotency-key", Id::IdempotencyKey)],
-            16 => &[("x-forwarded-host", Id::ForwardedHost), ("proxy-connection", Id::ProxyConnection)],
-            17 => &[("transfer-encoding", Id::TransferEncoding), ("x-forwarded-proto", Id::ForwardedProto)],
-            18 => &[("x-request-deadline", Id::RequestDeadline)],
-            _ => &[],
-        };
-        let known = candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
-        known.map_or(Id::Other, |(_, id)| *id)
+        match name.len() {
+            2 => among(name, [(b"te", Id::Te)]),
+            4 => among(name, [(b"host", Id::Host), (b"date", Id::Date)]),
+            6 => among(name, [(b"cookie", Id::Cookie), (b"expect", Id::Expect)]),
+            7 => among(name, [(b"upgrade", Id::Upgrade)]),
+            9 => among(name, [(b"forwarded", Id::Forwarded)]),
+            10 => among(
+                name,
+                [
+                    (b"connection", Id::Connection),
+                    (b"keep-alive", Id::KeepAlive),
+                    (b"tracestate", Id::TraceState),
+                ],
+            ),
+            11 => among(
+                name,
+                [
+                    (b"traceparent", Id::TraceParent),
+                    (b"retry-after", Id::RetryAfter),
+                    (b"grpc-status", Id::GrpcStatus),
+                ],
+            ),
+            12 => among(
+                name,
+                [
+                    (b"content-type", Id::ContentType),
+                    (b"x-request-id", Id::RequestId),
+                    (b"grpc-timeout", Id::GrpcTimeout),
+                ],
+            ),
+            14 => among(name, [(b"content-length", Id::ContentLength)]),
+            15 => among(
+                name,
+                [(b"x-forwarded-for", Id::ForwardedFor), (b"idempotency-key", Id::IdempotencyKey)],
+            ),
+            16 => among(
+                name,
+                [(b"x-forwarded-host", Id::ForwardedHost), (b"proxy-connection", Id::ProxyConnection)],
+            ),
+            17 => among(
+                name,
+                [(b"transfer-encoding", Id::TransferEncoding), (b"x-forwarded-proto", Id::ForwardedProto)],
+            ),
+            18 => among(name, [(b"x-request-deadline", Id::RequestDeadline)]),
+            _ => Id::Other,
+        }
     }
 
     fn bit(self) -> u32 {
         1 << self as u8
     }
+}
+
+/// Which of these names, all in lower case and of the same length, it is in any case. With lengths that
+/// are known this is a comparison of a word or two for each.
+fn among<const N: usize, const COUNT: usize>(name: &[u8], known: [(&[u8; N], Id); COUNT]) -> Id {
+    let Ok(name) = <&[u8; N]>::try_from(name) else { return Id::Other };
+    // What is no letter may become another byte by this, but never a letter, nor a dash if it can be in a name.
+    let lower = name.map(|byte| byte | 0x20);
+    known.iter().find(|(known, _)| lower == **known).map_or(Id::Other, |(_, id)| *id)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +107,9 @@ struct Field {
     name: Span,
     value: Span,
 }
+
+/// Room for a field that is added on the way; `traceparent` takes 66, `x-request-id` 44.
+const ADDED_BYTES: usize = 48;
 
 /// A place in the buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,9 +134,12 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// No fields, over a text in which [`Fields::add`] will find them.
-    pub(crate) fn over(text: &[u8], count: usize) -> Fields {
-        Fields { text: text.to_vec(), all: Vec::with_capacity(count + 2), seen: 0 }
+    /// No fields, over a text in which [`Fields::add`] will find `count`, with room for `more` and their
+    /// text.
+    pub(crate) fn over(text: &[u8], count: usize, more: usize) -> Fields {
+        let mut own = Vec::with_capacity(text.len() + more * ADDED_BYTES);
+        own.extend_from_slice(text);
+        Fields { text: own, all: Vec::with_capacity(count + more), seen: 0 }
     }
 
     /// Adds what lies at these places of the text.

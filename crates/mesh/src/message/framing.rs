@@ -239,6 +239,9 @@ impl Decoder {
     /// The trailers of a body that is done, if it has any that a receiver may use (RFC 9110 section 6.5.1:
     /// none that frame or route).
     pub(crate) fn take_trailers(&mut self) -> Option<Fields> {
+        if self.trailer_text.is_empty() {
+            return None;
+        }
         let text = std::mem::take(&mut self.trailer_text);
         let mut room = [httparse::EMPTY_HEADER; TRAILERS_MAX];
         let Ok(httparse::Status::Complete((_, found))) = httparse::parse_headers(&text, &mut room) else {

@@ -10,6 +10,11 @@ use super::fields::{Fields, Span};
 /// Fields that are parsed without an allocation.
 const FIELDS_INLINE: usize = 100;
 
+/// Fields that a request gets on its way: its id, its trace and for whom it is forwarded.
+const REQUEST_ADDED: usize = 8;
+/// Fields that an answer gets.
+const ANSWER_ADDED: usize = 2;
+
 /// A request's head.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestHead {
@@ -74,7 +79,7 @@ impl RequestHead {
         let (method, target) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| Refused::Malformed("the method is not valid"))?;
-        let mut fields = Fields::over(&bytes[..length], request.headers.len());
+        let mut fields = Fields::over(&bytes[..length], request.headers.len(), REQUEST_ADDED);
         take_fields(&mut fields, bytes, request.headers)?;
         let start = place(bytes, target.as_bytes()).start;
         let line_end = start + target.len() + " HTTP/1.1".len();
@@ -99,7 +104,7 @@ impl RequestHead {
 
     /// The head of an HTTP/2 request.
     pub(crate) fn from_http2(parts: &http::request::Parts) -> RequestHead {
-        let mut fields = Fields::over(&[], parts.headers.len());
+        let mut fields = Fields::over(&[], parts.headers.len(), REQUEST_ADDED);
         // A user in it makes it no host (RFC 9113 section 8.3.1).
         let authority = parts.uri.authority().map(|authority| fields.keep(authority.as_str().as_bytes()));
         for (name, value) in &parts.headers {
@@ -163,7 +168,7 @@ impl AnswerHead {
             None => return Ok(Parsed::Partial),
             Some(length) => length,
         };
-        let mut fields = Fields::over(&bytes[..length], answer.headers.len());
+        let mut fields = Fields::over(&bytes[..length], answer.headers.len(), ANSWER_ADDED);
         for field in answer.headers.iter() {
             fields.add(Span::new(place(bytes, field.name.as_bytes())), Span::new(place(bytes, field.value)));
         }

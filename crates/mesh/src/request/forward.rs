@@ -104,7 +104,7 @@ async fn forward(
     }
     match &listener.role {
         LocalRole::Gateway { .. } => {
-            headers::forwarded(&mut head.fields, client.peer.ip(), &host, client.spoken.tls());
+            headers::forwarded(&mut head.fields, &client.text, &host, client.spoken.tls());
         }
         LocalRole::Call { .. } | LocalRole::Sidecar { .. } => {}
     }

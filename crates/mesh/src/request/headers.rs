@@ -3,7 +3,6 @@
 //! Hop-by-hop fields by RFC 9110 section 7.6.1, `Forwarded` by RFC 7239, `traceparent` by W3C
 //! Trace Context.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -94,19 +93,32 @@ fn remove_named(fields: &mut Fields, name: &[u8]) {
     }
 }
 
+/// A client's address as texts, made once a connection.
+pub(crate) struct ClientText {
+    /// For `X-Forwarded-For`.
+    address: Box<str>,
+    /// For `Forwarded`.
+    element: Box<str>,
+}
+
+impl ClientText {
+    pub(crate) fn new(client: IpAddr) -> ClientText {
+        let ip = client.to_canonical();
+        let element = match ip {
+            IpAddr::V4(ip) => format!("for={ip}"),
+            IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
+        };
+        ClientText { address: ip.to_string().into(), element: element.into() }
+    }
+}
+
 /// Says at the edge for whom the request is forwarded. Appends to what came, so that only the last
 /// element is to be trusted.
-pub(crate) fn forwarded(fields: &mut Fields, client: IpAddr, host: &[u8], tls: bool) {
-    let proto = if tls { "https" } else { "http" };
+pub(crate) fn forwarded(fields: &mut Fields, client: &ClientText, host: &[u8], tls: bool) {
+    let proto: &[u8] = if tls { b"https" } else { b"http" };
+    append(fields, Id::ForwardedFor, b"x-forwarded-for", client.address.as_bytes());
     let mut text = Vec::with_capacity(96);
-    let ip = client.to_canonical();
-    let _ = write!(text, "{ip}");
-    append(fields, Id::ForwardedFor, b"x-forwarded-for", &text);
-    text.clear();
-    let _ = match ip {
-        IpAddr::V4(ip) => write!(text, "for={ip}"),
-        IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\""),
-    };
+    text.extend_from_slice(client.element.as_bytes());
     fields.remove(Id::ForwardedHost);
     // HTTP/1.0 may come without.
     if !host.is_empty() {
@@ -115,10 +127,11 @@ pub(crate) fn forwarded(fields: &mut Fields, client: IpAddr, host: &[u8], tls: b
         text.push(b'"');
         fields.push(b"x-forwarded-host", host);
     }
-    let _ = write!(text, ";proto={proto}");
+    text.extend_from_slice(b";proto=");
+    text.extend_from_slice(proto);
     append(fields, Id::Forwarded, b"forwarded", &text);
     fields.remove(Id::ForwardedProto);
-    fields.push(b"x-forwarded-proto", proto.as_bytes());
+    fields.push(b"x-forwarded-proto", proto);
 }
 
 /// Adds an element to a list that may have come in several lines, and makes it one.
@@ -275,16 +288,16 @@ mod tests {
     #[test]
     fn forwarded_appends_and_does_not_trust() {
         let mut all = fields(&[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-host", "evil")]);
-        forwarded(&mut all, IpAddr::from([10, 0, 0, 1]), b"shop", false);
+        forwarded(&mut all, &ClientText::new(IpAddr::from([10, 0, 0, 1])), b"shop", false);
         assert_eq!(value(&all, "x-forwarded-for"), Some("6.6.6.6, 10.0.0.1"));
         assert_eq!(value(&all, "x-forwarded-host"), Some("shop"));
         assert_eq!(value(&all, "forwarded"), Some("for=10.0.0.1;host=\"shop\";proto=http"));
         let mut nowhere = fields(&[("x-forwarded-host", "evil")]);
-        forwarded(&mut nowhere, IpAddr::from([10, 0, 0, 1]), b"", false);
+        forwarded(&mut nowhere, &ClientText::new(IpAddr::from([10, 0, 0, 1])), b"", false);
         assert_eq!(value(&nowhere, "forwarded"), Some("for=10.0.0.1;proto=http"));
         assert_eq!(value(&nowhere, "x-forwarded-host"), None);
         let mut six = Fields::default();
-        forwarded(&mut six, "::1".parse().expect("address"), b"shop", true);
+        forwarded(&mut six, &ClientText::new("::1".parse().expect("address")), b"shop", true);
         assert_eq!(value(&six, "forwarded"), Some("for=\"[::1]\";host=\"shop\";proto=https"));
         assert_eq!(value(&six, "x-forwarded-proto"), Some("https"));
     }
