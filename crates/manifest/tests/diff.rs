@@ -137,6 +137,30 @@ fn a_limit_that_goes_is_told() {
 }
 
 #[test]
+fn a_priority_is_told_with_what_it_keeps_free_of_others() {
+    assert_eq!(policies("priority: low", ""), ["priority low -> inherited"]);
+    let all = policies("concurrency: 9", "concurrency: { max: 9, shares: { low: 30% } }");
+    assert_eq!(all, ["concurrency 9 -> 9, low up to 30%, normal 100%, high 100%"]);
+    let gone = |policies: &str| {
+        let with = OLD.replace("gone: {", "gone: { concurrency: 9,").replace("timeout: 2s", policies);
+        manifest(&with, "token-value")
+    };
+    let told = |policies: &str| {
+        let changes = diff(&gone("timeout: 2s"), &gone(policies)).into_iter();
+        changes.map(|one| one.detail).filter(|detail| !detail.contains("timeout")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("priority: high"),
+        [
+            "calls.payments.priority inherited -> high",
+            "concurrency 9 -> 9, low up to 50%, normal 80%, high 100%"
+        ]
+    );
+    let nothing_is_kept_free_for_nobody = ["calls.payments.priority inherited -> low"];
+    assert_eq!(told("priority: low"), nothing_is_kept_free_for_nobody);
+}
+
+#[test]
 fn a_call_that_comes_or_goes_is_one_line() {
     let without = OLD.replace(", mail: {}", "");
     assert_eq!(told(OLD, &without).iter().filter(|line| line.contains("calls.mail")).count(), 1);

@@ -109,6 +109,7 @@ fn policies_are_switched_off_by_none() {
         per_try: None,
         deadline_header: None,
         concurrency: None,
+        priority: None,
         retries: None,
         breaker: None,
         ejection: None,

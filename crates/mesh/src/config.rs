@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use certs::Certificate;
 use policy::{
-    BalanceConfig, BreakerConfig, BudgetConfig, EjectionConfig, Gcra, GradientConfig, RetryConfig, SlowStart,
+    BalanceConfig, BreakerConfig, BudgetConfig, Class, EjectionConfig, Gcra, GradientConfig, RetryConfig,
+    Shares, SlowStart,
 };
 use tokio_rustls::rustls::ServerConfig;
 
@@ -175,6 +176,8 @@ pub struct Call {
     pub deadline_header: Option<bool>,
     /// How many requests may be in flight. None: any number.
     pub concurrency: Option<Concurrency>,
+    /// The class of its requests, or a lower one that they ask for. None: what they ask for.
+    pub priority: Option<Class>,
     /// Retries. None: off.
     pub retries: Option<Retries>,
     /// Circuit breaker. None: off.
@@ -198,6 +201,8 @@ pub struct Concurrency {
     pub queue: u32,
     /// How long each of them may wait.
     pub wait: Duration,
+    /// How much of the limit each class may fill.
+    pub shares: Shares,
 }
 
 /// How many requests may be in flight.

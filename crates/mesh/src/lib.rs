@@ -35,7 +35,8 @@ pub use crate::faults::{FAULTS_MAX, FaultEnd, FaultError, FaultStatus};
 pub use crate::mesh::{ApplyError, ForceError, Mesh};
 pub use crate::request::preview::{Asked, Misfit, Part, Preview, Refusal, Tried, preview};
 pub use crate::status::{
-    CallStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status, UpstreamStatus,
+    CallStatus, ClassStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status,
+    UpstreamStatus,
 };
 pub use crate::upstream::Endpoint;
 pub use crate::upstream::resolve::RESOLVE_EVERY;

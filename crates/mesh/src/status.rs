@@ -1,6 +1,6 @@
 //! How the data plane is doing, in numbers that a program can read.
 
-use policy::BreakerState;
+use policy::{BreakerState, Class};
 use serde::{Deserialize, Serialize};
 use telemetry::metrics::HistogramSnapshot;
 
@@ -67,6 +67,8 @@ pub struct CallStatus {
     pub limited_shadow: u64,
     /// Requests that a full bulkhead refused: the call's own, or the one that all calls to the upstream share.
     pub overloaded: u64,
+    /// Requests that a bulkhead refused for the sake of those of a higher priority.
+    pub shed: u64,
     /// Requests in flight and how many may be. None where any number may.
     pub concurrency: Option<ConcurrencyStatus>,
     /// Tries that the open breaker refused.
@@ -97,6 +99,22 @@ pub struct ConcurrencyStatus {
     /// Requests in flight.
     pub in_flight: usize,
     /// Most that may be; where that is adaptive, as of now.
+    pub limit: usize,
+    /// Requests that wait for a place.
+    pub waiting: usize,
+    /// Requests that found none so far.
+    pub refused: u64,
+    /// The same by class, the highest first, where some may fill less than others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassStatus>,
+}
+
+/// Requests of one priority at a bulkhead.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ClassStatus {
+    /// `critical`, `high`, `normal` or `low`.
+    pub class: String,
+    /// One is let in while fewer than so many are in flight, of any class.
     pub limit: usize,
     /// Requests that wait for a place.
     pub waiting: usize,
@@ -192,6 +210,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         limited: sum(|tally| tally.limited.get()),
         limited_shadow: sum(|tally| tally.limited_shadow.get()),
         overloaded: sum(|tally| tally.overloaded.get()),
+        shed: sum(|tally| tally.shed.get()),
         concurrency: call.bulkhead.as_deref().map(of_bulkhead),
         rejected: sum(|tally| tally.rejected.get()),
         timeouts: sum(|tally| tally.timeouts.get()),
@@ -207,11 +226,20 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
 }
 
 fn of_bulkhead(bulkhead: &Bulkhead) -> ConcurrencyStatus {
+    let line = bulkhead.line();
+    let of_class = |class: Class| ClassStatus {
+        class: class.name().to_owned(),
+        limit: bulkhead.room(class),
+        waiting: line.of(class),
+        refused: bulkhead.refused(class),
+    };
+    let classes: Vec<ClassStatus> = Class::ALL.into_iter().rev().map(of_class).collect();
     ConcurrencyStatus {
         in_flight: bulkhead.in_flight(),
         limit: bulkhead.limit(),
-        waiting: bulkhead.waiting(),
-        refused: bulkhead.refused(),
+        waiting: line.len(),
+        refused: classes.iter().map(|class| class.refused).sum(),
+        classes: if bulkhead.sheds() { classes } else { Vec::new() },
     }
 }
 

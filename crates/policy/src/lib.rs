@@ -6,8 +6,9 @@
 //!
 //! A driver holds the machines, tells them what happened and does what they answer:
 //!
-//! 1. [`Gcra::check`] may refuse the request at the door, [`Breaker::admit`] before the upstream, and
-//!    nothing is begun whose [`Deadline`] has passed;
+//! 1. [`Gcra::check`] may refuse the request at the door, [`Shares`] and [`Line`] where as many are in
+//!    flight as its class may fill, [`Breaker::admit`] before the upstream, and nothing is begun whose
+//!    [`Deadline`] has passed;
 //! 2. a [`Balancer`] picks an instance among those that [`Ejection`] leaves in, by default with
 //!    [`choose`] by [`PeakEwma::load`];
 //! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
@@ -29,6 +30,7 @@ pub mod limit;
 pub mod outcome;
 pub mod retry;
 pub mod rng;
+pub mod shed;
 pub mod time;
 
 mod ring;
@@ -47,4 +49,5 @@ pub use retry::backoff::Backoff;
 pub use retry::budget::{Budget, BudgetConfig};
 pub use retry::{Conditions, Jitter, Request, Retrier, RetryConfig, Stop, Verdict};
 pub use rng::Rng;
+pub use shed::{Arrival, Class, Line, Shares};
 pub use time::Time;

@@ -203,7 +203,10 @@ fn calls(status: &Value, colours: bool) -> String {
         }
         notes.push_str(&late(call, colours));
         let requests = number(call, "requests");
-        let refused = number(call, "limited") + number(call, "rejected") + number(call, "overloaded");
+        let refused = number(call, "limited")
+            + number(call, "rejected")
+            + number(call, "overloaded")
+            + number(call, "shed");
         if requests + refused == 0 {
             continue;
         }
@@ -241,10 +244,15 @@ fn crowd(name: &str, whose: &Value, colours: bool) -> String {
     if concurrency.is_null() || (refused == 0 && in_flight < limit) {
         return String::new();
     }
+    let refused_of = |class: &Value| match number(class, "refused") {
+        0 => None,
+        refused => Some(format!("{} {refused}", text(class, "class"))),
+    };
+    let by_class: Vec<String> = list(concurrency, "classes").iter().filter_map(refused_of).collect();
+    let by_class = if by_class.is_empty() { String::new() } else { format!(" ({})", by_class.join(", ")) };
     format!(
-        "  {} {}: {in_flight} of {limit} requests in flight, {waiting} waiting, {refused} refused so far\n",
+        "  {} {name}: {in_flight} of {limit} requests in flight, {waiting} waiting, {refused} refused so far{by_class}\n",
         paint(colours, Style::Warn, "note:"),
-        name,
     )
 }
 

@@ -33,6 +33,12 @@ pub(super) fn call(
         per_try: policies.per_try,
         deadline_header: policies.deadline_header,
         concurrency: policies.concurrency.as_ref().map(concurrency),
+        priority: policies.priority.map(|priority| match priority {
+            valid::Priority::Low => policy::Class::Low,
+            valid::Priority::Normal => policy::Class::Normal,
+            valid::Priority::High => policy::Class::High,
+            valid::Priority::Critical => policy::Class::Critical,
+        }),
         retries: policies.retries.as_ref().map(retries),
         breaker: policies.breaker.as_ref().map(breaker),
         ejection: policies.ejection.as_ref().map(|ejection| policy::EjectionConfig {
@@ -83,7 +89,9 @@ pub(super) fn concurrency(concurrency: &valid::Concurrency) -> plane::Concurrenc
             plane::ConcurrencyLimit::Adaptive(config)
         }
     };
-    plane::Concurrency { limit, queue: concurrency.queue, wait: concurrency.wait }
+    let valid::Shares { low, normal, high } = concurrency.shares;
+    let shares = policy::Shares::new(low, normal, high);
+    plane::Concurrency { limit, queue: concurrency.queue, wait: concurrency.wait, shares }
 }
 
 fn balance(balance: &valid::Balance, slow_start: Option<&valid::SlowStart>) -> plane::Balance {

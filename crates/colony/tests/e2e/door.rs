@@ -1,5 +1,6 @@
 //! What is refused at the door, as a person meets it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::world::{Answer, World, request, server, slow_server, wait};
@@ -104,4 +105,91 @@ fn a_service_and_an_external_get_so_many_requests_at_a_time_whoever_calls() {
         assert!(applied["changes"].to_string().contains("concurrency 2 -> 2, queue 10 for 20s"), "{applied}");
         assert!(crowd(&world, &["/a", "/b"], 3).iter().all(|answer| answer.body == "late"));
     }
+}
+
+/// A shop with a slow service that takes four requests at a time, of which orders matter and prefetching does not.
+fn busy_shop(takes: Duration) -> World {
+    let app = slow_server("late", takes);
+    World::up(&format!(
+        "name: shop\ngateway:\n  listen: 127.0.0.1:0\n  routes:\n    - {{ path: /orders, to: app, priority: critical }}\n    \
+         - {{ path: /prefetch, to: app, priority: low }}\n    - {{ to: app }}\nservices:\n  app: {{ url: \"http://{app}\", \
+         concurrency: 4 }}\n  cart: {{ url: \"http://{app}\", calls: [app] }}\n"
+    ))
+}
+
+#[test]
+fn a_flood_of_what_can_be_done_without_keeps_nobody_from_ordering() {
+    let world = busy_shop(Duration::from_millis(150));
+    let gateway = world.gateway();
+    let flooding = AtomicBool::new(true);
+    let (orders, flood) = std::thread::scope(|scope| {
+        let flood: Vec<_> = (0..12)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut answers = Vec::new();
+                    while flooding.load(Ordering::SeqCst) {
+                        answers.push(request(&gateway, "GET", "/prefetch", &[], None));
+                    }
+                    answers
+                })
+            })
+            .collect();
+        wait("the flood to be there", || world.call("gateway /prefetch")["shed"].as_u64() > Some(20));
+        let orders: Vec<_> = (0..8).map(|_| request(&gateway, "GET", "/orders", &[], None)).collect();
+        flooding.store(false, Ordering::SeqCst);
+        (orders, flood.into_iter().flat_map(|one| one.join().expect("answered")).collect::<Vec<_>>())
+    });
+    assert!(orders.iter().all(|answer| answer.body == "late"), "{orders:?}");
+    let shed = flood.iter().find(|answer| answer.status == 503).expect("most of them");
+    let problem = shed.json();
+    assert_eq!(
+        (&problem["type"], shed.header("retry-after")),
+        (&"urn:colony:problem:shed".into(), Some("1"))
+    );
+    assert_eq!(
+        problem["detail"],
+        "its priority is low, which may fill 2 of the 4 places of all calls to app"
+    );
+
+    let call = world.call("gateway /orders");
+    assert_eq!((&call["requests"], &call["shed"], &call["overloaded"]), (&8.into(), &0.into(), &0.into()));
+    let status = world.status();
+    let upstreams = status["upstreams"].as_array().expect("upstreams");
+    let app = upstreams.iter().find(|upstream| upstream["name"] == "app").expect("it is there");
+    let classes = app["concurrency"]["classes"].as_array().expect("classes");
+    let limits: Vec<_> =
+        classes.iter().map(|class| (class["class"].as_str(), class["limit"].as_u64())).collect();
+    let expected = [("critical", 4), ("high", 3), ("normal", 3), ("low", 2)];
+    assert_eq!(limits, expected.map(|(class, limit)| (Some(class), Some(limit))));
+    let refused = flood.iter().filter(|answer| answer.status == 503).count();
+    assert_eq!((&classes[0]["refused"], &classes[3]["refused"]), (&0.into(), &refused.into()));
+    let text = shown(&world);
+    assert!(text.contains(&format!("{refused} refused so far (low {refused})")), "{text}");
+}
+
+#[test]
+fn a_service_hands_on_the_priority_and_the_manifest_says_what_each_may_fill() {
+    let world = busy_shop(Duration::from_millis(600));
+    let status = world.status();
+    let listeners = status["listeners"].as_array().expect("listeners");
+    let cart = listeners.iter().find(|listener| listener["name"] == "cart -> app").expect("it is there");
+    let cart = cart["address"].as_str().expect("an address").to_owned();
+    let crowd = |headers: &'static [(&'static str, &'static str)]| {
+        let asking: Vec<_> = (0..8)
+            .map(|_| {
+                let cart = cart.clone();
+                std::thread::spawn(move || request(&cart, "GET", "/", headers, None))
+            })
+            .collect();
+        let answers = asking.into_iter().map(|one| one.join().expect("answered"));
+        answers.filter(|answer| answer.status == 200).count()
+    };
+    assert_eq!(crowd(&[("x-colony-priority", "low")]), 2);
+    assert_eq!((crowd(&[]), crowd(&[("x-colony-priority", "critical")])), (3, 4));
+    world.edit("concurrency: 4", "concurrency: { max: 4, shares: { low: 25%, normal: 50% } }");
+    let applied = world.json(&["apply", "--json"]);
+    let change =
+        "concurrency 4, low up to 50%, normal 80%, high 90% -> 4, low up to 25%, normal 50%, high 90%";
+    assert!(applied["changes"].to_string().contains(change), "{applied}");
+    assert_eq!((crowd(&[("x-colony-priority", "low")]), crowd(&[])), (1, 2));
 }

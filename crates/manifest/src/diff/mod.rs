@@ -6,15 +6,18 @@
 
 mod policies;
 
-use policies::{put_breaker, put_ejection};
-pub(crate) use policies::{put_policies, show_concurrency};
+pub(crate) use policies::put_policies;
+use policies::{put_breaker, put_ejection, show_concurrency};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::http::show_path;
 use crate::resolve::defaults;
 use crate::units::{show_duration, show_size};
-use crate::valid::{Call, Check, External, Gateway, Manifest, Probe, Protocol, Route, Service, Source, Tls};
+use crate::valid::{
+    Call, Check, Concurrency, External, Gateway, Manifest, Priority, Probe, Protocol, Route, Service, Source,
+    Tls,
+};
 use crate::yaml::clip;
 
 /// Whether something came, went, or is another.
@@ -196,7 +199,7 @@ fn route_lines(route: &Route) -> Lines {
 fn service_lines(service: &Service) -> Lines {
     let mut lines = table([
         ("protocol", show_protocol(service.protocol)),
-        ("concurrency", service.concurrency.as_ref().map_or_else(none, show_concurrency)),
+        ("concurrency", service.concurrency.as_ref().map_or_else(none, show_shared)),
     ]);
     match &service.source {
         Source::Url { authorities } => {
@@ -234,7 +237,7 @@ fn external_lines(external: &External) -> Lines {
     table([
         ("url", url),
         ("protocol", show_protocol(external.protocol)),
-        ("concurrency", external.concurrency.as_ref().map_or_else(none, show_concurrency)),
+        ("concurrency", external.concurrency.as_ref().map_or_else(none, show_shared)),
     ])
 }
 
@@ -257,6 +260,11 @@ fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {
 fn put_call(lines: &mut Lines, name: &str, call: &Call) {
     lines.insert(format!("calls.{name}"), DECLARED.to_owned());
     put_policies(lines, &format!("calls.{name}."), &call.policies, &call.limits);
+}
+
+/// A limit that all calls share.
+pub(crate) fn show_shared(concurrency: &Concurrency) -> String {
+    show_concurrency(concurrency, defaults::shares(Priority::Normal))
 }
 
 fn show_protocol(protocol: Protocol) -> String {

@@ -1,10 +1,11 @@
 //! The policies of a call, spelt out.
 
 use super::{Lines, ON, none, put, table};
+use crate::resolve::defaults;
 use crate::units::{show_duration, show_percentage, show_size};
 use crate::valid::{
     Balance, Breaker, CallPolicies, Concurrency, ConcurrencyLimit, Ejection, Fallback, GRPC_STATUSES,
-    HashKey, Jitter, RateLimit, SlowStart,
+    HashKey, Jitter, Priority, RateLimit, Shares, SlowStart,
 };
 
 pub(crate) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
@@ -24,7 +25,14 @@ pub(crate) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolic
             },
         ),
         ("fallback", policies.fallback.as_ref().map_or_else(none, show_fallback)),
-        ("concurrency", policies.concurrency.as_ref().map_or_else(none, show_concurrency)),
+        (
+            "concurrency",
+            policies
+                .concurrency
+                .as_ref()
+                .map_or_else(none, |one| show_concurrency(one, defaults::SHARES_OF_CALL)),
+        ),
+        ("priority", policies.priority.map_or(INHERITED, Priority::name).to_owned()),
         ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
         ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
         ("balance", show_balance(&policies.balance)),
@@ -79,16 +87,26 @@ pub(super) fn put_ejection(lines: &mut Lines, ejection: &Ejection) {
     put(lines, "ejection.", options);
 }
 
-pub(crate) fn show_concurrency(concurrency: &Concurrency) -> String {
+/// A limit; its shares only if they are not the `usual` ones.
+pub(super) fn show_concurrency(concurrency: &Concurrency, usual: Shares) -> String {
     let limit = match concurrency.limit {
         ConcurrencyLimit::Fixed(max) => max.to_string(),
         ConcurrencyLimit::Adaptive { min, max } => format!("adaptive from {min} to {max}"),
     };
-    match concurrency.queue {
+    let queued = match concurrency.queue {
         0 => limit,
         queue => format!("{limit}, queue {queue} for {}", show_duration(concurrency.wait)),
+    };
+    if concurrency.shares == usual {
+        return queued;
     }
+    let Shares { low, normal, high } = concurrency.shares;
+    let [low, normal, high] = [low, normal, high].map(show_percentage);
+    format!("{queued}, low up to {low}, normal {normal}, high {high}")
 }
+
+/// The priority of a call that has that of the request on whose behalf it is made.
+const INHERITED: &str = "inherited";
 
 fn show_limit(limit: &RateLimit) -> String {
     match (limit.shadow, limit.headers) {

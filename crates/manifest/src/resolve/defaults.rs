@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::valid::{
-    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, Jitter, Limits, Retries, SlowStart,
+    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, Jitter, Limits, Priority, Retries, Shares,
+    SlowStart,
 };
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -33,8 +34,18 @@ pub(crate) fn limits() -> Limits {
 pub(crate) const ADAPTIVE_MIN: u32 = 20;
 pub(crate) const ADAPTIVE_MAX: u32 = 200;
 
-pub(crate) fn concurrency(limit: ConcurrencyLimit) -> Concurrency {
-    Concurrency { limit, queue: 0, wait: Duration::from_secs(1) }
+pub(crate) fn concurrency(limit: ConcurrencyLimit, shares: Shares) -> Concurrency {
+    Concurrency { limit, queue: 0, wait: Duration::from_secs(1), shares }
+}
+
+/// Of a limit that is one call's.
+pub(crate) const SHARES_OF_CALL: Shares = Shares { low: 1.0, normal: 1.0, high: 1.0 };
+
+/// Of a limit that all calls share, where `highest` is the highest priority in use: nothing is kept free for
+/// those that nobody has.
+pub(crate) fn shares(highest: Priority) -> Shares {
+    let below = |priority, share| if highest > priority { share } else { 1.0 };
+    Shares { low: 0.5, normal: below(Priority::Normal, 0.8), high: below(Priority::High, 0.9) }
 }
 
 pub(crate) fn retries() -> Retries {

@@ -79,6 +79,7 @@ fn valid_defaults() -> crate::valid::CallPolicies {
         per_try: None,
         deadline_header: None,
         concurrency: None,
+        priority: Some(crate::valid::Priority::Normal),
         retries: Some(defaults::retries()),
         breaker: Some(defaults::breaker()),
         ejection: Some(defaults::ejection()),

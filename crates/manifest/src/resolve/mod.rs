@@ -22,8 +22,9 @@ use names::Names;
 pub(crate) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> Option<valid::Manifest> {
     let names = Names::new(typed, found);
     refuse_empty(typed, found);
-    let services = services(typed, &names, found);
-    let externals = externals(typed, found);
+    let shares = defaults::shares(highest_priority(typed));
+    let services = services(typed, &names, shares, found);
+    let externals = externals(typed, shares, found);
     let gateway = gateway::resolve(typed, &names, found);
     ports::check(typed, gateway.as_ref(), found);
     let start_order = order::resolve(typed, &names, found);
@@ -55,24 +56,40 @@ fn refuse_empty(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// The highest priority that a route or call has: what is not said is normal.
+fn highest_priority(typed: &typed::Manifest) -> valid::Priority {
+    let routes = typed.gateway.value().and_then(|gateway| gateway.routes.value());
+    let routes = routes.into_iter().flat_map(|routes| &routes.items).map(|route| &route.value.policies);
+    let services = typed.services.value().into_iter().flat_map(|services| &services.0);
+    let calls = services.filter_map(|(_, service)| service.value()?.calls.value());
+    let calls = calls.flat_map(|calls| &calls.0).filter_map(|(_, call)| Some(&call.value()?.policies));
+    let given = routes.chain(calls).filter_map(|policies| Some(policies.priority.value()?.0));
+    given.max().unwrap_or(valid::Priority::Normal).max(valid::Priority::Normal)
+}
+
 fn services(
     typed: &typed::Manifest,
     names: &Names,
+    shares: valid::Shares,
     found: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, valid::Service> {
     let given = typed.services.value().map_or(&[][..], |map| map.0.as_slice());
     let resolved = given.iter().filter_map(|(name, field)| {
-        let service = service::resolve(name, field.value()?, names, found)?;
+        let service = service::resolve(name, field.value()?, names, shares, found)?;
         Some((name.value.clone(), service))
     });
     resolved.collect()
 }
 
-fn externals(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> BTreeMap<String, valid::External> {
+fn externals(
+    typed: &typed::Manifest,
+    shares: valid::Shares,
+    found: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, valid::External> {
     let given = typed.externals.value().map_or(&[][..], |map| map.0.as_slice());
     let resolved = given.iter().filter_map(|(name, field)| {
         let external = field.value()?;
-        let concurrency = policies::concurrency(&external.concurrency, found);
+        let concurrency = policies::concurrency(&external.concurrency, shares, found);
         let url = &external.url.as_ref()?.value;
         let valid = valid::External {
             tls: url.tls,

@@ -18,13 +18,14 @@ pub(crate) fn resolve(
     name: &At<String>,
     typed: &typed::Service,
     names: &Names,
+    shares: valid::Shares,
     found: &mut Vec<Diagnostic>,
 ) -> Option<valid::Service> {
     let calls = calls(name, typed, names, found);
     let after = after(name, typed, names, found);
     let ready = probe(&typed.ready, valid::Check::Tcp, defaults::READY_EVERY, found);
     let live = probe(&typed.live, valid::Check::None, defaults::LIVE_EVERY, found);
-    let concurrency = policies::concurrency(&typed.concurrency, found);
+    let concurrency = policies::concurrency(&typed.concurrency, shares, found);
     let source = source(name, typed, found);
     Some(valid::Service {
         source: source?,

@@ -1,7 +1,7 @@
 //! Every policy of a call in the order in which a request meets it, with its values and where they were set.
 
 use super::{Place, Places, SECRET, secrets};
-use crate::diff::{Lines, holds_secret, put_policies, show_concurrency};
+use crate::diff::{Lines, holds_secret, put_policies, show_shared};
 use crate::valid::{CallPolicies, Concurrency, Manifest, RateLimit};
 
 /// A policy as it holds.
@@ -73,7 +73,7 @@ fn of_callee(manifest: &Manifest, places: &Places, to: &str) -> Option<Policy> {
         place: places.value(&key),
         key,
         name: format!("bulkhead of {to}"),
-        value: show_concurrency(concurrency),
+        value: show_shared(concurrency),
         options: Vec::new(),
     })
 }
@@ -109,9 +109,10 @@ fn rank(key: &str) -> usize {
 }
 
 /// The keys of the policies in the order of `docs/policies/README.md`, and what each is called there.
-pub(super) const ORDER: [(&str, &str); 11] = [
+pub(super) const ORDER: [(&str, &str); 12] = [
     ("limit", "rate limit"),
     ("timeout", "timeout"),
+    ("priority", "priority"),
     (CONCURRENCY, "bulkhead"),
     ("breaker", "circuit breaker"),
     ("ejection", "ejection"),

@@ -209,9 +209,9 @@ services:
     assert_eq!(terms.worst.time, Some(Duration::from_millis(1500)));
     assert_eq!(terms.worst.sum, "500ms for a place + 1 try of 1s");
     let keys: Vec<&str> = terms.policies.iter().map(|policy| policy.key.as_str()).collect();
-    assert_eq!(keys[2..4], ["concurrency", "services.b.concurrency"]);
-    assert_eq!(terms.policies[3].name, "bulkhead of b");
-    assert_eq!(terms.policies[3].place.as_ref().map(|place| place.line), Some(4));
+    assert_eq!(keys[3..5], ["concurrency", "services.b.concurrency"]);
+    assert_eq!(terms.policies[4].name, "bulkhead of b");
+    assert_eq!(terms.policies[4].place.as_ref().map(|place| place.line), Some(4));
 }
 
 fn way(terms: &Terms) -> (u64, Vec<String>) {

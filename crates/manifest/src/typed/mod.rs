@@ -188,6 +188,7 @@ pub(crate) fn homes(key: &str) -> Vec<&'static str> {
     look(SlowStartOptions::WHAT, SlowStartOptions::keys);
     look(ConcurrencyOptions::WHAT, ConcurrencyOptions::keys);
     look(LimitOptions::WHAT, LimitOptions::keys);
+    look(Shares::WHAT, Shares::keys);
     look(RetryOptions::WHAT, RetryOptions::keys);
     look(Breaker::WHAT, Breaker::keys);
     look(Ejection::WHAT, Ejection::keys);

@@ -2,7 +2,7 @@
 
 use super::{
     Balance, BalancePolicy, Bool, Concurrency, Condition, CookieName, Dur, DurOrZero, Factor, GrpcStatus,
-    HeaderName, Int, Jitter, Limit, Name, OneOrMany, OrNone, Part, Percentage, Rate, Retries, Size,
+    HeaderName, Int, Jitter, Limit, Name, OneOrMany, OrNone, Part, Percentage, Priority, Rate, Retries, Size,
     SlowStart, Status, Text, keys,
 };
 
@@ -17,6 +17,8 @@ keys! {
     "deadline-header" => deadline_header: Bool,
     /// Most requests in flight at a time: a number, `adaptive`, `none`, or a map. Default none: any number.
     "concurrency" => concurrency: OrNone<Concurrency>,
+    /// Who goes first where not all can be served: `critical`, `high`, `normal` or `low`. Default: the priority of the request on whose behalf it is made, at the gateway normal.
+    "priority" => priority: Priority,
     /// Tries after the first, for requests that are safe to repeat: a number, `none`, or a map. Default 2.
     "retries" => retries: Retries,
     /// Circuit breaker: `none` or a map. Default on.
@@ -87,6 +89,19 @@ keys! {
     "queue" => queue: Int<0, 100000>,
     /// Longest wait for a place. Default 1s.
     "wait" => wait: Dur,
+    /// How much of the limit requests of each priority may fill.
+    "shares" => shares: Shares,
+}
+
+keys! {
+    /// How much of a limit requests of each priority may fill, together with all others; critical ones all of it.
+    Shares, "`shares`";
+    /// Share of `low`. Default 50% on a service or external, 100% on a call.
+    "low" => low: Percentage,
+    /// Share of `normal`. Default 100%, on a service or external 80% if the manifest has a `high` or `critical`.
+    "normal" => normal: Percentage,
+    /// Share of `high`. Default 100%, on a service or external 90% if the manifest has a `critical`.
+    "high" => high: Percentage,
 }
 
 keys! {

@@ -106,6 +106,11 @@ scalar! {
     { "enum": ["full", "decorrelated"] }
 }
 scalar! {
+    /// How much it matters that a request is served.
+    Priority(crate::valid::Priority), "`critical`, `high`, `normal` or `low`", codes::WRONG_TYPE, scalar(priority),
+    { "enum": ["critical", "high", "normal", "low"] }
+}
+scalar! {
     /// An end of a try that is retried.
     Condition(crate::valid::Condition), "`connect-failure`, `reset`, `timeout` or `statuses`", codes::WRONG_TYPE, scalar(condition),
     { "enum": ["connect-failure", "reset", "timeout", "statuses"] }
@@ -226,6 +231,15 @@ fn jitter(text: &str) -> Result<crate::valid::Jitter, Wrong> {
         "decorrelated" => Ok(crate::valid::Jitter::Decorrelated),
         _ => Err(Wrong::new(format!("`{}` is no jitter", clip(text))).help("write `full` or `decorrelated`")),
     }
+}
+
+fn priority(text: &str) -> Result<crate::valid::Priority, Wrong> {
+    use crate::valid::Priority;
+    let known = Priority::ALL.into_iter().find(|priority| priority.name() == text);
+    known.ok_or_else(|| {
+        Wrong::new(format!("`{}` is no priority", clip(text)))
+            .help("write `critical`, `high`, `normal` or `low`")
+    })
 }
 
 fn condition(text: &str) -> Result<crate::valid::Condition, Wrong> {

@@ -13,6 +13,8 @@ pub struct CallPolicies {
     pub deadline_header: Option<bool>,
     /// Most requests in flight. Default none: any number.
     pub concurrency: Option<Concurrency>,
+    /// Who goes first. Default of a route normal, of a call none: as the request on whose behalf it is made.
+    pub priority: Option<Priority>,
     /// Retries. Default on.
     pub retries: Option<Retries>,
     /// Circuit breaker. Default on.
@@ -36,6 +38,48 @@ pub struct Concurrency {
     pub queue: u32,
     /// Longest wait for a place. Default 1 s.
     pub wait: Duration,
+    /// How much of the limit each priority may fill.
+    pub shares: Shares,
+}
+
+/// How much of a limit requests of each priority may fill, together with all others, 0 to 1: none more than
+/// one above it, and critical ones all of it. The defaults are in `docs/manifest.md`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shares {
+    /// Of `low`.
+    pub low: f64,
+    /// Of `normal`.
+    pub normal: f64,
+    /// Of `high`.
+    pub high: f64,
+}
+
+/// How much it matters that a request is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Can be done without, or later.
+    Low,
+    /// What nothing is said of.
+    Normal,
+    /// Somebody waits for it.
+    High,
+    /// What the system is there for.
+    Critical,
+}
+
+impl Priority {
+    /// Each of them, the lowest first.
+    pub const ALL: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Priority::Low => "low",
+            Priority::Normal => "normal",
+            Priority::High => "high",
+            Priority::Critical => "critical",
+        }
+    }
 }
 
 /// How many requests may be in flight.

@@ -3,26 +3,28 @@
 //! After Nygard, "Release It!" (2007). A call may have one, and an upstream one that all its calls share.
 //!
 //! The cores share one counter on a cache line of its own: to come in and to leave is one atomic
-//! operation each, and no core waits for another. Only where it is full there is a lock, around the
-//! queue of those who wait, which is one for all cores and first come, first served. Whoever leaves
-//! while somebody waits hands the free place over. That none is forgotten is due to the order on both
-//! sides: the leaver gives the place back and then looks for waiters, the waiter queues up and then
-//! looks for a place (each sequentially consistent, so at least one of them sees the other).
+//! operation each, and no core waits for another. Only where there is no room for a request's class there
+//! is a lock, around the [`Queue`] of those who wait, which is one for all cores. Whoever leaves while
+//! somebody waits hands the free place over. That none is forgotten is due to the order on both sides: the
+//! leaver gives the place back and then looks for waiters, the waiter queues up and then looks for a place
+//! (each sequentially consistent, so at least one of them sees the other). A leaver that sees no room yet
+//! for who is next need not lock: somebody is still in flight then, who leaves later and looks again.
 //!
 //! Where the limit is to be found out, each core gathers latencies and hands them over in lots.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use policy::{Deadline, Gradient, Samples, Time};
+use policy::shed::CLASSES;
+use policy::{Class, Gradient, Line, Samples, Shares, Time};
 use tokio::sync::oneshot;
 
+use super::queue::Queue;
 use crate::call::guard::lock;
-use crate::call::{LocalCall, too_late};
+use crate::call::{LocalCall, Outgoing, too_late};
 use crate::clock;
 use crate::config::{Concurrency, ConcurrencyLimit};
 use crate::request::problem::{Kind, Problem};
@@ -30,7 +32,6 @@ use crate::request::problem::{Kind, Problem};
 /// When it is worth asking again where too many requests are in flight. How long they take is not known;
 /// a second is what keeps those refused from being a load of their own.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
-
 /// Lots of latencies that a core hands over in one window.
 const LOTS_PER_WINDOW: u32 = 10;
 
@@ -43,43 +44,83 @@ pub(crate) struct Place {
 /// A place for a request that came at `started`, where places are limited.
 pub(crate) async fn enter(
     call: &LocalCall,
-    deadline: Deadline,
+    outgoing: &Outgoing,
     started: Time,
 ) -> Result<Option<Place>, Problem> {
     if call.bulkhead.is_none() && call.shared_bulkhead.is_none() {
         return Ok(None);
     }
     let config = &call.state.config;
+    let Outgoing { class, deadline, .. } = *outgoing;
     let ends = deadline.within(started, config.timeout).map(|left| started + left);
-    let refusal = |full, whose: &str| match deadline.has_passed(clock::now()) {
+    let refusal = |refused: Refused, whose: &str| match deadline.has_passed(clock::now()) {
         true => too_late(call, 0),
-        false => overloaded(call, full, whose),
+        false => refused.problem(call, class, whose),
     };
-    let _own = permit(&call.bulkhead, ends).await.map_err(|full| refusal(full, &config.id))?;
+    let own = permit(&call.bulkhead, class, ends).await;
+    let _own = own.map_err(|refused| refusal(refused, &config.id))?;
     let everybody = || format!("all calls to {}", config.upstream);
-    let _shared = permit(&call.shared_bulkhead, ends).await.map_err(|full| refusal(full, &everybody()))?;
+    let shared = permit(&call.shared_bulkhead, class, ends).await;
+    let _shared = shared.map_err(|refused| refusal(refused, &everybody()))?;
     Ok(Some(Place { _own, _shared }))
 }
 
-/// A permit of one bulkhead, if there is that. Err: it is full.
+/// A permit of one bulkhead, if there is that.
 async fn permit(
     bulkhead: &Option<Rc<LocalBulkhead>>,
+    class: Class,
     ends: Option<Time>,
-) -> Result<Option<Permit>, &Bulkhead> {
+) -> Result<Option<Permit>, Refused<'_>> {
     match bulkhead {
         None => Ok(None),
-        Some(bulkhead) => bulkhead.enter(ends).await.map(Some).ok_or(&*bulkhead.shared),
+        Some(bulkhead) => match bulkhead.enter(class, ends).await {
+            Ok(permit) => Ok(Some(permit)),
+            Err(why) => Err(Refused { by: &bulkhead.shared, why }),
+        },
     }
 }
 
-fn overloaded(call: &LocalCall, full: &Bulkhead, whose: &str) -> Problem {
-    call.tally().overloaded.add(1);
-    let (limit, waiting) = (full.limit(), full.waiting());
-    let detail = format!("{limit} requests of {whose} are in flight and {waiting} wait");
-    let mut problem = Problem::new(Kind::Overloaded, detail).retry_after(OVERLOADED_RETRY_AFTER);
-    problem.call = Some(call.state.config.id.clone());
-    problem.upstream = Some(call.state.config.upstream.clone());
-    problem
+/// Why somebody found no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// There is none for its class, and too many wait, or it waited in vain.
+    Full,
+    /// A higher class took its place in the queue.
+    Displaced,
+}
+
+struct Refused<'a> {
+    by: &'a Bulkhead,
+    why: Why,
+}
+
+impl Refused<'_> {
+    /// Counts and tells it; the bulkhead is that of `whose`.
+    fn problem(self, call: &LocalCall, class: Class, whose: &str) -> Problem {
+        let (limit, room, name) = (self.by.limit(), self.by.room(class), class.name());
+        let shed = self.why == Why::Displaced || room < limit;
+        let detail = match self.why {
+            Why::Displaced => format!(
+                "its priority is {name}, and one of a higher priority took its place in the queue of {whose}"
+            ),
+            Why::Full if shed => {
+                format!("its priority is {name}, which may fill {room} of the {limit} places of {whose}")
+            }
+            Why::Full => {
+                let waiting = self.by.line().len();
+                format!("{limit} requests of {whose} are in flight and {waiting} wait")
+            }
+        };
+        let (kind, count) = match shed {
+            true => (Kind::Shed, &call.tally().shed),
+            false => (Kind::Overloaded, &call.tally().overloaded),
+        };
+        count.add(1);
+        let mut problem = Problem::new(kind, detail).retry_after(OVERLOADED_RETRY_AFTER);
+        problem.call = Some(call.state.config.id.clone());
+        problem.upstream = Some(call.state.config.upstream.clone());
+        problem
+    }
 }
 
 /// A bulkhead as all cores see it.
@@ -87,22 +128,17 @@ pub(crate) struct Bulkhead {
     config: Concurrency,
     in_flight: OwnLine,
     limit: AtomicUsize,
-    /// How long the queue is, to be seen without its lock.
-    waiting: AtomicUsize,
-    queue: Mutex<Queue>,
-    refused: AtomicU64,
+    /// Who is next in the queue, to be seen without its lock: one more than the rank of its class, zero for
+    /// nobody.
+    next: AtomicUsize,
+    queue: Mutex<Queue<Grant>>,
+    /// Who found no place so far, by class.
+    refused: [AtomicU64; CLASSES],
     learner: Option<Mutex<Gradient>>,
 }
 
 #[repr(align(64))]
 struct OwnLine(AtomicUsize);
-
-#[derive(Default)]
-struct Queue {
-    next: u64,
-    /// By ids that rise.
-    waiters: VecDeque<(u64, oneshot::Sender<Grant>)>,
-}
 
 impl Bulkhead {
     pub(crate) fn new(config: Concurrency, now: Time) -> Bulkhead {
@@ -118,33 +154,44 @@ impl Bulkhead {
             config,
             in_flight: OwnLine(AtomicUsize::new(0)),
             limit: AtomicUsize::new(limit as usize),
-            waiting: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
             queue: Mutex::default(),
-            refused: AtomicU64::new(0),
+            refused: Default::default(),
             learner: learner.map(Mutex::new),
         }
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.0.load(Ordering::Relaxed)
+        self.in_flight.0.load(Ordering::SeqCst)
     }
 
     pub(crate) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+    /// How many may be in flight for one of a class to come in.
+    pub(crate) fn room(&self, class: Class) -> usize {
+        self.config.shares.room(self.limit(), class)
     }
 
-    /// Who found no place so far.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    /// Whether some classes may fill less than others.
+    pub(crate) fn sheds(&self) -> bool {
+        self.config.shares != Shares::WHOLE
     }
 
-    fn take(&self) -> bool {
-        let limit = self.limit.load(Ordering::Relaxed);
-        let one_more = |count| (count < limit).then_some(count + 1);
+    /// Who waits.
+    pub(crate) fn line(&self) -> Line {
+        lock(&self.queue).line()
+    }
+
+    /// Requests of a class that found no place so far.
+    pub(crate) fn refused(&self, class: Class) -> u64 {
+        self.refused[class.rank()].load(Ordering::Relaxed)
+    }
+
+    fn take(&self, class: Class) -> bool {
+        let room = self.room(class);
+        let one_more = |count| (count < room).then_some(count + 1);
         self.in_flight.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
@@ -155,55 +202,52 @@ impl Bulkhead {
 
     /// Gives free places to those who wait.
     fn hand_over(self: &Arc<Self>) {
-        if self.waiting.load(Ordering::SeqCst) == 0 {
+        let Some(rank) = self.next.load(Ordering::SeqCst).checked_sub(1) else { return };
+        if self.in_flight() >= self.room(Class::ALL[rank]) {
             return;
         }
         let mut unwanted = None;
         let mut queue = lock(&self.queue);
-        while !queue.waiters.is_empty() && self.take() {
-            unwanted = queue.give(Grant(Some(self.clone())));
+        while let Some(class) = queue.line().front()
+            && unwanted.is_none()
+            && self.take(class)
+        {
+            unwanted = queue.give(class, Grant(Some(self.clone())));
         }
-        self.waiting.store(queue.waiters.len(), Ordering::SeqCst);
-        // Dropped without the lock, for it is given back then.
+        self.tell_next(queue.line());
+        // Dropped without the lock, for it is given back then, which hands it on.
         drop(queue);
         drop(unwanted);
     }
 
-    /// A place, as soon as one is free. None: too many wait, or it took too long.
-    async fn wait(self: &Arc<Self>, ends: Option<Time>) -> Option<Grant> {
-        let mut waiting = self.queue_up()?;
+    fn tell_next(&self, line: Line) {
+        self.next.store(line.front().map_or(0, |class| class.rank() + 1), Ordering::SeqCst);
+    }
+
+    /// Whether one of a class overtakes nobody of its own or a higher one.
+    fn is_next(&self, class: Class) -> bool {
+        self.next.load(Ordering::SeqCst) <= class.rank()
+    }
+
+    /// A place, as soon as one is free.
+    async fn wait(self: &Arc<Self>, class: Class, ends: Option<Time>) -> Result<Grant, Why> {
+        let mut waiting = self.queue_up(class).ok_or(Why::Full)?;
         let patience = ends.map_or(Duration::MAX, |ends| ends.since(clock::now()));
-        tokio::time::timeout(patience.min(self.config.wait), &mut waiting.grant).await.ok()?.ok()
+        match tokio::time::timeout(patience.min(self.config.wait), &mut waiting.grant).await {
+            Ok(granted) => granted.map_err(|_| Why::Displaced),
+            Err(_) => Err(Why::Full),
+        }
     }
 
     /// A place in the queue. None: it is full.
-    fn queue_up(self: &Arc<Self>) -> Option<Waiting> {
-        let (sender, grant) = oneshot::channel();
+    fn queue_up(self: &Arc<Self>, class: Class) -> Option<Waiting> {
         let mut queue = lock(&self.queue);
-        if queue.waiters.len() >= self.config.queue as usize {
-            return None;
-        }
-        let id = queue.next;
-        queue.next += 1;
-        queue.waiters.push_back((id, sender));
-        self.waiting.store(queue.waiters.len(), Ordering::SeqCst);
+        let (id, grant) = queue.join(class, self.config.queue as usize)?;
+        self.tell_next(queue.line());
         drop(queue);
-        let waiting = Waiting { bulkhead: self.clone(), id, grant };
+        let waiting = Waiting { bulkhead: self.clone(), class, id, grant };
         self.hand_over();
         Some(waiting)
-    }
-}
-
-impl Queue {
-    /// To the first who still waits; back if nobody does.
-    fn give(&mut self, mut grant: Grant) -> Option<Grant> {
-        while let Some((_, waiter)) = self.waiters.pop_front() {
-            match waiter.send(grant) {
-                Ok(()) => return None,
-                Err(unwanted) => grant = unwanted,
-            }
-        }
-        Some(grant)
     }
 }
 
@@ -221,6 +265,7 @@ impl Drop for Grant {
 /// Somebody in the queue, who leaves it when dropped.
 struct Waiting {
     bulkhead: Arc<Bulkhead>,
+    class: Class,
     id: u64,
     grant: oneshot::Receiver<Grant>,
 }
@@ -228,10 +273,8 @@ struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut queue = lock(&self.bulkhead.queue);
-        if let Ok(at) = queue.waiters.binary_search_by_key(&self.id, |(id, _)| *id) {
-            queue.waiters.remove(at);
-            self.bulkhead.waiting.store(queue.waiters.len(), Ordering::SeqCst);
-        }
+        queue.leave(self.class, self.id);
+        self.bulkhead.tell_next(queue.line());
     }
 }
 
@@ -256,20 +299,23 @@ impl LocalBulkhead {
         Rc::new(LocalBulkhead { shared, untold: Cell::default() })
     }
 
-    /// Comes in, or waits for that as long as it may, and no longer than until `ends`. None: overloaded.
-    async fn enter(self: &Rc<Self>, ends: Option<Time>) -> Option<Permit> {
+    /// Comes in, or waits for that as long as it may, and no longer than until `ends`.
+    async fn enter(self: &Rc<Self>, class: Class, ends: Option<Time>) -> Result<Permit, Why> {
         let shared = &self.shared;
-        // Nobody overtakes those who wait.
-        if shared.waiting.load(Ordering::SeqCst) == 0 && shared.take() {
-            return Some(Permit(self.clone()));
+        if shared.is_next(class) && shared.take(class) {
+            return Ok(Permit(self.clone()));
         }
-        let granted = shared.wait(ends).await;
-        if granted.is_none() {
-            shared.refused.fetch_add(1, Ordering::Relaxed);
+        match shared.wait(class, ends).await {
+            Ok(mut grant) => {
+                // From here on the permit gives the place back.
+                grant.0 = None;
+                Ok(Permit(self.clone()))
+            }
+            Err(why) => {
+                shared.refused[class.rank()].fetch_add(1, Ordering::Relaxed);
+                Err(why)
+            }
         }
-        // From here on the permit gives the place back.
-        granted?.0 = None;
-        Some(Permit(self.clone()))
     }
 
     /// Tells how long the upstream took for one of the requests in flight.

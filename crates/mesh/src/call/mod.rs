@@ -2,8 +2,8 @@
 //!
 //! 1. rate limits refuse at the door,
 //! 2. the deadline of the whole begins, which the caller's own may cut short,
-//! 3. the bulkheads let the request in, or have it wait, or refuse it: the call's own, then the one of the
-//!    upstream, which all calls to it share,
+//! 3. the bulkheads let the request in, or have it wait, or refuse it, those of low priority first: the
+//!    call's own, then the one of the upstream, which all calls to it share,
 //! 4. the circuit breaker admits a try or rejects it,
 //! 5. ejection and balancing choose an instance; with none at hand the request is held a while,
 //! 6. the deadline of the try begins; the request is sent, with what is left of the time, or a fault strikes it
@@ -27,6 +27,7 @@ pub(crate) mod faults;
 pub(crate) mod guard;
 pub(crate) mod key;
 pub(crate) mod limit;
+mod queue;
 mod shared;
 mod times;
 mod tries;
@@ -36,7 +37,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::StatusCode;
-use policy::{Deadline, Outcome, Time};
+use policy::{Class, Deadline, Outcome, Time};
 
 use crate::clock;
 use crate::config::Fallback;
@@ -58,6 +59,8 @@ pub(crate) struct Outgoing {
     pub(crate) idempotent: bool,
     /// Hash of what the balancer is to choose by, where that is a part of the request.
     pub(crate) key: Option<u64>,
+    /// Who goes first where not all can be served.
+    pub(crate) class: Class,
     /// Longest silence in the answer's body.
     pub(crate) body_idle: Duration,
     /// It is a call of gRPC.
@@ -110,7 +113,7 @@ pub(crate) async fn run(
     outgoing: Outgoing,
     started: Time,
 ) -> Result<Answer, Problem> {
-    let result = match bulkhead::enter(call, outgoing.deadline, started).await {
+    let result = match bulkhead::enter(call, &outgoing, started).await {
         Ok(place) => tries::carry(core, call, &outgoing, place, started).await,
         Err(overloaded) => Err(overloaded),
     };
@@ -145,7 +148,7 @@ fn too_late(call: &LocalCall, tries: u32) -> Problem {
 /// was sent, so the last try speaks for all.
 fn never_sent(failed: &Result<Answer, Problem>) -> bool {
     matches!(failed, Err(problem)
-        if matches!(problem.kind, Kind::NoInstance | Kind::CircuitOpen | Kind::Overloaded | Kind::ConnectFailed))
+        if matches!(problem.kind, Kind::NoInstance | Kind::CircuitOpen | Kind::Overloaded | Kind::Shed | Kind::ConnectFailed))
 }
 
 fn is_failure(answer: &Answer, outgoing: &Outgoing) -> bool {

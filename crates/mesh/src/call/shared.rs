@@ -46,6 +46,8 @@ pub(crate) struct Tally {
     pub(crate) limited: Counter,
     /// Over a rate limit that only counts.
     pub(crate) limited_shadow: Counter,
+    /// Refused by a bulkhead for the sake of requests of a higher priority.
+    pub(crate) shed: Counter,
     /// Refused by a full bulkhead, its own or the upstream's.
     pub(crate) overloaded: Counter,
     /// Refused by the open breaker.

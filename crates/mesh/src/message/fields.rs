@@ -25,6 +25,7 @@ pub(crate) enum Id {
     Host,
     IdempotencyKey,
     KeepAlive,
+    Priority,
     ProxyConnection,
     RequestDeadline,
     RequestId,
@@ -80,7 +81,11 @@ impl Id {
             ),
             17 => among(
                 name,
-                [(b"transfer-encoding", Id::TransferEncoding), (b"x-forwarded-proto", Id::ForwardedProto)],
+                [
+                    (b"transfer-encoding", Id::TransferEncoding),
+                    (b"x-forwarded-proto", Id::ForwardedProto),
+                    (b"x-colony-priority", Id::Priority),
+                ],
             ),
             18 => among(name, [(b"x-request-deadline", Id::RequestDeadline)]),
             _ => Id::Other,
@@ -268,6 +273,7 @@ mod tests {
             ("X-Forwarded-Proto", Id::ForwardedProto),
             ("X-Request-Deadline", Id::RequestDeadline),
             ("X-Request-Id", Id::RequestId),
+            ("X-Colony-Priority", Id::Priority),
             ("x-mine", Id::Other),
         ] {
             assert_eq!(Id::of(name.as_bytes()), id, "{name}");

@@ -115,6 +115,8 @@ async fn forward(
     let started = clock::now();
     let deadline =
         Deadline::after(started, headers::take_time_left(&mut head.fields, grpc, started, core.node));
+    let edge = matches!(listener.role, LocalRole::Gateway { .. });
+    let class = headers::priority(&mut head.fields, call.state.config.priority, edge);
     let idempotent = headers::is_idempotent(&head.method, &head.fields);
     let retries = call.state.config.retries.as_ref();
     if let (Some(body), Some(retries), true) = (&body, retries, idempotent) {
@@ -130,7 +132,7 @@ async fn forward(
     });
     let message = Message::new(head, host, path, hop, chunked);
     let body_idle = listener.limits.body_idle;
-    let outgoing = Outgoing { message, body, idempotent, key: key.hash, body_idle, grpc, deadline };
+    let outgoing = Outgoing { message, body, idempotent, key: key.hash, class, body_idle, grpc, deadline };
     let mut answer = call::run(core, &call, outgoing, started).await?;
     key.give(&mut answer.fields);
     Ok(answer)

@@ -20,8 +20,9 @@ fn status(kind: Kind) -> u8 {
     match kind {
         Kind::Timeout => DEADLINE_EXCEEDED,
         Kind::UndeclaredCall => PERMISSION_DENIED,
-        // Not UNAVAILABLE, which clients retry as a matter of course: at a limit that would be a storm.
-        Kind::RateLimited => RESOURCE_EXHAUSTED,
+        // Not UNAVAILABLE, which clients retry as a matter of course: at a limit, or where others go first, that
+        // would be a storm.
+        Kind::RateLimited | Kind::Shed => RESOURCE_EXHAUSTED,
         Kind::HeadTooLarge | Kind::BodyTooLarge => RESOURCE_EXHAUSTED,
         Kind::NoRoute | Kind::MethodNotAllowed | Kind::UnknownService | Kind::NoUpgrade => UNIMPLEMENTED,
         Kind::BadRequest | Kind::BadAnswer => INTERNAL,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use policy::deadline::header::Node;
 use policy::deadline::{grpc, header};
-use policy::{Rng, Time};
+use policy::{Class, Rng, Time};
 use telemetry::trace::TraceContext;
 
 use crate::message::fields::{Fields, Id};
@@ -187,6 +187,22 @@ pub(crate) fn trace(fields: &mut Fields, rng: &mut Rng) {
     fields.push(b"traceparent", &context.encode());
 }
 
+/// The class of a request: what its call declares, or a lower one that the service asks for on whose behalf it
+/// is made. It is handed on, so that what is done for a request of low priority is itself of low priority.
+/// Nobody outside has a say.
+pub(crate) fn priority(fields: &mut Fields, declared: Option<Class>, edge: bool) -> Class {
+    let asked = fields.get(Id::Priority).and_then(Class::named).filter(|_| !edge);
+    fields.remove(Id::Priority);
+    let class = match (declared, asked) {
+        (Some(declared), Some(asked)) => declared.min(asked),
+        (declared, asked) => declared.or(asked).unwrap_or_default(),
+    };
+    if class != Class::default() {
+        fields.push(b"x-colony-priority", class.name().as_bytes());
+    }
+    class
+}
+
 /// The request's id: the one that came, if it is a sane one, else a new one.
 pub(crate) fn request_id(fields: &mut Fields, rng: &mut Rng) -> Vec<u8> {
     if let Some(id) = fields.get(Id::RequestId)
@@ -275,6 +291,27 @@ mod tests {
                 fields(&[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", to), ("http2-settings", "")]);
             assert_eq!(strip_hop_by_hop(&mut all), Hop::default(), "{to}");
             assert_eq!(text(&all), "");
+        }
+    }
+
+    #[test]
+    fn a_request_is_of_no_higher_class_than_its_call_declares_or_its_cause_had() {
+        use Class::*;
+        for (asked, declared, edge, class) in [
+            (None, None, false, Normal),
+            (Some("Low"), None, false, Low),
+            (Some("critical"), None, false, Critical),
+            (Some("critical"), None, true, Normal),
+            (Some("low"), Some(High), false, Low),
+            (Some("critical"), Some(Normal), false, Normal),
+            (Some("low"), Some(High), true, High),
+            (Some("urgent"), Some(High), false, High),
+        ] {
+            let mut all = fields(&[("host", "a")]);
+            asked.into_iter().for_each(|asked| all.push(b"X-Colony-Priority", asked.as_bytes()));
+            assert_eq!(priority(&mut all, declared, edge), class, "{asked:?} {declared:?} {edge}");
+            let handed_on = (class != Normal).then_some(class.name());
+            assert_eq!(value(&all, "x-colony-priority"), handed_on);
         }
     }
 

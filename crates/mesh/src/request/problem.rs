@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     NoUpgrade,
     RateLimited,
     Overloaded,
+    Shed,
     CircuitOpen,
     NoInstance,
     Timeout,
@@ -84,6 +85,12 @@ impl Kind {
                 "overloaded",
                 "Too many requests are in flight",
                 Some("concurrency"),
+            ),
+            Shed => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "shed",
+                "Requests of a higher priority go first",
+                Some("priority"),
             ),
             CircuitOpen => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mesh::config::{Call, Concurrency, ConcurrencyLimit, Fallback, Protocol};
-use policy::GradientConfig;
+use policy::{GradientConfig, Shares};
 
 use crate::world::{Answer, Server, World, answer, call, ms, until};
 
 pub fn at_most(max: u32, queue: u32, wait: u64) -> Option<Concurrency> {
-    Some(Concurrency { limit: ConcurrencyLimit::Fixed(max), queue, wait: ms(wait) })
+    Some(Concurrency { limit: ConcurrencyLimit::Fixed(max), queue, wait: ms(wait), shares: Shares::WHOLE })
 }
 
 /// A server that takes so long, and the most requests that it had at a time.
@@ -237,7 +237,7 @@ async fn an_adaptive_limit_grows_with_a_quick_upstream_and_falls_with_a_slow_one
     .await;
     let gradient = GradientConfig { min: 4, max: 40, window: ms(40) };
     let limit = ConcurrencyLimit::Adaptive(gradient);
-    let concurrency = Some(Concurrency { limit, queue: 1000, wait: ms(10_000) });
+    let concurrency = Some(Concurrency { limit, queue: 1000, wait: ms(10_000), shares: Shares::WHOLE });
     let world = World::with(&[&server], Call { concurrency, ..call("shop") }).await;
     let now = || world.status("shop").concurrency.expect("it is limited").limit;
     assert_eq!(now(), 4, "it begins at its least");

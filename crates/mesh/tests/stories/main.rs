@@ -20,6 +20,7 @@ mod protocols;
 mod reload;
 mod retries;
 mod routing;
+mod shedding;
 mod smuggling;
 mod tls;
 mod websocket;

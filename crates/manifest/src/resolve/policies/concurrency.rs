@@ -4,17 +4,24 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::resolve::defaults;
 use crate::resolve::policies::{at, contradiction, set};
-use crate::typed::{self};
-use crate::valid::{self, ConcurrencyLimit};
+use crate::typed::{self, At, Field};
+use crate::valid::{self, ConcurrencyLimit, Shares};
 
-pub(super) fn resolve(given: &typed::Concurrency, found: &mut Vec<Diagnostic>) -> Option<valid::Concurrency> {
+/// A limit of which each priority may fill these shares, unless it says otherwise.
+pub(super) fn resolve(
+    given: &typed::Concurrency,
+    shares: Shares,
+    found: &mut Vec<Diagnostic>,
+) -> Option<valid::Concurrency> {
     let adaptive = ConcurrencyLimit::Adaptive { min: defaults::ADAPTIVE_MIN, max: defaults::ADAPTIVE_MAX };
     let options = match given {
-        typed::Concurrency::Max(max) => return Some(defaults::concurrency(ConcurrencyLimit::Fixed(*max))),
-        typed::Concurrency::Adaptive => return Some(defaults::concurrency(adaptive)),
+        typed::Concurrency::Max(max) => {
+            return Some(defaults::concurrency(ConcurrencyLimit::Fixed(*max), shares));
+        }
+        typed::Concurrency::Adaptive => return Some(defaults::concurrency(adaptive, shares)),
         typed::Concurrency::Options(options) => options,
     };
-    let mut valid = defaults::concurrency(concurrency_limit(options, found)?);
+    let mut valid = defaults::concurrency(concurrency_limit(options, found)?, shares);
     set(&mut valid.queue, &options.queue, typed::Int::u32);
     set(&mut valid.wait, &options.wait, |duration| duration.0);
     if let (Some(wait), 0, false) = (options.wait.get(), valid.queue, options.queue.is_broken()) {
@@ -24,7 +31,30 @@ pub(super) fn resolve(given: &typed::Concurrency, found: &mut Vec<Diagnostic>) -
                 .help("say how many may wait, such as `queue: 100`"),
         );
     }
+    if let Some(typed) = options.shares.value() {
+        valid.shares = resolve_shares(typed, shares, found);
+    }
     Some(valid)
+}
+
+/// The shares: those given must rise, and those that are not give way to them.
+fn resolve_shares(typed: &typed::Shares, default: Shares, found: &mut Vec<Diagnostic>) -> Shares {
+    let mut below: Option<(&str, &At<typed::Percentage>)> = None;
+    for (name, field) in [("low", &typed.low), ("normal", &typed.normal), ("high", &typed.high)] {
+        let Some(share) = field.get() else { continue };
+        if let Some((lower, more)) = below.filter(|(_, lower)| lower.value.0 > share.value.0) {
+            let message = format!("`{name}` may fill less than `{lower}`");
+            let one = contradiction(share.span, message).label("less than").also(more.span, "this");
+            found.push(one.help("what is kept free of lower ones is there for higher ones"));
+        }
+        below = Some((name, share));
+    }
+    let given = |field: &Field<typed::Percentage>| field.value().map(|share| share.0);
+    let (low, normal, high) = (given(&typed.low), given(&typed.normal), given(&typed.high));
+    let least = low.unwrap_or(0.0);
+    let high = high.unwrap_or(default.high.max(normal.unwrap_or(least)));
+    let normal = normal.unwrap_or(default.normal.max(least).min(high));
+    Shares { low: low.unwrap_or(default.low.min(normal)), normal, high }
 }
 
 /// How many may be in flight; None if that is not said.

@@ -38,11 +38,13 @@ pub(crate) fn resolve(
     let per_try = duration_or_none(&typed.per_try, None);
     warn_per_try(typed, timeout, found);
     let balance = balance::resolve(&typed.balance, call, found);
+    let of_route = call.caller.is_none().then_some(valid::Priority::Normal);
     valid::CallPolicies {
         timeout,
         per_try,
         deadline_header: typed.deadline_header.value().map(|given| given.0),
-        concurrency: concurrency(&typed.concurrency, found),
+        concurrency: concurrency(&typed.concurrency, defaults::SHARES_OF_CALL, found),
+        priority: typed.priority.value().map(|priority| priority.0).or(of_route),
         retries: retries::resolve(&typed.retries, found),
         breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, found)),
         ejection: switch(&typed.ejection, defaults::ejection, |options| ejection::resolve(options, found)),
@@ -58,9 +60,10 @@ pub(crate) fn resolve(
 /// How many requests may be in flight, of a call or of all calls to a service.
 pub(crate) fn concurrency(
     field: &Field<OrNone<typed::Concurrency>>,
+    shares: valid::Shares,
     found: &mut Vec<Diagnostic>,
 ) -> Option<valid::Concurrency> {
-    field.value().and_then(|given| concurrency::resolve(given.some()?, found))
+    field.value().and_then(|given| concurrency::resolve(given.some()?, shares, found))
 }
 
 fn duration_or_none(field: &Field<OrNone<typed::Dur>>, default: Option<Duration>) -> Option<Duration> {

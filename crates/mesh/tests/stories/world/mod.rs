@@ -167,6 +167,7 @@ pub fn call(upstream: &str) -> Call {
         per_try: None,
         deadline_header: None,
         concurrency: None,
+        priority: None,
         retries: None,
         breaker: None,
         ejection: None,
