@@ -15,6 +15,8 @@ pub(crate) struct Url {
     pub port: u16,
     /// Without a trailing slash; may be empty.
     pub path: String,
+    /// The name of `http+srv://NAME`; the host is then the domain in it.
+    pub srv: Option<String>,
 }
 
 impl Url {
@@ -67,7 +69,34 @@ pub(crate) fn url(text: &str) -> Result<Url, Wrong> {
             wrong().help("its path has a blank, a doubled slash or a character that needs percent-encoding")
         );
     }
-    Ok(Url { tls, host, port, path: path.to_owned() })
+    Ok(Url { tls, host, port, path: path.to_owned(), srv: None })
+}
+
+/// The same, or `http+srv://_http._tcp.shop.example`: the instances are where SRV records say, and the host is
+/// the domain. A certificate for whatever name the DNS says would prove nothing (RFC 9525 section 6.1).
+pub(crate) fn external_url(text: &str) -> Result<Url, Wrong> {
+    let Some((scheme, rest)) = text.split_once("+srv://") else { return url(text) };
+    let given = url(&format!("{scheme}://{rest}"))?;
+    if rest.split('/').next().is_some_and(|authority| authority.contains(':')) {
+        return Err(Wrong::new("SRV records say the port, too").help("leave it out of the URL"));
+    }
+    let labels = given.host.split('.').skip_while(|label| label.starts_with('_'));
+    let host = labels.collect::<Vec<_>>().join(".");
+    if host.is_empty() || host.parse::<IpAddr>().is_ok() {
+        return Err(Wrong::new(format!("`{}` is not the name of a service", clip(&given.host)))
+            .help("write it like `http+srv://_http._tcp.shop.example`"));
+    }
+    Ok(Url { srv: Some(given.host), host, ..given })
+}
+
+/// A DNS server: `10.0.0.2`, or with another port than 53 `10.0.0.2:5353`.
+pub(crate) fn resolver(text: &str) -> Result<SocketAddr, Wrong> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let fine = text.parse().or_else(|_| bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
+    fine.ok().filter(|server| server.port() > 0).ok_or_else(|| {
+        Wrong::new(format!("`{}` is not the address of a DNS server", clip(text)))
+            .help("write an IP address, `10.0.0.2`, or one with a port, `127.0.0.1:5353`")
+    })
 }
 
 fn authority(text: &str, default: u16) -> Result<(String, u16), Wrong> {

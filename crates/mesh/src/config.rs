@@ -324,12 +324,23 @@ pub struct Upstream {
 pub struct External {
     /// Speak TLS.
     pub tls: bool,
-    /// Host name or address; names are resolved again every [`crate::RESOLVE_EVERY`].
+    /// Where it is, at least one; the instances of all of them share the load.
+    pub origins: Vec<Origin>,
+    /// Put before every path; empty or `/x` without a trailing slash.
+    pub prefix: String,
+    /// DNS servers to ask. Empty: those of the machine.
+    pub resolver: Vec<SocketAddr>,
+}
+
+/// One place where a system outside is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// Host name or address that requests are for, and that a certificate must name.
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Put before every path; empty or `/x` without a trailing slash.
-    pub prefix: String,
+    /// The name whose SRV records say where the instances are. None: they are at the addresses of `host`.
+    pub srv: Option<String>,
 }
 
 /// HTTP version spoken to an upstream.

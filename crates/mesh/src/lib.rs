@@ -39,4 +39,3 @@ pub use crate::status::{
     UpstreamStatus,
 };
 pub use crate::upstream::Endpoint;
-pub use crate::upstream::resolve::RESOLVE_EVERY;

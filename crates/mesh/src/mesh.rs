@@ -140,7 +140,7 @@ impl Mesh {
         for (name, upstream) in &table.upstreams {
             let known = old.upstreams.get(name).is_some_and(|before| Arc::ptr_eq(before, upstream));
             if let (Some(external), false) = (&upstream.config.external, known) {
-                resolve::keep_resolved(upstream, external.clone());
+                resolve::keep_resolved(upstream, external);
             }
         }
         let acks = self.hand_out(table, bound, &mut sockets)?;

@@ -155,6 +155,10 @@ pub struct InstanceStatus {
     pub address: String,
     /// Requests under way.
     pub in_flight: usize,
+    /// Its share among those of the same priority.
+    pub weight: u16,
+    /// Only those of the lowest that is well get requests.
+    pub priority: u16,
 }
 
 pub(crate) fn of(table: &Table) -> Status {
@@ -177,6 +181,8 @@ fn of_upstream(upstream: &Upstream) -> UpstreamStatus {
         id: instance.endpoint.id.clone(),
         address: instance.endpoint.address.to_string(),
         in_flight: instance.in_flight(),
+        weight: instance.weight(),
+        priority: instance.priority(),
     });
     UpstreamStatus {
         name: upstream.name.clone(),

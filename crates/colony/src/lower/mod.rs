@@ -22,7 +22,7 @@ pub(crate) fn mesh(manifest: &valid::Manifest, tls: Option<plane::Tls>) -> plane
         config.upstreams.insert(name.clone(), upstream);
     }
     for (name, external) in &manifest.externals {
-        config.upstreams.insert(name.clone(), upstream_of(external));
+        config.upstreams.insert(name.clone(), upstream_of(external, &manifest.resolver));
     }
     if let Some(gateway) = &manifest.gateway {
         config.listeners.insert(GATEWAY.to_owned(), gateway_listener(gateway, tls));
@@ -131,14 +131,19 @@ fn pattern(pattern: &valid::PathPattern) -> plane::Pattern {
     plane::Pattern { segments: segments.collect(), rest: pattern.rest }
 }
 
-fn upstream_of(external: &valid::External) -> plane::Upstream {
+fn upstream_of(external: &valid::External, resolver: &[SocketAddr]) -> plane::Upstream {
+    let origins = external.origins.iter().map(|origin| plane::Origin {
+        host: origin.host.clone(),
+        port: origin.port,
+        srv: origin.srv.clone(),
+    });
     plane::Upstream {
         protocol: protocol(external.protocol),
         external: Some(plane::External {
             tls: external.tls,
-            host: external.host.clone(),
-            port: external.port,
+            origins: origins.collect(),
             prefix: external.prefix.clone(),
+            resolver: resolver.to_vec(),
         }),
         concurrency: external.concurrency.as_ref().map(policies::concurrency),
     }

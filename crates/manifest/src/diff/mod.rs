@@ -15,8 +15,8 @@ use crate::http::show_path;
 use crate::resolve::defaults;
 use crate::units::{show_duration, show_size};
 use crate::valid::{
-    Call, Check, Concurrency, External, Gateway, Manifest, Priority, Probe, Protocol, Route, Service, Source,
-    Tls,
+    Call, Check, Concurrency, External, Gateway, Manifest, Origin, Priority, Probe, Protocol, Route, Service,
+    Source, Tls,
 };
 use crate::yaml::clip;
 
@@ -130,7 +130,7 @@ pub(crate) fn holds_secret(text: &str, secrets: &BTreeSet<&str>) -> bool {
 
 fn parts(manifest: &Manifest, secrets: &BTreeSet<&str>) -> BTreeMap<String, Lines> {
     let mut parts = BTreeMap::new();
-    parts.insert("system".to_owned(), Lines::from([("name".to_owned(), manifest.name.clone())]));
+    parts.insert("system".to_owned(), system_lines(manifest));
     if let Some(gateway) = &manifest.gateway {
         parts.insert("gateway".to_owned(), gateway_lines(gateway));
         for route in &gateway.routes {
@@ -144,6 +144,15 @@ fn parts(manifest: &Manifest, secrets: &BTreeSet<&str>) -> BTreeMap<String, Line
         parts.insert(format!("external {name}"), external_lines(external));
     }
     parts
+}
+
+fn system_lines(manifest: &Manifest) -> Lines {
+    let mut lines = table([("name", manifest.name.clone())]);
+    if !manifest.resolver.is_empty() {
+        let servers: Vec<String> = manifest.resolver.iter().map(ToString::to_string).collect();
+        lines.insert("resolver".to_owned(), servers.join(", "));
+    }
+    lines
 }
 
 /// What a route matches: "GET shop.example/api/** x-beta: yes".
@@ -232,13 +241,20 @@ fn service_lines(service: &Service) -> Lines {
 }
 
 fn external_lines(external: &External) -> Lines {
-    let scheme = if external.tls { "https" } else { "http" };
-    let url = format!("{scheme}://{}:{}{}", external.host, external.port, external.prefix);
+    let urls: Vec<String> = external.origins.iter().map(|origin| show_origin(external, origin)).collect();
     table([
-        ("url", url),
+        ("url", urls.join(", ")),
         ("protocol", show_protocol(external.protocol)),
         ("concurrency", external.concurrency.as_ref().map_or_else(none, show_shared)),
     ])
+}
+
+fn show_origin(external: &External, origin: &Origin) -> String {
+    let scheme = if external.tls { "https" } else { "http" };
+    match &origin.srv {
+        Some(name) => format!("{scheme}+srv://{name}{}", external.prefix),
+        None => format!("{scheme}://{}:{}{}", origin.host, origin.port, external.prefix),
+    }
 }
 
 fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {

@@ -1,6 +1,7 @@
 //! From typed to valid: references resolved, defaults filled in, contradictions refused.
 
 pub(crate) mod defaults;
+mod external;
 mod gateway;
 mod names;
 mod order;
@@ -25,6 +26,7 @@ pub(crate) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> O
     let shares = defaults::shares(highest_priority(typed));
     let services = services(typed, &names, shares, found);
     let externals = externals(typed, shares, found);
+    let resolver = external::resolver(typed, found);
     let gateway = gateway::resolve(typed, &names, found);
     ports::check(typed, gateway.as_ref(), found);
     let start_order = order::resolve(typed, &names, found);
@@ -37,6 +39,7 @@ pub(crate) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> O
         gateway,
         services,
         externals,
+        resolver,
         start_order: start_order?,
         secrets: Vec::new(),
     })
@@ -88,18 +91,7 @@ fn externals(
 ) -> BTreeMap<String, valid::External> {
     let given = typed.externals.value().map_or(&[][..], |map| map.0.as_slice());
     let resolved = given.iter().filter_map(|(name, field)| {
-        let external = field.value()?;
-        let concurrency = policies::concurrency(&external.concurrency, shares, found);
-        let url = &external.url.as_ref()?.value;
-        let valid = valid::External {
-            tls: url.tls,
-            host: url.host.clone(),
-            port: url.port,
-            prefix: url.path.clone(),
-            protocol: external.protocol.unwrap_or(valid::Protocol::Http1),
-            concurrency,
-        };
-        Some((name.value.clone(), valid))
+        Some((name.value.clone(), external::resolve(field.value()?, shares, found)?))
     });
     resolved.collect()
 }

@@ -29,8 +29,10 @@ keys! {
     "gateway" => gateway: Gateway,
     /// The parts of the system by name.
     "services" => services: Map<Service>,
-    /// Systems outside the colony that services call, by name: a URL, or a map with `url`.
+    /// Systems outside the colony that services call, by name: a URL, a list of some, or a map with `url`.
     "externals" => externals: Map<External>,
+    /// DNS server or servers that the names of externals are asked of. Default: those of /etc/resolv.conf.
+    "resolver" => resolver: OneOrMany<Resolver>,
 }
 
 keys! {
@@ -160,8 +162,8 @@ keys! {
 keys! {
     /// A system outside the colony.
     ExternalOptions, "an external";
-    /// Where it is: an http or https URL, with a path prefix if need be.
-    "url" => url: AnyUrl = required,
+    /// Where it is: an http or https URL, with a path prefix if need be, or a list of some, which share the load.
+    "url" => url: OneOrMany<AnyUrl> = required,
     /// HTTP version that it speaks, `http1` or `http2`. Default `http1`.
     "protocol" => protocol: Protocol,
     /// Most requests in flight at a time, whoever calls: a number, `adaptive`, `none`, or a map. Default none: any number.

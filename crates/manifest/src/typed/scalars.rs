@@ -80,9 +80,14 @@ scalar! {
     { "type": "string", "pattern": "^http://[^/]+/?$|\\$\\{", "examples": ["http://127.0.0.1:3000"] }
 }
 scalar! {
-    /// An http or https URL.
-    AnyUrl(http::Url), "a URL such as `https://payments.example/v1`", codes::URL, scalar(http::url),
-    { "type": "string", "pattern": "^https?://|\\$\\{", "examples": ["https://payments.example/v1"] }
+    /// An http or https URL, or one with `+srv` behind its scheme, whose instances SRV records tell.
+    AnyUrl(http::Url), "a URL such as `https://payments.example/v1`", codes::URL, scalar(http::external_url),
+    { "type": "string", "pattern": "^https?(\\+srv)?://|\\$\\{", "examples": ["https://payments.example/v1", "http+srv://_http._tcp.shop.example"] }
+}
+scalar! {
+    /// A DNS server: an IP address, with a port if that is not 53.
+    Resolver(SocketAddr), "an address such as `10.0.0.2`", codes::ADDRESS, scalar(http::resolver),
+    { "type": "string", "examples": ["10.0.0.2", "127.0.0.1:5353"] }
 }
 scalar! {
     /// A file, absolute or relative to the manifest.

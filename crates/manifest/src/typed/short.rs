@@ -7,7 +7,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::http::Url;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
 use crate::typed::shapes::{OneOrMany, OrNone, is_none, is_word};
 use crate::typed::{
@@ -268,29 +267,24 @@ impl JsonSchema for SlowStart {
     }
 }
 
-/// A URL, or a map.
+/// A URL, a list of some, or a map.
 #[derive(Clone, Debug)]
 pub(crate) struct External {
-    pub url: Option<At<Url>>,
+    pub url: Field<OneOrMany<AnyUrl>>,
     pub protocol: Option<crate::valid::Protocol>,
     pub concurrency: Field<OrNone<Concurrency>>,
 }
 
 impl Typed for External {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
-        if matches!(node.value, Value::Scalar(_)) {
-            let url = AnyUrl::decode(node, cx)?;
-            return Some(External { url: Some(at(url.0, node)), protocol: None, concurrency: Field::Absent });
+        if matches!(node.value, Value::Scalar(_) | Value::List(_)) {
+            let urls = OneOrMany::<AnyUrl>::decode(node, cx)?;
+            let url = Field::Given { key: node.head(), at: at(urls, node) };
+            return Some(External { url, protocol: None, concurrency: Field::Absent });
         }
         let options = ExternalOptions::decode(node, cx)?;
-        let url = match options.url {
-            Field::Given { at: At { value: AnyUrl(value), span, secret }, .. } => {
-                Some(At { value, span, secret })
-            }
-            _ => None,
-        };
         let protocol = options.protocol.value().map(|protocol| protocol.0);
-        Some(External { url, protocol, concurrency: options.concurrency })
+        Some(External { url: options.url, protocol, concurrency: options.concurrency })
     }
 }
 
@@ -301,7 +295,7 @@ impl JsonSchema for External {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
-            generator.subschema_for::<AnyUrl>(),
+            generator.subschema_for::<OneOrMany<AnyUrl>>(),
             generator.subschema_for::<ExternalOptions>(),
         ] })
     }

@@ -24,6 +24,8 @@ pub struct Manifest {
     pub services: BTreeMap<String, Service>,
     /// Systems outside the colony by name. Shares one name space with `services`.
     pub externals: BTreeMap<String, External>,
+    /// DNS servers that the names of externals are asked of. Empty, the default: those of the machine.
+    pub resolver: Vec<std::net::SocketAddr>,
     /// Service names in an order in which every service comes after those it waits for.
     pub start_order: Vec<String>,
     /// Values that came from secret variables: never to be printed.
@@ -213,16 +215,25 @@ pub enum Protocol {
 pub struct External {
     /// `true` for `https`.
     pub tls: bool,
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Where it is, at least one place; all of them share the load.
+    pub origins: Vec<Origin>,
     /// Path prefix without a trailing slash; may be empty.
     pub prefix: String,
     /// The protocol it speaks.
     pub protocol: Protocol,
     /// Most requests in flight, whoever calls. Default none: any number.
     pub concurrency: Option<Concurrency>,
+}
+
+/// One place where a system outside is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Host name or address that requests are for.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The name whose SRV records say where the instances are. None: they are at the addresses of `host`.
+    pub srv: Option<String>,
 }
 
 /// A declared call.

@@ -251,7 +251,7 @@ async fn send_http1(
                 fresh.map_err(|error| cannot_connect(call, instance, &error))?
             }
         };
-        let head = message.http1(upstream, times.told(outgoing, now, core.node));
+        let head = message.http1(upstream, &instance.shared.endpoint, times.told(outgoing, now, core.node));
         match connection.exchange(head, outgoing.open_body(), message.chunked, to_head).await {
             Ok((head, receiving)) => {
                 let from = match head.status {
@@ -276,7 +276,8 @@ async fn send_http2(
     mut now: Time,
 ) -> Result<Answered, Lost> {
     let upstream = &call.upstream.shared;
-    let Some(mut request) = outgoing.message.http2(upstream, outgoing.open_body()) else {
+    let Some(mut request) = outgoing.message.http2(upstream, &instance.shared.endpoint, outgoing.open_body())
+    else {
         let detail = "the address cannot be sent in HTTP/2".to_owned();
         return Err((Outcome::NotSent, Kind::BadRequest, detail));
     };

@@ -38,8 +38,9 @@ impl LocalBalancer {
     ) -> Option<usize> {
         let mut machine = self.machine.borrow_mut();
         if self.told.replace(upstream.version()) != upstream.version() {
+            let id = |at: usize| seen.instances[at].shared.endpoint.id.as_str();
             let named: Vec<(&str, f64)> =
-                seen.instances.iter().map(|instance| (instance.shared.endpoint.id.as_str(), 1.0)).collect();
+                (0..seen.instances.len()).map(|at| (id(at), seen.rank(at))).collect();
             machine.set_instances(rng, &named);
         }
         machine.choose(rng, seen, key)
@@ -58,12 +59,21 @@ pub(super) struct Seen<'a> {
     pub(super) now: Time,
     /// Some are new, and start so.
     pub(super) starting: Option<SlowStart>,
+    /// Weights differ, and this is the largest.
+    pub(super) heaviest: Option<u16>,
 }
 
 impl Seen<'_> {
     /// By the default policy.
     pub(super) fn choose(&self, rng: &mut Rng) -> Option<usize> {
         balance::least_of(rng, self, 2, |at| self.load(at))
+    }
+
+    /// What an instance that is not new weighs, the heaviest being 1. One of weight zero gets next to
+    /// nothing where others get more (RFC 2782).
+    fn rank(&self, at: usize) -> f64 {
+        let Some(heaviest) = self.heaviest else { return 1.0 };
+        f64::from(self.instances[at].shared.weight()).max(WEIGHT_MIN) / f64::from(heaviest)
     }
 }
 
@@ -73,13 +83,13 @@ impl View for Seen<'_> {
     }
 
     fn is_even(&self) -> bool {
-        self.starting.is_none()
+        self.starting.is_none() && self.heaviest.is_none()
     }
 
     fn weight(&self, at: usize) -> f64 {
         match &self.starting {
-            None => 1.0,
-            Some(start) => start.factor(self.now.since(self.instances[at].shared.since)),
+            None => self.rank(at),
+            Some(start) => self.rank(at) * start.factor(self.now.since(self.instances[at].shared.since)),
         }
     }
 
@@ -91,3 +101,6 @@ impl View for Seen<'_> {
         self.instances[at].in_flight()
     }
 }
+
+/// What a weight of zero counts as.
+const WEIGHT_MIN: f64 = 0.01;

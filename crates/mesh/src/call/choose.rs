@@ -35,14 +35,16 @@ pub(super) async fn pick(
     }
     let out = ejected(call, &instances, now);
     let only;
-    let open = if instances.len() == 1 || (out.is_empty() && avoid.is_none()) {
+    let ranks = call.upstream.ranks();
+    let whole = out.is_empty() && avoid.is_none() && !ranks.tiered;
+    let open = if instances.len() == 1 || whole {
         Open::All(instances.len())
     } else {
         only = open(&instances, &out, avoid);
         Open::Only(&only)
     };
     let starting = call.balancer.as_ref().and_then(|balancer| balancer.starting(&call.upstream, now));
-    let seen = Seen { instances: &instances, open, now, starting };
+    let seen = Seen { instances: &instances, open, now, starting, heaviest: ranks.heaviest };
     let mut rng = core.rng.borrow_mut();
     let chosen = match &call.balancer {
         None => seen.choose(&mut rng),
@@ -58,17 +60,22 @@ pub(super) async fn pick(
 }
 
 /// Positions of the instances that are well and not to be avoided; of all that are well if there are
-/// none, and of all there are if there are none of these.
+/// none, and of all there are if there are none of these. Of these, only the lowest priority that there is.
 fn open(instances: &[Rc<LocalInstance>], out: &[u64], avoid: Option<u64>) -> Vec<usize> {
     let all = || 0..instances.len();
     let key = |at: usize| instances[at].shared.key;
     let well: Vec<usize> = all().filter(|at| !out.contains(&key(*at))).collect();
     let fresh: Vec<usize> = well.iter().copied().filter(|at| Some(key(*at)) != avoid).collect();
-    match (fresh.is_empty(), well.is_empty()) {
+    let mut open = match (fresh.is_empty(), well.is_empty()) {
         (false, _) => fresh,
         (true, false) => well,
         (true, true) => all().collect(),
+    };
+    let priority = |at: usize| instances[at].shared.priority();
+    if let Some(lowest) = open.iter().map(|at| priority(*at)).min() {
+        open.retain(|at| priority(*at) == lowest);
     }
+    open
 }
 
 /// Waits for an instance as long as one may be expected soon: an upstream that has had none for

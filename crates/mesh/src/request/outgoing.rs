@@ -10,13 +10,13 @@ use policy::Time;
 use policy::deadline::header::Node;
 use policy::deadline::{Text, grpc, header};
 
-use crate::config::External;
+use crate::config::{External, Origin};
 use crate::message::fields::{Fields, Id, write_field};
 use crate::message::head::RequestHead;
 use crate::request::body::{Http2Upload, RequestBody};
 use crate::request::http2::to_map;
 use crate::request::websocket;
-use crate::upstream::Upstream;
+use crate::upstream::{Endpoint, Upstream};
 
 /// How much time is left, for the upstream to know.
 #[derive(Clone, Copy)]
@@ -126,16 +126,16 @@ impl Message {
     }
 
     /// The host as the upstream wants to hear it.
-    fn host(&self, upstream: &Upstream) -> Vec<u8> {
+    fn host(&self, upstream: &Upstream, to: &Endpoint) -> Vec<u8> {
         match &upstream.config.external {
-            Some(external) => host_of(external).into_bytes(),
+            Some(external) => host_of(external, to).into_bytes(),
             None if self.host.is_empty() => upstream.name.clone().into_bytes(),
             None => self.host.clone(),
         }
     }
 
     /// Its head for HTTP/1.1, with what is `told` by this try alone.
-    pub(crate) fn http1(&self, upstream: &Upstream, told: Option<Told>) -> Vec<u8> {
+    pub(crate) fn http1(&self, upstream: &Upstream, to: &Endpoint, told: Option<Told>) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(self.head.method.as_str().as_bytes());
         out.push(b' ');
@@ -146,7 +146,7 @@ impl Message {
         out.extend_from_slice(b" HTTP/1.1\r\n");
         match &upstream.config.external {
             None if !self.host.is_empty() => write_field(&mut out, b"host", &self.host),
-            _ => write_field(&mut out, b"host", &self.host(upstream)),
+            _ => write_field(&mut out, b"host", &self.host(upstream, to)),
         }
         self.head.fields.write(&mut out);
         if let Some(Told { name, value }) = told {
@@ -171,6 +171,7 @@ impl Message {
     pub(crate) fn http2(
         &self,
         upstream: &Upstream,
+        to: &Endpoint,
         body: Option<RequestBody>,
     ) -> Option<Request<Http2Upload>> {
         let external = upstream.config.external.as_ref();
@@ -178,7 +179,7 @@ impl Message {
         let prefix = external.map_or("", |external| external.prefix.as_str());
         let mut address = http::uri::Parts::default();
         address.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
-        address.authority = Some(Authority::try_from(self.host(upstream)).ok()?);
+        address.authority = Some(Authority::try_from(self.host(upstream, to)).ok()?);
         address.path_and_query = Some(PathAndQuery::try_from(format!("{prefix}{}", self.target())).ok()?);
         let mut request = Request::new(Http2Upload(body));
         *request.method_mut() = self.head.method.clone();
@@ -199,10 +200,12 @@ impl Message {
     }
 }
 
-fn host_of(external: &External) -> String {
+fn host_of(external: &External, to: &Endpoint) -> String {
     let default = if external.tls { 443 } else { 80 };
-    match external.port == default {
-        true => external.host.clone(),
-        false => format!("{}:{}", external.host, external.port),
+    let Origin { host, port, .. } = &external.origins[to.origin];
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    match *port == default {
+        true => host,
+        false => format!("{host}:{port}"),
     }
 }

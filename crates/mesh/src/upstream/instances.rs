@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,11 +36,32 @@ pub struct Endpoint {
     pub id: String,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its share among those of the same priority. Default 1; zero: next to none while another has more.
+    pub weight: u16,
+    /// Only those of the lowest that is well get requests. Default 0.
+    pub priority: u16,
+    /// Which origin of its external it belongs to. Default 0.
+    pub origin: usize,
+}
+
+impl Endpoint {
+    /// One among equals.
+    pub fn new(id: impl Into<String>, address: SocketAddr) -> Endpoint {
+        Endpoint { id: id.into(), address, weight: 1, priority: 0, origin: 0 }
+    }
+
+    /// Whether the other is the same instance, whatever its rank.
+    fn is(&self, other: &Endpoint) -> bool {
+        (&self.id, self.address, self.origin) == (&other.id, other.address, other.origin)
+    }
 }
 
 /// An instance as all cores see it.
 pub(crate) struct Instance {
+    /// As first published; its rank may be another now.
     pub(crate) endpoint: Endpoint,
+    weight: AtomicU16,
+    priority: AtomicU16,
     /// Unique in the process, for the ejection machine.
     pub(crate) key: u64,
     /// When it was first published.
@@ -56,11 +77,32 @@ impl Instance {
     fn new(endpoint: Endpoint, cores: usize) -> Instance {
         static KEYS: AtomicU64 = AtomicU64::new(1);
         Instance {
+            weight: AtomicU16::new(endpoint.weight),
+            priority: AtomicU16::new(endpoint.priority),
             endpoint,
             key: KEYS.fetch_add(1, Ordering::Relaxed),
             since: clock::now(),
             in_flight: (0..cores).map(|_| Count(AtomicUsize::new(0))).collect(),
         }
+    }
+
+    pub(crate) fn weight(&self) -> u16 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn priority(&self) -> u16 {
+        self.priority.load(Ordering::Relaxed)
+    }
+
+    /// The same instance, at its new rank.
+    fn ranked(self: &Arc<Self>, endpoint: &Endpoint) -> Arc<Self> {
+        self.weight.store(endpoint.weight, Ordering::Relaxed);
+        self.priority.store(endpoint.priority, Ordering::Relaxed);
+        self.clone()
+    }
+
+    fn is_as(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint.is(endpoint) && (self.weight(), self.priority()) == (endpoint.weight, endpoint.priority)
     }
 
     /// Only ever called by the core itself, so a load and a store do.
@@ -146,8 +188,8 @@ impl Upstream {
         let old = instances.live.clone();
         let live: Vec<_> = endpoints
             .iter()
-            .map(|endpoint| match old.iter().find(|instance| instance.endpoint == *endpoint) {
-                Some(instance) => instance.clone(),
+            .map(|endpoint| match old.iter().find(|instance| instance.endpoint.is(endpoint)) {
+                Some(instance) => instance.ranked(endpoint),
                 None => Arc::new(Instance::new(endpoint.clone(), self.cores)),
             })
             .collect();
@@ -167,7 +209,9 @@ impl Upstream {
     /// The same, unless these are the instances already.
     pub(crate) fn publish_if_changed(&self, endpoints: &[Endpoint]) {
         let live = self.live();
-        if live.len() != endpoints.len() || live.iter().zip(endpoints).any(|(a, b)| a.endpoint != *b) {
+        if live.len() != endpoints.len()
+            || live.iter().zip(endpoints).any(|(live, wanted)| !live.is_as(wanted))
+        {
             self.publish(endpoints);
         }
     }
@@ -207,6 +251,25 @@ pub(crate) struct LocalUpstream {
     instances: RefCell<Rc<Vec<Rc<LocalInstance>>>>,
     /// When the last of these was first published.
     newest: Cell<Time>,
+    ranks: Cell<Ranks>,
+}
+
+/// How the instances of a list differ in rank.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ranks {
+    /// Some have another priority than others.
+    pub(crate) tiered: bool,
+    /// Some have another weight than others, and this is the largest.
+    pub(crate) heaviest: Option<u16>,
+}
+
+impl Ranks {
+    fn of(instances: &[Arc<Instance>]) -> Ranks {
+        let differ =
+            |rank: fn(&Instance) -> u16| instances.windows(2).any(|two| rank(&two[0]) != rank(&two[1]));
+        let heaviest = instances.iter().map(|instance| instance.weight()).max();
+        Ranks { tiered: differ(Instance::priority), heaviest: heaviest.filter(|_| differ(Instance::weight)) }
+    }
 }
 
 /// An instance as one core sees it.
@@ -225,6 +288,7 @@ impl LocalUpstream {
             version: Cell::new(0),
             instances: RefCell::default(),
             newest: Cell::new(Time::ZERO),
+            ranks: Cell::default(),
         }
     }
 
@@ -247,6 +311,10 @@ impl LocalUpstream {
         self.newest.get()
     }
 
+    pub(crate) fn ranks(&self) -> Ranks {
+        self.ranks.get()
+    }
+
     fn refresh(&self, version: u64) {
         let old = self.instances.borrow().clone();
         let live = self.shared.live();
@@ -258,6 +326,7 @@ impl LocalUpstream {
             }
         });
         *self.instances.borrow_mut() = Rc::new(fresh.collect());
+        self.ranks.set(Ranks::of(&live));
         self.newest.set(live.iter().map(|instance| instance.since).max().unwrap_or(Time::ZERO));
         self.version.set(version);
     }

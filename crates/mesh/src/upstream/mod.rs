@@ -1,5 +1,6 @@
 //! The side of the upstreams: their instances, the connections to them, the addresses of externals.
 
+mod dns;
 mod greeting;
 pub(crate) mod http1;
 mod instances;

@@ -99,7 +99,8 @@ async fn open(instance: &LocalInstance, upstream: &Upstream) -> io::Result<Strea
     stream.set_nodelay(true)?;
     Ok(match &upstream.external {
         Some(external) if external.tls => {
-            let stream = tls::handshake(stream, &external.host, upstream.protocol).await?;
+            let host = &external.origins[instance.shared.endpoint.origin].host;
+            let stream = tls::handshake(stream, host, upstream.protocol).await?;
             Stream::Tls(Box::new(stream.into()))
         }
         _ => Stream::Plain(stream),

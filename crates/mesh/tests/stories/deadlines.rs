@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::Request;
-use mesh::config::{Call, External, Protocol, Upstream};
+use mesh::config::{Call, External, Origin, Protocol, Upstream};
 use policy::{BreakerConfig, EjectionConfig};
 
 use crate::crowds::at_most;
@@ -155,12 +155,9 @@ async fn an_external_is_told_only_if_that_is_asked_for() {
     let server = Server::echo().await;
     for (deadline_header, expected) in [(None, false), (Some(true), true), (Some(false), false)] {
         let mut world = World::new();
-        let external = External {
-            tls: false,
-            host: server.address.ip().to_string(),
-            port: server.address.port(),
-            prefix: String::new(),
-        };
+        let (host, port) = (server.address.ip().to_string(), server.address.port());
+        let origins = vec![Origin { host, port, srv: None }];
+        let external = External { tls: false, origins, prefix: String::new(), resolver: Vec::new() };
         let upstream = Upstream { protocol: Protocol::Http1, external: Some(external), concurrency: None };
         world.config.upstreams.insert("shop".to_owned(), upstream);
         world.route("/**", Call { timeout: Some(ms(9000)), deadline_header, ..call("shop") });

@@ -8,6 +8,7 @@ mod bodies;
 mod breakers;
 mod crowds;
 mod deadlines;
+mod discovery;
 mod faults;
 mod floods;
 mod grpc;

@@ -2,6 +2,7 @@
 //! clients before it.
 
 mod client;
+mod dns;
 pub mod frames;
 mod server;
 pub mod vectors;
@@ -15,6 +16,7 @@ use mesh::config::{Balance, Call, Config, Limits, Listener, Matcher, Pattern, Pr
 use mesh::{CallStatus, Endpoint, Mesh, UpstreamStatus};
 
 pub use client::{H2, sending, whole};
+pub use dns::{Dns, Says};
 pub use server::{Server, answer};
 pub use wire::{Answer, Wire};
 

@@ -131,6 +131,16 @@ impl Server {
         .await
     }
 
+    /// Always 200 and this body, at an address of its own choice; None: that is taken.
+    pub async fn at(address: SocketAddr, body: &'static str) -> Option<Server> {
+        let listener = TcpListener::bind(address).await.ok()?;
+        Some(Server::on(listener, move |mut served| async move {
+            while served.request().await.is_some() {
+                served.text("200 OK", body).await;
+            }
+        }))
+    }
+
     /// Always this answer.
     pub async fn fixed(status: &'static str, body: &'static str) -> Server {
         Server::answering(move |_, _, _| async move { Some(answer(status, body)) }).await
@@ -228,7 +238,7 @@ impl Server {
     }
 
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint { id: self.id.clone(), address: self.address }
+        Endpoint::new(self.id.clone(), self.address)
     }
 
     /// Requests that came so far.
