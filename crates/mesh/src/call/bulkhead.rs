@@ -71,13 +71,13 @@ async fn permit(
     class: Class,
     ends: Option<Time>,
 ) -> Result<Option<Permit>, Refused<'_>> {
-    match bulkhead {
-        None => Ok(None),
-        Some(bulkhead) => match bulkhead.enter(class, ends).await {
-            Ok(permit) => Ok(Some(permit)),
-            Err(why) => Err(Refused { by: &bulkhead.shared, why }),
-        },
+    let Some(bulkhead) = bulkhead else { return Ok(None) };
+    if let Some(permit) = bulkhead.enter(class) {
+        return Ok(Some(permit));
     }
+    // Boxed, for it is rare, and every request's future would have to have room for it.
+    let waited = Box::pin(bulkhead.wait(class, ends)).await;
+    waited.map(Some).map_err(|why| Refused { by: &bulkhead.shared, why })
 }
 
 /// Why somebody found no place.
@@ -299,12 +299,14 @@ impl LocalBulkhead {
         Rc::new(LocalBulkhead { shared, untold: Cell::default() })
     }
 
-    /// Comes in, or waits for that as long as it may, and no longer than until `ends`.
-    async fn enter(self: &Rc<Self>, class: Class, ends: Option<Time>) -> Result<Permit, Why> {
+    /// Comes in, if there is room.
+    fn enter(self: &Rc<Self>, class: Class) -> Option<Permit> {
+        (self.shared.is_next(class) && self.shared.take(class)).then(|| Permit(self.clone()))
+    }
+
+    /// Comes in as soon as there is room, and waits for that no longer than it may, and than until `ends`.
+    async fn wait(self: &Rc<Self>, class: Class, ends: Option<Time>) -> Result<Permit, Why> {
         let shared = &self.shared;
-        if shared.is_next(class) && shared.take(class) {
-            return Ok(Permit(self.clone()));
-        }
         match shared.wait(class, ends).await {
             Ok(mut grant) => {
                 // From here on the permit gives the place back.

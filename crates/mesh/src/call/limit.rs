@@ -113,7 +113,8 @@ impl Limits {
 
     /// A request that is over one limit is taken from no further one, but told of each.
     fn check(&self, now: Time, asked: Asked) -> Checked<'_> {
-        let mut checked = Checked { refused: Vec::new(), shadowed: false, left: Vec::new() };
+        let left = Vec::with_capacity(self.policy.len());
+        let mut checked = Checked { refused: Vec::new(), shadowed: false, left };
         for limiter in &self.all {
             let config = &limiter.config;
             let (over, left) = match checked.refused.is_empty() || config.shadow {

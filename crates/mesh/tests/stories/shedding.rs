@@ -1,5 +1,6 @@
 //! More requests than an upstream shall have at a time, of which some matter more than others.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mesh::config::{Call, Concurrency, ConcurrencyLimit, Protocol, Role};
@@ -137,6 +138,30 @@ async fn a_low_one_that_waits_comes_in_once_there_is_room_for_its_class() {
     gate.add_permits(2);
     assert_eq!(low.answer().await.status, 200);
     assert_eq!(came.lock().expect("no panic").last().map(String::as_str), Some("/low/"));
+}
+
+#[tokio::test]
+async fn nobody_who_waits_is_forgotten_in_a_crowd_of_all_classes() {
+    let most = Arc::new(AtomicUsize::new(0));
+    let (now, seen) = (Arc::new(AtomicUsize::new(0)), most.clone());
+    let server = Server::answering(move |nth, _, _| {
+        let (now, seen) = (now.clone(), seen.clone());
+        async move {
+            seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(ms(nth as u64 % 4)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            Some(answer("200 OK", "served"))
+        }
+    })
+    .await;
+    let world = shop(&server, 4, 1_000).await;
+    let paths = (0..200).map(|nth| format!("/{}/{nth}", Class::ALL[nth * 7 % 4].name()));
+    let paths: Vec<String> = paths.collect();
+    let answers = futures_util::future::join_all(paths.iter().map(|path| world.get(path))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert!(most.load(Ordering::SeqCst) <= 4, "{most:?}");
+    let places = places(&world);
+    assert_eq!((places.in_flight, places.waiting, places.refused), (0, 0, 0));
 }
 
 #[tokio::test]
