@@ -15,7 +15,7 @@
 //!    where the upstream's concurrency is found out, its latency to the [`Gradient`];
 //! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`].
 //!
-//! Where an instance shall seem ill on purpose, [`Fault::decide`] says what it does to a try.
+//! Which of several calls gets a request is for [`Split::side`] to say. Where an instance shall seem ill on purpose, [`Fault::decide`] says what it does to a try.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::iter_over_hash_type, clippy::unwrap_used, clippy::expect_used)]
@@ -31,6 +31,7 @@ pub mod outcome;
 pub mod retry;
 pub mod rng;
 pub mod shed;
+pub mod split;
 pub mod time;
 
 mod ring;
@@ -50,4 +51,5 @@ pub use retry::budget::{Budget, BudgetConfig};
 pub use retry::{Conditions, Jitter, Request, Retrier, RetryConfig, Stop, Verdict};
 pub use rng::Rng;
 pub use shed::{Arrival, Class, Line, Shares};
+pub use split::{Point, Split};
 pub use time::Time;
