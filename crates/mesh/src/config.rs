@@ -137,6 +137,27 @@ pub struct Route {
     pub call: Call,
 }
 
+/// How several calls share the requests of one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// What stays with the call itself.
+    pub first: Part,
+    /// What the others get: each a call with state of its own, and without a split of its own.
+    pub others: Vec<(Part, Call)>,
+    /// What keeps a user on one side. None: nothing does, or for a request without it: chance.
+    pub sticky: Option<HashKey>,
+}
+
+/// The part of the requests that one side gets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Its weight among those of all sides, at least one of which is above zero.
+    pub weight: u64,
+    /// Headers with exactly these values (names lower case) that send a request here whatever the
+    /// weights; any of the lists, the first side that has one.
+    pub when: Vec<Vec<(String, String)>>,
+}
+
 /// What a request must look like to take a route. All given parts must match.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matcher {
@@ -188,8 +209,23 @@ pub struct Call {
     pub balance: Balance,
     /// What to answer when the call fails. None: the failure.
     pub fallback: Option<Fallback>,
-    /// Rate limits, all of which a request must pass.
+    /// Rate limits, all of which a request must pass. The sides of a split share those of the call.
     pub limits: Vec<RateLimit>,
+    /// Others that get a part of its requests. None: they all stay.
+    pub split: Option<Split>,
+}
+
+impl Call {
+    /// It and the calls that it shares its requests with.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = &Call> {
+        let others = self.split.iter().flat_map(|split| split.others.iter().map(|(_, call)| call));
+        std::iter::once(self).chain(others)
+    }
+
+    /// It alone. Its state has nothing to do with what others get.
+    pub(crate) fn alone(&self) -> Call {
+        Call { split: None, ..self.clone() }
+    }
 }
 
 /// How many requests may be in flight at a time, over all cores, until the last byte of their answers.

@@ -43,6 +43,8 @@ pub struct CallStatus {
     pub call: String,
     /// Where it goes.
     pub upstream: String,
+    /// The part of the requests, 0 to 1, that it gets by its weight. None where there is no split.
+    pub share: Option<f64>,
     /// Requests that ended.
     pub requests: u64,
     /// Of these, by class of status.
@@ -169,7 +171,10 @@ pub(crate) fn of(table: &Table) -> Status {
         calls: table
             .calls
             .values()
-            .map(|call| of_call(call, &table.upstreams[&call.config.upstream]))
+            .map(|call| CallStatus {
+                share: table.shares.get(&call.config.id).copied(),
+                ..of_call(call, &table.upstreams[&call.config.upstream])
+            })
             .collect(),
         upstreams: table.upstreams.values().map(|upstream| of_upstream(upstream)).collect(),
     }
@@ -204,6 +209,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
     CallStatus {
         call: call.config.id.clone(),
         upstream: call.config.upstream.clone(),
+        share: None,
         requests: sum(|tally| tally.requests.get()),
         status_2xx: sum(|tally| tally.statuses[2].get()),
         status_3xx: sum(|tally| tally.statuses[3].get()),

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::call::{CallState, LocalCall};
+use crate::call::{CallState, LocalCall, limit};
 use crate::config::{self, Config, Fallback, Limits, Role, Tls};
 use crate::request::route::Matcher;
+use crate::request::split::Target;
 use crate::upstream::{LocalUpstream, Upstream};
 
 /// What all cores share.
@@ -18,6 +19,8 @@ pub(crate) struct Table {
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
     /// By [`config::Call::id`], fallbacks included.
     pub(crate) calls: BTreeMap<String, Arc<CallState>>,
+    /// What each side of a split gets, 0 to 1, by its call's id.
+    pub(crate) shares: BTreeMap<String, f64>,
     /// Connections that are open, by listener.
     open: BTreeMap<String, Arc<AtomicUsize>>,
 }
@@ -39,22 +42,27 @@ impl Table {
             };
             upstreams.insert(name.clone(), upstream);
         }
-        let mut calls = BTreeMap::new();
-        for call in config.listeners.values().flat_map(|listener| listener.role.calls()) {
-            if !upstreams.contains_key(&call.upstream) {
-                return Err(format!(
-                    "the call `{}` goes to `{}`, which is no upstream",
-                    call.id, call.upstream
-                ));
-            }
-            let state = match old.calls.get(&call.id) {
-                Some(same) if same.config == *call => same.clone(),
-                _ => Arc::new(CallState::new(call.clone(), cores)),
-            };
-            if let Some(other) = calls.insert(call.id.clone(), state)
-                && other.config != *call
-            {
-                return Err(format!("two calls have the id `{}`", call.id));
+        let (mut calls, mut shares) = (BTreeMap::new(), BTreeMap::new());
+        for whole in config.listeners.values().flat_map(|listener| listener.role.calls()) {
+            let limits = limits(whole, old);
+            shares.extend(shares_of(whole)?);
+            for call in whole.sides() {
+                if !upstreams.contains_key(&call.upstream) {
+                    return Err(format!(
+                        "the call `{}` goes to `{}`, which is no upstream",
+                        call.id, call.upstream
+                    ));
+                }
+                let call = call.alone();
+                let state = match old.calls.get(&call.id) {
+                    Some(same) if same.config == call => same.clone(),
+                    _ => Arc::new(CallState::new(call.clone(), limits.clone(), cores)),
+                };
+                if let Some(other) = calls.insert(call.id.clone(), state)
+                    && other.config != call
+                {
+                    return Err(format!("two calls have the id `{}`", call.id));
+                }
             }
         }
         let open = config.listeners.keys().map(|name| {
@@ -62,19 +70,36 @@ impl Table {
             (name.clone(), open)
         });
         let open = open.collect();
-        Ok(Table { config, upstreams, calls, open })
+        Ok(Table { config, upstreams, calls, shares, open })
     }
 }
 
+/// The rate limits that all sides of a call share: where one of them goes on, with what it has counted.
+fn limits(call: &config::Call, old: &Table) -> Arc<limit::Limits> {
+    let before = call.sides().filter_map(|side| old.calls.get(&side.id));
+    let same = before.into_iter().find(|before| before.config.limits == call.limits);
+    same.map_or_else(|| Arc::new(limit::Limits::new(&call.limits)), |same| same.limits.clone())
+}
+
+/// What each side of a call gets, by id. Nothing, if it has no others.
+fn shares_of(call: &config::Call) -> Result<Vec<(String, f64)>, String> {
+    let Some(split) = &call.split else { return Ok(Vec::new()) };
+    let others = split.others.iter().map(|(part, _)| part.weight);
+    let weights: Vec<u64> = std::iter::once(split.first.weight).chain(others).collect();
+    let shares = policy::Split::new(&weights).map_err(|why| format!("the call `{}`: {why}", call.id))?;
+    Ok(call.sides().enumerate().map(|(side, one)| (one.id.clone(), shares.share(side))).collect())
+}
+
 impl Role {
-    /// Every call that can be made through it, fallbacks included.
+    /// Every call that can be made through it, with those that it shares its requests with, and fallbacks.
     fn calls(&self) -> Vec<&config::Call> {
         let direct: Vec<&config::Call> = match self {
             Role::Gateway { routes } => routes.iter().map(|route| &route.call).collect(),
             Role::Call { call, .. } => vec![call],
             Role::Sidecar { calls, .. } => calls.values().collect(),
         };
-        let fallbacks = direct.iter().filter_map(|call| match &call.fallback {
+        let sides = direct.iter().flat_map(|call| call.sides());
+        let fallbacks = sides.filter_map(|call| match &call.fallback {
             Some(Fallback::Call(call)) => Some(call.as_ref()),
             _ => None,
         });
@@ -103,15 +128,15 @@ pub(crate) struct LocalListener {
 /// A [`Role`] with its calls at hand.
 pub(crate) enum LocalRole {
     Gateway { routes: Vec<LocalRoute> },
-    Call { call: Rc<LocalCall> },
-    Sidecar { caller: String, calls: BTreeMap<String, Rc<LocalCall>>, known: Vec<String> },
+    Call { to: Target },
+    Sidecar { caller: String, calls: BTreeMap<String, Target>, known: Vec<String> },
 }
 
 /// A route as one core serves it.
 pub(crate) struct LocalRoute {
     pub(crate) matcher: Matcher,
     pub(crate) rewrite: Option<config::Pattern>,
-    pub(crate) call: Rc<LocalCall>,
+    pub(crate) to: Target,
 }
 
 impl LocalTable {
@@ -141,18 +166,25 @@ impl LocalTable {
                     .iter()
                     .filter_map(|route| {
                         let matcher = Matcher::new(&route.matcher)?;
-                        let call = self.call(&route.call, old, core);
-                        Some(LocalRoute { matcher, rewrite: route.rewrite.clone(), call })
+                        let to = self.target(&route.call, old, core);
+                        Some(LocalRoute { matcher, rewrite: route.rewrite.clone(), to })
                     })
                     .collect(),
             },
-            Role::Call { call, .. } => LocalRole::Call { call: self.call(call, old, core) },
+            Role::Call { call, .. } => LocalRole::Call { to: self.target(call, old, core) },
             Role::Sidecar { caller, calls, known } => LocalRole::Sidecar {
                 caller: caller.clone(),
-                calls: calls.iter().map(|(name, call)| (name.clone(), self.call(call, old, core))).collect(),
+                calls: calls
+                    .iter()
+                    .map(|(name, call)| (name.clone(), self.target(call, old, core)))
+                    .collect(),
                 known: known.clone(),
             },
         }
+    }
+
+    fn target(&mut self, call: &config::Call, old: &LocalTable, core: usize) -> Target {
+        Target::new(call, |call| self.call(call, old, core))
     }
 
     fn call(&mut self, call: &config::Call, old: &LocalTable, core: usize) -> Rc<LocalCall> {

@@ -50,6 +50,7 @@ pub(super) fn call(
         balance: balance(&policies.balance, policies.slow_start.as_ref()),
         fallback,
         limits: limits.iter().map(limit).collect(),
+        split: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use policy::{Rng, balance::hash::hash};
 
+use crate::client::serve::Client;
 use crate::config::HashKey;
 use crate::message::fields::{Fields, Id};
 use crate::message::head::RequestHead;
@@ -19,9 +20,22 @@ pub(crate) struct Key {
     cookie: Option<String>,
 }
 
+/// Where a request came from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender {
+    pub(crate) client: IpAddr,
+    pub(crate) tls: bool,
+}
+
+impl Sender {
+    pub(crate) fn of(client: &Client) -> Sender {
+        Sender { client: client.peer.ip(), tls: client.spoken.tls() }
+    }
+}
+
 impl Key {
-    /// The key of a request that came from `client`, over TLS or not.
-    pub(crate) fn of(by: &HashKey, head: &RequestHead, client: IpAddr, tls: bool, rng: &mut Rng) -> Key {
+    /// The key of a request.
+    pub(crate) fn of(by: &HashKey, head: &RequestHead, Sender { client, tls }: Sender, rng: &mut Rng) -> Key {
         match by {
             HashKey::Header(name) => Key::hashed(head.fields.named(name)),
             HashKey::Segment(nth) => Key::hashed(segment(head.path(), *nth).map(str::as_bytes)),

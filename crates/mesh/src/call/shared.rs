@@ -24,7 +24,8 @@ pub(crate) struct CallState {
     pub(crate) config: config::Call,
     pub(crate) breaker: Option<SharedBreaker>,
     pub(crate) ejection: Option<SharedEjection>,
-    pub(crate) limits: Limits,
+    /// Shared with the other sides of a split.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     pub(crate) faults: Faults,
     /// One a core, written by it alone.
@@ -78,11 +79,11 @@ impl Tally {
 }
 
 impl CallState {
-    pub(crate) fn new(config: config::Call, cores: usize) -> CallState {
+    pub(crate) fn new(config: config::Call, limits: Arc<Limits>, cores: usize) -> CallState {
         CallState {
             breaker: config.breaker.map(|breaker| SharedBreaker::new(breaker, cores, clock::now())),
             ejection: config.ejection.map(SharedEjection::new),
-            limits: Limits::new(&config.limits),
+            limits,
             bulkhead: config.concurrency.map(|config| Arc::new(Bulkhead::new(config, clock::now()))),
             faults: Faults::default(),
             tallies: (0..cores).map(|_| Tally::default()).collect(),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::Method;
 use policy::Deadline;
 
-use crate::call::key::Key;
+use crate::call::key::{Key, Sender};
 use crate::call::limit::{self, Asked, Quota};
 use crate::call::{self, LocalCall, Outgoing};
 use crate::client::serve::{Client, Spoken};
@@ -23,6 +23,7 @@ use crate::request::headers::{self, Hop};
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 use crate::request::route::{self, Fit};
+use crate::request::split::Target;
 use crate::request::websocket;
 use crate::table::{LocalListener, LocalRole, LocalRoute};
 
@@ -43,7 +44,7 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
     let id = headers::request_id(&mut received.head.fields, &mut core.rng.borrow_mut());
     let grpc = headers::is_grpc(&received.head.fields);
     let mut quota = Quota::default();
-    let answer = match admit(client, &listener, &received, &mut quota) {
+    let answer = match admit(core, client, &listener, &received, &mut quota) {
         Ok(chosen) => forward(core, client, &listener, chosen, received, grpc).await,
         Err(problem) => {
             let waits = received.head.fields.has(Id::Expect);
@@ -72,12 +73,15 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
 struct Chosen {
     host: Vec<u8>,
     call: Rc<LocalCall>,
+    /// What the client is given to come back to the same call.
+    side: Key,
     /// The new path, if the route rewrites it.
     path: Option<String>,
 }
 
 /// Decides by the head alone whether a request goes on.
 fn admit(
+    core: &Core,
     client: &Client,
     listener: &LocalListener,
     received: &Received,
@@ -85,17 +89,18 @@ fn admit(
 ) -> Result<Chosen, Problem> {
     let head = &received.head;
     let host = sound(client, head)?;
-    let (call, path) = choose(listener, head, std::str::from_utf8(&host).unwrap_or(""))?;
+    let (to, path) = choose(listener, head, std::str::from_utf8(&host).unwrap_or(""))?;
+    let (call, side) = to.call(core, client, head);
     limit::check(&call, Asked { client: client.peer.ip(), head }, quota)?;
     check_size(listener, received.size)?;
-    Ok(Chosen { host, call, path })
+    Ok(Chosen { host, call, side, path })
 }
 
 async fn forward(
     core: &Core,
     client: &Client,
     listener: &LocalListener,
-    Chosen { host, call, path }: Chosen,
+    Chosen { host, call, side, path }: Chosen,
     Received { mut head, hop, body, size }: Received,
     grpc: bool,
 ) -> Result<Answer, Problem> {
@@ -127,14 +132,16 @@ async fn forward(
         body.borrow_mut().wait_for_ever();
     }
     let chunked = body.is_some() && size.is_none();
-    let key = call.state.config.balance.key.as_ref().map_or_else(Key::default, |by| {
-        Key::of(by, &head, client.peer.ip(), client.spoken.tls(), &mut core.rng.borrow_mut())
-    });
+    let key =
+        call.state.config.balance.key.as_ref().map_or_else(Key::default, |by| {
+            Key::of(by, &head, Sender::of(client), &mut core.rng.borrow_mut())
+        });
     let message = Message::new(head, host, path, hop, chunked);
     let body_idle = listener.limits.body_idle;
     let outgoing = Outgoing { message, body, idempotent, key: key.hash, class, body_idle, grpc, deadline };
     let mut answer = call::run(core, &call, outgoing, started).await?;
     key.give(&mut answer.fields);
+    side.give(&mut answer.fields);
     Ok(answer)
 }
 
@@ -177,37 +184,37 @@ pub(crate) fn sound_head(head: &RequestHead) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// The call that carries the request, and the new path if the route rewrites it.
-fn choose(
-    listener: &LocalListener,
+/// Where the request goes, and the new path if the route rewrites it.
+fn choose<'l>(
+    listener: &'l LocalListener,
     head: &RequestHead,
     host: &str,
-) -> Result<(Rc<LocalCall>, Option<String>), Problem> {
+) -> Result<(&'l Target, Option<String>), Problem> {
     match &listener.role {
-        LocalRole::Call { call } => Ok((call.clone(), None)),
+        LocalRole::Call { to } => Ok((to, None)),
         LocalRole::Gateway { routes } => by_route(routes, head, host),
         LocalRole::Sidecar { caller, calls, known } => {
             let name = route::without_port(host);
             match calls.get(name) {
-                Some(call) => Ok((call.clone(), None)),
+                Some(to) => Ok((to, None)),
                 None => Err(undeclared(caller, name, calls.keys(), known)),
             }
         }
     }
 }
 
-fn by_route(
-    routes: &[LocalRoute],
+fn by_route<'l>(
+    routes: &'l [LocalRoute],
     head: &RequestHead,
     host: &str,
-) -> Result<(Rc<LocalCall>, Option<String>), Problem> {
+) -> Result<(&'l Target, Option<String>), Problem> {
     let path = head.path();
     let mut allowed = Vec::new();
     for route in routes {
         match route.matcher.fit(host, path, &head.method, &head.fields) {
             Fit::Yes => {
                 let rewritten = route.rewrite.as_ref().and_then(|to| route.matcher.path().rewrite(path, to));
-                return Ok((route.call.clone(), rewritten));
+                return Ok((&route.to, rewritten));
             }
             Fit::NotMethod => allowed.extend(route.matcher.methods()),
             Fit::No => {}

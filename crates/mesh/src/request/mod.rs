@@ -13,4 +13,5 @@ pub(crate) mod preview;
 pub(crate) mod problem;
 pub(crate) mod route;
 pub(crate) mod slow;
+pub(crate) mod split;
 pub(crate) mod websocket;

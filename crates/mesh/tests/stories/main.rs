@@ -23,6 +23,7 @@ mod retries;
 mod routing;
 mod shedding;
 mod smuggling;
+mod splits;
 mod tls;
 mod websocket;
 mod world;

@@ -176,6 +176,7 @@ pub fn call(upstream: &str) -> Call {
         balance: Balance::default(),
         fallback: None,
         limits: Vec::new(),
+        split: None,
     }
 }
 
