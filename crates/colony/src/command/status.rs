@@ -17,6 +17,9 @@ use crate::terminal::{self, Style, paint, table, time};
 /// Fewer days of validity than these are shown as bad: whatever renews certificates has failed to.
 const DAYS_FEW: u64 = 7;
 
+/// The column of a call's share.
+const SHARE: usize = 1;
+
 pub(crate) async fn run(args: &Json, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let status = Client::find(data).await?.call(Method::GET, "/v1/status", None).await?;
     match args.json {
@@ -163,8 +166,9 @@ fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(Str
 }
 
 fn calls(status: &Value, colours: bool) -> String {
-    let headings = [
+    let mut headings = vec![
         "call",
+        " share",
         " requests",
         " failed",
         " retries",
@@ -216,8 +220,10 @@ fn calls(status: &Value, colours: bool) -> String {
             "half-open" | "forced-closed" => Style::Warn,
             _ => Style::Plain,
         };
+        let share = call["share"].as_f64();
         rows.push(vec![
             plain(text(call, "call")),
+            plain(&share.map_or(String::new(), |share| format!("{} %", (share * 1e4).round() / 1e2))),
             plain(&requests.to_string()),
             counted(number(call, "failures"), Style::Bad),
             counted(number(call, "retries"), Style::Warn),
@@ -229,6 +235,11 @@ fn calls(status: &Value, colours: bool) -> String {
             plain(&micros(number(call, "p50_us"))),
             plain(&micros(number(call, "p99_us"))),
         ]);
+    }
+    // Only where a call shares its requests with others.
+    if rows.iter().all(|row: &Vec<_>| row[SHARE].0.is_empty()) {
+        headings.remove(SHARE);
+        rows.iter_mut().for_each(|row| drop(row.remove(SHARE)));
     }
     match rows.is_empty() {
         true => notes,

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use manifest::valid;
 use mesh::config as plane;
-use policies::call;
+use policies::target;
 
 /// Name of the gateway's listener.
 pub(crate) const GATEWAY: &str = "gateway";
@@ -34,7 +34,9 @@ pub(crate) fn mesh(manifest: &valid::Manifest, tls: Option<plane::Tls>) -> plane
             .iter()
             .map(|(callee, declared)| {
                 let id = call_id(caller, callee);
-                (callee.clone(), call(&id, callee, &declared.policies, &declared.limits))
+                let split = declared.split.as_ref();
+                let call = target(&id, &declared.to, split, &declared.policies, &declared.limits);
+                (callee.clone(), call)
             })
             .collect();
         for (callee, call) in &calls {
@@ -86,7 +88,7 @@ fn route(route: &valid::Route) -> plane::Route {
             headers: route.headers.clone(),
         },
         rewrite: route.rewrite.as_ref().map(pattern),
-        call: call(&route_id(route), &route.to, &route.policies, &route.limits),
+        call: target(&route_id(route), &route.to, route.split.as_ref(), &route.policies, &route.limits),
     }
 }
 

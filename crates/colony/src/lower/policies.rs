@@ -8,13 +8,32 @@ use mesh::config as plane;
 /// Window of a retry budget, as in Finagle and Linkerd.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
-pub(super) fn call(
+/// A call, and those that it shares its requests with.
+pub(super) fn target(
     id: &str,
     to: &str,
+    split: Option<&valid::Split>,
     policies: &valid::CallPolicies,
     limits: &[valid::RateLimit],
 ) -> plane::Call {
-    let fallback = policies.fallback.as_ref().map(|fallback| match fallback {
+    let first = call(id, to, policies, limits);
+    let Some(split) = split else { return first };
+    let part = |side: &valid::Side| plane::Part { weight: side.weight, when: side.when.clone() };
+    let mut parts = split.sides.iter().map(part);
+    let others = split.sides.iter().skip(1);
+    let others = others.map(|side| call(&format!("{id} ({})", side.to), &side.to, policies, limits));
+    let split = parts.next().map(|first| plane::Split {
+        first,
+        others: parts.zip(others).collect(),
+        sticky: split.sticky.as_ref().map(hash_key),
+    });
+    plane::Call { split, ..first }
+}
+
+fn call(id: &str, to: &str, policies: &valid::CallPolicies, limits: &[valid::RateLimit]) -> plane::Call {
+    // A side of a split does not stand in for itself.
+    let fallback = policies.fallback.as_ref().filter(|fallback| !leads_to(fallback, to));
+    let fallback = fallback.map(|fallback| match fallback {
         valid::Fallback::Static { status, body, content_type } => plane::Fallback::Static {
             status: *status,
             body: body.clone(),
@@ -52,6 +71,10 @@ pub(super) fn call(
         limits: limits.iter().map(limit).collect(),
         split: None,
     }
+}
+
+fn leads_to(fallback: &valid::Fallback, to: &str) -> bool {
+    matches!(fallback, valid::Fallback::To(other) if other == to)
 }
 
 fn retries(retries: &valid::Retries) -> plane::Retries {

@@ -23,6 +23,7 @@ mod outputs;
 mod policies;
 mod probes;
 mod reload;
+mod splits;
 mod tls;
 mod tries;
 mod world;

@@ -7,7 +7,7 @@
 mod policies;
 
 pub(crate) use policies::put_policies;
-use policies::{put_breaker, put_ejection, show_concurrency};
+use policies::{put_breaker, put_ejection, show_concurrency, show_hash_key};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::resolve::defaults;
 use crate::units::{show_duration, show_size};
 use crate::valid::{
     Call, Check, Concurrency, External, Gateway, Manifest, Origin, Priority, Probe, Protocol, Route, Service,
-    Source, Tls,
+    Source, Split, Tls,
 };
 use crate::yaml::clip;
 
@@ -197,12 +197,20 @@ fn show_tls(tls: &Tls) -> String {
 }
 
 fn route_lines(route: &Route) -> Lines {
-    let mut lines = table([("to", route.to.clone())]);
+    let mut lines = Lines::new();
+    put_answers(&mut lines, "", &route.to, route.split.as_ref());
     if let Some(rewrite) = &route.rewrite {
         lines.insert("rewrite".to_owned(), show_path(rewrite));
     }
     put_policies(&mut lines, "", &route.policies, &route.limits);
     lines
+}
+
+fn put_answers(lines: &mut Lines, prefix: &str, to: &str, split: Option<&Split>) {
+    lines.insert(format!("{prefix}to"), split.map_or_else(|| to.to_owned(), Split::to_string));
+    if let Some(sticky) = split.and_then(|split| split.sticky.as_ref()) {
+        lines.insert(format!("{prefix}sticky"), show_hash_key(sticky));
+    }
 }
 
 fn service_lines(service: &Service) -> Lines {
@@ -275,6 +283,9 @@ fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {
 
 fn put_call(lines: &mut Lines, name: &str, call: &Call) {
     lines.insert(format!("calls.{name}"), DECLARED.to_owned());
+    if call.split.is_some() || call.to != *name {
+        put_answers(lines, &format!("calls.{name}."), &call.to, call.split.as_ref());
+    }
     put_policies(lines, &format!("calls.{name}."), &call.policies, &call.limits);
 }
 

@@ -125,7 +125,7 @@ fn show_balance(balance: &Balance) -> String {
     }
 }
 
-fn show_hash_key(key: &HashKey) -> String {
+pub(super) fn show_hash_key(key: &HashKey) -> String {
     match key {
         HashKey::Header(name) => format!("header {name}"),
         HashKey::Cookie { name, ttl: None } => format!("cookie {name}"),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::valid::{
-    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, Jitter, Limits, Priority, Retries, Shares,
+    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Jitter, Limits, Priority, Retries, Shares,
     SlowStart,
 };
 
@@ -78,6 +78,11 @@ pub(crate) fn breaker() -> Breaker {
 
 pub(crate) fn ejection() -> Ejection {
     Ejection { failures: 5, base: Duration::from_secs(10), max: Duration::from_secs(300), ceiling: 0.5 }
+}
+
+/// The cookie that keeps a user on a side: one for all splits of a site, until the browser ends.
+pub(crate) fn sticky_cookie() -> HashKey {
+    HashKey::Cookie { name: "colony-split".to_owned(), ttl: Some(Duration::ZERO) }
 }
 
 /// How many `least-request` looks at, as in Envoy.

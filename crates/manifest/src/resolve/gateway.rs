@@ -7,9 +7,10 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::http;
 use crate::nearest;
-use crate::resolve::defaults;
 use crate::resolve::names::Names;
 use crate::resolve::policies::{self, set};
+use crate::resolve::split;
+use crate::resolve::{defaults, headers};
 use crate::typed::{self, At, Field};
 use crate::valid::{Gateway, Limits, PathPattern, Route, Segment, Tls, TlsFiles};
 use crate::yaml::clip;
@@ -66,6 +67,7 @@ fn everything_to(service: &str) -> Route {
         methods: Vec::new(),
         headers: Vec::new(),
         to: service.to_owned(),
+        split: None,
         rewrite: None,
         limits: Vec::new(),
         policies: valid_defaults(),
@@ -138,15 +140,16 @@ fn no_routes(span: Span, names: &Names) -> Diagnostic {
 
 /// A route. None if something of what it matches, or where it goes, could not be read.
 fn route(typed: &typed::Route, names: &Names, found: &mut Vec<Diagnostic>) -> Option<Route> {
-    let to = typed.to.get().map(|to| At { value: to.value.0.clone(), span: to.span, secret: to.secret });
-    if let Some(to) = &to {
-        names.require(to, "route to", found);
-    }
     let captures = typed.path.value().map_or(&[][..], |path| &path.0.captures);
-    let call = policies::Call { caller: None, to: to.as_ref().map_or("", |to| &to.value), captures };
+    let call = policies::Call { caller: None, to: "", captures };
+    let to = typed.to.get();
+    let to = to.and_then(|to| split::resolve(to, &typed.sticky, "route to", &call, names, found));
+    // One side may stand in for the other.
+    let only = to.as_ref().filter(|(_, split)| split.is_none()).map_or("", |(to, _)| to);
+    let call = policies::Call { to: only, ..call };
     let policies = policies::resolve(&typed.policies, &call, names, found);
     let limits = policies::limits(&typed.policies, found);
-    let headers = headers(typed, found);
+    let headers = typed.headers.value().map_or(Some(Vec::new()), |all| headers(all, found));
     let path = match &typed.path {
         Field::Absent => everything(),
         Field::Broken(_) => return None,
@@ -161,34 +164,8 @@ fn route(typed: &typed::Route, names: &Names, found: &mut Vec<Diagnostic>) -> Op
     methods.sort();
     methods.dedup();
     let host = typed.host.value().map(|host| host.0.clone());
-    let (headers, to) = (headers?, to?.value);
-    Some(Route { host, path, methods, headers, to, rewrite, limits, policies, written: None })
-}
-
-/// Names in lower case, sorted. None if one is wrong.
-fn headers(typed: &typed::Route, found: &mut Vec<Diagnostic>) -> Option<Vec<(String, String)>> {
-    let mut headers = Vec::new();
-    let mut fine = true;
-    for (name, value) in typed.headers.value().into_iter().flat_map(|map| &map.0) {
-        let Some(value) = value.get() else {
-            fine = false;
-            continue;
-        };
-        match (http::header_name(&name.value), http::header_value(&value.value.0)) {
-            (Ok(name), Ok(value)) => headers.push((name, value)),
-            (name_read, value_read) => {
-                fine = false;
-                let wrongs = [(name.span, name_read.err()), (value.span, value_read.err())];
-                found.extend(wrongs.into_iter().filter_map(|(span, wrong)| {
-                    let wrong = wrong?;
-                    let one = Diagnostic::error(codes::HEADER, span, wrong.message);
-                    Some(one.hint(&wrong.help.unwrap_or_default()))
-                }));
-            }
-        }
-    }
-    headers.sort();
-    fine.then_some(headers)
+    let (headers, (to, split)) = (headers?, to?);
+    Some(Route { host, path, methods, headers, to, split, rewrite, limits, policies, written: None })
 }
 
 fn rewrite(

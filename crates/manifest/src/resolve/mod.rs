@@ -8,11 +8,13 @@ mod order;
 mod policies;
 mod ports;
 mod service;
+mod split;
 
 use std::collections::BTreeMap;
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::http;
 use crate::typed;
 use crate::valid;
 
@@ -82,6 +84,32 @@ fn services(
         Some((name.value.clone(), service))
     });
     resolved.collect()
+}
+
+/// Headers that must have these values: names in lower case, sorted. None if one is wrong.
+fn headers(map: &typed::Map<typed::AsWritten>, found: &mut Vec<Diagnostic>) -> Option<Vec<(String, String)>> {
+    let mut headers = Vec::new();
+    let mut fine = true;
+    for (name, value) in &map.0 {
+        let Some(value) = value.get() else {
+            fine = false;
+            continue;
+        };
+        match (http::header_name(&name.value), http::header_value(&value.value.0)) {
+            (Ok(name), Ok(value)) => headers.push((name, value)),
+            (name_read, value_read) => {
+                fine = false;
+                let wrongs = [(name.span, name_read.err()), (value.span, value_read.err())];
+                found.extend(wrongs.into_iter().filter_map(|(span, wrong)| {
+                    let wrong = wrong?;
+                    let one = Diagnostic::error(codes::HEADER, span, wrong.message);
+                    Some(one.hint(&wrong.help.unwrap_or_default()))
+                }));
+            }
+        }
+    }
+    headers.sort();
+    fine.then_some(headers)
 }
 
 fn externals(

@@ -8,7 +8,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::resolve::names::{Kind, Names};
 use crate::resolve::policies::{self, contradiction, set};
-use crate::resolve::{defaults, order};
+use crate::resolve::{defaults, order, split};
 use crate::typed::{self, At, Field};
 use crate::valid;
 use crate::yaml::clip;
@@ -262,13 +262,37 @@ fn calls(
         let kind = names.require(to, "call", found);
         let Some(call) = field.value() else { continue };
         warn_wait(call, &to.value, kind, found);
-        let between = policies::Call { caller: Some(&name.value), to: &to.value, captures: &[] };
+        let between = policies::Call { caller: Some(&name.value), to: "", captures: &[] };
+        let answers = answers(to, call, &between, names, found);
+        // One side may stand in for the other.
+        let only = answers.as_ref().filter(|(_, split)| split.is_none()).map_or("", |(to, _)| to);
+        let between = policies::Call { to: only, ..between };
         let policies = policies::resolve(&call.policies, &between, names, found);
         let limits = policies::limits(&call.policies, found);
-        calls.insert(to.value.clone(), valid::Call { policies, limits });
+        if let Some((answers, split)) = answers {
+            calls.insert(to.value.clone(), valid::Call { to: answers, split, policies, limits });
+        }
     }
     refuse_fallback_circles(&calls, &places, found);
     calls
+}
+
+/// Who answers a call that is named for `to`.
+fn answers(
+    to: &At<String>,
+    call: &typed::Call,
+    between: &policies::Call,
+    names: &Names,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(String, Option<valid::Split>)> {
+    match &call.to {
+        Field::Broken(_) => None,
+        Field::Given { at, .. } => split::resolve(at, &call.sticky, "call", between, names, found),
+        Field::Absent => {
+            split::warn_alone(&call.sticky, found);
+            Some((to.value.clone(), None))
+        }
+    }
 }
 
 fn warn_wait(call: &typed::Call, to: &str, kind: Option<Kind>, found: &mut Vec<Diagnostic>) {
@@ -284,7 +308,9 @@ fn refuse_fallback_circles(
     places: &BTreeMap<&str, Span>,
     found: &mut Vec<Diagnostic>,
 ) {
-    let next = |name: &str| match calls.get(name).and_then(|call| call.policies.fallback.as_ref()) {
+    // Where others answer than the one that a call is named for, that one may stand in for them.
+    let itself = |name: &str| calls.get(name).filter(|call| call.split.is_none() && call.to == name);
+    let next = |name: &str| match itself(name).and_then(|call| call.policies.fallback.as_ref()) {
         Some(valid::Fallback::To(to)) => Some(to.clone()),
         _ => None,
     };

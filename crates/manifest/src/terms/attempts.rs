@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::route_name;
 use super::worst::tries;
-use crate::valid::{CallPolicies, Condition, Manifest, Route};
+use crate::valid::{Call, CallPolicies, Condition, Manifest, Route};
 
 /// What one request can become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,16 +35,26 @@ pub struct Hop {
 
 /// From a route down.
 pub(super) fn of_route(manifest: &Manifest, route: &Route) -> Attempts {
-    attempts(Step::route(manifest, route).before(Search::new(below(manifest)).most(&route.to)))
+    let mut below = Search::new(below(manifest));
+    let ways = route.answering().into_iter();
+    worst(ways.map(|to| Step::route(manifest, route, to).before(below.most(to))))
 }
 
 /// Through a declared call, from wherever its caller is called.
-pub(super) fn of_call(manifest: &Manifest, caller: &str, callee: &str, policies: &CallPolicies) -> Attempts {
+pub(super) fn of_call(manifest: &Manifest, caller: &str, callee: &str, call: &Call) -> Attempts {
     let mut way = Search::new(above(manifest)).most(caller);
     way.reverse();
-    let further = Search::new(below(manifest)).most(callee);
-    way.extend(Step::call(caller, callee, policies).before(further));
-    attempts(way)
+    let mut below = Search::new(below(manifest));
+    let ways = call.answering().into_iter();
+    let ways = ways.map(|to| Step::call(caller, callee, to, &call.policies).before(below.most(to)));
+    worst(ways.map(|further| [way.clone(), further].concat()))
+}
+
+/// Of the ways that a request may take, the one on which it becomes most tries.
+fn worst(ways: impl Iterator<Item = Vec<Hop>>) -> Attempts {
+    let first_of_most =
+        |best: Vec<Hop>, way: Vec<Hop>| if product(&way) > product(&best) { way } else { best };
+    attempts(ways.reduce(first_of_most).unwrap_or_default())
 }
 
 fn attempts(way: Vec<Hop>) -> Attempts {
@@ -68,12 +78,13 @@ struct Step {
 }
 
 impl Step {
-    fn call(caller: &str, callee: &str, policies: &CallPolicies) -> Step {
-        Step::new(format!("{caller} -> {callee}"), callee, policies)
+    /// A call that is named for `callee` and answered by `to`.
+    fn call(caller: &str, callee: &str, to: &str, policies: &CallPolicies) -> Step {
+        Step::new(format!("{caller} -> {callee}"), to, policies)
     }
 
-    fn route(manifest: &Manifest, route: &Route) -> Step {
-        Step::new(format!("gateway {}", route_name(manifest, route)), &route.to, &route.policies)
+    fn route(manifest: &Manifest, route: &Route, to: &str) -> Step {
+        Step::new(format!("gateway {}", route_name(manifest, route)), to, &route.policies)
     }
 
     fn new(call: String, to: &str, policies: &CallPolicies) -> Step {
@@ -118,8 +129,9 @@ fn below(manifest: &Manifest) -> Graph<'_> {
     let mut steps: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for (caller, service) in &manifest.services {
         for (callee, call) in &service.calls {
-            let step = Step::call(caller, callee, &call.policies);
-            steps.entry(caller).or_default().push((step, callee.as_str()));
+            let ways = call.answering().into_iter();
+            let ways = ways.map(|to| (Step::call(caller, callee, to, &call.policies), to));
+            steps.entry(caller).or_default().extend(ways);
         }
     }
     Graph { steps, ends: true }
@@ -130,13 +142,17 @@ fn above(manifest: &Manifest) -> Graph<'_> {
     let mut steps: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for (caller, service) in &manifest.services {
         for (callee, call) in &service.calls {
-            let step = Step::call(caller, callee, &call.policies);
-            steps.entry(callee).or_default().push((step, caller.as_str()));
+            for to in call.answering() {
+                let step = Step::call(caller, callee, to, &call.policies);
+                steps.entry(to).or_default().push((step, caller.as_str()));
+            }
         }
     }
     for route in manifest.gateway.iter().flat_map(|gateway| &gateway.routes) {
         // The gateway has no name among services, and nothing leads on from there.
-        steps.entry(&route.to).or_default().push((Step::route(manifest, route), ""));
+        for to in route.answering() {
+            steps.entry(to).or_default().push((Step::route(manifest, route, to), ""));
+        }
     }
     Graph { steps, ends: false }
 }

@@ -1,6 +1,6 @@
 //! The terms of a declared call, or what is to be said of one that is not declared.
 
-use super::{Places, Terms, attempts, terms};
+use super::{Places, Terms, attempts, open, terms};
 use crate::nearest;
 use crate::valid::Manifest;
 
@@ -32,9 +32,10 @@ pub fn call(manifest: &Manifest, places: &Places, caller: &str, callee: &str) ->
         return Err(no_callee(manifest, caller, callee, declared));
     };
     let prefix = format!("services.{caller}.calls.{callee}");
-    let attempts = attempts::of_call(manifest, caller, callee, &call.policies);
-    let call = (callee, &call.policies, call.limits.as_slice());
-    Ok(terms(manifest, places, Some(&prefix), call, attempts))
+    let attempts = attempts::of_call(manifest, caller, callee, call);
+    let split = call.split.as_ref().map(|split| open(manifest, &split.to_string()));
+    let call = (call.to.as_str(), &call.policies, call.limits.as_slice());
+    Ok(Terms { split, ..terms(manifest, places, Some(&prefix), call, attempts) })
 }
 
 fn no_caller(manifest: &Manifest, caller: &str, callee: &str) -> Undeclared {

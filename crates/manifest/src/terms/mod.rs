@@ -28,6 +28,8 @@ use crate::valid::{CallPolicies, Manifest, RateLimit, Route};
 pub struct Terms {
     /// Where it is declared. None: it is there by default.
     pub place: Option<Place>,
+    /// Who gets what, where several share its requests: `catalog 90%, catalog-v2 10%`.
+    pub split: Option<String>,
     /// Its policies in the order in which a request meets them.
     pub policies: Vec<Policy>,
     /// How long a request may take, and with how many tries.
@@ -43,7 +45,14 @@ pub fn route(manifest: &Manifest, places: &Places, at: usize) -> Option<Terms> {
     let prefix = route.written.map(route_prefix);
     let attempts = attempts::of_route(manifest, route);
     let call = (route.to.as_str(), &route.policies, route.limits.as_slice());
-    Some(terms(manifest, places, prefix.as_deref(), call, attempts))
+    let split = route.split.as_ref().map(|split| open(manifest, &split.to_string()));
+    Some(Terms { split, ..terms(manifest, places, prefix.as_deref(), call, attempts) })
+}
+
+/// Where a route leads: to one, or to several with their shares.
+pub fn answers(manifest: &Manifest, route: &Route) -> String {
+    let split = route.split.as_ref().map(|split| open(manifest, &split.to_string()));
+    split.unwrap_or_else(|| route.to.clone())
 }
 
 /// Where a route begins, or where one of its keys was set, such as `rewrite`. None: nowhere.
@@ -85,6 +94,7 @@ fn terms(
 ) -> Terms {
     Terms {
         place: prefix.and_then(|prefix| places.key(prefix)),
+        split: None,
         policies: policies::list(manifest, places, prefix, call),
         worst: worst::of(call.1, policies::callee_concurrency(manifest, call.0)),
         attempts,

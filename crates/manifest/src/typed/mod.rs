@@ -9,6 +9,7 @@ mod policies;
 mod scalars;
 mod shapes;
 mod short;
+mod split;
 
 pub(crate) use decode::{At, Cx, Field, Keys, Typed};
 pub(crate) use macros::keys;
@@ -16,6 +17,7 @@ pub(crate) use policies::*;
 pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
 pub(crate) use short::{Balance, Concurrency, External, Limit, Probe, Retries, Scale, SlowStart, Tls};
+pub(crate) use split::{Amount, Destination, Side, Sticky, WHOLE, Weight};
 
 keys! {
     /// A Colony manifest: services, what each may call, and the gateway in front of them.
@@ -85,8 +87,10 @@ keys! {
     "methods" => methods: OneOrMany<Method>,
     /// Headers that must be there with exactly these values.
     "headers" => headers: Map<AsWritten>,
-    /// Service or external that answers.
-    "to" => to: Name = required,
+    /// Service or external that answers; or several with their shares, `{ catalog: 90%, catalog-v2: 10% }`.
+    "to" => to: Destination = required,
+    /// What keeps a user on one side of a split `to`: `cookie`, `client`, or a map. Default: nothing.
+    "sticky" => sticky: Sticky,
     /// New path; a `/**` at its end stands for what the path's `/**` matched. Default: the path as it came.
     "rewrite" => rewrite: Path,
     ..policies: Policies,
@@ -130,7 +134,20 @@ keys! {
     Call, "a call";
     /// Whether the service called starts first. Default true.
     "wait" => wait: Bool,
+    /// Who answers: another service or external, or several with their shares. Default: the one that the call is named for.
+    "to" => to: Destination,
+    /// What keeps a user on one side of a split `to`: a map with `header` or `segment`. Default: nothing.
+    "sticky" => sticky: Sticky,
     ..policies: Policies,
+}
+
+keys! {
+    /// What one side of a split gets.
+    SideOptions, "a side";
+    /// Its share: percentages of all sides add up to 100%, whole numbers are weighed against each other. Default 0.
+    "weight" => weight: Weight,
+    /// Headers that send a request here whatever the shares: a map, all of which must be there with these values, or a list of such.
+    "when" => when: OneOrMany<Map<AsWritten>>,
 }
 
 keys! {
@@ -186,6 +203,7 @@ pub(crate) fn homes(key: &str) -> Vec<&'static str> {
     look(Route::WHAT, Route::keys);
     look(Service::WHAT, Service::keys);
     look(Call::WHAT, Call::keys);
+    look(SideOptions::WHAT, SideOptions::keys);
     look(BalanceOptions::WHAT, BalanceOptions::keys);
     look(SlowStartOptions::WHAT, SlowStartOptions::keys);
     look(ConcurrencyOptions::WHAT, ConcurrencyOptions::keys);

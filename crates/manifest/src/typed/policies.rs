@@ -53,6 +53,12 @@ keys! {
     "policy" => policy: BalancePolicy,
     /// How many instances `least-request` looks at. Default 2.
     "choices" => choices: Int<1, 100>,
+    ..by: HashOptions,
+}
+
+keys! {
+    /// The part of a request that is hashed.
+    HashOptions, "a key";
     /// The header to hash.
     "header" => header: HeaderName,
     /// The cookie to hash.

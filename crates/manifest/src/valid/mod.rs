@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::units::show_percentage;
+
 /// A valid manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
@@ -93,8 +95,10 @@ pub struct Route {
     pub methods: Vec<String>,
     /// Headers that must be there with exactly this value, names lower case.
     pub headers: Vec<(String, String)>,
-    /// Service or external that answers; always declared.
+    /// Service or external that answers; always declared. The first of several.
     pub to: String,
+    /// All that share its requests, if there are several.
+    pub split: Option<Split>,
     /// New path: a literal, or ending in `/**`, which stands for what the pattern's `**` matched.
     pub rewrite: Option<PathPattern>,
     /// Rate limits, all of which a request must pass.
@@ -236,9 +240,78 @@ pub struct Origin {
     pub srv: Option<String>,
 }
 
+/// Several that share the requests of a route or a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// Two at least, as written; not all of weight zero.
+    pub sides: Vec<Side>,
+    /// What keeps a user on one side. None: nothing does.
+    pub sticky: Option<HashKey>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    /// Service or external; always declared.
+    pub to: String,
+    /// Its weight among all.
+    pub weight: u64,
+    /// Headers, names lower case, with values that send a request here whatever the weights; any of
+    /// the lists.
+    pub when: Vec<Vec<(String, String)>>,
+}
+
+/// `catalog 90%, catalog-v2 10% (x-beta: yes)`.
+impl std::fmt::Display for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers = |all: &Vec<(String, String)>| {
+            all.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(" and ")
+        };
+        for (at, side) in self.sides.iter().enumerate() {
+            let between = if at == 0 { "" } else { ", " };
+            write!(f, "{between}{} {}", side.to, show_percentage(self.share(side.weight)))?;
+            if !side.when.is_empty() {
+                let when: Vec<String> = side.when.iter().map(headers).collect();
+                write!(f, " ({})", when.join(", or "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everyone who answers, `to` alone where there is no split.
+fn answering<'a>(to: &'a str, split: Option<&'a Split>) -> Vec<&'a str> {
+    split.map_or_else(|| vec![to], |split| split.sides.iter().map(|side| side.to.as_str()).collect())
+}
+
+impl Route {
+    /// Everyone who answers.
+    pub fn answering(&self) -> Vec<&str> {
+        answering(&self.to, self.split.as_ref())
+    }
+}
+
+impl Call {
+    /// Everyone who answers.
+    pub fn answering(&self) -> Vec<&str> {
+        answering(&self.to, self.split.as_ref())
+    }
+}
+
+impl Split {
+    /// The part of the requests that a weight stands for, 0 to 1.
+    pub fn share(&self, weight: u64) -> f64 {
+        weight as f64 / self.sides.iter().map(|side| side.weight).sum::<u64>() as f64
+    }
+}
+
 /// A declared call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
+    /// Service or external that answers; always declared. The first of several.
+    pub to: String,
+    /// All that share its requests, if there are several.
+    pub split: Option<Split>,
     /// Policies of the call.
     pub policies: CallPolicies,
     /// Rate limits, all of which a request must pass.

@@ -37,7 +37,8 @@ impl Pen {
                 out += &self.line("refused", Style::Bad, &format!("{why}: {answer}"));
             }
             (None, Some(at)) => {
-                let to = of.way.as_ref().map_or("", |way| way.to.as_str());
+                let to =
+                    of.way.as_ref().map_or("", |way| way.terms.split.as_deref().unwrap_or(way.to.as_str()));
                 out +=
                     &self.line("route", Style::Plain, &format!("{} of {}, to {to}", at + 1, of.routes.len()));
                 let by = of.rewritten.as_ref().map_or(String::new(), |place| {
@@ -69,7 +70,10 @@ impl Pen {
         match &of.way {
             Ok(way) => {
                 let place = way.terms.place.as_ref().map_or(String::new(), show);
-                self.heading(name, &place) + &self.way(way, None, None) + &self.after(way)
+                let split = way.terms.split.as_ref();
+                let split = split.map_or(String::new(), |split| self.line("to", Style::Plain, split) + "
+");
+                self.heading(name, &place) + &split + &self.way(way, None, None) + &self.after(way)
             }
             Err(undeclared) => self.heading(name, "") + &self.undeclared(undeclared),
         }

@@ -100,6 +100,9 @@ fn of_call(of: &OfCall) -> Value {
 fn put_way(object: &mut Value, way: &Way) {
     object["call"] = way.id.as_str().into();
     object["to"] = way.to.as_str().into();
+    if let Some(split) = &way.terms.split {
+        object["split"] = split.as_str().into();
+    }
     object["place"] = place(way.terms.place.as_ref());
     let policies = way.terms.policies.iter().enumerate();
     object["policies"] = policies.map(|(at, policy)| of_policy(at, policy)).collect();

@@ -140,7 +140,7 @@ fn of_route(read: &Read, route: &valid::Route, tried: Tried) -> OfRoute {
     };
     OfRoute {
         name: terms::route_name(&read.manifest, route),
-        to: route.to.clone(),
+        to: terms::answers(&read.manifest, route),
         place: terms::place_of(&read.places, route, None),
         tried,
     }

@@ -37,7 +37,7 @@ fn nothing_to_hash(word: BalanceWord, span: Span) -> Diagnostic {
 }
 
 fn of_options(options: &typed::BalanceOptions, call: &Call, found: &mut Vec<Diagnostic>) -> Option<Balance> {
-    let keys = keys(options);
+    let keys = keys(&options.by);
     if options.policy.is_broken() {
         return None;
     }
@@ -59,21 +59,23 @@ fn of_options(options: &typed::BalanceOptions, call: &Call, found: &mut Vec<Diag
             found.push(nothing_to_hash(word, span));
             None
         }
-        [_] => key(options, call, found).map(hashing),
+        [_] => key(&options.by, call, found).map(hashing),
         [(first, name), (second, other), ..] => {
-            found.push(
-                contradiction(second, format!("one thing is hashed, either `{name}` or `{other}`"))
-                    .label("this")
-                    .also(first, "or this")
-                    .help("keep one of them"),
-            );
+            found.push(one_key(first, name, second, other));
             None
         }
     }
 }
 
+pub(crate) fn one_key(first: Span, name: &str, second: Span, other: &str) -> Diagnostic {
+    contradiction(second, format!("one thing is hashed, either `{name}` or `{other}`"))
+        .label("this")
+        .also(first, "or this")
+        .help("keep one of them")
+}
+
 /// The keys that say what is hashed, where they are given.
-fn keys(options: &typed::BalanceOptions) -> Vec<(Span, &'static str)> {
+pub(crate) fn keys(options: &typed::HashOptions) -> Vec<(Span, &'static str)> {
     let client = options.client.value().is_none_or(|client| client.0);
     let keys = [
         (options.header.key(), "header"),
@@ -103,13 +105,18 @@ fn warn_no_effect(
             warn(Some(*key), message, "only `ring-hash` and `maglev` hash something");
         }
     }
-    if options.cookie.is_absent() {
-        warn(options.ttl.key(), "`ttl` has no effect without `cookie`".to_owned(), "nobody is given one");
+    warn_ttl(&options.by, found);
+}
+
+pub(crate) fn warn_ttl(options: &typed::HashOptions, found: &mut Vec<Diagnostic>) {
+    if let (Some(key), true) = (options.ttl.key(), options.cookie.is_absent()) {
+        let one = Diagnostic::warning(codes::NO_EFFECT, key, "`ttl` has no effect without `cookie`");
+        found.push(one.label("nobody is given one"));
     }
 }
 
 /// What is hashed. None: it is broken.
-fn key(options: &typed::BalanceOptions, call: &Call, found: &mut Vec<Diagnostic>) -> Option<HashKey> {
+pub(crate) fn key(options: &typed::HashOptions, call: &Call, found: &mut Vec<Diagnostic>) -> Option<HashKey> {
     if let Some(header) = options.header.get() {
         return Some(HashKey::Header(header.value.0.clone()));
     }

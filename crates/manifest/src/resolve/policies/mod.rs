@@ -1,6 +1,6 @@
 //! The policies of a call or a route.
 
-mod balance;
+pub(crate) mod balance;
 mod breaker;
 mod concurrency;
 mod ejection;
