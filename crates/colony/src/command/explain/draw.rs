@@ -71,8 +71,11 @@ impl Pen {
             Ok(way) => {
                 let place = way.terms.place.as_ref().map_or(String::new(), show);
                 let split = way.terms.split.as_ref();
-                let split = split.map_or(String::new(), |split| self.line("to", Style::Plain, split) + "
-");
+                let split = split.map_or(String::new(), |split| {
+                    self.line("to", Style::Plain, split)
+                        + "
+"
+                });
                 self.heading(name, &place) + &split + &self.way(way, None, None) + &self.after(way)
             }
             Err(undeclared) => self.heading(name, "") + &self.undeclared(undeclared),
