@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::valid::{
-    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Jitter, Limits, Priority, Retries, Shares,
-    SlowStart,
+    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Jitter, Limits, Priority, Retries,
+    Shares, SlowStart,
 };
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
