@@ -5,22 +5,25 @@
 //! of one run are set side by side. CPU time per operation is the one least hurt by noise.
 //!
 //! `harness` starts, waits for, measures and ends processes; `peers` says how each system is
-//! configured, one file each; `cases` says what is done with them; `report` keeps and draws it.
+//! configured, one file each; `cases` says what is done with them; `report` keeps and draws it. `soak` is
+//! Colony alone, over time and in trouble.
 
 mod cases;
 mod harness;
 mod peers;
 mod report;
+mod soak;
 mod stats;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use cases::{idle, policies, proxy};
 use harness::machine::{self, Machine};
-use peers::{Binaries, Front, System};
+use peers::{Binaries, Front, System, install};
 use report::Run;
 
 /// Colony and its peers, measured side by side on this machine.
@@ -38,6 +41,8 @@ enum What {
     Idle(Idle),
     /// What each of Colony's policies costs: Colony with one less, or more, than by default.
     Policies(Policies),
+    /// The marketplace under load while instances are killed, the manifest changes and faults are on.
+    Soak(Soak),
 }
 
 #[derive(Args)]
@@ -102,6 +107,27 @@ struct Systems {
 }
 
 #[derive(Args)]
+struct Soak {
+    /// Minutes of load.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    minutes: u32,
+    /// Requests a second.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// Seconds between two troubles.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    every: u32,
+    /// Makes the order of the troubles and the customers' choices repeatable.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The marketplace's program; without it the release build of this workspace, built first.
+    #[arg(long, value_name = "PATH")]
+    shop: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
 struct Common {
     /// One JSON object a line on standard output, instead of the table.
     #[arg(long)]
@@ -133,6 +159,7 @@ fn run(what: What) -> harness::Result<()> {
         What::Proxy(options) => finish(&options.common, options.measure()?),
         What::Idle(options) => finish(&options.common, options.measure()?),
         What::Policies(options) => finish(&options.common, options.measure()?),
+        What::Soak(options) => options.soak(),
     }
 }
 
@@ -181,6 +208,37 @@ impl Policies {
         let plan = policies::Plan { rounds, seconds, connections: self.connections };
         let binaries = self.common.binaries(None);
         policies::run(&plan, binaries.resolve(&[System::Colony], &[Front::Http1])?, self.common.machine())
+    }
+}
+
+impl Soak {
+    fn soak(&self) -> harness::Result<()> {
+        let seconds = |count: u32| Duration::from_secs(u64::from(count));
+        let plan = soak::Plan {
+            time: seconds(self.minutes * 60),
+            rate: self.rate,
+            every: seconds(self.every),
+            seed: self.seed,
+        };
+        let binaries = soak::Binaries {
+            colony: install::colony(self.common.colony.as_deref())?,
+            shop: install::shop(self.shop.as_deref())?,
+        };
+        let verdict = soak::run(&plan, &binaries, self.common.machine())?;
+        let text = verdict.text();
+        match self.common.json {
+            true => println!("{}", report::json_line(&verdict)),
+            false => print!("{text}"),
+        }
+        if let Some(folder) = &self.common.out {
+            let name = format!("{}-{}-soak", verdict.date, verdict.machine.host);
+            let kept = report::store::keep_text(folder, &name, &verdict, &format!("```text\n{text}```\n"))?;
+            eprintln!("kept as {}", kept.display());
+        }
+        match verdict.wrong.is_empty() {
+            true => Ok(()),
+            false => Err(harness::Error::say("it did not hold")),
+        }
     }
 }
 

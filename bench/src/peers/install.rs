@@ -77,13 +77,22 @@ pub fn envoy(named: Option<&Path>) -> Result<PathBuf> {
 
 /// The named binary, or a release build of this workspace.
 pub fn colony(named: Option<&Path>) -> Result<PathBuf> {
+    built("colony", named, "build colony; name a binary with --colony")
+}
+
+/// The shop's one program, likewise.
+pub fn shop(named: Option<&Path>) -> Result<PathBuf> {
+    built("marketplace", named, "build the marketplace; name a binary with --shop")
+}
+
+fn built(package: &str, named: Option<&Path>, doing: &str) -> Result<PathBuf> {
     if let Some(path) = named {
         return existing(path);
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--package", "colony"]).current_dir(workspace());
-    run(&mut cargo, "build colony; name a binary with --colony")?;
-    existing(&target().join("release/colony"))
+    cargo.args(["build", "--release", "--package", package]).current_dir(workspace());
+    run(&mut cargo, doing)?;
+    existing(&target().join("release").join(package))
 }
 
 fn existing(path: &Path) -> Result<PathBuf> {

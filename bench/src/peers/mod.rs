@@ -5,7 +5,7 @@ mod certificate;
 mod colony;
 mod envoy;
 mod haproxy;
-mod install;
+pub mod install;
 mod nginx;
 
 use std::collections::BTreeMap;

@@ -150,7 +150,7 @@ impl Run {
 }
 
 /// One object in one line.
-pub fn json_line(row: &Row) -> String {
+pub fn json_line(row: &impl Serialize) -> String {
     serde_json::to_string(row).unwrap_or_default()
 }
 

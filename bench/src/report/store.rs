@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+
 use super::{Run, What, svg, table};
 use crate::harness::{Error, Result};
 
@@ -22,6 +24,19 @@ pub fn keep(folder: &Path, run: &Run) -> Result<PathBuf> {
     let chart = format!("{name}.svg");
     write(&folder.join(format!("{name}.md")), &table::markdown(run, &chart))?;
     write(&folder.join(chart), &svg::draw(run))?;
+    Ok(path)
+}
+
+/// Keeps what is no table of systems: `DATE-HOST-what.json` and `.md`.
+pub fn keep_text(folder: &Path, name: &str, figures: &impl Serialize, text: &str) -> Result<PathBuf> {
+    let json =
+        serde_json::to_string_pretty(figures).map_err(|error| Error::new("write results as JSON", error))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Error::new(format!("make {}", folder.display()), error))?;
+    let (name, mut file) = first_free(folder, name)?;
+    let path = folder.join(format!("{name}.json"));
+    writeln!(file, "{json}").map_err(|error| cannot_write(&path, error))?;
+    write(&folder.join(format!("{name}.md")), text)?;
     Ok(path)
 }
 
