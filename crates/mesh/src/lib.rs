@@ -34,6 +34,7 @@ pub use crate::client::bind::BindError;
 pub use crate::faults::{FAULTS_MAX, FaultEnd, FaultError, FaultStatus};
 pub use crate::mesh::{ApplyError, ForceError, Mesh};
 pub use crate::request::preview::{Asked, Misfit, Part, Preview, Refusal, Tried, preview};
+pub use crate::request::split::Side;
 pub use crate::status::{
     CallStatus, ClassStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status,
     UpstreamStatus,

@@ -123,6 +123,40 @@ fn a_request_that_is_none() {
     insta::assert_snapshot!(text(&output));
 }
 
+const SHARED: &str = "name: shop
+gateway:
+  routes:
+    - to:
+        catalog: 90%
+        catalog-v2: { weight: 10%, when: { x-beta: \"yes\" } }
+      sticky: { header: x-user }
+      retries: none
+services:
+  catalog: { run: ./catalog, concurrency: 64 }
+  catalog-v2: { run: ./catalog-v2, concurrency: 8, calls: [store] }
+externals:
+  store: http://store.example
+";
+
+#[test]
+fn a_request_that_is_sent_to_a_side() {
+    let dir = folder(&[("colony.yaml", SHARED)]);
+    insta::assert_snapshot!(text(&run_in(dir.path(), &["explain", "GET", "/", "-H", "x-beta: yes"])));
+    let (beta, _) = json(dir.path(), &["GET", "/", "-H", "x-beta: yes"]);
+    assert_eq!((&beta["side"]["by"], &beta["side"]["to"]), (&"header".into(), &"catalog-v2".into()));
+    assert_eq!(beta["attempts"]["way"][1]["to"], "store");
+    let (named, code) = json(dir.path(), &["gateway /** (catalog-v2)"]);
+    assert_eq!((&named["call"], &named["attempts"], code), (&beta["call"], &beta["attempts"], Some(0)));
+    let (anna, _) = json(dir.path(), &["GET", "/", "-H", "x-user: anna"]);
+    assert_eq!(anna["side"]["by"], "user");
+    let (nobody, _) = json(dir.path(), &["GET", "/"]);
+    assert_eq!((&nobody["side"]["by"], &nobody["call"]), (&"share".into(), &"gateway /**".into()));
+    let bulkheads = nobody["policies"].as_array().expect("policies").iter();
+    let bulkheads =
+        bulkheads.filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("bulkhead of")));
+    assert_eq!(bulkheads.count(), 2, "whichever side it is");
+}
+
 #[test]
 fn no_secret_is_told() {
     for args in [

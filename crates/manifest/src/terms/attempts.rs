@@ -33,11 +33,10 @@ pub struct Hop {
     pub tries: u32,
 }
 
-/// From a route down.
-pub(super) fn of_route(manifest: &Manifest, route: &Route) -> Attempts {
+/// From a route down, through any of these who answer.
+pub(super) fn of_route(manifest: &Manifest, route: &Route, answering: &[&str]) -> Attempts {
     let mut below = Search::new(below(manifest));
-    let ways = route.answering().into_iter();
-    worst(ways.map(|to| Step::route(manifest, route, to).before(below.most(to))))
+    worst(answering.iter().map(|to| Step::route(manifest, route, to).before(below.most(to))))
 }
 
 /// Through a declared call, from wherever its caller is called.

@@ -34,7 +34,8 @@ pub fn call(manifest: &Manifest, places: &Places, caller: &str, callee: &str) ->
     let prefix = format!("services.{caller}.calls.{callee}");
     let attempts = attempts::of_call(manifest, caller, callee, call);
     let split = call.split.as_ref().map(|split| open(manifest, &split.to_string()));
-    let call = (call.to.as_str(), &call.policies, call.limits.as_slice());
+    let answering = call.answering();
+    let call = (answering.as_slice(), &call.policies, call.limits.as_slice());
     Ok(Terms { split, ..terms(manifest, places, Some(&prefix), call, attempts) })
 }
 

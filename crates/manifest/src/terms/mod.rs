@@ -38,13 +38,17 @@ pub struct Terms {
     pub attempts: Attempts,
 }
 
-/// The terms of a route of the gateway, by its place in the order in which they are tried. None: there is no
-/// such route.
-pub fn route(manifest: &Manifest, places: &Places, at: usize) -> Option<Terms> {
+/// The terms of a route of the gateway, by its place in the order in which they are tried; of one of those who
+/// share its requests, or of all. None: there is no such route, or side.
+pub fn route(manifest: &Manifest, places: &Places, at: usize, side: Option<usize>) -> Option<Terms> {
     let route = manifest.gateway.as_ref()?.routes.get(at)?;
     let prefix = route.written.map(route_prefix);
-    let attempts = attempts::of_route(manifest, route);
-    let call = (route.to.as_str(), &route.policies, route.limits.as_slice());
+    let mut answering = route.answering();
+    if let Some(side) = side {
+        answering = vec![*answering.get(side)?];
+    }
+    let attempts = attempts::of_route(manifest, route, &answering);
+    let call = (answering.as_slice(), &route.policies, route.limits.as_slice());
     let split = route.split.as_ref().map(|split| open(manifest, &split.to_string()));
     Some(Terms { split, ..terms(manifest, places, prefix.as_deref(), call, attempts) })
 }
@@ -89,14 +93,14 @@ fn terms(
     manifest: &Manifest,
     places: &Places,
     prefix: Option<&str>,
-    call: (&str, &CallPolicies, &[RateLimit]),
+    call: (&[&str], &CallPolicies, &[RateLimit]),
     attempts: Attempts,
 ) -> Terms {
     Terms {
         place: prefix.and_then(|prefix| places.key(prefix)),
         split: None,
         policies: policies::list(manifest, places, prefix, call),
-        worst: worst::of(call.1, policies::callee_concurrency(manifest, call.0)),
+        worst: worst::of(manifest, call.0, call.1),
         attempts,
     }
 }

@@ -30,12 +30,12 @@ pub struct Setting {
     pub place: Option<Place>,
 }
 
-/// The policies of a call to `to` that is declared at `prefix`. None: all by default.
+/// The policies of a call to any of these that is declared at `prefix`. None: all by default.
 pub(super) fn list(
     manifest: &Manifest,
     places: &Places,
     prefix: Option<&str>,
-    (to, call, limits): (&str, &CallPolicies, &[RateLimit]),
+    (answering, call, limits): (&[&str], &CallPolicies, &[RateLimit]),
 ) -> Vec<Policy> {
     let mut lines = Lines::new();
     put_policies(&mut lines, "", call, limits);
@@ -58,9 +58,8 @@ pub(super) fn list(
     }
     policies.sort_by_key(|policy| rank(&policy.key));
     let own = policies.iter().position(|policy| policy.key == CONCURRENCY).unwrap_or_default();
-    if let Some(of_callee) = of_callee(manifest, places, to) {
-        policies.insert(own + 1, of_callee);
-    }
+    let of_callees: Vec<Policy> = answering.iter().filter_map(|to| of_callee(manifest, places, to)).collect();
+    policies.splice(own + 1..own + 1, of_callees);
     policies
 }
 

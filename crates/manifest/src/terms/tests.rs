@@ -31,7 +31,7 @@ impl World {
     }
 
     fn route(&self, at: usize) -> Terms {
-        route(&self.manifest, &self.places, at).unwrap()
+        route(&self.manifest, &self.places, at, None).unwrap()
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use super::policies::callee_concurrency;
 use crate::units::show_duration;
-use crate::valid::{CallPolicies, Concurrency, Condition, Fallback, Jitter, Retries};
+use crate::valid::{CallPolicies, Concurrency, Condition, Fallback, Jitter, Manifest, Retries};
 
 /// The most that a request may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +24,21 @@ pub struct Worst {
     pub asked_to_wait: Option<Duration>,
 }
 
-/// Of a call to what lets in so many at a time.
-pub(super) fn of(call: &CallPolicies, callee: Option<&Concurrency>) -> Worst {
+/// Of a call to any of these.
+pub(super) fn of(manifest: &Manifest, answering: &[&str], call: &CallPolicies) -> Worst {
     let tries = tries(call);
-    let waits = call.concurrency.iter().chain(callee).filter(|place| place.queue > 0);
-    let (time, mut sum) = own(call, tries, waits.map(|place| place.wait).sum());
+    let wait = |place: &Concurrency| if place.queue > 0 { place.wait } else { Duration::ZERO };
+    let own_place = call.concurrency.as_ref().map_or(Duration::ZERO, wait);
+    let places = answering.iter().filter_map(|to| callee_concurrency(manifest, to)).map(wait);
+    let (time, mut sum) = own(call, tries, own_place + places.max().unwrap_or_default());
     let asked_to_wait = time.and_then(|time| with_retry_after(call, time));
     let each = call.per_try.into_iter().chain(call.timeout).min();
     let mut worst = Worst { time, tries, each, sum: String::new(), asked_to_wait };
-    if let Some(Fallback::To(to)) = &call.fallback {
+    // A side of a split does not stand in for itself.
+    let stands_in = |to: &String| answering.iter().any(|side| side != to);
+    if let Some(Fallback::To(to)) = call.fallback.as_ref()
+        && stands_in(to)
+    {
         // The stand-in has the policies of the call that it stands in for.
         sum += &format!("; as long again for the fallback to {to}");
         worst.time = worst.time.map(|time| time * 2);

@@ -1,7 +1,7 @@
 //! The part of a request by which a hashing balancer chooses, so that equal ones come to the same
 //! instance.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use policy::{Rng, balance::hash::hash};
@@ -49,6 +49,16 @@ impl Key {
                 (None, None) => Key::default(),
             },
         }
+    }
+
+    /// The key that a request has whoever sends it, and whenever.
+    pub(crate) fn brought(by: &HashKey, head: &RequestHead) -> Option<u64> {
+        if *by == HashKey::Client {
+            return None;
+        }
+        let nobody = Sender { client: IpAddr::V4(Ipv4Addr::UNSPECIFIED), tls: false };
+        let key = Key::of(by, head, nobody, &mut Rng::new(0));
+        key.hash.filter(|_| key.cookie.is_none())
     }
 
     /// Gives the client its cookie, if it needs one.

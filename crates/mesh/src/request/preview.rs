@@ -11,6 +11,7 @@ use crate::message::framing::Framing;
 use crate::message::head::{Parsed, Refused, RequestHead};
 use crate::request::problem::Kind;
 use crate::request::route::{Fit, Matcher, Path, without_port};
+use crate::request::split::{self, Side};
 use crate::request::{forward, headers};
 
 /// A request to a gateway, by its head.
@@ -35,6 +36,8 @@ pub struct Preview {
     pub routes: Vec<Tried>,
     /// Which of them takes the request.
     pub taken: Option<usize>,
+    /// How it is sent to its side, where several calls share that route's requests.
+    pub side: Option<Side>,
     /// The path that goes on, without the query. As it came if no route takes the request.
     pub path: String,
     /// With its question mark; empty if there is none.
@@ -127,6 +130,7 @@ pub fn preview(routes: &[Route], asked: &Asked) -> Result<Preview, String> {
         host: host.to_owned(),
         routes: Vec::with_capacity(routes.len()),
         taken: None,
+        side: None,
         path: head.path().to_owned(),
         query: head.query().to_owned(),
         idempotent: headers::is_idempotent(&head.method, &head.fields),
@@ -140,6 +144,7 @@ pub fn preview(routes: &[Route], asked: &Asked) -> Result<Preview, String> {
             Fit::Yes if preview.taken.is_some() => Tried::Later,
             Fit::Yes => {
                 preview.taken = Some(at);
+                preview.side = route.call.split.as_ref().and_then(|split| split::preview(split, &head));
                 let new = route.rewrite.as_ref().and_then(|to| matcher.path().rewrite(head.path(), to));
                 preview.path = new.unwrap_or(preview.path);
                 Tried::Taken

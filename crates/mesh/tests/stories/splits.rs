@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mesh::ApplyError;
 use mesh::config::{Call, Fallback, HashKey, Part, Protocol, Role, Split};
+use mesh::{ApplyError, Asked, Side, preview};
 use policy::{BreakerConfig, Gcra};
 
 use crate::world::{Server, World, call, ms};
@@ -230,5 +230,46 @@ async fn what_cannot_be_split_is_refused() {
             Err(ApplyError::Config(text)) => assert!(text.contains(why), "{text}"),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_preview_names_the_side_that_then_answers() {
+    let mut policies = sticky(50, 50, HashKey::Header("x-user".into()));
+    let split = policies.split.as_mut().expect("shared");
+    split.others[0].0.when = vec![vec![("x-beta".to_owned(), "yes".to_owned())]];
+    let (mut world, _servers) = world(policies).await;
+    let routes = world.routes().clone();
+    let look = |headers: &[(&str, &str)]| {
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let asked = Asked { method: "GET", target: "/", host: "shop", headers: &headers };
+        preview(&routes, &asked).expect("sound").side
+    };
+    assert_eq!(look(&[]), Some(Side::ByShare));
+    assert_eq!(look(&[("x-beta", "yes"), ("x-user", "anna")]), Some(Side::ByHeader(1)));
+    let mut seen = [false, false];
+    for user in 0..20 {
+        let user = user.to_string();
+        let Some(Side::ByUser(side)) = look(&[("x-user", &user)]) else { panic!("a user has a side") };
+        seen[side] = true;
+        assert_eq!(ask(&world, &format!("X-User: {user}\r\n")).await, ["shop", "next"][side]);
+    }
+    assert_eq!(seen, [true, true]);
+}
+
+#[test]
+fn who_is_unknown_is_sent_by_the_shares() {
+    let ways = [
+        HashKey::Client,
+        HashKey::Cookie { name: "side".into(), ttl: Some(ms(0)) },
+        HashKey::Cookie { name: "side".into(), ttl: None },
+    ];
+    for by in ways {
+        let mut world = World::new();
+        world.route("/**", sticky(50, 50, by));
+        let asked = Asked { method: "GET", target: "/", host: "shop", headers: &[] };
+        let seen = preview(world.routes(), &asked).expect("sound");
+        assert_eq!(seen.side, Some(Side::ByShare));
     }
 }

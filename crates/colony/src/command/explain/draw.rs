@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use manifest::terms::{Attempts, Place, Policy, Terms, Undeclared, Worst};
-use mesh::Tried;
+use mesh::{Side, Tried};
 use serde_json::Value;
 
 use super::request::{OfRequest, OfRoute, why};
@@ -41,6 +41,14 @@ impl Pen {
                     of.way.as_ref().map_or("", |way| way.terms.split.as_deref().unwrap_or(way.to.as_str()));
                 out +=
                     &self.line("route", Style::Plain, &format!("{} of {}, to {to}", at + 1, of.routes.len()));
+                if let (Some(side), Some(way)) = (of.side, &of.way) {
+                    let by = match side {
+                        Side::ByHeader(_) => format!("{}, for its headers", way.to),
+                        Side::ByUser(_) => format!("{}, for what keeps a user there", way.to),
+                        Side::ByShare => "any, by the shares".to_owned(),
+                    };
+                    out += &self.line("side", Style::Plain, &by);
+                }
                 let by = of.rewritten.as_ref().map_or(String::new(), |place| {
                     format!("  {}", paint(self.colours, Style::Dim, &format!("rewrite, {}", show(place))))
                 });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use manifest::terms::{Attempts, Place, Policy, Setting, Worst};
-use mesh::{Misfit, Part, Tried};
+use mesh::{Misfit, Part, Side, Tried};
 use serde_json::{Map, Value, json};
 
 use super::request::{OfRequest, OfRoute, why};
@@ -43,6 +43,12 @@ fn of_request(of: &OfRequest) -> Value {
     });
     if let Some(way) = &of.way {
         object["sent"] = json!({ "target": of.target, "rewrite": place(of.rewritten.as_ref()) });
+        object["side"] = match of.side {
+            None => Value::Null,
+            Some(Side::ByHeader(_)) => json!({ "by": "header", "to": way.to }),
+            Some(Side::ByUser(_)) => json!({ "by": "user", "to": way.to }),
+            Some(Side::ByShare) => json!({ "by": "share", "to": null }),
+        };
         put_way(&mut object, way);
     }
     object

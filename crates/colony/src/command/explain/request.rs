@@ -5,7 +5,7 @@ use std::time::Duration;
 use manifest::terms::{self, Place, Undeclared};
 use manifest::valid::{self, Gateway};
 use mesh::config::{self, Role};
-use mesh::{Misfit, Part, Refusal, Tried};
+use mesh::{Misfit, Part, Refusal, Side, Tried};
 use telemetry::redact::Redactor;
 
 use super::subject::Asked;
@@ -33,6 +33,8 @@ pub(super) struct OfRequest {
     pub(super) idempotent: bool,
     /// How long the caller says that it waits.
     pub(super) left: Option<Duration>,
+    /// How it is sent to its side, where several share the requests of the route.
+    pub(super) side: Option<Side>,
     pub(super) way: Option<Way>,
 }
 
@@ -61,6 +63,7 @@ pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
         rewritten: None,
         idempotent: true,
         left: None,
+        side: None,
         way: None,
         asked: asked.clone(),
     };
@@ -80,9 +83,15 @@ pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
     told.taken = seen.taken;
     told.nearest = if seen.taken.is_none() { nearest(&told.routes) } else { None };
     if let Some((at, route)) = seen.taken.and_then(|at| Some((at, routes.get(at)?))) {
-        told.target = format!("{}{}{}", prefix(&read.manifest, &route.to), seen.path, seen.query);
+        let side = match seen.side {
+            Some(Side::ByHeader(side) | Side::ByUser(side)) => Some(side),
+            Some(Side::ByShare) | None => None,
+        };
+        told.side = seen.side;
+        told.way = way(read, at, side, &plane);
+        let to = told.way.as_ref().map_or(route.to.as_str(), |way| way.to.as_str());
+        told.target = format!("{}{}{}", prefix(&read.manifest, to), seen.path, seen.query);
         told.rewritten = terms::place_of(&read.places, route, Some("rewrite"));
-        told.way = way(read, route, at, &plane);
     }
     told
 }
@@ -91,8 +100,11 @@ pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
 pub(super) fn route(read: &Read, name: &str) -> Result<Way, Undeclared> {
     let routes = read.manifest.gateway.as_ref().map_or(&[][..], |gateway| &gateway.routes);
     let plane = plane(read);
-    let mut ways: Vec<Way> =
-        routes.iter().enumerate().filter_map(|(at, route)| way(read, route, at, &plane)).collect();
+    // The first side goes by the name of the route, so all of them are meant by it.
+    let sides = routes.iter().enumerate().flat_map(|(at, route)| {
+        (0..route.answering().len()).map(move |side| (at, (side > 0).then_some(side)))
+    });
+    let mut ways: Vec<Way> = sides.filter_map(|(at, side)| way(read, at, side, &plane)).collect();
     if let Some(at) = ways.iter().position(|way| way.id == name) {
         return Ok(ways.swap_remove(at));
     }
@@ -146,10 +158,17 @@ fn of_route(read: &Read, route: &valid::Route, tried: Tried) -> OfRoute {
     }
 }
 
-fn way(read: &Read, route: &valid::Route, at: usize, plane: &[config::Route]) -> Option<Way> {
+/// What carries the requests of a route, or of one of those who share them.
+fn way(read: &Read, at: usize, side: Option<usize>, plane: &[config::Route]) -> Option<Way> {
+    let call = &plane.get(at)?.call;
+    let call = match side {
+        None | Some(0) => call,
+        Some(side) => &call.split.as_ref()?.others.get(side - 1)?.1,
+    };
     // As the control socket tells it, too.
-    let id = Redactor::new(read.manifest.secrets.clone()).redact(&plane.get(at)?.call.id).into_owned();
-    Some(Way { id, to: route.to.clone(), terms: terms::route(&read.manifest, &read.places, at)?, live: None })
+    let id = Redactor::new(read.manifest.secrets.clone()).redact(&call.id).into_owned();
+    let terms = terms::route(&read.manifest, &read.places, at, side)?;
+    Some(Way { id, to: call.upstream.clone(), terms, live: None })
 }
 
 /// What is put before every path that goes to an external.
