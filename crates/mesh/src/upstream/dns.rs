@@ -1,7 +1,7 @@
 //! What the DNS says of a name: its addresses, or where its service is (RFC 2782), and for how long that
 //! holds. `/etc/hosts` comes first, and the servers are those of `/etc/resolv.conf` unless others are given.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -18,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPTS: usize = 2;
 /// How long all of them have together: two families over two transports add up.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// The server where `/etc/resolv.conf` names none.
+const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
 /// A way to ask. It keeps nothing: whoever asks knows best when to ask again.
 pub(super) struct Dns {
@@ -39,10 +42,11 @@ pub(super) struct Target {
 }
 
 impl Dns {
-    /// Asks these servers; if there are none, those of the machine.
+    /// Asks these servers; if there are none, those of the machine, and where it names none the one on it,
+    /// as glibc does: `/etc/hosts` must be read on a machine without a network, too.
     pub(super) fn new(servers: &[SocketAddr]) -> Result<Dns, String> {
         let (config, mut options) = match servers {
-            [] => read_system_conf().map_err(|error| format!("cannot read /etc/resolv.conf: {error}"))?,
+            [] => read_system_conf().unwrap_or_else(|_| (given(&[LOCAL]), brisk())),
             servers => (given(servers), brisk()),
         };
         options.cache_size = 0;

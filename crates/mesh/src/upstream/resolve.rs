@@ -4,7 +4,7 @@
 //! An answer that fails keeps the addresses of the one before: stale is better than none. The same holds
 //! for each target of a service that is found by SRV.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -155,6 +155,9 @@ impl Search {
         let mut troubles = Vec::new();
         let mut endpoints = Vec::new();
         targets.sort_by(|a, b| (a.priority, &a.host, a.port).cmp(&(b.priority, &b.host, b.port)));
+        // One that is listed twice counts once, at its best.
+        let mut seen = BTreeSet::new();
+        targets.retain(|target| seen.insert((target.host.clone(), target.port)));
         targets.truncate(INSTANCES_MAX);
         for target in &targets {
             if !known.contains_key(&target.host) {
