@@ -180,3 +180,17 @@ fn a_service_that_colony_starts_from_now_on_is_told_without_what_all_have() {
         ]
     );
 }
+
+#[test]
+fn hedges_are_told_as_they_are_written() {
+    let with = |hedge: &str| OLD.replace("timeout: 2s", &format!("timeout: 2s, hedge: {hedge}"));
+    let off = with("none");
+    for (hedge, told_as) in [
+        ("p95", "after p95, 1 at most"),
+        ("{ after: p99.9, max: 2 }", "after p99.9, 2 at most"),
+        ("{ after: 50ms }", "after 50ms, 1 at most"),
+    ] {
+        let line = format!("Changed service app calls.payments.hedge none -> {told_as}");
+        assert!(told(&off, &with(hedge)).contains(&line), "{line}");
+    }
+}

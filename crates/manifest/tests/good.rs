@@ -111,6 +111,7 @@ fn policies_are_switched_off_by_none() {
         concurrency: None,
         priority: None,
         retries: None,
+        hedge: None,
         breaker: None,
         ejection: None,
         balance: valid::Balance::P2cEwma,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use certs::Certificate;
 use policy::{
-    BalanceConfig, BreakerConfig, BudgetConfig, Class, EjectionConfig, Gcra, GradientConfig, RetryConfig,
-    Shares, SlowStart,
+    BalanceConfig, BreakerConfig, BudgetConfig, Class, EjectionConfig, Gcra, GradientConfig, HedgeConfig,
+    RetryConfig, Shares, SlowStart,
 };
 use tokio_rustls::rustls::ServerConfig;
 
@@ -201,6 +201,8 @@ pub struct Call {
     pub priority: Option<Class>,
     /// Retries. None: off.
     pub retries: Option<Retries>,
+    /// Hedges. None: off.
+    pub hedge: Option<Hedge>,
     /// Circuit breaker. None: off.
     pub breaker: Option<BreakerConfig>,
     /// Outlier ejection. None: off.
@@ -225,6 +227,14 @@ impl Call {
     /// It alone. Its state has nothing to do with what others get.
     pub(crate) fn alone(&self) -> Call {
         Call { split: None, ..self.clone() }
+    }
+}
+
+impl Call {
+    /// How much of a request's body is kept to be sent again. None: nothing is ever sent again.
+    pub(crate) fn replay_bytes(&self) -> Option<usize> {
+        let retries = self.retries.as_ref().map(|retries| retries.body_bytes);
+        retries.max(self.hedge.map(|hedge| hedge.body_bytes))
     }
 }
 
@@ -279,6 +289,15 @@ pub enum HashKey {
     Segment(usize),
     /// The address of the client's connection.
     Client,
+}
+
+/// Hedges of a call, within the budget of its retries, or a default one where these are off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hedge {
+    /// When and how often.
+    pub hedge: HedgeConfig,
+    /// Largest request body kept for a hedge, bytes; one that is larger is sent once.
+    pub body_bytes: usize,
 }
 
 /// Retries of a call.

@@ -59,7 +59,11 @@ pub struct CallStatus {
     pub failures: u64,
     /// Tries beyond the first.
     pub retries: u64,
-    /// Retries that the budget refused.
+    /// Tries beside another that took too long.
+    pub hedges: u64,
+    /// Of these, those that were first with a good answer.
+    pub hedges_won: u64,
+    /// Retries and hedges that the budget refused.
     pub retries_denied: u64,
     /// Requests that a fallback answered.
     pub fallbacks: u64,
@@ -217,6 +221,8 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         status_5xx: sum(|tally| tally.statuses[5].get()),
         failures: sum(|tally| tally.failures.get()),
         retries: sum(|tally| tally.retries.get()),
+        hedges: sum(|tally| tally.hedges.get()),
+        hedges_won: sum(|tally| tally.hedges_won.get()),
         retries_denied: sum(|tally| tally.retries_denied.get()),
         fallbacks: sum(|tally| tally.fallbacks.get()),
         limited: sum(|tally| tally.limited.get()),

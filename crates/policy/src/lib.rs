@@ -13,7 +13,8 @@
 //!    [`choose`] by [`PeakEwma::load`];
 //! 3. the try ends in an [`Outcome`], told to the breaker, the ejection and the average;
 //!    where the upstream's concurrency is found out, its latency to the [`Gradient`];
-//! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`].
+//! 4. [`Retrier::decide`] says whether to try again, within the upstream's [`Budget`]; one that keeps
+//!    its caller waiting may have been sent once more by then, as [`Hedge::another`] says.
 //!
 //! Which of several calls gets a request is for [`Split::side`] to say. Where an instance shall seem ill on purpose, [`Fault::decide`] says what it does to a try.
 
@@ -26,6 +27,7 @@ pub mod bulkhead;
 pub mod deadline;
 pub mod ejection;
 pub mod fault;
+pub mod hedge;
 pub mod limit;
 pub mod outcome;
 pub mod retry;
@@ -44,6 +46,7 @@ pub use bulkhead::{Gradient, GradientConfig, Samples};
 pub use deadline::Deadline;
 pub use ejection::{Ejection, EjectionConfig};
 pub use fault::{Asked, Fault, FaultConfig, Strike, Trickle};
+pub use hedge::{After, Hedge, HedgeConfig};
 pub use limit::{Gcra, Left};
 pub use outcome::Outcome;
 pub use retry::backoff::Backoff;

@@ -206,6 +206,7 @@ fn calls(status: &Value, colours: bool) -> String {
                 writeln!(notes, "  {} {}: {note}", paint(colours, Style::Warn, "note:"), text(call, "call"));
         }
         notes.push_str(&late(call, colours));
+        notes.push_str(&hedged(call, colours));
         let requests = number(call, "requests");
         let refused = number(call, "limited")
             + number(call, "rejected")
@@ -265,6 +266,18 @@ fn crowd(name: &str, whose: &Value, colours: bool) -> String {
         "  {} {name}: {in_flight} of {limit} requests in flight, {waiting} waiting, {refused} refused so far{by_class}\n",
         paint(colours, Style::Warn, "note:"),
     )
+}
+
+/// What is to be said of requests that were sent once more beside their first try.
+fn hedged(call: &Value, colours: bool) -> String {
+    match (number(call, "hedges"), number(call, "hedges_won")) {
+        (0, _) => String::new(),
+        (hedges, won) => format!(
+            "  {} {}: {hedges} hedges, {won} of them answered first\n",
+            paint(colours, Style::Dim, "note:"),
+            text(call, "call"),
+        ),
+    }
 }
 
 /// What is to be said of requests that came too late.

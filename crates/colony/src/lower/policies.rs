@@ -8,6 +8,9 @@ use mesh::config as plane;
 /// Window of a retry budget, as in Finagle and Linkerd.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
+/// What is kept of a body for a hedge, where no retries say how much: as much as they would by default.
+const HEDGE_BODY_BYTES: usize = 64 << 10;
+
 /// A call, and those that it shares its requests with.
 pub(super) fn target(
     id: &str,
@@ -59,6 +62,7 @@ fn call(id: &str, to: &str, policies: &valid::CallPolicies, limits: &[valid::Rat
             valid::Priority::Critical => policy::Class::Critical,
         }),
         retries: policies.retries.as_ref().map(retries),
+        hedge: policies.hedge.map(|one| hedge(one, policies.retries.as_ref())),
         breaker: policies.breaker.as_ref().map(breaker),
         ejection: policies.ejection.as_ref().map(|ejection| policy::EjectionConfig {
             failures: ejection.failures,
@@ -102,6 +106,17 @@ fn retries(retries: &valid::Retries) -> plane::Retries {
             window: BUDGET_WINDOW,
         },
         body_bytes: retries.body_bytes,
+    }
+}
+
+fn hedge(hedge: valid::Hedge, retries: Option<&valid::Retries>) -> plane::Hedge {
+    let after = match hedge.after {
+        valid::HedgeAfter::Quantile(share) => policy::After::Quantile(share),
+        valid::HedgeAfter::Fixed(after) => policy::After::Fixed(after),
+    };
+    plane::Hedge {
+        hedge: policy::HedgeConfig { after, max: hedge.max },
+        body_bytes: retries.map_or(HEDGE_BODY_BYTES, |retries| retries.body_bytes),
     }
 }
 

@@ -152,3 +152,35 @@ services:
     let (status, message, _) = ask(&sidecar, "/shop.Other/Go", &[("host", "other")]);
     assert_eq!((status.as_str(), message.starts_with("unknown-service: ")), ("12", true), "{message}");
 }
+
+#[test]
+fn a_slow_instance_costs_no_more_than_the_wait_for_a_hedge() {
+    let (quick, slow) = (Server::after(Duration::ZERO), Server::after(Duration::from_secs(4)));
+    let world = World::up(&format!(
+        "name: hedge
+gateway: {{ listen: 127.0.0.1:0, routes: [{{ to: app, hedge: 100ms, breaker: {{ failures: 1, rate: 0% }} }}] }}
+services:
+  app: {{ url: [\"http://{}\", \"http://{}\"], ready: none }}
+",
+        quick.address, slow.address
+    ));
+    while slow.requests() == 0 {
+        let begun = Instant::now();
+        assert_eq!(world.get("/").status, 200);
+        assert!(begun.elapsed() < Duration::from_millis(3900), "{:?}", begun.elapsed());
+    }
+    let before = slow.requests() + quick.requests();
+    assert_eq!(request(&world.gateway(), "POST", "/", &[], None).status, 200, "a POST waits");
+    assert_eq!(slow.requests() + quick.requests(), before + 1, "and is not sent twice");
+    let call = world.call("gateway /**");
+    assert_eq!(
+        (&call["hedges"], &call["hedges_won"], &call["retries"]),
+        (&1.into(), &1.into(), &0.into()),
+        "{call}"
+    );
+    assert_eq!((&call["breaker"], &call["failures"]), (&"closed".into(), &0.into()), "{call}");
+    let shown = String::from_utf8_lossy(&world.run(&["status"]).stdout).into_owned();
+    assert!(shown.contains("gateway /**: 1 hedges, 1 of them answered first"), "{shown}");
+    let explained = String::from_utf8_lossy(&world.run(&["explain", "GET", "/"]).stdout).into_owned();
+    assert!(explained.contains("after 100ms, 1 at most"), "{explained}");
+}

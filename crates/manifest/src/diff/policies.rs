@@ -5,7 +5,7 @@ use crate::resolve::defaults;
 use crate::units::{show_duration, show_percentage, show_size};
 use crate::valid::{
     Balance, Breaker, CallPolicies, Concurrency, ConcurrencyLimit, Ejection, Fallback, GRPC_STATUSES,
-    HashKey, Jitter, Priority, RateLimit, Shares, SlowStart,
+    HashKey, Hedge, HedgeAfter, Jitter, Priority, RateLimit, Shares, SlowStart,
 };
 
 pub(crate) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
@@ -34,6 +34,7 @@ pub(crate) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolic
         ),
         ("priority", policies.priority.map_or(INHERITED, Priority::name).to_owned()),
         ("retries", policies.retries.as_ref().map_or_else(none, |retries| retries.max.to_string())),
+        ("hedge", policies.hedge.as_ref().map_or_else(none, show_hedge)),
         ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
         ("balance", show_balance(&policies.balance)),
         ("slow-start", policies.slow_start.as_ref().map_or_else(none, show_slow_start)),
@@ -140,6 +141,15 @@ pub(super) fn show_hash_key(key: &HashKey) -> String {
 fn show_slow_start(slow_start: &SlowStart) -> String {
     let (window, min) = (show_duration(slow_start.window), show_percentage(slow_start.min));
     format!("{window} from {min}, aggression {}", slow_start.aggression)
+}
+
+fn show_hedge(hedge: &Hedge) -> String {
+    let after = match hedge.after {
+        // To a hundredth: 0.999 * 100 is not 99.9 in binary.
+        HedgeAfter::Quantile(share) => format!("p{}", (share * 10_000.0).round() / 100.0),
+        HedgeAfter::Fixed(after) => show_duration(after),
+    };
+    format!("after {after}, {} at most", hedge.max)
 }
 
 fn show_jitter(jitter: Jitter) -> String {

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::valid::{
-    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Jitter, Limits, Priority, Retries,
-    Shares, SlowStart,
+    Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Hedge, HedgeAfter, Jitter, Limits,
+    Priority, Retries, Shares, SlowStart,
 };
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -61,6 +61,10 @@ pub(crate) fn retries() -> Retries {
         statuses: vec![502, 503, 504],
         grpc_statuses: Vec::new(),
     }
+}
+
+pub(crate) fn hedge() -> Hedge {
+    Hedge { after: HedgeAfter::Quantile(0.95), max: 1 }
 }
 
 pub(crate) fn breaker() -> Breaker {

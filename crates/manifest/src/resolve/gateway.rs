@@ -83,6 +83,7 @@ fn valid_defaults() -> crate::valid::CallPolicies {
         concurrency: None,
         priority: Some(crate::valid::Priority::Normal),
         retries: Some(defaults::retries()),
+        hedge: None,
         breaker: Some(defaults::breaker()),
         ejection: Some(defaults::ejection()),
         balance: crate::valid::Balance::P2cEwma,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::route_name;
-use super::worst::tries;
+use super::worst::{hedges, tries};
 use crate::valid::{Call, CallPolicies, Condition, Manifest, Route};
 
 /// What one request can become.
@@ -88,7 +88,8 @@ impl Step {
 
     fn new(call: String, to: &str, policies: &CallPolicies) -> Step {
         let tries = tries(policies);
-        let again = if repeats_answers(policies) { tries } else { 1 };
+        // Whatever is slow below is hedged here.
+        let again = if repeats_answers(policies) { tries } else { 1 + hedges(policies) };
         Step { call, to: to.to_owned(), tries, again }
     }
 

@@ -108,7 +108,7 @@ fn rank(key: &str) -> usize {
 }
 
 /// The keys of the policies in the order of `docs/policies/README.md`, and what each is called there.
-pub(super) const ORDER: [(&str, &str); 12] = [
+pub(super) const ORDER: [(&str, &str); 13] = [
     ("limit", "rate limit"),
     ("timeout", "timeout"),
     ("priority", "priority"),
@@ -119,6 +119,7 @@ pub(super) const ORDER: [(&str, &str); 12] = [
     ("slow-start", "slow start"),
     ("per-try", "timeout of a try"),
     ("deadline-header", "deadline told"),
+    ("hedge", "hedges"),
     ("retries", "retries"),
     ("fallback", "fallback"),
 ];

@@ -189,6 +189,11 @@ fn the_worst_time_is_the_sum_or_the_timeout() {
         of(11_300, 7, "7 tries of 1s + 4s300ms between them", Some(187_000))
     );
     assert_eq!(
+        worst("{ per-try: 1s, retries: { max: 1, on: reset }, hedge: { max: 2 } }"),
+        of(4025, 4, "4 tries of 1s + 25ms between them", None),
+        "one beside another may begin when that is about to end"
+    );
+    assert_eq!(
         worst("{ timeout: none }"),
         (None, 3, "neither `timeout` nor `per-try` is set".to_owned(), None)
     );

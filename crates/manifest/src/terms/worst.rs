@@ -47,9 +47,15 @@ pub(super) fn of(manifest: &Manifest, answering: &[&str], call: &CallPolicies) -
     Worst { sum, ..worst }
 }
 
-/// The most tries of one request, the first included.
+/// The most tries of one request, the first included. One beside another counts as one after it: it may
+/// begin when that is about to end.
 pub(super) fn tries(call: &CallPolicies) -> u32 {
-    call.retries.as_ref().map_or(1, |retries| retries.max + 1)
+    call.retries.as_ref().map_or(1, |retries| retries.max + 1) + hedges(call)
+}
+
+/// The most tries beside the first.
+pub(super) fn hedges(call: &CallPolicies) -> u32 {
+    call.hedge.map_or(0, |hedge| hedge.max)
 }
 
 /// Without the fallback, with so much time for a place.

@@ -16,7 +16,7 @@ pub(crate) use macros::keys;
 pub(crate) use policies::*;
 pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
-pub(crate) use short::{Balance, Concurrency, External, Limit, Probe, Retries, Scale, SlowStart, Tls};
+pub(crate) use short::{Balance, Concurrency, External, Hedge, Limit, Probe, Retries, Scale, SlowStart, Tls};
 pub(crate) use split::{Amount, Destination, Side, Sticky, WHOLE, Weight};
 
 keys! {

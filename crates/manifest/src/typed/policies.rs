@@ -2,8 +2,8 @@
 
 use super::{
     Balance, BalancePolicy, Bool, Concurrency, Condition, CookieName, Dur, DurOrZero, Factor, GrpcStatus,
-    HeaderName, Int, Jitter, Limit, Name, OneOrMany, OrNone, Part, Percentage, Priority, Rate, Retries, Size,
-    SlowStart, Status, Text, keys,
+    HeaderName, Hedge, HedgeAfter, Int, Jitter, Limit, Name, OneOrMany, OrNone, Part, Percentage, Priority,
+    Rate, Retries, Size, SlowStart, Status, Text, keys,
 };
 
 keys! {
@@ -21,6 +21,8 @@ keys! {
     "priority" => priority: Priority,
     /// Tries after the first, for requests that are safe to repeat: a number, `none`, or a map. Default 2.
     "retries" => retries: Retries,
+    /// When a request that keeps waiting is sent once more, to another instance: `p95`, a duration, `none`, or a map. Default none.
+    "hedge" => hedge: OrNone<Hedge>,
     /// Circuit breaker: `none` or a map. Default on.
     "breaker" => breaker: OrNone<Breaker>,
     /// Takes instances that keep failing out of the balancing for a while: `none` or a map. Default on.
@@ -133,6 +135,15 @@ keys! {
     "statuses" => statuses: OneOrMany<Status>,
     /// Statuses of gRPC to retry, by name, such as `unavailable`. Default none.
     "grpc-statuses" => grpc_statuses: OneOrMany<GrpcStatus>,
+}
+
+keys! {
+    /// Hedges of a call, for requests that are safe to repeat, within the budget of its retries.
+    HedgeOptions, "`hedge`";
+    /// The wait before a request is sent once more: a quantile of the call's latency such as `p95`, or a duration. Default p95.
+    "after" => after: HedgeAfter,
+    /// Most of them under way beside the first try. Default 1.
+    "max" => max: Int<1, 4>,
 }
 
 keys! {

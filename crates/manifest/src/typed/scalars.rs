@@ -127,6 +127,12 @@ scalar! {
 }
 
 scalar! {
+    /// A quantile of latency, or a duration above zero.
+    HedgeAfter(crate::valid::HedgeAfter), "a quantile such as `p95`, or a duration such as `50ms`", codes::DURATION, scalar(hedge_after),
+    { "type": "string", "pattern": "^p[5-9][0-9](\\.[0-9]+)?$|^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$|\\$\\{", "examples": ["p95", "p99.9", "50ms"] }
+}
+
+scalar! {
     /// How an instance is chosen.
     BalancePolicy(BalanceWord), "a policy such as `least-request`", codes::WRONG_TYPE, scalar(balance),
     { "enum": ["p2c-ewma", "round-robin", "random", "least-request", "ring-hash", "maglev"] }
@@ -254,6 +260,21 @@ fn condition(text: &str) -> Result<crate::valid::Condition, Wrong> {
         Wrong::new(format!("`{}` is nothing that can be retried", clip(text)))
             .help("write `connect-failure`, `reset`, `timeout` or `statuses`")
     })
+}
+
+fn hedge_after(text: &str) -> Result<crate::valid::HedgeAfter, Wrong> {
+    use crate::valid::HedgeAfter;
+    let Some(number) = text.strip_prefix('p') else {
+        let duration = units::duration_above_zero(text).map(HedgeAfter::Fixed);
+        return duration
+            .map_err(|wrong| wrong.help("write a quantile such as `p95`, or a duration such as `50ms`"));
+    };
+    let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    match number.parse::<f64>() {
+        Ok(percent) if plain && (50.0..=99.9).contains(&percent) => Ok(HedgeAfter::Quantile(percent / 100.0)),
+        _ => Err(Wrong::new(format!("`{}` is no quantile to hedge after", clip(text)))
+            .help("write one from `p50` to `p99.9`, such as `p95`")),
+    }
 }
 
 fn grpc_status(text: &str) -> Result<u16, Wrong> {

@@ -10,8 +10,9 @@ use crate::diagnostic::Diagnostic;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
 use crate::typed::shapes::{OneOrMany, OrNone, is_none, is_word};
 use crate::typed::{
-    AnyUrl, BalanceOptions, BalancePolicy, BalanceWord, ConcurrencyOptions, Dur, ExternalOptions, Int,
-    LimitOptions, ProbeOptions, ProbePath, Rate, RetryOptions, ScaleOptions, SlowStartOptions, TlsFiles,
+    AnyUrl, BalanceOptions, BalancePolicy, BalanceWord, ConcurrencyOptions, Dur, ExternalOptions, HedgeAfter,
+    HedgeOptions, Int, LimitOptions, ProbeOptions, ProbePath, Rate, RetryOptions, ScaleOptions,
+    SlowStartOptions, TlsFiles,
 };
 use crate::valid::RateLimit;
 use crate::yaml::{Node, Value};
@@ -105,6 +106,35 @@ impl JsonSchema for Retries {
             { "const": "none" },
             generator.subschema_for::<Int<0, 20>>(),
             generator.subschema_for::<RetryOptions>(),
+        ] })
+    }
+}
+
+/// `p95`, `50ms`, or a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Hedge {
+    After(crate::valid::HedgeAfter),
+    Options(Box<HedgeOptions>),
+}
+
+impl Typed for Hedge {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => HedgeOptions::decode(node, cx).map(|options| Hedge::Options(Box::new(options))),
+            _ => HedgeAfter::decode(node, cx).map(|after| Hedge::After(after.0)),
+        }
+    }
+}
+
+impl JsonSchema for Hedge {
+    fn schema_name() -> Cow<'static, str> {
+        "Hedge".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            generator.subschema_for::<HedgeAfter>(),
+            generator.subschema_for::<HedgeOptions>(),
         ] })
     }
 }

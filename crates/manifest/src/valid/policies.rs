@@ -17,6 +17,8 @@ pub struct CallPolicies {
     pub priority: Option<Priority>,
     /// Retries. Default on.
     pub retries: Option<Retries>,
+    /// Hedges. Default none.
+    pub hedge: Option<Hedge>,
     /// Circuit breaker. Default on.
     pub breaker: Option<Breaker>,
     /// Outlier ejection. Default on.
@@ -178,6 +180,24 @@ pub const GRPC_STATUSES: [(u16, &str); 16] = [
     (15, "data-loss"),
     (16, "unauthenticated"),
 ];
+
+/// Hedges of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hedge {
+    /// The wait before a request is sent once more. Default the 95th percentile.
+    pub after: HedgeAfter,
+    /// Most of them beside the first try. Default 1.
+    pub max: u32,
+}
+
+/// How long a request may take before it is hedged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HedgeAfter {
+    /// As long as this share of the call's requests takes, 0.5 to 0.999.
+    Quantile(f64),
+    /// So long.
+    Fixed(Duration),
+}
 
 /// Circuit breaker of a call.
 #[derive(Clone, Debug, PartialEq)]

@@ -80,6 +80,10 @@ impl Failure {
     }
 }
 
+/// The instance that a try is at, and since when. It is out of the try, so that whoever lets go of a try
+/// can see it.
+pub(super) type Slot = RefCell<Option<(Lease, Time)>>;
+
 /// Sends a request once.
 pub(super) async fn attempt(
     core: &Core,
@@ -87,15 +91,15 @@ pub(super) async fn attempt(
     outgoing: &Outgoing,
     times: Times,
     avoid: Option<u64>,
+    slot: &Slot,
 ) -> Tried {
     let started = times.began();
-    let lease = RefCell::new(None);
     let sent = {
         // Pinned here, for an argument that is pinned over there would be there twice.
-        let sending = pin!(send(core, call, outgoing, &lease, times, avoid));
+        let sending = pin!(send(core, call, outgoing, slot, times, avoid));
         times.keep(sending, outgoing).await
     };
-    let (lease, chosen): (Option<Lease>, _) = lease.into_inner().unzip();
+    let (lease, chosen) = slot.take().unzip();
     let ended = clock::now();
     let took = chosen.map_or(Duration::ZERO, |chosen| outgoing.waited(chosen, ended));
     let cut_short = sent.as_ref().is_err_and(|over| *over == Over::Callers);
@@ -187,7 +191,7 @@ async fn send(
     core: &Core,
     call: &LocalCall,
     outgoing: &Outgoing,
-    slot: &RefCell<Option<(Lease, Time)>>,
+    slot: &Slot,
     times: Times,
     avoid: Option<u64>,
 ) -> Result<Answered, Lost> {

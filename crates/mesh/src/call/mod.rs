@@ -8,15 +8,16 @@
 //! 5. ejection and balancing choose an instance; with none at hand the request is held a while,
 //! 6. the deadline of the try begins; the request is sent, with what is left of the time, or a fault strikes it
 //!    on purpose,
-//! 7. the outcome is told to breaker, ejection and balancer, and its latency to adaptive bulkheads,
-//! 8. retries decide, within the budget, whether to go back to 4,
-//! 9. a fallback stands in for what failed.
+//! 7. if it takes longer than most do, a hedge goes 4 to 6 beside it, and the first good answer counts,
+//! 8. the outcome is told to breaker, ejection and balancer, and its latency to adaptive bulkheads,
+//! 9. retries decide, within the budget, whether to go back to 4,
+//! 10. a fallback stands in for what failed.
 //!
 //! The places in the bulkheads are given up with the last byte of the answer.
 //!
 //! What decides is in the `policy` crate; here is what carries: [`tries`] a request through all of
-//! its tries, [`attempt`] one of them for as long as [`times`] says, [`deliver`] the answer, [`shared`] holds a
-//! call's state.
+//! its tries, [`attempt`] one of them for as long as [`times`] says, [`hedge`] several at a time,
+//! [`deliver`] the answer, [`shared`] holds a call's state.
 
 mod attempt;
 mod balance;
@@ -25,6 +26,7 @@ mod choose;
 mod deliver;
 pub(crate) mod faults;
 pub(crate) mod guard;
+mod hedge;
 pub(crate) mod key;
 pub(crate) mod limit;
 mod queue;
@@ -73,6 +75,11 @@ impl Outgoing {
     /// The body for the next try.
     fn open_body(&self) -> Option<RequestBody> {
         self.body.as_ref().map(RequestBody::open)
+    }
+
+    /// Whether there is no body, or all of it is here, to be sent by several tries at a time.
+    fn is_at_hand(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.borrow().is_at_hand())
     }
 
     fn replayable(&self) -> bool {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Budget, BudgetConfig, Time};
+use policy::{Budget, BudgetConfig, Hedge, Time};
 use telemetry::metrics::{Counter, Histogram};
 
 use crate::call::balance::LocalBalancer;
@@ -41,7 +41,10 @@ pub(crate) struct Tally {
     /// Requests whose last try failed, before a fallback.
     pub(crate) failures: Counter,
     pub(crate) retries: Counter,
-    /// Retries that the budget refused.
+    /// Tries beside another that took too long, and how many of them were first with a good answer.
+    pub(crate) hedges: Counter,
+    pub(crate) hedges_won: Counter,
+    /// Retries and hedges that the budget refused.
     pub(crate) retries_denied: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) limited: Counter,
@@ -102,7 +105,9 @@ pub(crate) struct LocalCall {
     /// The same of all calls to the upstream.
     pub(crate) shared_bulkhead: Option<Rc<LocalBulkhead>>,
     pub(crate) balancer: Option<LocalBalancer>,
-    /// This core's share of the retry budget.
+    /// What is known of latency, where requests are hedged.
+    pub(crate) hedge: Option<RefCell<Hedge>>,
+    /// This core's share of the budget for retries and hedges.
     pub(crate) budget: RefCell<Budget>,
     pub(crate) core: usize,
     /// Version of the instance list that the ejection machine was last told of.
@@ -117,14 +122,14 @@ impl LocalCall {
         core: usize,
     ) -> LocalCall {
         let cores = state.tallies.len() as f64;
-        let budget = state.config.retries.as_ref().map_or(BudgetConfig::default(), |retries| BudgetConfig {
-            min_per_second: retries.budget.min_per_second / cores,
-            ..retries.budget
-        });
+        let retries = state.config.retries.as_ref();
+        let budget = retries.map_or(BudgetConfig::default(), |retries| retries.budget);
+        let budget = BudgetConfig { min_per_second: budget.min_per_second / cores, ..budget };
         LocalCall {
             bulkhead: state.bulkhead.clone().map(LocalBulkhead::new),
             shared_bulkhead: upstream.shared.bulkhead.clone().map(LocalBulkhead::new),
             balancer: LocalBalancer::new(&state.config.balance),
+            hedge: state.config.hedge.map(|hedge| RefCell::new(Hedge::new(hedge.hedge, clock::now()))),
             budget: RefCell::new(Budget::new(budget, clock::now())),
             state,
             upstream,

@@ -1,11 +1,13 @@
 //! A request's way through its tries: the loop around what the policies decide.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use policy::{Outcome, Retrier, RetryConfig, Time, Verdict};
+use policy::{Hedge, Outcome, Retrier, RetryConfig, Time, Verdict};
 
-use super::attempt::{self, Failure, Reply, Tried};
+use super::attempt::{self, Failure, Reply, Slot, Tried};
 use super::deliver::{deliver, throw_away};
+use super::hedge::{self, Finish, Race};
 use super::times::Times;
 use super::{LocalCall, Outgoing, Place, too_late};
 use crate::call::guard::Pass;
@@ -27,8 +29,9 @@ pub(super) async fn carry(
     // Time may have passed before a place in the bulkhead was free.
     let begun = if place.is_some() { clock::now() } else { started };
     let retrier = Retrier::new();
-    let mut tries = Tries { core, call, outgoing, place, started, now: begun, retrier, avoid: None };
-    if tries.retry().is_some() {
+    let mut tries =
+        Tries { core, call, outgoing, place, started, now: begun, retrier, hedges: 0, avoid: None };
+    if tries.retry().is_some() || call.hedge.is_some() {
         call.budget.borrow_mut().request(started);
     }
     loop {
@@ -55,6 +58,8 @@ struct Tries<'a> {
     /// When the try begins that is next, or ended that was last: a clock is not read for each use.
     now: Time,
     retrier: Retrier,
+    /// Tries that were made beside others.
+    hedges: u32,
     /// Key of the instance that failed last.
     avoid: Option<u64>,
 }
@@ -76,8 +81,15 @@ impl<'a> Tries<'a> {
         }
         let pass = Passed::new(self.call, self.now).map_err(|wait| self.rejected(wait))?;
         let times = Times::new(self.call, self.outgoing, self.started, self.now);
-        let Tried { outcome, ended, took, blameless, result } =
-            attempt::attempt(self.core, self.call, self.outgoing, times, self.avoid).await;
+        let (tried, pass) = match hedge::of(self.call, self.outgoing) {
+            Some(hedge) if self.retrier.retries() == 0 => Box::pin(self.race(hedge, pass, times)).await,
+            _ => {
+                let slot = Slot::default();
+                let trying = attempt::attempt(self.core, self.call, self.outgoing, times, self.avoid, &slot);
+                (trying.await, pass)
+            }
+        };
+        let Tried { outcome, ended, took, blameless, result } = tried;
         self.now = ended;
         let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
         if nowhere || blameless {
@@ -99,6 +111,15 @@ impl<'a> Tries<'a> {
             }
             None => Ok(Next::Done(result)),
         }
+    }
+
+    /// The first try, with others beside it if it takes too long.
+    async fn race(&mut self, hedge: &RefCell<Hedge>, pass: Passed<'a>, times: Times) -> (Tried, Passed<'a>) {
+        let (core, call, outgoing) = (self.core, self.call, self.outgoing);
+        let race = Race { core, call, outgoing, first: self.started };
+        let Finish { tried, pass, hedges } = race.run(hedge, pass, times).await;
+        self.hedges = hedges;
+        (tried, pass)
     }
 
     /// How long to wait before the next try. None: there is none.
@@ -157,7 +178,7 @@ impl<'a> Tries<'a> {
                 }
                 None => return Ok(deliver(reply, self.outgoing, self.place)),
             },
-            (Err(failure), _) => failure.problem(self.call, self.retrier.retries() + 1),
+            (Err(failure), _) => failure.problem(self.call, self.retrier.retries() + self.hedges + 1),
         };
         problem.call = Some(self.call.state.config.id.clone());
         problem.upstream = Some(self.call.state.config.upstream.clone());
@@ -200,30 +221,30 @@ fn ill(config: &config::Call) -> String {
 
 /// Whether a try took as long as the upstream takes for its work. One that failed may have been quick
 /// because nothing was done; one without an answer in time was as slow as it was.
-fn says_what_it_takes(outcome: Outcome) -> bool {
+pub(super) fn says_what_it_takes(outcome: Outcome) -> bool {
     !outcome.is_failure() || outcome == Outcome::TimedOut
 }
 
 /// Whether a connection was lost. That is one instance's end, which ejection and the supervisor look
 /// after; it speaks of the upstream only if no further try gets through. Otherwise the death of one
 /// busy instance, which loses many requests at once, would open the breaker of all.
-fn is_lost(outcome: Outcome) -> bool {
+pub(super) fn is_lost(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::NotSent | Outcome::Reset)
 }
 
 /// Leave by the breaker, given back untold if the request is dropped.
-struct Passed<'a> {
+pub(super) struct Passed<'a> {
     call: &'a LocalCall,
     pass: Option<Pass>,
 }
 
 impl<'a> Passed<'a> {
-    fn new(call: &'a LocalCall, now: Time) -> Result<Passed<'a>, Option<Duration>> {
+    pub(super) fn new(call: &'a LocalCall, now: Time) -> Result<Passed<'a>, Option<Duration>> {
         let pass = call.state.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()?;
         Ok(Passed { call, pass })
     }
 
-    fn record(mut self, now: Time, failed: bool, took: Duration) {
+    pub(super) fn record(mut self, now: Time, failed: bool, took: Duration) {
         let state = &self.call.state;
         if let (Some(breaker), Some(config), Some(pass)) =
             (&state.breaker, &state.config.breaker, self.pass.take())

@@ -116,6 +116,11 @@ impl Source {
         !self.lost && self.broken.is_none()
     }
 
+    /// Whether all of it has come and is kept.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        self.ended && self.replayable() && self.returned.is_empty()
+    }
+
     /// Whether nothing of it is left to come.
     pub(crate) fn ended(&self) -> bool {
         let over = match &self.origin {
@@ -236,10 +241,13 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    /// The body for a new try, which from now on is the only one that may read.
+    /// The body for a new try, which from now on is the only one that may read, unless all that there is
+    /// to read is kept.
     pub(crate) fn open(source: &Rc<RefCell<Source>>) -> RequestBody {
         let mut inner = source.borrow_mut();
-        inner.reader += 1;
+        if !inner.is_at_hand() {
+            inner.reader += 1;
+        }
         RequestBody { source: source.clone(), reader: inner.reader, at: 0 }
     }
 

@@ -123,9 +123,8 @@ async fn forward(
     let edge = matches!(listener.role, LocalRole::Gateway { .. });
     let class = headers::priority(&mut head.fields, call.state.config.priority, edge);
     let idempotent = headers::is_idempotent(&head.method, &head.fields);
-    let retries = call.state.config.retries.as_ref();
-    if let (Some(body), Some(retries), true) = (&body, retries, idempotent) {
-        body.borrow_mut().keep(retries.body_bytes);
+    if let (Some(body), Some(bytes), true) = (&body, call.state.config.replay_bytes(), idempotent) {
+        body.borrow_mut().keep(bytes);
     }
     if let (Some(body), true) = (&body, grpc) {
         // A stream of messages may rightly be silent for long.

@@ -13,6 +13,7 @@ mod faults;
 mod floods;
 mod grpc;
 mod headers;
+mod hedges;
 mod hostile;
 mod limits;
 mod policies;

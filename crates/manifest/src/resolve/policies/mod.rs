@@ -5,6 +5,7 @@ mod breaker;
 mod concurrency;
 mod ejection;
 mod fallback;
+mod hedge;
 mod limit;
 mod retries;
 
@@ -37,6 +38,7 @@ pub(crate) fn resolve(
     let timeout = duration_or_none(&typed.timeout, Some(defaults::CALL_TIMEOUT));
     let per_try = duration_or_none(&typed.per_try, None);
     warn_per_try(typed, timeout, found);
+    let retries = retries::resolve(&typed.retries, found);
     let balance = balance::resolve(&typed.balance, call, found);
     let of_route = call.caller.is_none().then_some(valid::Priority::Normal);
     valid::CallPolicies {
@@ -45,7 +47,8 @@ pub(crate) fn resolve(
         deadline_header: typed.deadline_header.value().map(|given| given.0),
         concurrency: concurrency(&typed.concurrency, defaults::SHARES_OF_CALL, found),
         priority: typed.priority.value().map(|priority| priority.0).or(of_route),
-        retries: retries::resolve(&typed.retries, found),
+        hedge: hedge::resolve(typed, (timeout, per_try), retries.as_ref(), found),
+        retries,
         breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, found)),
         ejection: switch(&typed.ejection, defaults::ejection, |options| ejection::resolve(options, found)),
         slow_start: balance::slow_start(&typed.slow_start, &balance, found),

@@ -171,6 +171,7 @@ pub fn call(upstream: &str) -> Call {
         concurrency: None,
         priority: None,
         retries: None,
+        hedge: None,
         breaker: None,
         ejection: None,
         balance: Balance::default(),
