@@ -24,6 +24,18 @@ fn shown(checked: &Checked) -> String {
     diagnostics.render(80, true) + &diagnostics.render(20, false) + &diagnostics.to_json().to_string()
 }
 
+/// The corpus of the fuzz target, which asks no more than this.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the corpus is in files")]
+fn what_fuzzing_found_is_answered() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/manifest");
+    for entry in std::fs::read_dir(&corpus).expect("a corpus").flatten() {
+        let bytes = std::fs::read(entry.path()).expect("a file");
+        let checked = checked(&String::from_utf8_lossy(&bytes), None, "token");
+        assert!(checked.manifest.is_some() || !shown(&checked).is_empty(), "{}", entry.path().display());
+    }
+}
+
 /// Words that a manifest is made of, and what breaks it.
 fn word() -> impl Strategy<Value = String> {
     let words = [

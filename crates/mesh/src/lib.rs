@@ -20,6 +20,8 @@ pub mod config;
 mod core;
 mod executor;
 mod faults;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod io;
 mod mesh;
 mod message;

@@ -22,6 +22,7 @@ mod marketplace;
 mod outputs;
 mod policies;
 mod probes;
+mod protocols;
 mod reload;
 mod splits;
 mod tls;

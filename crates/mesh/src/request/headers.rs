@@ -140,7 +140,7 @@ fn append(fields: &mut Fields, id: Id, name: &[u8], element: &[u8]) {
         return fields.push(name, element);
     }
     let mut joined = Vec::new();
-    for line in fields.all(id) {
+    for line in fields.all(id).filter(|line| !line.is_empty()) {
         joined.extend_from_slice(line);
         joined.extend_from_slice(b", ");
     }
@@ -225,7 +225,8 @@ fn hex(high: u64, low: u64) -> [u8; 32] {
 /// HTTP/2 lets a client split `Cookie`; HTTP/1.1 wants one line (RFC 9113 section 8.2.3).
 pub(crate) fn join_cookies(fields: &mut Fields) {
     if fields.all(Id::Cookie).count() > 1 {
-        let joined = fields.all(Id::Cookie).collect::<Vec<_>>().join(&b"; "[..]);
+        let crumbs = fields.all(Id::Cookie).filter(|crumb| !crumb.is_empty());
+        let joined = crumbs.collect::<Vec<_>>().join(&b"; "[..]);
         fields.remove(Id::Cookie);
         fields.push(b"cookie", &joined);
     }
@@ -394,5 +395,8 @@ mod tests {
         let mut all = fields(&[("cookie", "a=1"), ("cookie", "b=2")]);
         join_cookies(&mut all);
         assert_eq!(text(&all), "cookie: a=1; b=2\r\n");
+        let mut crumbs = fields(&[("cookie", ""), ("cookie", "a=1"), ("cookie", "")]);
+        join_cookies(&mut crumbs);
+        assert_eq!(text(&crumbs), "cookie: a=1\r\n", "without white space at an end");
     }
 }

@@ -1,0 +1,4 @@
+//! Fuzzes `mesh::fuzz::answer_head`, which says what must hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mesh::fuzz::answer_head(bytes));
