@@ -169,9 +169,8 @@ impl<'a> Tries<'a> {
             (_, Some(Broken::Idle)) => {
                 Problem::new(Kind::BodyIdle, "the request body was silent for longer than `body-idle` allows")
             }
-            (Err(_), Some(Broken::Peer)) => {
-                Problem::new(Kind::BadRequest, "the request body broke off or is not valid HTTP")
-            }
+            (Err(_), Some(Broken::Peer)) => Problem::new(Kind::BadRequest, "the request body broke off"),
+            (Err(_), Some(Broken::Malformed(why))) => Problem::new(Kind::BadRequest, why),
             (Ok(reply), _) => match self.refuses_switch(&reply) {
                 Some(why) => {
                     Problem::new(Kind::BadAnswer, format!("{} {why}", self.call.state.config.upstream))

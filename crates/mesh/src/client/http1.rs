@@ -230,7 +230,11 @@ async fn send(
 
 /// Decides how the body is framed, and says its length where it is known.
 fn frame(status: u16, fields: &mut Fields, body: &Body, reply: &mut Reply) -> Frame {
-    if reply.to_head || status < 200 || matches!(status, 204 | 304) {
+    if status < 200 || status == 204 {
+        fields.remove(Id::ContentLength);
+        return Frame::None;
+    }
+    if reply.to_head || status == 304 {
         return Frame::None;
     }
     match body {

@@ -155,7 +155,10 @@ fn connect(
 fn respond(mut answer: Answer, to_head: bool, exchange: Exchange, stall: Rc<Stall>) -> Response<Answered> {
     // The head of a gRPC answer that ends with it has trailers in it, among which a length is not one.
     let has_length = answer.fields.has(Id::ContentLength) || answer.fields.has(Id::GrpcStatus);
-    if let (Body::Full(bytes), false) = (&answer.body, has_length) {
+    let status = answer.status.as_u16();
+    if status == 204 {
+        answer.fields.remove(Id::ContentLength);
+    } else if let (Body::Full(bytes), false) = (&answer.body, has_length || to_head || status == 304) {
         answer.fields.push(b"content-length", bytes.len().to_string().as_bytes());
     }
     let body = std::mem::replace(&mut answer.body, Body::empty());

@@ -53,7 +53,8 @@ impl Framing {
         }
         match (is_chunked(&head.fields)?, length) {
             (true, _) if head.version == Version::Http10 => Err("HTTP/1.0 has no `Transfer-Encoding`"),
-            (true, _) => Ok(Framing::Chunked),
+            (true, Some(_)) => Err("it has both `Transfer-Encoding` and `Content-Length`"),
+            (true, None) => Ok(Framing::Chunked),
             (false, Some(0)) => Ok(Framing::None),
             (false, Some(length)) => Ok(Framing::Length(length)),
             (false, None) => Ok(Framing::Close),
@@ -91,6 +92,7 @@ pub(crate) struct Decoder {
     state: State,
     extension_bytes: usize,
     trailer_text: Vec<u8>,
+    trailers: Option<Fields>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,9 +124,9 @@ enum State {
     Done,
 }
 
-/// A chunked body that breaks its rules.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+/// A chunked body that breaks its rules, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl Decoder {
     pub(crate) fn new(framing: Framing) -> Decoder {
@@ -134,7 +136,7 @@ impl Decoder {
             Framing::Chunked => State::Size { size: 0, digits: 0 },
             Framing::Close => State::Close,
         };
-        Decoder { state, extension_bytes: 0, trailer_text: Vec::new() }
+        Decoder { state, extension_bytes: 0, trailer_text: Vec::new(), trailers: None }
     }
 
     /// Whether the whole body has been seen.
@@ -193,12 +195,12 @@ impl Decoder {
             (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
                 // Sixteen digits fill 64 bits.
                 if digits == 16 {
-                    return Err(Malformed);
+                    return Err(Malformed("the size of a chunk is too large"));
                 }
                 let digit = u64::from((byte as char).to_digit(16).unwrap_or(0));
                 State::Size { size: size << 4 | digit, digits: digits + 1 }
             }
-            (State::Size { digits: 0, .. }, _) => return Err(Malformed),
+            (State::Size { digits: 0, .. }, _) => return Err(Malformed(BAD_SIZE)),
             (State::Size { size, .. } | State::SizeEnd { size } | State::Extension { size }, b'\r') => {
                 State::SizeLf { size }
             }
@@ -207,7 +209,7 @@ impl Decoder {
             (State::Extension { size }, b'\t' | 0x20..=0x7e | 0x80..) => {
                 self.extension_bytes += 1;
                 if self.extension_bytes > EXTENSION_BYTES_MAX {
-                    return Err(Malformed);
+                    return Err(Malformed("the chunks have too many extensions"));
                 }
                 State::Extension { size }
             }
@@ -215,22 +217,37 @@ impl Decoder {
             (State::SizeLf { size }, b'\n') => State::Data { left: size },
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size { size: 0, digits: 0 },
-            _ => return Err(Malformed),
+            (State::DataCr | State::DataLf, _) => {
+                return Err(Malformed("a chunk does not end in CR LF where its size says"));
+            }
+            (State::Extension { .. } | State::SizeLf { .. }, _) => {
+                return Err(Malformed("the line with the size of a chunk does not end in CR LF"));
+            }
+            _ => return Err(Malformed(BAD_SIZE)),
         };
         Ok(())
     }
 
-    /// Lines up to an empty one.
+    /// Lines up to an empty one, as strict as those of a head: what is taken for a trailer here would be
+    /// a request to a server that takes a bare LF for an end.
     fn trailers(&mut self, inbox: &mut BytesMut) -> Result<(), Malformed> {
         while !inbox.is_empty() {
             let byte = inbox.get_u8();
+            if (self.trailer_text.last() == Some(&b'\r')) != (byte == b'\n') {
+                return Err(Malformed("a line of the trailers does not end in CR LF"));
+            }
             self.trailer_text.push(byte);
-            if self.trailer_text == b"\r\n" || self.trailer_text.ends_with(b"\r\n\r\n") {
+            if self.trailer_text == b"\r\n" {
+                self.state = State::Done;
+                return Ok(());
+            }
+            if self.trailer_text.ends_with(b"\r\n\r\n") {
+                self.trailers = useful_trailers(&parse_trailers(&self.trailer_text)?);
                 self.state = State::Done;
                 return Ok(());
             }
             if self.trailer_text.len() > TRAILER_BYTES_MAX {
-                return Err(Malformed);
+                return Err(Malformed("there are more than 16 KiB of trailers"));
             }
         }
         Ok(())
@@ -239,17 +256,23 @@ impl Decoder {
     /// The trailers of a body that is done, if it has any that a receiver may use (RFC 9110 section 6.5.1:
     /// none that frame or route).
     pub(crate) fn take_trailers(&mut self) -> Option<Fields> {
-        if self.trailer_text.is_empty() {
-            return None;
+        self.trailers.take()
+    }
+}
+
+/// What is wrong with what should be the size of a chunk.
+const BAD_SIZE: &str = "the size of a chunk is not a hexadecimal number";
+
+fn parse_trailers(text: &[u8]) -> Result<Fields, Malformed> {
+    let mut room = [httparse::EMPTY_HEADER; TRAILERS_MAX];
+    match httparse::parse_headers(text, &mut room) {
+        Ok(httparse::Status::Complete((length, found))) if length == text.len() => {
+            let mut fields = Fields::default();
+            found.iter().for_each(|field| fields.push(field.name.as_bytes(), field.value));
+            Ok(fields)
         }
-        let text = std::mem::take(&mut self.trailer_text);
-        let mut room = [httparse::EMPTY_HEADER; TRAILERS_MAX];
-        let Ok(httparse::Status::Complete((_, found))) = httparse::parse_headers(&text, &mut room) else {
-            return None;
-        };
-        let mut fields = Fields::default();
-        found.iter().for_each(|field| fields.push(field.name.as_bytes(), field.value));
-        useful_trailers(&fields)
+        Err(httparse::Error::TooManyHeaders) => Err(Malformed("there are more than 64 trailers")),
+        _ => Err(Malformed("a trailer is not a valid field")),
     }
 }
 
@@ -361,7 +384,30 @@ mod tests {
             "1\r\r\na",
             &endless,
         ] {
-            assert_eq!(decode(Framing::Chunked, &[text.as_bytes()]).err(), Some(Malformed), "{text:?}");
+            assert!(decode(Framing::Chunked, &[text.as_bytes()]).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn trailers_are_read_as_strictly_as_a_head() {
+        let many: String = (0..=TRAILERS_MAX).map(|nth| format!("A{nth}: 1\r\n")).collect();
+        for trailers in [
+            "\nGET / HTTP/1.1\r\n\r\n",
+            "A: 1\n\r\n",
+            "A: 1\n\n",
+            "A: 1\r\n\n",
+            "A: 1\r\r\n\r\n",
+            "A: 1\rB: 2\r\n\r\n",
+            "A : 1\r\n\r\n",
+            " A: 1\r\n\r\n",
+            "A: 1\r\n B: 2\r\n\r\n",
+            "A: \0\r\n\r\n",
+            ": 1\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\n",
+            &format!("{many}\r\n"),
+        ] {
+            let text = format!("1\r\na\r\n0\r\n{trailers}");
+            assert!(decode(Framing::Chunked, &[text.as_bytes()]).is_err(), "{trailers:?}");
         }
     }
 

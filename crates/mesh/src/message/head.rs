@@ -9,6 +9,9 @@ use super::fields::{Fields, Span};
 
 /// Fields that are parsed without an allocation.
 const FIELDS_INLINE: usize = 100;
+/// Most fields of an answer. Envoy takes 100, nginx any number that fits: a service with a hundred cookies
+/// is odd, but no attack on its own clients.
+pub(crate) const ANSWER_FIELDS_MAX: usize = 512;
 
 /// Fields that a request gets on its way: its id, its trace and for whom it is forwarded.
 const REQUEST_ADDED: usize = 8;
@@ -80,12 +83,8 @@ impl RequestHead {
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| Refused::Malformed("the method is not valid"))?;
         let mut fields = Fields::over(&bytes[..length], request.headers.len(), REQUEST_ADDED);
-        take_fields(&mut fields, bytes, request.headers)?;
+        take_fields(&mut fields, bytes, request.headers);
         let start = place(bytes, target.as_bytes()).start;
-        let line_end = start + target.len() + " HTTP/1.1".len();
-        if bytes.get(line_end..line_end + 2) != Some(b"\r\n") {
-            return Err(Refused::Malformed("the request line does not end in CR LF"));
-        }
         let (authority, target) = split_target(target, start, &method)?;
         let mut head = RequestHead {
             method,
@@ -95,9 +94,11 @@ impl RequestHead {
             path_length: 0,
             authority: authority.map(Span::new),
         };
-        match target.is_empty() {
-            true => head.set_target(b"/"),
-            false => head.point_target(Span::new(target)),
+        match bytes.get(target.start) {
+            // An absolute address may come without a path (RFC 9112 section 3.2.1).
+            _ if target.is_empty() => head.set_target(b"/"),
+            Some(b'?') => head.set_target(&[b"/", &bytes[target]].concat()),
+            _ => head.point_target(Span::new(target)),
         }
         Ok(Parsed::Whole(head, length))
     }
@@ -158,20 +159,21 @@ impl AnswerHead {
     /// Reads a head from the beginning of `bytes`.
     pub(crate) fn parse(bytes: &[u8], bytes_max: usize) -> Result<Parsed<AnswerHead>, Refused> {
         let mut inline = [const { MaybeUninit::uninit() }; FIELDS_INLINE];
+        let mut heap = Vec::new();
         let mut answer = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut answer,
-            bytes,
-            &mut inline,
-        );
+        let parser = httparse::ParserConfig::default();
+        let mut parsed = parser.parse_response_with_uninit_headers(&mut answer, bytes, &mut inline);
+        if parsed == Err(httparse::Error::TooManyHeaders) {
+            heap.resize_with(ANSWER_FIELDS_MAX, MaybeUninit::uninit);
+            answer = httparse::Response::new(&mut []);
+            parsed = parser.parse_response_with_uninit_headers(&mut answer, bytes, &mut heap);
+        }
         let length = match whole(parsed, bytes, bytes_max)? {
             None => return Ok(Parsed::Partial),
             Some(length) => length,
         };
         let mut fields = Fields::over(&bytes[..length], answer.headers.len(), ANSWER_ADDED);
-        for field in answer.headers.iter() {
-            fields.add(Span::new(place(bytes, field.name.as_bytes())), Span::new(place(bytes, field.value)));
-        }
+        take_fields(&mut fields, bytes, answer.headers);
         let status = answer.code.filter(|code| (100..600).contains(code));
         let head = AnswerHead {
             status: status.ok_or(Refused::Malformed("the status is not between 100 and 599"))?,
@@ -202,34 +204,66 @@ fn room<'h, 'b>(
 /// The length of a whole head. None: there is more to come.
 fn whole(parsed: httparse::Result<usize>, bytes: &[u8], bytes_max: usize) -> Result<Option<usize>, Refused> {
     match parsed {
-        Ok(httparse::Status::Complete(length)) if length <= bytes_max => Ok(Some(length)),
-        Ok(httparse::Status::Complete(_)) => Err(Refused::TooLarge),
+        Ok(httparse::Status::Complete(length)) if length > bytes_max => Err(Refused::TooLarge),
+        Ok(httparse::Status::Complete(length)) if has_bare_lf(&bytes[..length]) => {
+            Err(Refused::Malformed("a line does not end in CR LF"))
+        }
+        Ok(httparse::Status::Complete(length)) => Ok(Some(length)),
         Ok(httparse::Status::Partial) if bytes.len() < bytes_max => Ok(None),
         Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => Err(Refused::TooLarge),
-        Err(error) => Err(Refused::Malformed(match error {
-            httparse::Error::HeaderName => "the name of a field is not valid",
-            httparse::Error::HeaderValue => "the value of a field is not valid",
-            httparse::Error::NewLine => "a line does not end in CR LF",
-            httparse::Error::Status => "the status line is not valid",
-            httparse::Error::Version => "the version is neither HTTP/1.0 nor HTTP/1.1",
-            _ => "the first line is not valid",
-        })),
+        Err(error) => Err(Refused::Malformed(explain(error, bytes))),
     }
 }
 
-/// Finds the fields in the text. A line must end in CR LF: others in the chain may not take a bare LF
-/// for an end.
-fn take_fields(fields: &mut Fields, bytes: &[u8], found: &[httparse::Header<'_>]) -> Result<(), Refused> {
-    for field in found {
-        let (name, value) = (place(bytes, field.name.as_bytes()), place(bytes, field.value));
-        let after = if field.value.is_empty() { name.end + 1 } else { value.end };
-        let mut rest = bytes[after..].iter().skip_while(|byte| matches!(byte, b' ' | b'\t'));
-        if rest.next() != Some(&b'\r') {
-            return Err(Refused::Malformed("a line does not end in CR LF"));
+/// Whether a line ends in LF alone: others in the chain may not take that for an end. Looks at all of the
+/// head without a branch, which is quicker than to stop at what hardly ever comes.
+fn has_bare_lf(head: &[u8]) -> bool {
+    let pairs = head.iter().zip(head.iter().skip(1));
+    head.first() == Some(&b'\n')
+        || pairs.fold(false, |bare, (before, byte)| bare | ((*byte == b'\n') & (*before != b'\r')))
+}
+
+#[cold]
+fn explain(error: httparse::Error, bytes: &[u8]) -> &'static str {
+    let mut lines = bytes.split(|byte| *byte == b'\n').skip_while(|line| line.trim_ascii().is_empty());
+    let first = lines.next().unwrap_or_default();
+    let first_ends_in_space =
+        first.trim_ascii_end().len() + usize::from(first.ends_with(b"\r")) < first.len();
+    match error {
+        httparse::Error::HeaderName => explain_name(lines),
+        httparse::Error::HeaderValue => "the value of a field is not valid",
+        httparse::Error::NewLine | httparse::Error::Version if first_ends_in_space => {
+            "the first line ends in white space"
         }
-        fields.add(Span::new(name), Span::new(value));
+        httparse::Error::NewLine => "a line does not end in CR LF",
+        httparse::Error::Status => "the status line is not valid",
+        httparse::Error::Version => "the version is neither HTTP/1.0 nor HTTP/1.1",
+        _ => "the first line is not valid",
     }
-    Ok(())
+}
+
+/// Says of the first of these lines that begins with no valid name what it begins with.
+fn explain_name<'l>(lines: impl Iterator<Item = &'l [u8]>) -> &'static str {
+    for line in lines {
+        let name = &line[..line.iter().position(|byte| *byte == b':').unwrap_or(line.len())];
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            return "a line begins with white space: fields that go on in the next line are not taken";
+        }
+        if name.len() < line.len() && name.trim_ascii_end().len() < name.len() {
+            return "there is white space before the colon of a field";
+        }
+        if http::HeaderName::from_bytes(name).is_err() {
+            break;
+        }
+    }
+    "the name of a field is not valid"
+}
+
+/// Finds the fields in the text.
+fn take_fields(fields: &mut Fields, bytes: &[u8], found: &[httparse::Header<'_>]) {
+    for field in found {
+        fields.add(Span::new(place(bytes, field.name.as_bytes())), Span::new(place(bytes, field.value)));
+    }
 }
 
 /// Where `part` lies in `whole`, which it was cut out of.
@@ -264,11 +298,13 @@ fn split_target(target: &str, start: usize, method: &Method) -> Result<(Option<P
     let Some(scheme) = scheme else { return bad };
     let rest = &target[scheme.len()..];
     let length = rest.find(['/', '?']).unwrap_or(rest.len());
-    // A user is no part of the host (RFC 9110 section 4.2.4).
-    let user = rest[..length].rfind('@').map_or(0, |at| at + 1);
-    let host = start + scheme.len() + user;
-    let path = start + scheme.len() + length;
-    if host == path || rest[length..].starts_with('?') {
+    if rest[..length].contains('@') {
+        // RFC 9110 section 4.2.4: its only use is to make one host look like another.
+        return Err(Refused::Malformed("the address has a user in it"));
+    }
+    let host = start + scheme.len();
+    let path = host + length;
+    if host == path {
         return bad;
     }
     Ok((Some(host..path), path..end))
@@ -308,7 +344,7 @@ mod tests {
         for (address, host, target) in [
             ("http://shop", "shop", "/"),
             ("HTTP://shop:81/x?y", "shop:81", "/x?y"),
-            ("https://me:secret@shop/x", "shop", "/x"),
+            ("http://shop?y", "shop", "/?y"),
         ] {
             let head = whole(&format!("GET {address} HTTP/1.1\r\n\r\n"));
             assert_eq!(head.authority(), Some(host.as_bytes()), "{address}");
@@ -329,11 +365,43 @@ mod tests {
             "GET /a#b HTTP/1.1\r\n\r\n",
             "GET a HTTP/1.1\r\n\r\n",
             "GET http:// HTTP/1.1\r\n\r\n",
+            "GET https://me:secret@shop/x HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: shop\r\n\n",
+            "GET / HTTP/1.1\r\n\n",
+            "\nGET / HTTP/1.1\r\n\r\n",
             "GET  / HTTP/1.1\r\n\r\n",
             "GET /a b HTTP/1.1\r\n\r\n",
         ] {
             assert!(matches!(parse(text), Err(Refused::Malformed(_))), "{text:?}");
         }
+    }
+
+    #[test]
+    fn why_a_head_is_refused_is_told() {
+        for (text, why) in [
+            ("GET / HTTP/1.1 \r\n\r\n", "ends in white space"),
+            ("GET / HTTP/1.1\nA: 1\r\n\r\n", "does not end in CR LF"),
+            ("GET / HTTP/1.1\r\nA: 1\r\n B: 2\r\n\r\n", "go on in the next line"),
+            ("GET / HTTP/1.1\r\nA : 1\r\n\r\n", "white space before the colon"),
+            ("GET / HTTP/1.1\r\nA(: 1\r\n B: 2\r\n\r\n", "the name of a field is not valid"),
+            ("GET / HTTP/3.0\r\n\r\n", "the version is neither"),
+        ] {
+            let Err(Refused::Malformed(said)) = parse(text) else { panic!("{text:?}") };
+            assert!(said.contains(why), "{text:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_have_many_fields_and_no_more() {
+        let answer = |count: usize| {
+            let many: String = (0..count).map(|nth| format!("A{nth}: 1\r\n")).collect();
+            AnswerHead::parse(format!("HTTP/1.1 200 OK\r\n{many}\r\n").as_bytes(), 1 << 20)
+        };
+        for count in [0, FIELDS_INLINE, FIELDS_INLINE + 1, ANSWER_FIELDS_MAX] {
+            let Ok(Parsed::Whole(head, _)) = answer(count) else { panic!("{count}") };
+            assert_eq!(head.fields.iter().count(), count);
+        }
+        assert_eq!(answer(ANSWER_FIELDS_MAX + 1).err(), Some(Refused::TooLarge));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use policy::Time;
 use crate::client::wire::Wire;
 use crate::clock;
 use crate::message::fields::Fields;
-use crate::message::framing::Decoder;
+use crate::message::framing::{Decoder, Malformed};
 use crate::request::http2;
 use crate::request::idle::IdleTimer;
 
@@ -30,6 +30,8 @@ const READ_AWAY_TIME_MAX: Duration = Duration::from_millis(200);
 pub(crate) enum Broken {
     /// The sender of the request, or the upstream, went away or sent what is no body.
     Peer,
+    /// The sender of the request broke a rule of chunked bodies: this one.
+    Malformed(&'static str),
     /// Larger than the listener allows.
     TooLarge,
     /// Silent for too long.
@@ -42,6 +44,7 @@ impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Broken::Peer => "the peer went away inside a body",
+            Broken::Malformed(why) => why,
             Broken::TooLarge => "the body is larger than allowed",
             Broken::Idle => "the body was silent for too long",
             Broken::Superseded => "a later try took the body over",
@@ -196,7 +199,8 @@ impl Origin {
         match self {
             Origin::Http1 { wire, decoder } => loop {
                 let before = out.len();
-                wire.decode(decoder, out, PIECE_BYTES_MAX).map_err(|_| Broken::Peer)?;
+                let decoded = wire.decode(decoder, out, PIECE_BYTES_MAX);
+                decoded.map_err(|Malformed(why)| Broken::Malformed(why))?;
                 if out.len() > before {
                     return Poll::Ready(Ok(true));
                 }

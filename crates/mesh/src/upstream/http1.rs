@@ -61,7 +61,7 @@ impl Connection {
         let mut sending =
             Sending { io: self.io, outbox, upload, begun: false, deaf: false, looked: 0, announced: 0 };
         let sent = std::future::poll_fn(|cx| sending.poll(cx)).await;
-        let head = match sent {
+        let mut head = match sent {
             Ok(head) => head,
             Err(lost) => {
                 if let (Lost::Unsent(_), Some(upload)) = (&lost, sending.upload) {
@@ -74,6 +74,11 @@ impl Connection {
             101 => Framing::Close,
             _ => Framing::of_answer(&head, to_head).map_err(Lost::BadAnswer)?,
         };
+        if head.status < 200 || head.status == 204 {
+            // They have no body, and may not say that they have (RFC 9110 section 8.6): HTTP/2 clients take
+            // it for an error.
+            head.fields.remove(Id::ContentLength);
+        }
         let keep = keeps_alive(&head) && framing != Framing::Close && !sending.deaf;
         Ok((head, Receiving { sending, decoder: Decoder::new(framing), keep }))
     }
@@ -188,7 +193,7 @@ impl Sending {
                         return Err("it announces answers without end");
                     }
                 }
-                Err(Refused::TooLarge) => return Err("its head is too large"),
+                Err(Refused::TooLarge) => return Err("its head has more than 256 KiB or 512 fields"),
                 Err(Refused::Malformed(why)) => return Err(why),
             }
         }

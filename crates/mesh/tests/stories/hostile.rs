@@ -256,16 +256,6 @@ async fn a_server_that_babbles_is_a_bad_gateway() {
 }
 
 #[tokio::test]
-async fn an_answer_with_both_lengths_has_one_when_it_arrives() {
-    let chunks = "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n";
-    let server =
-        Server::answering(move |_, _, _| async move { Some(format!("HTTP/1.1 200 OK\r\n{chunks}")) }).await;
-    let world = World::of(&server).await;
-    let answer = world.get("/").await;
-    assert_eq!((answer.header("content-length"), answer.text().as_str()), (None, "abcde"));
-}
-
-#[tokio::test]
 async fn a_server_with_an_endless_head_is_cut_off() {
     let server = Server::scripted(|mut served| async move {
         served.request().await;

@@ -119,6 +119,38 @@ async fn answers_without_a_body_stay_without_one() {
 }
 
 #[tokio::test]
+async fn what_has_no_body_does_not_say_that_it_has() {
+    let server = Server::answering(|_, seen, _| async move {
+        Some(match seen.target.as_str() {
+            "/length" => "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n".to_owned(),
+            "/body" => "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nabcde".to_owned(),
+            "/chunks" => "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
+            "/same" => "HTTP/1.1 304 Not Modified\r\n\r\n".to_owned(),
+            // It says how long what is not sent would be.
+            _ => "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n".to_owned(),
+        })
+    })
+    .await;
+    let world = World::of(&server).await;
+    let (mut wire, h2) = (world.wire().await, world.h2().await);
+    for (path, status, length) in [
+        ("/length", 204, None),
+        ("/body", 204, None),
+        ("/chunks", 204, None),
+        ("/same", 304, None),
+        ("/304", 304, Some("99")),
+    ] {
+        for _ in 0..2 {
+            let answer = wire.ask(&format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n")).await;
+            assert_eq!((answer.status, answer.header("content-length")), (status, length), "{path}");
+            assert_eq!(answer.header("transfer-encoding"), None, "{path}");
+            let answer = h2.get(&format!("http://shop{path}")).await;
+            assert_eq!((answer.status, answer.header("content-length")), (status, length), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_http10_client_gets_an_answer_it_understands() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     let server = Server::answering(move |_, _, _| async move { Some(chunked.to_owned()) }).await;

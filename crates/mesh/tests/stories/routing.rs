@@ -183,12 +183,11 @@ async fn a_declared_call_has_a_listener_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_user_in_the_address_does_not_change_the_host() {
+async fn an_address_with_a_user_in_it_is_refused() {
     let town = Town::new(|world| {
-        world.route("/**", call("shop")).matcher.host = Some("shop.example".into());
-        world.route("/**", call("rest"));
+        world.route("/**", call("shop"));
     })
     .await;
     let answer = town.world.ask("GET http://me@shop.example/ HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(answer.text(), "shop");
+    assert_eq!(answer.problem(400, "bad-request")["detail"], "the address has a user in it");
 }
