@@ -35,14 +35,21 @@ pub fn run(plan: &Plan, installed: Installed, machine: Machine) -> Result<Run> {
 
 /// Names as in results, and keys of the route. The first is what all others are compared with. Limits
 /// are so high that they refuse nobody, and no fallback is needed.
-const VARIANTS: [(&str, &str); 9] = [
+const VARIANTS: [(&str, &str); 16] = [
     ("default", ""),
     ("no timeout", "timeout: none"),
     ("no retries", "retries: none"),
     ("no breaker", "breaker: none"),
     ("no ejection", "ejection: none"),
     ("no policies", "timeout: none, retries: none, breaker: none, ejection: none"),
-    ("limit", "limit: 1000000000/s"),
-    ("client limit", "limit: 1000000000/s per client"),
+    ("limit", "limit: { rate: 1000000000/s, headers: false }"),
+    ("limit, told", "limit: 1000000000/s"),
+    ("client limit", "limit: { rate: 1000000000/s per client, headers: false }"),
+    ("bulkhead", "concurrency: 100000"),
+    ("adaptive", "concurrency: { adaptive: true, min: 1000, max: 2000 }"),
+    ("slow calls", "breaker: { slow: 5s }"),
+    ("per try", "per-try: 5s"),
+    ("hedge", "hedge: p99.9"),
+    ("maglev", "balance: { policy: maglev, client: true }"),
     ("fallback", "fallback: { status: 200, body: none }"),
 ];
