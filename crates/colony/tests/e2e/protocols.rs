@@ -124,9 +124,11 @@ fn a_flood_ends_its_connection_and_nothing_else() {
         let pings = frame(PING, 0, 0, b"attacker").repeat(100);
         (0..1000).take_while(|_| writing.write_all(&pings).is_ok()).count()
     });
-    let reason = next(&mut attacker, GOAWAY).expect("a word at the end");
-    assert_eq!(reason[4..8], ENHANCE_YOUR_CALM.to_be_bytes());
+    // What the attacker had under way when the connection was closed may cost it the last word.
+    if let Some(reason) = next(&mut attacker, GOAWAY) {
+        assert_eq!(reason[4..8], ENHANCE_YOUR_CALM.to_be_bytes());
+    }
     drop(attacker);
     assert_eq!(world.get("/").body, "calm");
-    let _ = flood.join();
+    assert!(flood.join().expect("ended") < 1000, "the connection took all of it");
 }

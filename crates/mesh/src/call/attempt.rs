@@ -27,6 +27,8 @@ use crate::upstream::http1::Lost as Lost1;
 use crate::upstream::pool;
 use crate::upstream::{Lease, LocalInstance};
 
+/// Most further addresses that one try of an external connects to.
+const OTHER_ADDRESSES_MAX: usize = 3;
 /// Latency that a failed try counts as for the balancer where nothing is ejected, so that failing fast attracts nothing.
 const FAILURE_LATENCY: Duration = Duration::from_secs(1);
 
@@ -195,11 +197,34 @@ async fn send(
     times: Times,
     avoid: Option<u64>,
 ) -> Result<Answered, Lost> {
-    let (instance, now) = choose::pick(core, call, times.began(), avoid, outgoing.key).await?;
-    *slot.borrow_mut() = Some((instance.lease(now), now));
-    match call.state.faults.strike(core, &outgoing.message, now) {
-        None => exchange(core, call, outgoing, &instance, times, now).await,
-        Some(struck) => Box::pin(send_struck(core, call, outgoing, &instance, times, struck)).await,
+    let mut refused = Vec::new();
+    loop {
+        let avoid = if refused.is_empty() { avoid.as_slice() } else { &refused };
+        let (instance, now) = choose::pick(core, call, times.began(), avoid, outgoing.key).await?;
+        *slot.borrow_mut() = Some((instance.lease(now), now));
+        let sent = match call.state.faults.strike(core, &outgoing.message, now) {
+            None => exchange(core, call, outgoing, &instance, times, now).await,
+            Some(struck) => Box::pin(send_struck(core, call, outgoing, &instance, times, struck)).await,
+        };
+        match sent {
+            Err((Outcome::NotSent, Kind::ConnectFailed, _)) if refused.len() < other_addresses(call) => {
+                let key = instance.shared.key;
+                if let Some(ejection) = &call.state.ejection {
+                    ejection.record(clock::now(), key, true);
+                }
+                refused.push(key);
+            }
+            sent => return sent,
+        }
+    }
+}
+
+/// How many more addresses of a name are tried where one takes no connection, as any client does that looks a
+/// name up: `localhost` is two, and most servers listen on one of them. Nothing was sent, so it is one try.
+fn other_addresses(call: &LocalCall) -> usize {
+    match call.upstream.shared.config.external {
+        Some(_) => call.upstream.instances().len().saturating_sub(1).min(OTHER_ADDRESSES_MAX),
+        None => 0,
     }
 }
 

@@ -18,13 +18,13 @@ use crate::upstream::LocalInstance;
 /// restart; then they fail at once.
 pub const HOLD_MAX: Duration = Duration::from_secs(3);
 
-/// An instance for this try, and the time by then: not ejected and not the one that just failed, where
-/// there is a choice.
+/// An instance for this try, and the time by then: not ejected and none that just failed, where there is
+/// a choice.
 pub(super) async fn pick(
     core: &Core,
     call: &LocalCall,
     mut now: Time,
-    avoid: Option<u64>,
+    avoid: &[u64],
     key: Option<u64>,
 ) -> Result<(Rc<LocalInstance>, Time), Lost> {
     let mut instances = call.upstream.instances();
@@ -36,7 +36,7 @@ pub(super) async fn pick(
     let out = ejected(call, &instances, now);
     let only;
     let ranks = call.upstream.ranks();
-    let whole = out.is_empty() && avoid.is_none() && !ranks.tiered;
+    let whole = out.is_empty() && avoid.is_empty() && !ranks.tiered;
     let open = if instances.len() == 1 || whole {
         Open::All(instances.len())
     } else {
@@ -61,11 +61,11 @@ pub(super) async fn pick(
 
 /// Positions of the instances that are well and not to be avoided; of all that are well if there are
 /// none, and of all there are if there are none of these. Of these, only the lowest priority that there is.
-fn open(instances: &[Rc<LocalInstance>], out: &[u64], avoid: Option<u64>) -> Vec<usize> {
+fn open(instances: &[Rc<LocalInstance>], out: &[u64], avoid: &[u64]) -> Vec<usize> {
     let all = || 0..instances.len();
     let key = |at: usize| instances[at].shared.key;
     let well: Vec<usize> = all().filter(|at| !out.contains(&key(*at))).collect();
-    let fresh: Vec<usize> = well.iter().copied().filter(|at| Some(key(*at)) != avoid).collect();
+    let fresh: Vec<usize> = well.iter().copied().filter(|at| !avoid.contains(&key(*at))).collect();
     let mut open = match (fresh.is_empty(), well.is_empty()) {
         (false, _) => fresh,
         (true, false) => well,

@@ -88,6 +88,20 @@ async fn every_address_of_a_name_is_an_instance_and_a_change_is_followed() {
 }
 
 #[tokio::test]
+async fn where_one_address_takes_no_connection_the_same_try_goes_to_another() {
+    let (port, _servers) = fleet([(1, "one")]).await;
+    let dns = Dns::start();
+    dns.say(HOST, Says::At(3600, vec![ip(1), ip(2), ip(3)]));
+    let mut world = before(&dns, vec![at(HOST, port)]).await;
+    world.routes()[0].call = Call { ejection: None, ..call("shop") };
+    world.apply().await;
+    until("all addresses", || addresses(&world).len() == 3).await;
+    assert_eq!(answers(&world, 20).await, ["one"]);
+    let status = world.status("shop");
+    assert_eq!((status.requests, status.failures, status.retries), (20, 0, 0));
+}
+
+#[tokio::test]
 async fn an_answer_is_kept_for_as_long_as_it_says() {
     let (port, _servers) = fleet([(1, "one")]).await;
     let dns = Dns::start();
