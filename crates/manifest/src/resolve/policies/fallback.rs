@@ -23,7 +23,16 @@ pub(super) fn resolve(
     if options.to.is_broken() {
         return None;
     }
+    if options.status.key().or(options.body.key()).is_none() {
+        found.push(
+            Diagnostic::error(codes::MISSING_KEY, options.head, "`fallback` does not say what answers")
+                .label("every failure would be a 200 with nothing in it")
+                .help("give an answer with `status` and `body`, name a service with `to`, or write `fallback: none`"),
+        );
+        return None;
+    }
     let body = options.body.value().map_or_else(String::new, |body| body.0.clone());
+    refuse_body_of_nothing(options, found);
     let content_type = match options.content_type.get() {
         Some(given) => content_type(given, found)?,
         None if serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok() => "application/json".to_owned(),
@@ -31,6 +40,21 @@ pub(super) fn resolve(
     };
     let status = options.status.value().map_or(defaults::FALLBACK_STATUS, |status| status.0);
     Some(valid::Fallback::Static { status, body, content_type })
+}
+
+/// These statuses end with the head (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
+fn refuse_body_of_nothing(options: &typed::Fallback, found: &mut Vec<Diagnostic>) {
+    if let (Some(status), Some(body)) = (options.status.get(), options.body.get())
+        && matches!(status.value.0, 204 | 205 | 304)
+        && !body.value.0.is_empty()
+    {
+        found.push(
+            contradiction(body.span, format!("an answer of status {} has no body", status.value.0))
+                .label("nobody would get this")
+                .also(status.span, "with this status")
+                .help("leave `body` out, or answer another status, such as 200"),
+        );
+    }
 }
 
 fn refuse_answer_beside_to(options: &typed::Fallback, to: Span, found: &mut Vec<Diagnostic>) {
