@@ -3,7 +3,7 @@
 mod pool;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderValue, USER_AGENT};
+use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -120,7 +120,10 @@ struct Unanswered {
 
 /// What Go's `net/http` repeats, too: idempotent methods (RFC 9110, 9.2.2) and keyed requests.
 fn may_repeat(call: &Call) -> bool {
-    call.method.is_idempotent() || call.headers.iter().any(|(name, _)| name == "idempotency-key")
+    let is_key = |(name, value): &(HeaderName, HeaderValue)| {
+        name == "idempotency-key" && !value.as_bytes().trim_ascii().is_empty()
+    };
+    call.method.is_idempotent() || call.headers.iter().any(is_key)
 }
 
 async fn read(response: http::Response<Incoming>, keep: usize) -> Result<Answer, Broken> {

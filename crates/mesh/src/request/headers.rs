@@ -233,10 +233,16 @@ pub(crate) fn join_cookies(fields: &mut Fields) {
 }
 
 /// Whether a request may be sent twice: its method is idempotent (RFC 9110 section 9.2.2) or it
-/// carries an `Idempotency-Key`.
+/// carries an `Idempotency-Key` that names something. Where the field comes more than once nobody knows
+/// which of them the upstream reads, so all have to.
 pub(crate) fn is_idempotent(method: &http::Method, fields: &Fields) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE")
-        || fields.has(Id::IdempotencyKey)
+        || fields.has(Id::IdempotencyKey) && fields.all(Id::IdempotencyKey).all(names_something)
+}
+
+/// Whether anything is left of a key without blanks and the quotes that it is written in.
+fn names_something(key: &[u8]) -> bool {
+    key.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != b'"')
 }
 
 #[cfg(test)]
@@ -388,6 +394,25 @@ mod tests {
         let mut odd = fields(&[("grpc-timeout", "2 weeks")]);
         assert_eq!(take_time_left(&mut odd, true, Time::ZERO, Node::of(1)), None);
         assert_eq!(text(&odd), "grpc-timeout: 2 weeks\r\n", "it is the server's to judge");
+    }
+
+    #[test]
+    fn an_idempotency_key_that_names_nothing_is_none() {
+        for (keys, idempotent) in [
+            (&["7"][..], true),
+            (&["\"order 7\""], true),
+            (&[], false),
+            (&[""], false),
+            (&[" \t"], false),
+            (&["\"\""], false),
+            (&["\" \""], false),
+            (&["7", ""], false),
+            (&["7", "7"], true),
+        ] {
+            let all: Vec<_> = keys.iter().map(|key| ("idempotency-key", *key)).collect();
+            assert_eq!(is_idempotent(&http::Method::POST, &fields(&all)), idempotent, "{keys:?}");
+            assert!(is_idempotent(&http::Method::PUT, &fields(&all)));
+        }
     }
 
     #[test]

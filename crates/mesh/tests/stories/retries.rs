@@ -67,6 +67,10 @@ async fn a_post_that_was_sent_is_not_sent_again() {
         let world = World::with(&[&server], retried()).await;
         assert!(world.post("/", "", "pay").await.status >= 500);
         assert_eq!(server.requests(), 1, "{trouble:?}");
+        let server = Server::playing(trouble).await;
+        let world = World::with(&[&server], retried()).await;
+        assert!(world.post("/", "Idempotency-Key: \r\n", "pay").await.status >= 500);
+        assert_eq!(server.requests(), 1, "{trouble:?}, and a key that names nothing");
     }
 }
 
