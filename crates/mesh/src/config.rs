@@ -231,12 +231,19 @@ impl Call {
 }
 
 impl Call {
-    /// How much of a request's body is kept to be sent again. None: nothing is ever sent again.
+    /// How much of a request's body is kept to be sent again, here or to who stands in. None: nothing is
+    /// ever sent again.
     pub(crate) fn replay_bytes(&self) -> Option<usize> {
         let retries = self.retries.as_ref().map(|retries| retries.body_bytes);
-        retries.max(self.hedge.map(|hedge| hedge.body_bytes))
+        let tries = retries.max(self.hedge.map(|hedge| hedge.body_bytes));
+        let elsewhere = matches!(self.fallback, Some(Fallback::Call(_)));
+        tries.or(elsewhere.then_some(FALLBACK_BODY_BYTES))
     }
 }
+
+/// What is kept of a body for a fallback, where neither retries nor hedges say how much: as much as
+/// retries would by default.
+const FALLBACK_BODY_BYTES: usize = 64 << 10;
 
 /// How many requests may be in flight at a time, over all cores, until the last byte of their answers.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -353,6 +353,28 @@ async fn nothing_that_may_have_been_done_is_done_again_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_body_that_was_sent_goes_to_who_stands_in() {
+    for trouble in [&["reset"], &["503 No"]] {
+        let (ill, echo) = (Server::playing(trouble).await, Server::echo().await);
+        let mut world = World::new();
+        world.upstream("shop", Protocol::Http1, &[]);
+        world.upstream("spare", Protocol::Http1, &[]);
+        let fallback = Some(Fallback::Call(Box::new(call("spare"))));
+        world.route("/**", Call { retries: None, fallback, ..call("shop") });
+        let world = world.start(&[&ill]).await;
+        world.publish("spare", &[&echo]);
+        let key = "Idempotency-Key: 1\r\n";
+        let answer = world.post("/", key, "the body").await;
+        assert_eq!((answer.status, &answer.json()["body"]), (200, &"the body".into()), "{trouble:?}");
+        let most = "x".repeat(64 << 10);
+        assert_eq!(world.post("/", key, &most).await.json()["body"], most);
+        assert!(world.post("/", key, &format!("{most}x")).await.status >= 500, "more than is kept");
+        assert!(world.post("/", "", "the body").await.status >= 500, "it may have been done");
+        assert_eq!((world.status("shop").fallbacks, echo.requests()), (2, 2));
+    }
+}
+
+#[tokio::test]
 async fn the_quick_instance_gets_more() {
     let (slow, quick) = (Server::slow(ms(30), "").await, Server::fixed("200 OK", "").await);
     let world = World::with(&[&slow, &quick], call("shop")).await;
