@@ -80,11 +80,7 @@ impl Wanted {
         Ok(FaultConfig {
             effect: Effect::new(delay.map(|[least, most]| (least, most)), then)?,
             share: Share::percent(self.percent)?,
-            scope: Scope {
-                methods: self.methods.clone(),
-                path: self.path.clone(),
-                headers: self.headers.clone(),
-            },
+            scope: Scope::new(self.methods.clone(), self.path.clone(), self.headers.clone())?,
         })
     }
 }

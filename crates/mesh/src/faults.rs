@@ -5,7 +5,7 @@
 //! what they are on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use policy::fault::Then;
@@ -119,9 +119,7 @@ impl Mesh {
                 return Err(FaultError::TooMany);
             }
             board.count += 1;
-            let (id, on) = (board.count, on.to_owned());
-            let (tries, struck) = (AtomicU64::new(0), AtomicU64::new(0));
-            let active = Arc::new(Active { id, on, fault, tries, struck });
+            let active = Arc::new(Active::new(board.count, on.to_owned(), fault));
             board.active.push(active.clone());
             Ok(of(&active, now))
         })
@@ -185,9 +183,12 @@ impl Board {
         self.active.iter().filter(move |one| !one.fault.is_over(now))
     }
 
+    /// Ends some, and lets go of whom they hold.
     fn take(&mut self, which: impl Fn(&Active) -> bool) -> Vec<Arc<Active>> {
-        let (taken, left) = std::mem::take(&mut self.active).into_iter().partition(|one| which(one));
+        let (taken, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.active).into_iter().partition(|one| which(one));
         self.active = left;
+        taken.iter().for_each(|one| one.end());
         taken
     }
 }
@@ -203,9 +204,9 @@ fn of(active: &Active, now: Time) -> FaultStatus {
         on: active.on.clone(),
         delay_ms: effect.delay().map(|(least, most)| [least, most].map(|one| one.as_millis() as u64)),
         percent: share.as_percent(),
-        methods: scope.methods.clone(),
-        path: scope.path.clone(),
-        headers: scope.headers.clone(),
+        methods: scope.methods().to_vec(),
+        path: scope.path().map(str::to_owned),
+        headers: scope.headers().to_vec(),
         remaining_ms: active.fault.until().since(now).as_millis() as u64,
         tries: active.tries.load(Ordering::Relaxed),
         struck: active.struck.load(Ordering::Relaxed),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args as ClapArgs, Subcommand};
+use policy::fault::Scope;
 
 use super::{Json, duration};
 
@@ -141,15 +142,15 @@ fn header(text: &str) -> Result<Header, String> {
     let split = text.find(['=', ':']);
     let (name, value) =
         split.map_or((text, None), |at| (&text[..at], Some(text[at + 1..].trim().to_owned())));
-    match hyper::header::HeaderName::from_bytes(name.trim().as_bytes()) {
-        Ok(name) => Ok(Header((name.as_str().to_owned(), value))),
-        Err(_) => Err("no header; write NAME or NAME=VALUE".to_owned()),
-    }
+    let header = (name.trim().to_ascii_lowercase(), value);
+    Scope::new(Vec::new(), None, vec![header.clone()])
+        .map(|_| Header(header))
+        .map_err(|why| format!("{why}; write NAME or NAME=VALUE"))
 }
 
 fn method(text: &str) -> Result<String, String> {
-    let method = hyper::Method::from_bytes(text.to_ascii_uppercase().as_bytes());
-    method.map(|method| method.to_string()).map_err(|_| "no method; write for example GET".to_owned())
+    let method = text.to_ascii_uppercase();
+    Scope::new(vec![method.clone()], None, Vec::new()).map(|_| method)
 }
 
 fn path(text: &str) -> Result<String, String> {
@@ -158,12 +159,7 @@ fn path(text: &str) -> Result<String, String> {
         Some(above) => above,
         None => text,
     };
-    match above.starts_with('/') && !above.contains(['*', '?', '{']) {
-        true => Ok(above.to_owned()),
-        false => {
-            Err("a path begins with `/` and has no wildcards: what is below it belongs to it".to_owned())
-        }
-    }
+    Scope::new(Vec::new(), Some(above.to_owned()), Vec::new()).map(|_| above.to_owned())
 }
 
 #[cfg(test)]
@@ -191,7 +187,7 @@ mod tests {
         assert!(grpc_status("ok").is_err() && grpc_status("0").is_err());
         assert!(rate("0").is_err() && rate("fast").is_err() && rate("99999999999999999999MB").is_err());
         assert!(percent("0").is_err() && percent("101").is_err() && percent("NaN").is_err());
-        assert!(header("a b=1").is_err() && method("G T").is_err());
+        assert!(header("a b=1").is_err() && header("a=\x1b[2J").is_err() && method("G T").is_err());
         assert!(path("orders").is_err() && path("/a/*/b").is_err());
     }
 }

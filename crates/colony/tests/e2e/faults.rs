@@ -1,8 +1,10 @@
 //! Calls made to fail on purpose with `colony fault`, and the policies that save the requests.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{Answer, World, request, server, wait};
 
@@ -94,6 +96,11 @@ fn grpc_is_told_in_its_own_way() {
     let answer = world.get("/");
     assert_eq!((answer.status, answer.header("grpc-status"), answer.body.as_str()), (200, Some("14"), ""));
     assert_eq!(answer.header("content-type"), Some("application/grpc"));
+    world.json(&["fault", "clear", "--all", "--json"]);
+    world.json(&["fault", "add", "app", "--abort", "503", "--json"]);
+    let headers = [("content-type", "application/grpc")];
+    let answer = request(&world.gateway(), "POST", "/a.B/C", &headers, None);
+    assert_eq!((answer.status, answer.header("grpc-status"), answer.body.as_str()), (200, Some("14"), ""));
 }
 
 #[test]
@@ -103,6 +110,75 @@ fn a_body_comes_slowly() {
     let started = Instant::now();
     all_well(&world, 1);
     assert!(started.elapsed() >= Duration::from_millis(400), "21 bytes at 50 a second");
+}
+
+#[test]
+fn whom_a_fault_holds_is_let_go_when_it_ends() {
+    let world = shop("");
+    for effect in [["--slow-body", "1B/s"], ["--delay", "1h"]] {
+        world.json(&[&["fault", "add", "app"], &effect[..], &["--for", "500ms", "--json"]].concat());
+        let started = Instant::now();
+        all_well(&world, 1);
+        assert!(started.elapsed() < Duration::from_secs(15), "{effect:?} is over by its time");
+
+        world.json(&[&["fault", "add", "app"], &effect[..], &["--json"]].concat());
+        std::thread::scope(|scope| {
+            let held = scope.spawn(|| all_well(&world, 1));
+            wait("it to strike", || world.json(&["fault", "list", "--json"])["faults"][0]["struck"] == 1);
+            assert!(!held.is_finished(), "{effect:?}");
+            said(&world, &["fault", "clear", "--all"]);
+            held.join().expect("answered");
+        });
+        assert!(started.elapsed() < Duration::from_secs(30), "{effect:?} is cleared");
+    }
+}
+
+/// What the control socket says to a fault, in JSON.
+fn asked(world: &World, fault: &Value) -> (u16, String) {
+    let body = json!({ "fault": fault }).to_string();
+    let mut socket = UnixStream::connect(world.dir.path().join(".colony/control.sock")).expect("it listens");
+    let head = "POST /v1/faults HTTP/1.1\r\nHost: colony\r\nConnection: close\r\nContent-Length";
+    write!(socket, "{head}: {}\r\n\r\n{body}", body.len()).expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("answered");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, answer)
+}
+
+#[test]
+fn a_fault_that_can_never_strike_or_be_shown_is_refused() {
+    let world = shop("");
+    let refused = [
+        json!({ "headers": [["x-test", "\u{1b}[2J"]] }),
+        json!({ "headers": [["x-test", "1\r\nx-more: 2"]] }),
+        json!({ "headers": [["x test", null]] }),
+        json!({ "headers": [["", "1"]] }),
+        json!({ "methods": ["G T"] }),
+        json!({ "methods": ["\u{9b}2J"] }),
+        json!({ "path": "orders" }),
+        json!({ "path": "/orders?a=b" }),
+        json!({ "path": "/a b" }),
+    ];
+    for mut fault in refused {
+        fault["on"] = "app".into();
+        fault["status"] = 503.into();
+        fault["for_ms"] = 60_000.into();
+        let (status, answer) = asked(&world, &fault);
+        assert_eq!(status, 422, "{fault}: {answer}");
+    }
+    assert!(
+        asked(&world, &json!({ "on": "app", "status": 503, "for_ms": 1, "path": "/a" })).1.contains(" 200 ")
+    );
+    for wrong in [["--header", "x-test=\u{1b}[2J"], ["--method", "G T"], ["--path", "orders"]] {
+        let output = world.run(&[&["fault", "add", "app", "--reset"], &wrong[..]].concat());
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        assert!(
+            !world
+                .printed()
+                .iter()
+                .any(|line| line["event"] == "fault-begins" && line["fault"]["reset"] == true)
+        );
+    }
 }
 
 #[test]

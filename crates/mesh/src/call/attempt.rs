@@ -236,7 +236,7 @@ async fn send_struck(
     times: Times,
     struck: Struck,
 ) -> Result<Answered, Lost> {
-    if let Some(instead) = struck.before(call, &outgoing.message, instance).await {
+    if let Some(instead) = struck.before(call, outgoing, instance).await {
         return instead;
     }
     let answered = exchange(core, call, outgoing, instance, times, clock::now()).await?;

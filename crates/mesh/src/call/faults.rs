@@ -10,13 +10,16 @@ use std::sync::{Arc, Mutex};
 
 use policy::fault::{Decision, Then};
 use policy::{Asked, Fault, Outcome, Strike, Time};
+use tokio::sync::watch;
 
-use super::LocalCall;
 use super::attempt::{Answered, Lost, name};
+use super::{LocalCall, Outgoing};
 use crate::call::guard::lock;
+use crate::clock;
 use crate::core::Core;
 use crate::message::fields::Fields;
 use crate::request::answer::{Answer, Body, From};
+use crate::request::grpc;
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 use crate::request::slow::Slow;
@@ -38,12 +41,34 @@ pub(crate) struct Active {
     /// Tries in its scope, and those that it struck.
     pub(crate) tries: AtomicU64,
     pub(crate) struck: AtomicU64,
+    /// Whether it was ended before its time.
+    ended: watch::Sender<bool>,
 }
 
-/// What is done to a try, and by which fault.
-pub(super) struct Struck {
-    strike: Strike,
-    by: u64,
+/// What is done to a try, and by which faults.
+pub(super) struct Struck(Vec<(Arc<Active>, Strike)>);
+
+impl Active {
+    pub(crate) fn new(id: u64, on: String, fault: Fault) -> Active {
+        let (tries, struck) = (AtomicU64::new(0), AtomicU64::new(0));
+        Active { id, on, fault, tries, struck, ended: watch::Sender::new(false) }
+    }
+
+    /// Ends it before its time: whom it holds is let go.
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(crate) fn is_over(&self, now: Time) -> bool {
+        self.fault.is_over(now) || *self.ended.borrow()
+    }
+
+    /// Waits until it is over, by its time or by hand.
+    pub(crate) async fn over(&self) {
+        let mut ended = self.ended.subscribe();
+        let end = clock::instant(self.fault.until());
+        let _ = tokio::time::timeout_at(end, ended.wait_for(|ended| *ended)).await;
+    }
 }
 
 impl Faults {
@@ -65,25 +90,19 @@ impl Faults {
     #[cold]
     fn decide(&self, core: &Core, message: &Message, now: Time) -> Option<Struck> {
         let active = lock(&self.active).clone();
-        let mut all: Option<Struck> = None;
+        let mut all = Vec::new();
         for one in active.iter() {
             let decision = one.fault.decide(now, &mut core.rng.borrow_mut(), message);
             if decision == Decision::Apart {
                 continue;
             }
             one.tries.fetch_add(1, Ordering::Relaxed);
-            let Decision::Struck(strike) = decision else { continue };
-            one.struck.fetch_add(1, Ordering::Relaxed);
-            all = Some(match all {
-                None => Struck { strike, by: one.id },
-                Some(before) => {
-                    let both = before.strike.and(strike);
-                    let by = if both.then == before.strike.then { before.by } else { one.id };
-                    Struck { strike: both, by }
-                }
-            });
+            if let Decision::Struck(strike) = decision {
+                one.struck.fetch_add(1, Ordering::Relaxed);
+                all.push((one.clone(), strike));
+            }
         }
-        all
+        (!all.is_empty()).then_some(Struck(all))
     }
 }
 
@@ -92,32 +111,43 @@ impl Struck {
     pub(super) async fn before(
         &self,
         call: &LocalCall,
-        message: &Message,
+        outgoing: &Outgoing,
         instance: &LocalInstance,
     ) -> Option<Result<Answered, Lost>> {
-        if !self.strike.delay.is_zero() {
-            tokio::time::sleep(self.strike.delay).await;
+        for (by, strike) in self.0.iter().filter(|(_, strike)| !strike.delay.is_zero()) {
+            let _ = tokio::time::timeout(strike.delay, by.over()).await;
         }
-        match self.strike.then {
+        let now = clock::now();
+        let mut ends = self.0.iter().filter(|(by, strike)| strike.then.ends_the_try() && !by.is_over(now));
+        let (by, strike) = ends.next()?;
+        match strike.then {
             Then::Pass | Then::SlowBody(_) => None,
-            Then::Reset => Some(Err(self.lost(call, instance))),
-            Then::Status(status) => Some(Ok(self.status(call, message, instance, status))),
-            Then::Grpc(status) => Some(Ok(self.grpc(status))),
+            Then::Reset => Some(Err(by.lost(call, instance))),
+            Then::Status(status) if outgoing.grpc => Some(Ok(by.grpc(grpc::of_http(status)))),
+            Then::Status(status) => Some(Ok(by.status(call, &outgoing.message, instance, status))),
+            Then::Grpc(status) => Some(Ok(by.grpc(status))),
         }
     }
 
     /// Does what comes after the head of its answer.
-    pub(super) fn after(&self, mut answered: Answered, now: Time) -> Answered {
-        if let (Then::SlowBody(rate), true) = (self.strike.then, answered.status >= 200) {
-            answered.from = Slow::over(answered.from, rate, now);
+    pub(super) fn after(self, mut answered: Answered, now: Time) -> Answered {
+        if answered.status < 200 {
+            return answered;
+        }
+        for (by, strike) in self.0 {
+            if let Then::SlowBody(rate) = strike.then {
+                answered.from = Slow::over(answered.from, rate, now, by);
+            }
         }
         answered
     }
+}
 
+impl Active {
     fn lost(&self, call: &LocalCall, instance: &LocalInstance) -> Lost {
         let whom = format!("{} ({})", call.state.config.upstream, name(instance));
         let detail =
-            format!("the connection to {whom} was lost before it answered: fault {} on purpose", self.by);
+            format!("the connection to {whom} was lost before it answered: fault {} on purpose", self.id);
         (Outcome::Reset, Kind::ConnectionLost, detail)
     }
 
@@ -125,10 +155,10 @@ impl Struck {
     fn status(&self, call: &LocalCall, message: &Message, instance: &LocalInstance, status: u16) -> Answered {
         let config = &call.state.config;
         let whom = format!("{} ({})", config.upstream, name(instance));
-        let detail = format!("fault {} answers in the stead of {whom}, on purpose", self.by);
+        let detail = format!("fault {} answers in the stead of {whom}, on purpose", self.id);
         let mut problem = Problem::new(Kind::FaultInjected, detail)
             .with_status(status)
-            .remedy(format!("`colony fault clear {}` ends it", self.by));
+            .remedy(format!("`colony fault clear {}` ends it", self.id));
         problem.call = Some(config.id.clone());
         problem.upstream = Some(config.upstream.clone());
         let Answer { fields, body, .. } = problem.answer(message.request_id());
@@ -141,7 +171,7 @@ impl Struck {
         let mut fields = Fields::default();
         fields.push(b"content-type", b"application/grpc");
         fields.push(b"grpc-status", status.to_string().as_bytes());
-        fields.push(b"grpc-message", format!("fault {} on purpose", self.by).as_bytes());
+        fields.push(b"grpc-message", format!("fault {} on purpose", self.id).as_bytes());
         Answered { status: 200, fields, from: From::Over }
     }
 }

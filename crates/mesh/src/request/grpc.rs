@@ -37,12 +37,27 @@ fn status(kind: Kind) -> u8 {
 }
 
 const CANCELLED: u8 = 1;
+const UNKNOWN: u8 = 2;
 const DEADLINE_EXCEEDED: u8 = 4;
 const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const UNIMPLEMENTED: u8 = 12;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
+const UNAUTHENTICATED: u8 = 16;
+
+/// The status of gRPC that stands for an error of HTTP, after gRPC's "HTTP to gRPC Status Code Mapping".
+pub(crate) fn of_http(status: u16) -> u16 {
+    let status = match status {
+        400 => INTERNAL,
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 => UNIMPLEMENTED,
+        429 | 502 | 503 | 504 => UNAVAILABLE,
+        _ => UNKNOWN,
+    };
+    status.into()
+}
 
 /// A problem as a client of gRPC gets it. When it is worth asking again stands in
 /// `grpc-retry-pushback-ms`, which its libraries obey when they retry (gRPC A6).

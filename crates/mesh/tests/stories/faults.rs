@@ -138,6 +138,28 @@ async fn grpc_gets_a_status_of_its_own_in_the_head() {
 }
 
 #[tokio::test]
+async fn grpc_gets_a_status_of_http_as_one_of_its_own() {
+    let server = Server::echo_http2().await;
+    let mut world = World::new();
+    world.upstream("shop", Protocol::Http2, &[]);
+    world.route("/**", call("shop"));
+    let world = world.start(&[&server]).await;
+    for (http, grpc) in
+        [(400, "13"), (401, "16"), (403, "7"), (404, "12"), (429, "14"), (500, "2"), (503, "14")]
+    {
+        let fault = world.mesh.add_fault("shop", always(None, Then::Status(http)), HOUR).expect("a call");
+        let request = http::Request::post("http://shop/a.B/C").header("content-type", "application/grpc");
+        let answer = world.h2().await.send(request, "\0\0\0\0\0").await;
+        assert_eq!((answer.status, answer.header("grpc-status")), (200, Some(grpc)), "{http}");
+        assert_eq!(answer.header("grpc-message"), Some(format!("fault {} on purpose", fault.id).as_str()));
+        let plain = world.h2().await.send(http::Request::post("http://shop/a.B/C"), "x").await;
+        assert_eq!((plain.status, plain.header("grpc-status")), (http, None));
+        world.mesh.clear_faults(None).expect("all");
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[tokio::test]
 async fn a_status_of_grpc_is_retried_where_that_is_asked_for() {
     let server = Server::echo_http2().await;
     let mut policies = retried();
@@ -176,6 +198,67 @@ async fn a_body_trickles_over_both_versions_and_its_connection_lives_on() {
     assert!(server.connections() <= 2, "one a core");
 }
 
+/// Clears all faults after a while.
+fn clear_soon(world: &World) {
+    let mesh = world.mesh.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(ms(100)).await;
+        mesh.clear_faults(None).expect("all");
+    });
+}
+
+#[tokio::test]
+async fn whom_a_fault_holds_is_let_go_at_its_end() {
+    let server = Server::fixed("200 OK", "0123456789").await;
+    let world = World::of(&server).await;
+    let effects = [
+        (Some(3_600_000), Then::Pass),
+        (Some(3_600_000), Then::Status(503)),
+        (None, Then::SlowBody(1)),
+        (Some(50), Then::SlowBody(1)),
+    ];
+    for (delay, then) in effects {
+        world.mesh.add_fault("shop", always(delay, then), ms(150)).expect("there is a call");
+        let started = Instant::now();
+        assert_eq!(world.get("/").await.text(), "0123456789", "{then:?} is over by its time");
+        assert_eq!(world.h2().await.get("http://shop/").await.text(), "0123456789");
+
+        world.mesh.add_fault("shop", always(delay, then), HOUR).expect("there is a call");
+        clear_soon(&world);
+        assert_eq!(world.get("/").await.text(), "0123456789", "{then:?} is cleared");
+        assert!(started.elapsed() < ms(5000), "{then:?}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn each_of_several_faults_ends_for_itself() {
+    let server = Server::fixed("200 OK", "0123456789").await;
+    let world = World::of(&server).await;
+    let started = Instant::now();
+    world.mesh.add_fault("shop", always(Some(3_600_000), Then::Status(500)), ms(80)).expect("a call");
+    world.mesh.add_fault("shop", always(Some(100), Then::SlowBody(50)), HOUR).expect("a call");
+    world.mesh.add_fault("shop", always(None, Then::SlowBody(1)), ms(120)).expect("a call");
+    assert_eq!(world.get("/").await.text(), "0123456789");
+    assert!(started.elapsed() >= ms(180 + 180), "80 and 100 of delays, and 10 bytes at 50 a second");
+    assert!(started.elapsed() < ms(5000), "{:?}", started.elapsed());
+    let struck: Vec<u64> = world.mesh.status().faults.iter().map(|fault| fault.struck).collect();
+    assert_eq!(struck, [1], "the others are over");
+}
+
+#[tokio::test]
+async fn a_fault_whose_call_goes_lets_go_of_whom_it_holds() {
+    let server = Server::fixed("200 OK", "well").await;
+    let mut world = World::with(&[&server], Call { id: "gateway /**".into(), ..call("shop") }).await;
+    world.mesh.add_fault("gateway /**", always(Some(3_600_000), Then::Pass), HOUR).expect("a call");
+    let mut wire = world.wire().await;
+    wire.send("GET / HTTP/1.1\r\nHost: shop\r\n\r\n").await;
+    until("the fault to strike", || world.mesh.status().faults[0].struck == 1).await;
+    world.routes()[0].call.id = "gateway /".into();
+    world.apply().await;
+    assert_eq!(world.mesh.ended_faults().len(), 1);
+    assert_eq!(wire.answer().await.text(), "well");
+}
+
 #[tokio::test]
 async fn a_slow_body_keeps_its_trailers() {
     let server = Server::scripted(|mut served| async move {
@@ -196,11 +279,8 @@ async fn a_slow_body_keeps_its_trailers() {
 async fn only_the_requests_in_its_scope_are_struck() {
     let server = Server::fixed("200 OK", "well").await;
     let world = World::of(&server).await;
-    let scope = Scope {
-        methods: vec!["GET".into()],
-        path: Some("/orders".into()),
-        headers: vec![("x-test".into(), Some("1".into()))],
-    };
+    let headers = vec![("x-test".into(), Some("1".into()))];
+    let scope = Scope::new(vec!["GET".into()], Some("/orders".into()), headers).expect("a scope");
     let config = FaultConfig { scope, ..always(None, Then::Status(503)) };
     world.mesh.add_fault("shop", config, HOUR).expect("there is a call");
     let ask = async |method: &str, path: &str, test: &str| {

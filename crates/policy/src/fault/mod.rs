@@ -2,9 +2,13 @@
 //! policies against such instances can be tried out before one behaves so by itself.
 //!
 //! A fault strikes a share of the tries within its scope, each by a throw of its own, until its time is
-//! over: there is none without an end, for the one that is forgotten is the one that does harm. Faults
-//! do not know of each other; where several strike the same try, [`Strike::and`] puts them together.
+//! over: there is none without an end, for the one that is forgotten is the one that does harm. Its end
+//! ends all that it does, also to the tries that it holds just then.
+//!
+//! Faults do not know of each other. Where several strike the same try it is late by all delays, one after
+//! the other, then ends as the first of them says that ends it, or else answers as slowly as the slowest.
 
+mod scope;
 mod trickle;
 
 use std::time::Duration;
@@ -12,6 +16,7 @@ use std::time::Duration;
 use crate::rng::Rng;
 use crate::time::{Time, nanos};
 
+pub use scope::{Asked, Scope};
 pub use trickle::Trickle;
 
 /// Longest that a fault may last: who still wants it tomorrow adds it again, and so still knows of it.
@@ -53,6 +58,13 @@ pub enum Then {
     Reset,
     /// The request goes its way; the answer's body comes at so many bytes a second, not zero.
     SlowBody(u64),
+}
+
+impl Then {
+    /// Whether the instance does not get the request, so that nothing comes after.
+    pub fn ends_the_try(self) -> bool {
+        matches!(self, Then::Status(_) | Then::Grpc(_) | Then::Reset)
+    }
 }
 
 impl Effect {
@@ -132,41 +144,6 @@ impl Share {
     }
 }
 
-/// Which requests a fault is for. What is empty or None lets all through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// Methods, any of which.
-    pub methods: Vec<String>,
-    /// The path, or what is above it, in whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`.
-    pub path: Option<String>,
-    /// Headers, all of which, with this value if there is one.
-    pub headers: Vec<(String, Option<String>)>,
-}
-
-/// What a scope asks of a request.
-pub trait Asked {
-    /// Its method.
-    fn method(&self) -> &str;
-    /// Its path, without the query.
-    fn path(&self) -> &str;
-    /// Whether it has this header, in any case of letters, with this value if there is one.
-    fn has_header(&self, name: &str, value: Option<&str>) -> bool;
-}
-
-impl Scope {
-    /// Whether a request is in it.
-    pub fn holds(&self, asked: &impl Asked) -> bool {
-        (self.methods.is_empty() || self.methods.iter().any(|method| method == asked.method()))
-            && self.path.as_deref().is_none_or(|above| is_below(asked.path(), above))
-            && self.headers.iter().all(|(name, value)| asked.has_header(name, value.as_deref()))
-    }
-}
-
-fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || above.ends_with('/'))
-}
-
 /// A fault with its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
@@ -227,21 +204,6 @@ impl Fault {
             true => Decision::Struck(self.config.effect.strike(rng)),
             false => Decision::Spared,
         }
-    }
-}
-
-impl Strike {
-    /// Both, as one instance would do them: it is late by both delays, then ends as the first says that
-    /// ends it, or else answers as slowly as the slower.
-    #[must_use]
-    pub fn and(self, other: Strike) -> Strike {
-        let then = match (self.then, other.then) {
-            (Then::Pass, then) | (then, Then::Pass) => then,
-            (Then::SlowBody(one), Then::SlowBody(two)) => Then::SlowBody(one.min(two)),
-            (Then::SlowBody(_), ends) => ends,
-            (ends, _) => ends,
-        };
-        Strike { delay: self.delay.saturating_add(other.delay), then }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Stories and properties of faults, in virtual time.
 
+use super::scope::is_below;
 use super::*;
 use crate::rng::Rng;
 use proptest::prelude::*;
@@ -62,11 +63,8 @@ fn a_fault_ends_at_its_time() {
 
 #[test]
 fn only_what_is_in_its_scope_is_struck() {
-    let scope = Scope {
-        methods: vec!["GET".into(), "HEAD".into()],
-        path: Some("/orders".into()),
-        headers: vec![("x-test".into(), None), ("X-User".into(), Some("eve".into()))],
-    };
+    let headers = vec![("x-test".into(), None), ("X-User".into(), Some("eve".into()))];
+    let scope = Scope::new(vec!["GET".into(), "HEAD".into()], Some("/orders".into()), headers).unwrap();
     let holds = |method, path, headers: &[(&'static str, &'static str)]| {
         scope.holds(&Get(method, path, headers.to_vec()))
     };
@@ -105,15 +103,32 @@ fn what_makes_no_sense_is_refused_in_a_sentence() {
     assert!(Fault::new(config, Time::ZERO, HOUR * 25).is_err());
 }
 
+/// Texts that no request can have, or that would tear a terminal.
+const NEVER: [&str; 5] = ["", "a b", "a\r\nb", "\u{1b}[2J", "a\u{9b}b"];
+
 #[test]
-fn several_strikes_are_one() {
-    let strike = |delay, then| Strike { delay: ms(delay), then };
-    let both = |one, two| strike(1, one).and(strike(2, two));
-    assert_eq!(both(Then::Pass, Then::Reset), strike(3, Then::Reset));
-    assert_eq!(both(Then::Status(500), Then::Reset).then, Then::Status(500));
-    assert_eq!(both(Then::SlowBody(10), Then::Reset).then, Then::Reset);
-    assert_eq!(both(Then::SlowBody(10), Then::SlowBody(4)).then, Then::SlowBody(4));
-    assert_eq!(both(Then::SlowBody(10), Then::Pass).then, Then::SlowBody(10));
+fn a_scope_that_no_request_is_in_is_refused_in_a_sentence() {
+    let methods = |method: &str| Scope::new(vec![method.to_owned()], None, Vec::new());
+    let path = |path: &str| Scope::new(Vec::new(), Some(path.to_owned()), Vec::new());
+    let header = |name: &str, value: Option<&str>| {
+        Scope::new(Vec::new(), None, vec![(name.to_owned(), value.map(str::to_owned))])
+    };
+    for never in NEVER {
+        let refused = [methods(never), path(never), path(&format!("/{never} ")), header(never, None)]
+            .map(Result::unwrap_err);
+        assert!(refused.iter().all(|why| !why.contains(char::is_control)), "{refused:?}");
+    }
+    for never in ["orders", "/a?b=1", "/a#b", "/a/*/b", "/a/{id}", "/a/../b", "/.", "/\u{e4}"] {
+        assert!(path(never).is_err(), "{never}");
+    }
+    for never in [" 1", "1 ", "1\n", "\u{1b}[2J", "\u{9b}2J", "a\tb", "\u{7f}"] {
+        assert!(header("x-test", Some(never)).is_err(), "{never:?}");
+    }
+    assert!(header("x-test", Some("")).is_ok() && header("X-Test", Some("a b=\u{fc}; \"c\"")).is_ok());
+    assert!(methods("GET").is_ok() && methods("M-SEARCH").is_ok());
+    assert!(path("/").is_ok() && path("/a.b/%20:c@d/~;e=f").is_ok());
+    let long = methods(&"G".repeat(10_000)).unwrap_err();
+    assert!(long.len() < 100, "{long}");
 }
 
 proptest! {
@@ -152,6 +167,19 @@ proptest! {
             let Decision::Struck(strike) = fault.decide(Time::ZERO, &mut rng, &plain()) else { panic!("all") };
             prop_assert!((range.0..=range.1).contains(&strike.delay));
         }
+    }
+
+    #[test]
+    fn what_is_in_a_scope_can_be_shown(text in "\\PC{0,4}[\\x00-\\x20\u{7f}-\u{9f}]?\\PC{0,4}") {
+        let parts = [
+            Scope::new(vec![text.clone()], None, Vec::new()),
+            Scope::new(Vec::new(), Some(format!("/{text}")), Vec::new()),
+            Scope::new(Vec::new(), None, vec![(text.clone(), None)]),
+            Scope::new(Vec::new(), None, vec![("a".to_owned(), Some(text.clone()))]),
+        ];
+        let torn = text.contains(char::is_control);
+        prop_assert!(parts.iter().all(|part| !torn || part.is_err()));
+        prop_assert!(parts.iter().flat_map(|part| part.as_ref().err()).all(|why| !why.contains(char::is_control)));
     }
 
     #[test]
