@@ -35,7 +35,7 @@ struct Claim {
 
 impl Maglev {
     /// The table of these instances, by name and weight. Their order does not matter; of more than there
-    /// are places the last by name get nothing.
+    /// are places the last by name get nothing, nor does one of weight zero.
     pub fn new(instances: &[(&str, f64)]) -> Maglev {
         Maglev::sized(instances, PLACES)
     }
@@ -82,6 +82,7 @@ impl Maglev {
 /// By name, so that the same instances make the same table in whatever order they are listed.
 fn claims(instances: &[(&str, f64)], places: u64) -> Vec<Claim> {
     let mut order: Vec<u16> = (0..instances.len().min(usize::from(u16::MAX)) as u16).collect();
+    order.retain(|at| instances[usize::from(*at)].1 > 0.0);
     order.sort_unstable_by_key(|at| instances[usize::from(*at)].0);
     let claim = |at: u16| {
         let (name, weight) = instances[usize::from(at)];

@@ -138,7 +138,8 @@ impl Balancer {
         Balancer { config, memory: Memory::Nothing }
     }
 
-    /// Says which instances there are, by a name that outlives a restart, and how much each weighs.
+    /// Says which instances there are, by a name that outlives a restart, and how much each weighs; of
+    /// weight zero: none of the keys.
     /// For the hashing policies this builds a table: up to some milliseconds.
     pub fn set_instances(&mut self, rng: &mut Rng, instances: &[(&str, f64)]) {
         self.memory = match self.config {

@@ -21,13 +21,13 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// The ring of these instances, by name and weight. Their order does not matter.
+    /// The ring of these instances, by name and weight. Their order does not matter; weight zero: no point.
     pub fn new(instances: &[(&str, f64)]) -> Ring {
         let heaviest = instances.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
         let most = POINTS.min(POINTS_MAX / instances.len().max(1)).max(1);
         let mut points = Vec::new();
         for (at, (name, weight)) in instances.iter().enumerate() {
-            let own = (most as f64 * weight / heaviest).ceil().max(1.0) as u64;
+            let own = (most as f64 * weight / heaviest).ceil() as u64;
             points.extend((0..own).map(|nth| (hash::nth(name, nth), at as u32)));
         }
         points.sort_unstable_by_key(|(point, at)| (*point, instances[*at as usize].0));

@@ -123,6 +123,23 @@ fn a_place_does_not_depend_on_the_order_of_the_list() {
     }
 }
 
+#[test]
+fn who_weighs_nothing_has_no_place_and_takes_none_from_the_others() {
+    let mut rng = Rng::new(4);
+    let (three, four) = (names(3), [names(3), vec!["shop-1".to_owned()]].concat());
+    for config in [BalanceConfig::RingHash, BalanceConfig::Maglev] {
+        let mut alone = balancer(config, &mut rng, &three, &[1.0; 3]);
+        let mut taken_over = balancer(config, &mut rng, &four, &[1.0, 0.0, 1.0, 1.0]);
+        let mut nobody = balancer(config, &mut rng, &three, &[0.0; 3]);
+        for key in (0..500_u64).map(|key| hash::hash(&key.to_le_bytes())) {
+            let home =
+                alone.choose(&mut rng, &Town::even(3), Some(key)).map(|at| if at == 1 { 3 } else { at });
+            assert_eq!(taken_over.choose(&mut rng, &Town::even(4), Some(key)), home);
+            assert!(nobody.choose(&mut rng, &Town::even(3), Some(key)).is_some());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
