@@ -120,6 +120,9 @@ pub enum Protocol {
 pub struct Endpoint {
     /// For example `catalog-1`. A restarted instance keeps its id and gets another port.
     pub id: String,
+    /// Its place among the instances of its service, from 1: what is kept by place, such as keys that are
+    /// hashed, stays with the replacement that takes it over. Of two with the same the later one is meant.
+    pub slot: u32,
     /// Where it listens.
     pub address: SocketAddr,
 }

@@ -37,6 +37,8 @@ pub struct ServiceStatus {
 pub struct InstanceStatus {
     /// For example `catalog-1`.
     pub id: String,
+    /// Its place among its siblings, which its replacement takes over.
+    pub slot: u32,
     /// Its process, the leader of its process group.
     pub pid: Option<u32>,
     /// Where it listens.

@@ -40,6 +40,8 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub number: u32,
+    /// Its place among its siblings, which its replacement takes over.
+    pub slot: u32,
     pub run: RunId,
     pub spec: Arc<Service>,
     pub generation: u64,
@@ -61,10 +63,11 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub fn new(now: Time, number: u32, run: RunId, spec: Arc<Service>, generation: u64) -> Self {
+    pub fn new(now: Time, number: u32, slot: u32, spec: Arc<Service>, generation: u64) -> Self {
         Self {
             number,
-            run,
+            slot,
+            run: RunId(0),
             spec,
             generation,
             stage: Stage::Spawning,
@@ -99,7 +102,8 @@ impl Instance {
     }
 
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.address.filter(|_| self.is_ready()).map(|address| Endpoint { id: self.id(), address })
+        let address = self.address.filter(|_| self.is_ready())?;
+        Some(Endpoint { id: self.id(), slot: self.slot, address })
     }
 
     /// When its stage needs the machine.
@@ -146,6 +150,7 @@ impl Instance {
     pub fn status(&self) -> InstanceStatus {
         InstanceStatus {
             id: self.id(),
+            slot: self.slot,
             pid: self.pid,
             address: self.address,
             state: self.state(),

@@ -8,6 +8,7 @@ use super::{Action, Machine, Phase};
 use crate::config::Service;
 use crate::event::Event;
 use policy::Time;
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,6 +170,7 @@ impl Machine {
     }
 
     fn step_count(&mut self, now: Time) {
+        self.part_slots();
         let is_fixed = self.spec.fixed_port().is_some();
         while self.staying() < self.wanted && !(is_fixed && self.leaving() > 0) {
             self.add(now);
@@ -194,7 +196,7 @@ impl Machine {
     }
 
     fn view(&self) -> View {
-        let staying = || self.instances.values().filter(|i| !i.leaving);
+        let staying = || self.staying_ones();
         let new = || staying().filter(|i| i.generation == self.generation);
         let ports = || staying().filter(|i| i.generation != self.generation).map(|i| i.spec.fixed_port());
         let overlap = self.spec.fixed_port().is_none_or(|port| ports().all(|old| old != Some(port)));
@@ -208,10 +210,14 @@ impl Machine {
         }
     }
 
+    /// Instances are being replaced.
+    pub(super) fn is_rolling(&self) -> bool {
+        matches!(&self.job, Some(Job { kind: Kind::Roll { .. }, .. }))
+    }
+
     /// Whether the instance is a new one that a roll under way depends on.
     pub(super) fn is_new_of_roll(&self, number: u32) -> bool {
-        let rolling = matches!(&self.job, Some(Job { kind: Kind::Roll { .. }, .. }));
-        rolling && self.instances.get(&number).is_some_and(|i| i.generation == self.generation)
+        self.is_rolling() && self.instances.get(&number).is_some_and(|i| i.generation == self.generation)
     }
 
     /// A new instance has failed: what was before is wanted again. New instances that already took over are
@@ -275,7 +281,7 @@ impl Machine {
     }
 
     fn end(&mut self, now: Time, job: Job) {
-        let instances = self.instances.values().filter(|i| !i.leaving).map(Instance::id).collect();
+        let instances = self.staying_ones().map(Instance::id).collect();
         self.done(job.id, Outcome::Done { instances, took: now.since(job.begun) });
     }
 
@@ -286,17 +292,20 @@ impl Machine {
     }
 
     fn staying(&self) -> u32 {
-        count(self.instances.values().filter(|i| !i.leaving))
+        count(self.staying_ones())
     }
 
     fn leaving(&self) -> u32 {
         count(self.instances.values().filter(|i| i.leaving))
     }
 
-    /// The one to go first: one that does not serve, otherwise the one with the highest number.
+    /// The one to go first: one whose slot is taken over, then one that nobody will come for, then one that does
+    /// not serve, otherwise the one with the highest slot.
     fn least_wanted(&self, among: impl Fn(&Instance) -> bool) -> Option<u32> {
-        let candidates = self.instances.values().filter(|i| !i.leaving && among(i));
-        candidates.min_by_key(|i| (i.is_ready(), std::cmp::Reverse(i.number))).map(|i| i.number)
+        let candidates = self.staying_ones().filter(|i| among(i));
+        let worth =
+            |i: &Instance| (!self.is_superseded(i), self.has_successor(i), i.is_ready(), Reverse(i.slot));
+        candidates.min_by_key(|i| worth(i)).map(|i| i.number)
     }
 
     fn instances_where(&self, which: impl Fn(&Instance) -> bool) -> Vec<u32> {

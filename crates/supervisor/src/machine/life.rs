@@ -16,8 +16,10 @@ impl Machine {
     /// Makes a new instance with the lowest free number.
     pub(super) fn add(&mut self, now: Time) {
         let number = (1..).find(|number| !self.instances.contains_key(number)).unwrap_or(u32::MAX);
-        let mut instance = Instance::new(now, number, RunId(0), Arc::clone(&self.spec), self.generation);
-        instance.authority = self.free_authority();
+        let authority = self.free_authority();
+        let slot = self.slot_for(authority.as_deref());
+        let mut instance = Instance::new(now, number, slot, Arc::clone(&self.spec), self.generation);
+        instance.authority = authority;
         self.instances.insert(number, instance);
         self.start(now, number);
     }

@@ -12,6 +12,7 @@ mod jobs;
 mod life;
 mod plan;
 mod restarts;
+mod slots;
 pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -64,7 +64,7 @@ impl Machine {
     }
 
     fn running_state(&self) -> (State, Option<Failure>) {
-        let staying = || self.instances.values().filter(|i| !i.leaving);
+        let staying = || self.staying_ones();
         let ready = staying().filter(|i| i.is_ready()).count();
         let failing = staying().find(|i| i.failing.is_some());
         let failure = failing.and_then(|i| i.failing.clone());

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::config::{Check, Run, Source};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+
+mod slots;
 
 /// A service with assigned ports whose processes behave as `command` says, see [`World`].
 pub(crate) fn service(command: &str, instances: u32) -> Service {
@@ -38,6 +40,8 @@ struct World {
     alive: BTreeMap<RunId, (String, Time)>,
     /// Every set of ids ever published.
     published: Vec<Vec<String>>,
+    /// The slots of every such set.
+    slots: Vec<BTreeSet<u32>>,
     events: Vec<Event>,
     done: BTreeMap<JobId, Outcome>,
     most_alive: usize,
@@ -53,6 +57,7 @@ impl World {
             sequence: 0,
             alive: BTreeMap::new(),
             published: Vec::new(),
+            slots: Vec::new(),
             events: Vec::new(),
             done: BTreeMap::new(),
             most_alive: 0,
@@ -66,6 +71,7 @@ impl World {
         world.pass(2_000);
         assert_eq!(world.state(), crate::State::Ready);
         world.published.clear();
+        world.slots.clear();
         world.events.clear();
         world
     }
@@ -94,7 +100,10 @@ impl World {
         while let Some(action) = self.machine.poll_action() {
             match action {
                 Action::Spawn { run, spec, .. } => self.spawn(run, &spec.command()),
-                Action::Publish(set) => self.published.push(set.into_iter().map(|e| e.id).collect()),
+                Action::Publish(set) => {
+                    self.slots.push(set.iter().map(|e| e.slot).collect());
+                    self.published.push(set.into_iter().map(|e| e.id).collect());
+                }
                 Action::Check { run, which, target, .. } => self.check(run, which, target),
                 Action::Drain { run, .. } => self.in_ms(100, Input::Drained { run }),
                 Action::Terminate { run } if self.alive.get(&run).is_some_and(|(c, _)| c == "stubborn") => {}
@@ -127,7 +136,7 @@ impl World {
                 matches!(command.as_str(), "good" | "stubborn")
                     && self.now.since(*started) >= Duration::from_millis(50)
             }
-            None => target == Target::Authority("up:1".to_owned()),
+            None => matches!(target, Target::Authority(at) if at.starts_with("up")),
         };
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let answer = if well { Ok(address) } else { Err("refused".to_owned()) };
@@ -351,7 +360,7 @@ mod chaos {
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]
-    enum Deed {
+    pub enum Deed {
         Roll(&'static str, u32),
         Scale(u32),
         Crash(u32),
@@ -359,7 +368,24 @@ mod chaos {
         Pass(u64),
     }
 
-    fn deed() -> impl Strategy<Value = Deed> {
+    impl Deed {
+        pub fn perform(self, world: &mut World) {
+            match self {
+                Deed::Roll(command, wanted) => drop(world.roll(command, wanted)),
+                Deed::Scale(wanted) => drop(world.command(Command::Scale(wanted))),
+                Deed::Crash(n) => {
+                    let run = world.machine.instances.get(&n).map(|i| i.run);
+                    if run.is_some_and(|run| world.alive.contains_key(&run)) {
+                        world.crash(n);
+                    }
+                }
+                Deed::Stop => drop(world.command(Command::Stop)),
+                Deed::Pass(ms) => world.pass(ms),
+            }
+        }
+    }
+
+    pub fn deed() -> impl Strategy<Value = Deed> {
         let command =
             prop_oneof![Just("good"), Just("crash"), Just("hang"), Just("stubborn"), Just("missing")];
         prop_oneof![
@@ -377,18 +403,7 @@ mod chaos {
         fn a_good_version_always_settles(deeds in prop::collection::vec(deed(), 0..12)) {
             let mut world = World::new(service("good", 2));
             for deed in deeds {
-                match deed {
-                    Deed::Roll(command, wanted) => drop(world.roll(command, wanted)),
-                    Deed::Scale(wanted) => drop(world.command(Command::Scale(wanted))),
-                    Deed::Crash(n) => {
-                        let alive = world.machine.instances.get(&n).is_some_and(|i| world.alive.contains_key(&i.run));
-                        if alive {
-                            world.crash(n);
-                        }
-                    }
-                    Deed::Stop => drop(world.command(Command::Stop)),
-                    Deed::Pass(ms) => world.pass(ms),
-                }
+                deed.perform(&mut world);
             }
             world.pass(300_000);
             let job = world.roll("good", 2);
