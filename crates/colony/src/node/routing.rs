@@ -10,7 +10,10 @@ impl Routing for MeshRouting {
     fn publish(&self, service: &str, instances: &[Endpoint]) {
         let endpoints: Vec<mesh::Endpoint> = instances
             .iter()
-            .map(|instance| mesh::Endpoint::new(instance.id.clone(), instance.address))
+            .map(|instance| mesh::Endpoint {
+                slot: format!("{service}-{}", instance.slot),
+                ..mesh::Endpoint::new(instance.id.clone(), instance.address)
+            })
             .collect();
         self.0.publish(service, &endpoints);
     }

@@ -2,6 +2,7 @@
 //! another than the default one, or wants newcomers to start slowly.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use policy::{Balancer, Open, Rng, SlowStart, Time, View, balance};
@@ -38,10 +39,7 @@ impl LocalBalancer {
     ) -> Option<usize> {
         let mut machine = self.machine.borrow_mut();
         if self.told.replace(upstream.version()) != upstream.version() {
-            let id = |at: usize| seen.instances[at].shared.endpoint.id.as_str();
-            let named: Vec<(&str, f64)> =
-                (0..seen.instances.len()).map(|at| (id(at), seen.rank(at))).collect();
-            machine.set_instances(rng, &named);
+            machine.set_instances(rng, &seen.placed());
         }
         machine.choose(rng, seen, key)
     }
@@ -67,6 +65,23 @@ impl Seen<'_> {
     /// By the default policy.
     pub(super) fn choose(&self, rng: &mut Rng) -> Option<usize> {
         balance::least_of(rng, self, 2, |at| self.load(at))
+    }
+
+    /// The slots with what each weighs: nothing where a later instance has taken it over.
+    fn placed(&self) -> Vec<(&str, f64)> {
+        let slot = |at: usize| {
+            let endpoint = &self.instances[at].shared.endpoint;
+            (endpoint.slot.as_str(), endpoint.origin)
+        };
+        let key = |at: usize| self.instances[at].shared.key;
+        let all = || 0..self.instances.len();
+        let mut latest: HashMap<(&str, usize), u64> = HashMap::with_capacity(self.instances.len());
+        for at in all() {
+            let latest = latest.entry(slot(at)).or_default();
+            *latest = key(at).max(*latest);
+        }
+        let weight = |at: usize| if latest[&slot(at)] == key(at) { self.rank(at) } else { 0.0 };
+        all().map(|at| (slot(at).0, weight(at))).collect()
     }
 
     /// What an instance that is not new weighs, the heaviest being 1. One of weight zero gets next to

@@ -34,6 +34,9 @@ const LATENCY_DECAY: Duration = Duration::from_secs(10);
 pub struct Endpoint {
     /// What people call it, such as `catalog-1`.
     pub id: String,
+    /// By what a hashing balancer places it. Default its id. Of several with the same the one that was published
+    /// last gets the keys.
+    pub slot: String,
     /// Where it listens.
     pub address: SocketAddr,
     /// Its share among those of the same priority. Default 1; zero: next to none while another has more.
@@ -47,12 +50,14 @@ pub struct Endpoint {
 impl Endpoint {
     /// One among equals.
     pub fn new(id: impl Into<String>, address: SocketAddr) -> Endpoint {
-        Endpoint { id: id.into(), address, weight: 1, priority: 0, origin: 0 }
+        let id = id.into();
+        Endpoint { slot: id.clone(), id, address, weight: 1, priority: 0, origin: 0 }
     }
 
     /// Whether the other is the same instance, whatever its rank.
     fn is(&self, other: &Endpoint) -> bool {
-        (&self.id, self.address, self.origin) == (&other.id, other.address, other.origin)
+        let who = |one: &Endpoint| (one.address, one.origin);
+        who(self) == who(other) && self.id == other.id && self.slot == other.slot
     }
 }
 
@@ -62,7 +67,7 @@ pub(crate) struct Instance {
     pub(crate) endpoint: Endpoint,
     weight: AtomicU16,
     priority: AtomicU16,
-    /// Unique in the process, for the ejection machine.
+    /// Unique in the process, for the ejection machine; the later, the higher.
     pub(crate) key: u64,
     /// When it was first published.
     pub(crate) since: Time,

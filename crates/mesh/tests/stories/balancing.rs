@@ -85,6 +85,29 @@ async fn an_instance_that_was_started_again_gets_its_keys_back() {
 }
 
 #[tokio::test]
+async fn a_replacement_takes_over_the_keys_of_its_slot_and_no_others() {
+    for policy in HASHING {
+        let servers = named(&["a", "b", "c", "new"]).await;
+        let world = World::with(&all(&servers[..3]), by(policy, header())).await;
+        let before = homes(&world, 30).await;
+        let moved =
+            |(user, home): (&usize, &String)| (*user, if home == "b" { "new" } else { home }.to_owned());
+        let after: BTreeMap<usize, String> = before.iter().map(moved).collect();
+        let mut endpoints: Vec<Endpoint> = servers.iter().map(Server::endpoint).collect();
+        endpoints[3].slot = "b".to_owned();
+        // Whichever is listed first.
+        for _ in 0..2 {
+            world.mesh.publish("shop", &endpoints);
+            assert_eq!(homes(&world, 30).await, after);
+            endpoints.reverse();
+        }
+        endpoints.remove(1);
+        world.mesh.publish("shop", &endpoints);
+        assert_eq!(homes(&world, 30).await, after);
+    }
+}
+
+#[tokio::test]
 async fn keys_of_one_that_fails_go_to_the_next_until_it_is_well() {
     let well = named(&["a", "b", "c"]).await;
     for policy in HASHING {
