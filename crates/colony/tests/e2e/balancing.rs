@@ -170,3 +170,30 @@ fn one_more_takes_its_share_of_the_keys_and_gives_it_back() {
     rooms.homes_while(&["scale", "app", "4", "--json"]);
     assert_eq!(rooms.homes_while(&["status", "--json"]), before);
 }
+
+#[test]
+fn an_address_keeps_its_keys_wherever_it_is_listed() {
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(server);
+    let list = |of: &[std::net::SocketAddr]| {
+        let urls: Vec<String> = of.iter().map(|at| format!("\"http://{at}\"")).collect();
+        format!("[{}]", urls.join(", "))
+    };
+    let world = World::up(&format!(
+        "name: shop\ngateway:\n  listen: 127.0.0.1:0\n  routes:\n    - {{ path: \"/carts/{{cart}}\", to: app, \
+         balance: {{ policy: ring-hash, segment: 2 }} }}\nservices:\n  app: {{ url: {} }}\n",
+        list(&[a, b, c])
+    ));
+    let changed = |from: &[std::net::SocketAddr], to: &[std::net::SocketAddr]| {
+        world.edit(&list(from), &list(to));
+        world.json(&["apply", "--json"]);
+        homes(&world, 40)
+    };
+    let before = homes(&world, 40);
+    let more = changed(&[a, b, c], &[d, c, b, a]);
+    assert!(more.iter().zip(&before).all(|(now, before)| now == before || now == "d"), "{before:?} {more:?}");
+    assert!(more.contains(&"d".to_owned()), "{more:?}");
+    assert_eq!(changed(&[d, c, b, a], &[b, c, a]), before);
+    let replaced = changed(&[b, c, a], &[d, b, a]);
+    let expected: Vec<&str> = before.iter().map(|home| if home == "c" { "d" } else { home }).collect();
+    assert_eq!(replaced, expected);
+}
