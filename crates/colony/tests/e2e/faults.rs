@@ -58,7 +58,7 @@ fn retries_save_requests_from_lost_connections() {
 
 #[test]
 fn a_deadline_of_the_try_saves_requests_from_delays() {
-    let world = shop(&format!("{RETRIES}, per-try: 150ms, ejection: none"));
+    let world = shop(&format!("{RETRIES}, per-try: 150ms, ejection: none, breaker: none"));
     world.json(&["fault", "add", "app", "--delay", "20s-30s", "--percent", "30", "--json"]);
     let started = Instant::now();
     all_well(&world, 10);
