@@ -20,6 +20,7 @@ pub mod config;
 mod core;
 mod executor;
 mod faults;
+mod forces;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod io;
@@ -34,7 +35,8 @@ mod upstream;
 pub use crate::call::HOLD_MAX;
 pub use crate::client::bind::BindError;
 pub use crate::faults::{FAULTS_MAX, FaultEnd, FaultError, FaultStatus};
-pub use crate::mesh::{ApplyError, ForceError, Mesh};
+pub use crate::forces::{ForceEnd, ForceError, LostForce};
+pub use crate::mesh::{ApplyError, Mesh};
 pub use crate::request::preview::{Asked, Misfit, Part, Preview, Refusal, Tried, preview};
 pub use crate::request::split::Side;
 pub use crate::status::{

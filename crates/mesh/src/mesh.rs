@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use policy::Force;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::affinity;
@@ -16,6 +15,7 @@ use crate::clock;
 use crate::config::{Config, Listener, Role};
 use crate::core::{self, Command};
 use crate::faults::Board;
+use crate::forces::{self, LostForce};
 use crate::neighbours::Neighbours;
 use crate::status::{self, ListenerStatus, Status};
 use crate::table::Table;
@@ -59,18 +59,6 @@ pub enum ApplyError {
     Config(String),
     /// A core's thread is gone.
     Stopped,
-}
-
-/// Why a breaker was not forced.
-#[derive(Debug)]
-pub enum ForceError {
-    /// There is no such call.
-    NoCall {
-        /// The ids there are.
-        known: Vec<String>,
-    },
-    /// The call's breaker is switched off.
-    NoBreaker,
 }
 
 impl std::fmt::Display for ApplyError {
@@ -124,11 +112,12 @@ impl Mesh {
     }
 
     /// Serves `config` from now on. Connections and requests under way go on; state of calls and
-    /// upstreams that are in both configurations is kept. Must run within a tokio runtime.
+    /// upstreams that are in both configurations is kept. Returns which breakers can be forced no more as they
+    /// were. Must run within a tokio runtime.
     ///
     /// # Errors
     /// [`ApplyError`]; then nothing has changed.
-    pub async fn apply(&self, config: Config) -> Result<(), ApplyError> {
+    pub async fn apply(&self, config: Config) -> Result<Vec<LostForce>, ApplyError> {
         let _one = self.inner.applying.lock().await;
         let cores = self.inner.cores.len();
         let (old, bound_before) = {
@@ -143,11 +132,11 @@ impl Mesh {
                 resolve::keep_resolved(upstream, external);
             }
         }
-        let acks = self.hand_out(table, bound, &mut sockets)?;
+        let (acks, lost) = self.hand_out(table, bound, &mut sockets)?;
         for ack in acks {
             ack.await.map_err(|_| ApplyError::Stopped)?;
         }
-        Ok(())
+        Ok(lost)
     }
 
     /// Gives every core the table and its sockets; each answers when it serves by it.
@@ -156,10 +145,12 @@ impl Mesh {
         table: Arc<Table>,
         bound: Bound,
         sockets: &mut Sockets,
-    ) -> Result<Vec<oneshot::Receiver<()>>, ApplyError> {
-        // Held until the table is the one in force, so that no fault comes or goes between the two.
+    ) -> Result<(Vec<oneshot::Receiver<()>>, Vec<LostForce>), ApplyError> {
+        // Held until the table is the one in force, so that no fault or force comes or goes between the two.
         let board = lock(&self.inner.faults);
+        let mut state = lock(&self.inner.state);
         board.put_on(&table);
+        let lost = forces::carry_over(&state.table, &table, clock::now());
         let mut acks = Vec::new();
         for core in &self.inner.cores {
             let (done, ack) = oneshot::channel();
@@ -169,8 +160,8 @@ impl Mesh {
             core.commands.send(command).map_err(|_| ApplyError::Stopped)?;
             acks.push(ack);
         }
-        *lock(&self.inner.state) = State { table, bound };
-        Ok(acks)
+        *state = State { table, bound };
+        Ok((acks, lost))
     }
 
     /// These instances of an upstream, and no others, get requests from now on. Says nothing of an
@@ -189,21 +180,6 @@ impl Mesh {
         if let Some(upstream) = table.upstreams.get(upstream) {
             upstream.give_up();
         }
-    }
-
-    /// Takes the decision out of the hands of a call's breaker, or gives it back. It stays so over every
-    /// configuration that leaves the call as it is.
-    ///
-    /// # Errors
-    /// [`ForceError`]; then nothing has changed.
-    pub fn force_breaker(&self, call: &str, force: Force) -> Result<(), ForceError> {
-        let table = lock(&self.inner.state).table.clone();
-        let Some(state) = table.calls.get(call) else {
-            return Err(ForceError::NoCall { known: table.calls.keys().cloned().collect() });
-        };
-        let breaker = state.breaker.as_ref().ok_or(ForceError::NoBreaker)?;
-        breaker.force(clock::now(), force);
-        Ok(())
     }
 
     /// Requests under way on an instance, also one that is no longer published.

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use manifest::valid;
 use mesh::config::Tls;
+use mesh::{ForceEnd, LostForce};
 use serde_json::{Value, json};
 use supervisor::{Applied, Change};
 
@@ -47,22 +48,25 @@ impl Node {
         };
         let plane = lower::mesh(&manifest, tls);
         let both = both(&plane_before, &plane);
-        if let Err(error) = self.mesh.apply(both.clone()).await {
-            return json!({ "applied": false, "errors": [explain_apply(&error).message] });
-        }
+        let mut lost = match self.mesh.apply(both.clone()).await {
+            Ok(lost) => lost,
+            Err(error) => return json!({ "applied": false, "errors": [explain_apply(&error).message] }),
+        };
         let services = lower::services(&manifest, |listener| self.mesh.address(listener));
         let applied = self.supervisor.apply(services).await;
         let mut errors: Vec<String> =
             applied.iter().filter_map(|one| one.error.as_ref()).map(|error| error.to_string()).collect();
         let done = errors.is_empty();
         if done {
-            if let Err(error) = self.mesh.apply(plane.clone()).await {
-                errors.push(explain_apply(&error).message);
+            match self.mesh.apply(plane.clone()).await {
+                Ok(more) => lost.extend(more),
+                Err(error) => errors.push(explain_apply(&error).message),
             }
         } else {
             errors.push("the routes stay as they were".to_owned());
         }
-        let notes: Vec<String> = kept.into_iter().chain(self.tell_ended_faults()).collect();
+        let forces = lost.iter().map(force_ended);
+        let notes: Vec<String> = kept.into_iter().chain(self.tell_ended_faults()).chain(forces).collect();
         let services: Vec<&Applied> = applied.iter().filter(|one| one.change != Change::Unchanged).collect();
         self.printer.renamed(&manifest);
         let mut current = self.current();
@@ -105,6 +109,15 @@ fn kind(kind: manifest::Kind) -> &'static str {
         manifest::Kind::Removed => "removed",
         manifest::Kind::Changed => "changed",
     }
+}
+
+fn force_ended(lost: &LostForce) -> String {
+    let state = if lost.force == policy::Force::Open { "open" } else { "closed" };
+    let why = match lost.why {
+        ForceEnd::CallGone => "the call is no more",
+        ForceEnd::BreakerGone => "it has `breaker: none` now",
+    };
+    format!("the breaker of {} is not forced {state} any more: {why}", lost.call)
 }
 
 /// Everything that `before` serves, and what `after` has besides.

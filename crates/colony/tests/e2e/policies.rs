@@ -36,9 +36,31 @@ fn a_breaker_is_forced_by_hand_and_survives_a_reload() {
         "{shown}"
     );
 
+    world.edit("to: app", "to: app, timeout: 9s");
+    let applied = world.json(&["apply", "--json"]);
+    assert_eq!((&applied["applied"], &applied["notes"]), (&true.into(), &serde_json::json!([])), "{applied}");
+    assert_eq!((world.get("/").status, &world.call("gateway /**")["breaker"]), (503, &"forced-open".into()));
+
     let done = world.json(&["breaker", "gateway /**", "auto", "--json"]);
     assert_eq!((&done["call"], &done["state"]), (&"gateway /**".into(), &"auto".into()));
     assert_eq!(world.get("/").body, "well");
+}
+
+#[test]
+fn a_reload_says_which_breaker_it_can_force_no_more() {
+    let world = shop("");
+    let force_and_edit = |from, to| {
+        assert!(world.run(&["breaker", "gateway /**", "closed"]).status.success());
+        world.edit(from, to);
+        let applied = world.json(&["apply", "--json"]);
+        applied["notes"][0].as_str().unwrap_or_else(|| panic!("{applied}")).to_owned()
+    };
+    let lost = "the breaker of gateway /** is not forced closed any more:";
+    let off = force_and_edit("to: app", "to: app, breaker: none");
+    assert_eq!(off, format!("{lost} it has `breaker: none` now"));
+    world.edit(", breaker: none", "");
+    world.json(&["apply", "--json"]);
+    assert_eq!(force_and_edit("to: app", "to: app, path: /a"), format!("{lost} the call is no more"));
 }
 
 #[test]

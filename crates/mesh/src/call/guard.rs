@@ -98,6 +98,15 @@ impl SharedBreaker {
         });
     }
 
+    /// Which way somebody has forced it, if so.
+    pub(crate) fn forced(&self, now: Time) -> Option<Force> {
+        match self.state(now).0 {
+            BreakerState::ForcedOpen => Some(Force::Open),
+            BreakerState::ForcedClosed => Some(Force::Closed),
+            BreakerState::Closed | BreakerState::Open { .. } | BreakerState::HalfOpen => None,
+        }
+    }
+
     pub(crate) fn abandon(&self, now: Time, pass: Pass) {
         if let Pass::Ticket(ticket) = pass {
             self.with(|machine| machine.abandon(now, ticket));

@@ -2,8 +2,8 @@
 
 use policy::{BreakerConfig, Force};
 
-use mesh::ForceError;
 use mesh::config::{Call, Fallback};
+use mesh::{ForceEnd, ForceError, LostForce};
 
 use crate::world::{Server, World, call, ms};
 
@@ -101,6 +101,49 @@ async fn a_breaker_that_is_forced_closed_lets_failures_through() {
     for status in [500, 500, 503] {
         assert_eq!(world.get("/").await.status, status);
     }
+}
+
+#[tokio::test]
+async fn a_forced_breaker_stays_so_while_its_call_has_one() {
+    let server = Server::fixed("200 OK", "well").await;
+    for (force, state) in [(Force::Open, "forced-open"), (Force::Closed, "forced-closed")] {
+        let policies = Call { breaker: Some(BreakerConfig::default()), ..call("shop") };
+        let mut world = World::with(&[&server], policies).await;
+        world.mesh.force_breaker("shop", force).expect("there is one");
+        world.routes()[0].call.timeout = Some(ms(9000));
+        world.apply().await;
+        assert_eq!(world.status("shop").breaker, state, "with another timeout");
+        let breaker = Some(BreakerConfig { failures: 7, ..BreakerConfig::default() });
+        world.routes()[0].call.breaker = breaker;
+        world.apply().await;
+        assert_eq!(world.status("shop").breaker, state, "with other criteria");
+        assert_eq!(world.get("/").await.status, if force == Force::Open { 503 } else { 200 });
+        world.mesh.force_breaker("shop", Force::Auto).expect("there is one");
+        world.routes()[0].call.timeout = None;
+        world.apply().await;
+        assert_eq!(world.status("shop").breaker, "closed", "it was given back");
+    }
+}
+
+#[tokio::test]
+async fn a_force_ends_with_its_breaker_or_its_call_and_that_is_told() {
+    let server = Server::fixed("200 OK", "well").await;
+    let mut world =
+        World::with(&[&server], Call { breaker: Some(BreakerConfig::default()), ..call("shop") }).await;
+    let lost = |call: &str, why| [LostForce { call: call.to_owned(), force: Force::Open, why }];
+    world.mesh.force_breaker("shop", Force::Open).expect("there is one");
+    world.routes()[0].call.breaker = None;
+    let told = world.mesh.apply(world.config.clone()).await.expect("valid");
+    assert_eq!(told, lost("shop", ForceEnd::BreakerGone));
+    world.routes()[0].call.breaker = Some(BreakerConfig::default());
+    assert_eq!(world.mesh.apply(world.config.clone()).await.expect("valid"), []);
+    assert_eq!(world.get("/").await.text(), "well", "what was lost does not come back");
+
+    world.mesh.force_breaker("shop", Force::Open).expect("there is one");
+    world.routes()[0].call.id = "another".into();
+    let told = world.mesh.apply(world.config.clone()).await.expect("valid");
+    assert_eq!(told, lost("shop", ForceEnd::CallGone));
+    assert_eq!(world.get("/").await.text(), "well");
 }
 
 #[tokio::test]
