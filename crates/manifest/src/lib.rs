@@ -76,17 +76,22 @@ pub fn check(input: &Input) -> Checked {
     let mut found = Vec::new();
     let mut mask = Mask::default();
     let manifest = tree(input, &mut mask, &mut found)
-        .and_then(|(root, secrets)| valid(&root, secrets, input, &mut found))
+        .and_then(|tree| valid(tree, input, &mut found))
         .filter(|_| !found.iter().any(|one| one.severity == Severity::Error));
     Checked { manifest, diagnostics: Diagnostics::new(found, input, &mask) }
 }
 
-/// The merged and substituted tree, and the secret values in it.
-fn tree(
-    input: &Input,
-    mask: &mut Mask,
-    found: &mut Vec<Diagnostic>,
-) -> Option<(yaml::Node, BTreeSet<String>)> {
+/// All files as one.
+struct Tree {
+    root: yaml::Node,
+    /// The secret values in it.
+    secrets: BTreeSet<String>,
+    /// What is not in it because an overlay says so.
+    removed: Vec<merge::Removed>,
+}
+
+/// The merged and substituted tree.
+fn tree(input: &Input, mask: &mut Mask, found: &mut Vec<Diagnostic>) -> Option<Tree> {
     let sources = std::iter::once(&input.base).chain(&input.overlays);
     let parsed: Vec<Option<yaml::Node>> =
         sources.enumerate().map(|(file, source)| yaml::parse(&source.text, file as u32, found)).collect();
@@ -95,24 +100,21 @@ fn tree(
     }
     let mut trees = parsed.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
     let mut root = trees.next()?;
-    for overlay in trees {
-        merge::merge(&mut root, overlay, found);
-    }
+    let removed = trees.flat_map(|overlay| merge::merge(&mut root, overlay, found)).collect();
     let secrets = substitute::substitute(&mut root, &input.env, mask, found);
-    Some((root, secrets))
+    Some(Tree { root, secrets, removed })
 }
 
-fn valid(
-    root: &yaml::Node,
-    secrets: BTreeSet<String>,
-    input: &Input,
-    found: &mut Vec<Diagnostic>,
-) -> Option<valid::Manifest> {
+fn valid(tree: Tree, input: &Input, found: &mut Vec<Diagnostic>) -> Option<valid::Manifest> {
     let mut cx = typed::Cx::default();
-    let typed = typed::Manifest::decode(root, &mut cx);
+    let typed = typed::Manifest::decode(&tree.root, &mut cx);
     found.append(&mut cx.found);
-    let mut manifest = resolve::resolve(&typed?, found)?;
+    let resolved = typed.and_then(|typed| resolve::resolve(&typed, found));
+    for removed in &tree.removed {
+        found.iter_mut().for_each(|one| removed.explain(one));
+    }
+    let mut manifest = resolved?;
     manifest.root.clone_from(&input.root);
-    manifest.secrets = secrets.into_iter().collect();
+    manifest.secrets = tree.secrets.into_iter().collect();
     Some(manifest)
 }

@@ -85,6 +85,14 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// The service that an overlay meant, by a name that no file below it declares.
+    pub fn meant_below(&self, name: &At<String>) -> Option<(&'a str, Span)> {
+        let below = |kind: Kind, span: Span| kind == Kind::Service && span.file < name.span.file;
+        let declared = self.declared.iter().filter(|(_, (kind, span))| below(*kind, *span));
+        let near = nearest::nearest(&name.value, declared.map(|(name, _)| *name))?;
+        self.declared.get_key_value(near).map(|(near, (_, span))| (*near, *span))
+    }
+
     /// The service, if exactly one is declared.
     pub fn only_service(&self) -> Option<&'a str> {
         let mut services =

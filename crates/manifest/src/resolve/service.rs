@@ -26,7 +26,7 @@ pub(crate) fn resolve(
     let ready = probe(&typed.ready, valid::Check::Tcp, defaults::READY_EVERY, found);
     let live = probe(&typed.live, valid::Check::None, defaults::LIVE_EVERY, found);
     let concurrency = policies::concurrency(&typed.concurrency, shares, found);
-    let source = source(name, typed, found);
+    let source = source(name, typed, names, found);
     Some(valid::Service {
         source: source?,
         calls,
@@ -38,15 +38,23 @@ pub(crate) fn resolve(
     })
 }
 
-fn source(name: &At<String>, typed: &typed::Service, found: &mut Vec<Diagnostic>) -> Option<valid::Source> {
+fn source(
+    name: &At<String>,
+    typed: &typed::Service,
+    names: &Names,
+    found: &mut Vec<Diagnostic>,
+) -> Option<valid::Source> {
     match (&typed.run, &typed.url) {
         (Field::Absent, Field::Absent) => {
             let message = format!("the service `{}` has neither `run` nor `url`", clip(&name.value));
-            found.push(
-                Diagnostic::error(codes::RUN_OR_URL, name.span, message)
-                    .label("where do its instances come from?")
-                    .help("give it `run: COMMAND` to be started by Colony, or `url: http://127.0.0.1:3000` if it runs already"),
-            );
+            let one = Diagnostic::error(codes::RUN_OR_URL, name.span, message)
+                .help("give it `run: COMMAND` to be started by Colony, or `url: http://127.0.0.1:3000` if it runs already");
+            found.push(match names.meant_below(name) {
+                Some((near, span)) => {
+                    one.label(format!("did you mean `{near}`?")).also(span, "declared here")
+                }
+                None => one.label("where do its instances come from?"),
+            });
             None
         }
         (run, Field::Absent) => {

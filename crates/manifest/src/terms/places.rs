@@ -26,7 +26,8 @@ pub struct Place {
 ///
 /// A key's name is its way from the top, `services.app.calls.cart.timeout`; an item of a list goes by its
 /// number, `gateway.routes[0].path`, and a text among `calls` by itself.
-#[derive(Clone, Debug)]
+/// Without any, nothing was set anywhere.
+#[derive(Clone, Debug, Default)]
 pub struct Places {
     keys: BTreeMap<String, Spans>,
     files: Vec<File>,
@@ -47,7 +48,7 @@ impl Places {
         let sources = std::iter::once(&input.base).chain(&input.overlays);
         let files = sources.map(|source| File::new(source, &mask)).collect();
         let mut places = Places { keys: BTreeMap::new(), files };
-        if let Some((root, _)) = root {
+        if let Some(crate::Tree { root, .. }) = root {
             places.look("", root.span, &root);
         }
         places

@@ -128,9 +128,21 @@ impl Entries<'_> {
             let open = || known.iter().copied().filter(|key| !given(key));
             let synonym = nearest::synonym(&entry.key).and_then(|ours| open().find(|key| *key == ours));
             let near = nearest::nearest(&entry.key, open()).or(synonym);
-            cx.found.push(unknown_key(entry, self.what, near, known));
+            let there = near.is_none().then(|| self.given_near(&entry.key, known)).flatten();
+            let one = unknown_key(entry, self.what, near.or(there.map(|(key, _)| key)), known);
+            cx.found.push(match there {
+                Some((_, place)) => one.also(place, "it is given here"),
+                None => one,
+            });
             self.meant.extend(near.map(|near| (near, entry.key_span)));
         }
+    }
+
+    /// The key that is there already, in an overlay mostly in the file below, and was meant once more.
+    fn given_near(&self, key: &str, known: &[&'static str]) -> Option<(&'static str, Span)> {
+        let near = nearest::nearest(key, known.iter().copied())?;
+        let there = self.entries.iter().find(|entry| entry.key == near)?;
+        Some((near, there.key_span))
     }
 
     pub fn field<T: Typed>(&mut self, key: &'static str, cx: &mut Cx) -> Field<T> {
