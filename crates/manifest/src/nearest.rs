@@ -42,17 +42,29 @@ pub(crate) fn synonym(name: &str) -> Option<&'static str> {
 
 /// "`a`, `b` and `c`".
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    words(&quoted)
+    words(&quoted(names))
+}
+
+/// "`a`, `b` or `c`", of which one is to be written.
+pub(crate) fn choice<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    joined(&quoted(names), "or")
+}
+
+fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    names.into_iter().map(|name| format!("`{name}`")).collect()
 }
 
 /// "a route, a call and a probe".
 pub(crate) fn words<S: AsRef<str>>(words: &[S]) -> String {
+    joined(words, "and")
+}
+
+fn joined<S: AsRef<str>>(words: &[S], last_by: &str) -> String {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match words.split_last() {
         None => "none".to_owned(),
         Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) => format!("{} {last_by} {last}", rest.join(", ")),
     }
 }
 

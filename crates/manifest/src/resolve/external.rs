@@ -24,6 +24,7 @@ pub(crate) fn resolve(
     for url in &urls[1..] {
         refuse_another(first, url, found);
     }
+    urls.iter().for_each(|url| warn_srv(url, found));
     let mut origins: Vec<Origin> = Vec::new();
     for url in &urls {
         let origin =
@@ -46,6 +47,24 @@ pub(crate) fn resolve(
 
 fn empty(key: Span) -> Diagnostic {
     Diagnostic::error(codes::WRONG_TYPE, key, "`url` is an empty list").label("one URL at least")
+}
+
+/// A name that nobody has SRV records for, most likely. Consul has some for plain names, too.
+fn warn_srv(url: &At<&Url>, found: &mut Vec<Diagnostic>) {
+    let Some(name) = url.value.srv.as_deref() else { return };
+    let mut labels = name.split('.');
+    let in_form = labels.by_ref().take(2).filter(|label| label.starts_with('_')).count() == 2;
+    if (in_form && labels.next().is_some()) || name.ends_with(".consul") {
+        return;
+    }
+    found.push(
+        Diagnostic::warning(codes::NO_EFFECT, url.span, format!("`{name}` is no name for SRV records"))
+            .label("most likely there are none, so no instance is found")
+            .help(format!(
+                "write `_SERVICE._PROTOCOL.DOMAIN` (RFC 2782), such as `http+srv://_http._tcp.{name}`, or leave \
+                 out `+srv` to reach the addresses of `{name}`"
+            )),
+    );
 }
 
 /// A request is written before an instance of it is chosen.

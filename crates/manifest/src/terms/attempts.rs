@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::route_name;
-use super::worst::{hedges, tries};
+use super::worst::{repeats, tries};
 use crate::valid::{Call, CallPolicies, Condition, Manifest, Route};
 
 /// What one request can become.
@@ -88,8 +88,9 @@ impl Step {
 
     fn new(call: String, to: &str, policies: &CallPolicies) -> Step {
         let tries = tries(policies);
-        // Whatever is slow below is hedged here.
-        let again = if repeats_answers(policies) { tries } else { 1 + hedges(policies) };
+        // What failed below comes as an answer, or too late; and whatever is slow below is hedged here.
+        let below = repeats(policies, &[Condition::Statuses, Condition::Timeout]);
+        let again = if below { tries } else { 1 + policies.hedges_most() };
         Step { call, to: to.to_owned(), tries, again }
     }
 
@@ -105,16 +106,6 @@ impl Step {
             false => vec![self.hop(self.tries)],
         }
     }
-}
-
-/// Whether what failed below is tried again: by its answer, or because it took too long.
-fn repeats_answers(policies: &CallPolicies) -> bool {
-    policies.retries.as_ref().is_some_and(|retries| {
-        let answers = !retries.statuses.is_empty() || !retries.grpc_statuses.is_empty();
-        // Without `per-try` a try that takes too long has used up the whole time.
-        (retries.on.contains(&Condition::Statuses) && answers)
-            || (retries.on.contains(&Condition::Timeout) && policies.per_try.is_some())
-    })
 }
 
 /// From each service the calls that lead on, and where each leads.

@@ -204,6 +204,27 @@ fn the_worst_time_is_the_sum_or_the_timeout() {
 }
 
 #[test]
+fn what_can_never_be_retried_is_no_try() {
+    for (policies, tries) in [
+        ("{ per-try: 1s, retries: { on: [] } }", 1),
+        ("{ retries: { on: statuses, statuses: [] } }", 1),
+        ("{ retries: { on: statuses, statuses: [], grpc-statuses: aborted } }", 3),
+        ("{ retries: { on: timeout } }", 1),
+        ("{ per-try: 10s, retries: { on: timeout } }", 1),
+        ("{ per-try: 1s, retries: { on: timeout } }", 3),
+        ("{ timeout: none, per-try: 1s, retries: { on: timeout } }", 3),
+        ("{ retries: { on: reset } }", 3),
+        ("{ retries: { budget: 0%, budget-min: 0 }, hedge: p95 }", 1),
+        ("{ retries: { on: [] }, hedge: p95 }", 2),
+        ("{ retries: { max: 0 } }", 1),
+    ] {
+        assert_eq!(worst(policies).1, tries, "{policies}");
+    }
+    let (time, _, sum, asked) = worst("{ per-try: 1s, retries: { on: [] } }");
+    assert_eq!((time, sum.as_str(), asked), (Some(1000), "1 try of 1s", None));
+}
+
+#[test]
 fn a_place_at_the_callee_is_waited_for_too() {
     let text = "name: x
 services:

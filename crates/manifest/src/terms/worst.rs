@@ -50,12 +50,7 @@ pub(super) fn of(manifest: &Manifest, answering: &[&str], call: &CallPolicies) -
 /// The most tries of one request, the first included. One beside another counts as one after it: it may
 /// begin when that is about to end.
 pub(super) fn tries(call: &CallPolicies) -> u32 {
-    call.retries.as_ref().map_or(1, |retries| retries.max + 1) + hedges(call)
-}
-
-/// The most tries beside the first.
-pub(super) fn hedges(call: &CallPolicies) -> u32 {
-    call.hedge.map_or(0, |hedge| hedge.max)
+    1 + call.retries_most() + call.hedges_most()
 }
 
 /// Without the fallback, with so much time for a place.
@@ -79,7 +74,10 @@ fn addends(call: &CallPolicies, tries: u32, per_try: Duration, place: Duration) 
     let each = show_duration(per_try);
     let mut parts =
         vec![if tries == 1 { format!("1 try of {each}") } else { format!("{tries} tries of {each}") }];
-    let waits: Vec<Duration> = call.retries.as_ref().map(waits).unwrap_or_default();
+    let waits: Vec<Duration> = match &call.retries {
+        Some(retries) if call.retries_most() > 0 => waits(retries),
+        _ => Vec::new(),
+    };
     let waits: Vec<Duration> = waits.into_iter().filter(|wait| !wait.is_zero()).collect();
     if !waits.is_empty() {
         all += waits.iter().sum();
@@ -113,12 +111,19 @@ pub(super) fn waits(retries: &Retries) -> Vec<Duration> {
     waits
 }
 
+/// Whether any of these ends of a try is followed by another one.
+pub(super) fn repeats(call: &CallPolicies, ends: &[Condition]) -> bool {
+    call.retries_most() > 0
+        && call.retries.as_ref().is_some_and(|retries| {
+            ends.iter().any(|end| retries.on.contains(end) && call.repeats(retries, *end))
+        })
+}
+
 /// The whole time, where an answer may ask for a longer wait before it is tried again. Such a wait ends with
 /// `timeout`, or, where there is none, is at most [`RETRY_AFTER_MAX`].
 fn with_retry_after(call: &CallPolicies, time: Duration) -> Option<Duration> {
     let retries = call.retries.as_ref()?;
-    let answers = !retries.statuses.is_empty() || !retries.grpc_statuses.is_empty();
-    if !answers || !retries.on.contains(&Condition::Statuses) {
+    if !repeats(call, &[Condition::Statuses]) {
         return None;
     }
     let longest = match call.timeout {

@@ -205,7 +205,7 @@ fn balance(text: &str) -> Result<BalanceWord, Wrong> {
         let written = text.to_lowercase().replace('_', "-");
         match nearest::nearest(&written, known().map(BalanceWord::name)) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
-            None => wrong.help(format!("write {}", nearest::list(known().map(BalanceWord::name)))),
+            None => wrong.help(format!("write {}", nearest::choice(known().map(BalanceWord::name)))),
         }
     })
 }
@@ -280,8 +280,13 @@ fn hedge_after(text: &str) -> Result<crate::valid::HedgeAfter, Wrong> {
 fn grpc_status(text: &str) -> Result<u16, Wrong> {
     let known = crate::valid::GRPC_STATUSES.iter().find(|(_, name)| *name == text);
     known.map(|(number, _)| *number).ok_or_else(|| {
-        Wrong::new(format!("`{}` is no failure of gRPC", clip(text)))
-            .help("write its name in small letters, such as `unavailable` or `resource-exhausted`")
+        let wrong = Wrong::new(format!("`{}` is no failure of gRPC", clip(text)));
+        match nearest::nearest(text, crate::valid::GRPC_STATUSES.iter().map(|(_, name)| *name)) {
+            Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None => {
+                wrong.help("write its name in small letters, such as `unavailable` or `resource-exhausted`")
+            }
+        }
     })
 }
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::diagnostic::Span;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::typed::decode::{At, Cx, Field, Typed, at, is_broken};
 use crate::yaml::{Node, Value};
 
@@ -33,10 +34,24 @@ pub(crate) fn is_word(node: &Node, word: &str) -> bool {
     matches!(&node.value, Value::Scalar(scalar) if scalar.text == word && !scalar.secret)
 }
 
+/// Reports a word that others switch off with.
+pub(crate) fn refuse_off(node: &Node, cx: &mut Cx) -> bool {
+    let Some(word) = OFF.iter().find(|word| is_word(node, word)) else { return false };
+    let message = format!("`{word}` switches nothing off");
+    cx.found.push(Diagnostic::error(codes::WRONG_TYPE, node.span, message).label("write `none`"));
+    true
+}
+
+/// What was most likely meant to be `none`.
+const OFF: [&str; 9] = ["off", "Off", "OFF", "false", "no", "never", "disabled", "disable", "None"];
+
 impl<T: Typed> Typed for OrNone<T> {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         if is_none(node) {
             return Some(OrNone::None);
+        }
+        if refuse_off(node, cx) {
+            return None;
         }
         T::decode(node, cx).map(OrNone::Some)
     }

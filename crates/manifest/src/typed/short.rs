@@ -7,15 +7,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::nearest::nearest;
 use crate::typed::decode::{At, Cx, Field, Typed, at};
-use crate::typed::shapes::{OneOrMany, OrNone, is_none, is_word};
+use crate::typed::shapes::{OneOrMany, OrNone, is_none, is_word, refuse_off};
 use crate::typed::{
     AnyUrl, BalanceOptions, BalancePolicy, BalanceWord, ConcurrencyOptions, Dur, ExternalOptions, HedgeAfter,
     HedgeOptions, Int, LimitOptions, ProbeOptions, ProbePath, Rate, RetryOptions, ScaleOptions,
     SlowStartOptions, TlsFiles,
 };
+use crate::units::Wrong;
 use crate::valid::RateLimit;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Node, Value, clip};
 
 /// `64`, `adaptive`, or a map.
 #[derive(Clone, Debug)]
@@ -29,9 +31,20 @@ impl Typed for Concurrency {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         match &node.value {
             _ if is_word(node, "adaptive") => Some(Concurrency::Adaptive),
+            Value::Scalar(scalar) if scalar.text.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                cx.scalar(node, "a whole number, or `adaptive`", codes::NUMBER, |text| Err(no_limit(text)))
+            }
             Value::Scalar(_) => Int::<1, 1000000>::decode(node, cx).map(|max| Concurrency::Max(max.u32())),
             _ => ConcurrencyOptions::decode(node, cx).map(|options| Concurrency::Options(Box::new(options))),
         }
+    }
+}
+
+fn no_limit(word: &str) -> Wrong {
+    let wrong = Wrong::new(format!("`{}` does not say how many requests may be in flight", clip(word)));
+    match nearest(word, ["adaptive", "none"]) {
+        Some(near) => wrong.help(format!("did you mean `{near}`?")),
+        None => wrong.help("expected a whole number from 1 to 1000000, `adaptive` or `none`"),
     }
 }
 
@@ -90,6 +103,7 @@ impl Typed for Retries {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         match &node.value {
             _ if is_none(node) => Some(Retries::None),
+            _ if refuse_off(node, cx) => None,
             Value::Scalar(_) => Int::<0, 20>::decode(node, cx).map(|max| Retries::Max(max.u32())),
             _ => RetryOptions::decode(node, cx).map(|options| Retries::Options(Box::new(options))),
         }
@@ -152,6 +166,7 @@ impl Typed for Probe {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         match &node.value {
             _ if is_none(node) => Some(Probe::None),
+            _ if refuse_off(node, cx) => None,
             _ if is_word(node, "tcp") => Some(Probe::Tcp),
             Value::Scalar(_) => ProbePath::decode(node, cx).map(|path| Probe::Http(path.0)),
             _ => ProbeOptions::decode(node, cx).map(|options| Probe::Options(Box::new(options))),

@@ -123,6 +123,41 @@ pub struct Retries {
     pub grpc_statuses: Vec<u16>,
 }
 
+impl CallPolicies {
+    /// The most retries of one request: none where nothing that can happen to it is retried.
+    pub fn retries_most(&self) -> u32 {
+        let some = |retries: &&Retries| {
+            !retries.is_budget_empty() && retries.on.iter().any(|on| self.repeats(retries, *on))
+        };
+        self.retries.as_ref().filter(some).map_or(0, |retries| retries.max)
+    }
+
+    /// The most tries beside the first, which come out of the budget of retries.
+    pub fn hedges_most(&self) -> u32 {
+        let empty = self.retries.as_ref().is_some_and(Retries::is_budget_empty);
+        self.hedge.filter(|_| !empty).map_or(0, |hedge| hedge.max)
+    }
+
+    /// Whether there can be such an end of a try with time and reason to try again.
+    pub fn repeats(&self, retries: &Retries, on: Condition) -> bool {
+        match on {
+            Condition::ConnectFailure | Condition::Reset => true,
+            Condition::Statuses => !retries.statuses.is_empty() || !retries.grpc_statuses.is_empty(),
+            // Else a try that takes too long has used up the whole time.
+            Condition::Timeout => {
+                self.per_try.is_some_and(|per_try| self.timeout.is_none_or(|timeout| per_try < timeout))
+            }
+        }
+    }
+}
+
+impl Retries {
+    /// Whether there is never one.
+    pub fn is_budget_empty(&self) -> bool {
+        self.budget == 0.0 && self.budget_min == 0
+    }
+}
+
 /// How chance comes into the wait before a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jitter {

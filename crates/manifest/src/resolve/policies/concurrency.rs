@@ -1,10 +1,13 @@
 //! How many requests may be in flight.
 
+use std::time::Duration;
+
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::resolve::defaults;
 use crate::resolve::policies::{at, contradiction, set};
-use crate::typed::{self, At, Field};
+use crate::typed::{self, At, Field, OrNone};
+use crate::units::show_duration;
 use crate::valid::{self, ConcurrencyLimit, Shares};
 
 /// A limit of which each priority may fill these shares, unless it says otherwise.
@@ -35,6 +38,25 @@ pub(super) fn resolve(
         valid.shares = resolve_shares(typed, shares, found);
     }
     Some(valid)
+}
+
+/// A wait for a place that the whole time of the call cuts short.
+pub(super) fn warn_wait(
+    field: &Field<OrNone<typed::Concurrency>>,
+    valid: Option<&valid::Concurrency>,
+    timeout: Option<Duration>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let Some(OrNone::Some(typed::Concurrency::Options(options))) = field.value() else { return };
+    let (Some(wait), Some(valid), Some(timeout)) = (options.wait.get(), valid, timeout) else { return };
+    if valid.queue > 0 && valid.wait > timeout {
+        let message = "`wait` is longer than `timeout` and never counts";
+        found.push(
+            Diagnostic::warning(codes::NO_EFFECT, wait.span, message)
+                .label(format!("the whole call ends after {}", show_duration(timeout)))
+                .help("`timeout` counts from before the wait: make it longer, or `wait` shorter"),
+        );
+    }
 }
 
 /// The shares: those given must rise, and those that are not give way to them.

@@ -8,10 +8,10 @@ use crate::typed::{self, At, OrNone};
 use crate::units::show_duration;
 use crate::valid::{self, HedgeAfter};
 
-/// With the call's other policies, which bound it.
+/// `whole` is how long a try may take.
 pub(super) fn resolve(
     typed: &typed::Policies,
-    (timeout, per_try): (Option<std::time::Duration>, Option<std::time::Duration>),
+    whole: Option<std::time::Duration>,
     retries: Option<&valid::Retries>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<valid::Hedge> {
@@ -26,7 +26,6 @@ pub(super) fn resolve(
             place = at(&options.after, options.head);
         }
     }
-    let whole = timeout.into_iter().chain(per_try).min();
     if let (HedgeAfter::Fixed(after), Some(whole)) = (valid.after, whole)
         && after >= whole
     {
@@ -42,7 +41,7 @@ pub(super) fn resolve(
 }
 
 fn warn_budget(retries: Option<&valid::Retries>, span: Span, found: &mut Vec<Diagnostic>) {
-    if retries.is_some_and(|retries| retries.budget == 0.0 && retries.budget_min == 0) {
+    if retries.is_some_and(valid::Retries::is_budget_empty) {
         found.push(
             Diagnostic::warning(codes::NO_EFFECT, span, "`hedge` has no effect with an empty budget")
                 .label("hedges come out of the budget of retries")

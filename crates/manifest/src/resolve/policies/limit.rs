@@ -1,7 +1,7 @@
 //! How many requests may come in a time.
 
 use crate::codes;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::resolve::policies::set;
 use crate::typed::{self, OrNone};
 use crate::valid::RateLimit;
@@ -9,7 +9,19 @@ use crate::valid::RateLimit;
 /// The rate limits, in the order in which they are asked.
 pub(crate) fn limits(typed: &typed::Policies, found: &mut Vec<Diagnostic>) -> Vec<RateLimit> {
     let given = typed.limit.value().and_then(OrNone::some);
-    given.into_iter().flat_map(|limits| &limits.0).filter_map(|limit| resolve(&limit.value, found)).collect()
+    let mut limits: Vec<RateLimit> = Vec::new();
+    let mut places: Vec<Span> = Vec::new();
+    for given in given.into_iter().flat_map(|limits| &limits.0) {
+        let Some(limit) = resolve(&given.value, found) else { continue };
+        if let Some(first) = limits.iter().position(|known| *known == limit) {
+            let one = Diagnostic::warning(codes::NO_EFFECT, given.span, "this limit is listed twice");
+            let one = one.label("again here").also(places[first], "first here");
+            found.push(one.help("whoever passes one passes the other: leave one of them out"));
+        }
+        limits.push(limit);
+        places.push(given.span);
+    }
+    limits
 }
 
 fn resolve(given: &typed::Limit, found: &mut Vec<Diagnostic>) -> Option<RateLimit> {

@@ -41,15 +41,21 @@ pub(crate) fn resolve(
     let retries = retries::resolve(&typed.retries, found);
     let balance = balance::resolve(&typed.balance, call, found);
     let of_route = call.caller.is_none().then_some(valid::Priority::Normal);
-    valid::CallPolicies {
+    let whole = timeout.into_iter().chain(per_try).min();
+    let whole = whole.filter(|_| !typed.timeout.is_broken() && !typed.per_try.is_broken());
+    let concurrency = concurrency(&typed.concurrency, defaults::SHARES_OF_CALL, found);
+    if !typed.timeout.is_broken() {
+        concurrency::warn_wait(&typed.concurrency, concurrency.as_ref(), timeout, found);
+    }
+    let valid = valid::CallPolicies {
         timeout,
         per_try,
         deadline_header: typed.deadline_header.value().map(|given| given.0),
-        concurrency: concurrency(&typed.concurrency, defaults::SHARES_OF_CALL, found),
+        concurrency,
         priority: typed.priority.value().map(|priority| priority.0).or(of_route),
-        hedge: hedge::resolve(typed, (timeout, per_try), retries.as_ref(), found),
+        hedge: hedge::resolve(typed, whole, retries.as_ref(), found),
         retries,
-        breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, found)),
+        breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, whole, found)),
         ejection: switch(&typed.ejection, defaults::ejection, |options| ejection::resolve(options, found)),
         slow_start: balance::slow_start(&typed.slow_start, &balance, found),
         balance,
@@ -57,7 +63,9 @@ pub(crate) fn resolve(
             .fallback
             .value()
             .and_then(|given| fallback::resolve(given.some()?, call, names, found)),
-    }
+    };
+    retries::warn_nothing(typed, &valid, found);
+    valid
 }
 
 /// How many requests may be in flight, of a call or of all calls to a service.

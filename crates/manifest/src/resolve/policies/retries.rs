@@ -8,6 +8,7 @@ use crate::typed::{self, Field};
 use crate::units::show_duration;
 use crate::valid::{self};
 
+/// What comes to nothing is told by [`warn_nothing`], which needs the call's other policies.
 pub(super) fn resolve(field: &Field<typed::Retries>, found: &mut Vec<Diagnostic>) -> Option<valid::Retries> {
     let options = match field.value() {
         None => return Some(defaults::retries()),
@@ -61,4 +62,43 @@ fn warn_statuses(valid: &valid::Retries, options: &typed::RetryOptions, found: &
             );
         }
     }
+}
+
+/// Retries that are on, while nothing that can happen to a try is retried.
+pub(super) fn warn_nothing(
+    typed: &typed::Policies,
+    valid: &valid::CallPolicies,
+    found: &mut Vec<Diagnostic>,
+) {
+    let (Some(typed::Retries::Options(options)), Some(retries)) = (typed.retries.value(), &valid.retries)
+    else {
+        return;
+    };
+    let unread = options.on.is_broken() || options.statuses.is_broken() || options.grpc_statuses.is_broken();
+    let unread = unread || options.budget.is_broken() || options.budget_min.is_broken();
+    let unread = unread || typed.per_try.is_broken() || typed.timeout.is_broken();
+    if unread || valid.retries_most() > 0 {
+        return;
+    }
+    let (span, why, help) = if retries.is_budget_empty() {
+        let span = at(&options.budget, at(&options.budget_min, options.head));
+        (span, "there is never any budget for them", "raise `budget` or `budget-min`")
+    } else if retries.on.is_empty() {
+        (
+            at(&options.on, options.head),
+            "no end of a try is named",
+            "name some, such as `on: [reset, statuses]`",
+        )
+    } else if retries.on.contains(&valid::Condition::Timeout) {
+        let why = "a try that takes too long has used up the whole `timeout`";
+        (at(&options.on, options.head), why, "give tries a `per-try` shorter than `timeout`")
+    } else {
+        let span = at(&options.statuses, at(&options.on, options.head));
+        (span, "only statuses, and none is named", "name some, such as `statuses: [503]`")
+    };
+    found.push(
+        Diagnostic::warning(codes::NO_EFFECT, span, "nothing is ever retried")
+            .label(why)
+            .help(format!("{help}, or write `retries: none` if that is meant")),
+    );
 }
