@@ -114,7 +114,7 @@ pub(crate) struct Up {
     #[arg(long)]
     pub(crate) no_watch: bool,
     /// Threads of the data plane; 0: one a processor
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true)]
     pub(crate) threads: usize,
 }
 
@@ -148,6 +148,7 @@ pub(crate) struct Scale {
     /// The service
     pub(crate) service: String,
     /// How many instances, from 1 to the `scale.max` of its manifest
+    #[arg(allow_negative_numbers = true)]
     pub(crate) instances: u32,
     /// Print JSON
     #[arg(long)]
@@ -197,7 +198,7 @@ pub(crate) struct Logs {
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Lines from before now
-    #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
+    #[arg(short = 'n', long, default_value_t = 100, value_name = "N", allow_negative_numbers = true)]
     pub(crate) lines: usize,
     /// Print one JSON object a line
     #[arg(long)]
@@ -267,7 +268,7 @@ pub(crate) struct Load {
     #[arg(value_name = "URL")]
     pub(crate) target: Option<String>,
     /// Requests a second
-    #[arg(short, long, default_value_t = 100.0, value_name = "N")]
+    #[arg(short, long, default_value_t = 100.0, value_name = "N", allow_negative_numbers = true)]
     pub(crate) rate: f64,
     /// How long, such as 30s or 5m
     #[arg(short, long, default_value = "10s", value_name = "TIME", value_parser = duration)]
@@ -282,10 +283,10 @@ pub(crate) struct Load {
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Most connections at a time
-    #[arg(long, default_value_t = 1024, value_name = "N")]
+    #[arg(long, default_value_t = 1024, value_name = "N", allow_negative_numbers = true)]
     pub(crate) connections: usize,
     /// Makes the choices of customers repeatable
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Print the report as one JSON object
     #[arg(long)]

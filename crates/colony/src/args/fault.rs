@@ -41,7 +41,7 @@ pub(crate) struct AddFault {
     #[arg(long, value_name = "TIME", value_parser = range)]
     pub(crate) delay: Option<Range>,
     /// It answers this status, from 400 to 599; it does not get the request
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_name = "STATUS", allow_negative_numbers = true)]
     pub(crate) abort: Option<u16>,
     /// It answers this status of gRPC, such as unavailable or 14; it does not get the request
     #[arg(long, value_name = "STATUS", value_parser = grpc_status)]
@@ -53,7 +53,7 @@ pub(crate) struct AddFault {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) slow_body: Option<u64>,
     /// How many of the tries it strikes, by chance
-    #[arg(long, value_name = "N", default_value = "100", value_parser = percent)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = percent, allow_negative_numbers = true)]
     pub(crate) percent: f64,
     /// Only requests with this header: NAME or NAME=VALUE; may be given more than once, all of which must be there
     #[arg(long, value_name = "HEADER", value_parser = header)]

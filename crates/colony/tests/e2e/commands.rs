@@ -137,6 +137,23 @@ fn load_reports_and_fails_when_answers_do() {
 }
 
 #[test]
+fn a_number_below_zero_is_out_of_range_and_no_option() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (args, why) in [
+        (&["load", "http://127.0.0.1:9/", "--rate", "-1"][..], "the rate must lie above 0"),
+        (&["load", "http://127.0.0.1:9/", "--connections", "-1"], "invalid value '-1'"),
+        (&["fault", "add", "app", "--reset", "--percent", "-5"], "more than 0 and at most 100"),
+        (&["fault", "add", "app", "--abort", "-503"], "-503 is not in"),
+        (&["scale", "app", "-1"], "-1 is not in"),
+        (&["logs", "-n", "-5"], "invalid value '-5'"),
+    ] {
+        let output = run_in(dir.path(), args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(why), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn the_control_socket_speaks_http() {
     let world = World::up(
         "name: ctl\ngateway: { listen: 127.0.0.1:0 }\nservices:\n  a: { run: sleep 1000, ready: none }\n",
