@@ -3,7 +3,7 @@
 mod breaker;
 mod certs;
 mod check;
-mod explain;
+pub(crate) mod explain;
 mod fault;
 mod init;
 mod load;

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::Node;
 use crate::args::Force;
+use crate::command::explain;
 use crate::faults::Wanted;
 use crate::socket::{self, SOCKET};
 
@@ -147,6 +148,11 @@ async fn carry_out(
             };
             force_breaker(node, &call, state)?;
             Ok(json!({ "call": call, "state": state }))
+        }
+        ("POST", "/v1/terms", _) => {
+            let (manifest, call) = (node.current().manifest.clone(), command.call.unwrap_or_default());
+            let terms = explain::live::terms(&node.source, manifest, &call);
+            Ok(terms.ok_or_else(|| impossible(format!("there is no call `{call}`")))?)
         }
         ("GET", "/v1/faults", _) => Ok(json!({ "faults": node.mesh.status().faults })),
         ("POST", "/v1/faults", _) => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::world::{World, binary, request, run_in, server};
@@ -239,6 +239,71 @@ fn what_cannot_be_explained_says_so() {
     assert!(code == Some(2) && said.contains("belong to a request"), "{said}");
     let (code, said) = refused(&["nonsense"]);
     assert!(code == Some(1) && said.contains("colony explain GET"), "{said}");
+}
+
+#[test]
+fn a_caller_who_waits_no_more_is_sent_nowhere() {
+    let late = ["/pay/7", "-H", "X-Request-Deadline: 0"];
+    insta::assert_snapshot!(text(&shop(&late)));
+    let output = shop(&[&late[..], &["--json"]].concat());
+    let (told, code): (Value, _) =
+        (serde_json::from_str(&text(&output)).expect("JSON"), output.status.code());
+    assert_eq!((told["attempts"]["most"].as_u64(), told["worst"]["tries"].as_u64()), (Some(0), Some(0)));
+    assert_eq!((told["carried"].as_bool(), code), (Some(true), Some(0)));
+}
+
+#[test]
+fn a_request_without_its_path_is_told_how_it_is_written() {
+    let dir = marketplace();
+    for (args, form) in [
+        (&["explain", "GET", "api/cart"][..], "`colony explain GET /api/cart`"),
+        (&["explain", "GET", "."], "`colony explain GET / .`"),
+        (&["explain", "C9999", "."], "`colony explain C9999`"),
+    ] {
+        let output = run_in(dir.path(), args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(form), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn retries_of_nothing_are_no_tries() {
+    let dir = folder(&[(
+        "colony.yaml",
+        "name: x\nservices: { a: { run: ./a } }\ngateway: { routes: [{ to: a, retries: { on: [] } }] }\n",
+    )]);
+    let (told, code) = json(dir.path(), &["GET", "/"]);
+    assert_eq!((told["attempts"]["most"].as_u64(), told["worst"]["tries"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(code, Some(0));
+    assert!(text(&run_in(dir.path(), &["explain", "GET", "/"])).contains("at most   1 try at a"));
+}
+
+#[test]
+fn what_a_running_system_has_otherwise_is_said() {
+    let address = server("hello");
+    let world = World::up(&format!(
+        "name: live\ngateway: {{ listen: 127.0.0.1:0, routes: [{{ to: app, timeout: 3s }}] }}\n\
+         services: {{ app: {{ url: \"http://{address}\" }} }}\n"
+    ));
+    let overlay = "gateway: { routes: [{ to: app, timeout: 7s, retries: { max: 1 } }] }\n";
+    std::fs::write(world.dir.path().join("prod.yaml"), overlay).expect("written");
+    std::fs::write(world.dir.path().join("same.yaml"), "name: live\n").expect("written");
+    let live = ["explain", "GET", "/", "--live"];
+    let told = world.json(&[&live[..], &["--json"]].concat());
+    assert_eq!((&told["live"]["differs"], &told["live"]["same_files"]), (&json!([]), &true.into()));
+    let told = world.json(&[&live[..], &["--overlay", "prod.yaml", "--json"]].concat());
+    let differs = json!([
+        { "key": "retries", "explained": "1", "running": "2" },
+        { "key": "timeout", "explained": "7s", "running": "3s" },
+    ]);
+    assert_eq!((&told["live"]["differs"], &told["live"]["same_files"]), (&differs, &false.into()));
+    let said = text(&world.run(&[&live[..], &["--overlay", "prod.yaml"]].concat()));
+    let warning = "other values than those above:\n            \x20 retries 2, not 1\n            \x20 timeout 3s, not 7s\n";
+    assert!(said.contains(warning) && said.contains("it runs /"), "{said}");
+    let said = text(&world.run(&[&live[..], &["--overlay", "same.yaml"]].concat()));
+    assert!(!said.contains("other values") && said.contains("comes to the same here"), "{said}");
+    let said = text(&world.run(&live));
+    assert!(!said.contains("it runs"), "{said}");
 }
 
 #[test]

@@ -110,6 +110,11 @@ impl Refusal {
         Refusal::of(Kind::BadRequest)
     }
 
+    /// Where the caller waits no more before anything was sent.
+    pub fn too_late() -> Refusal {
+        Refusal::of(Kind::Timeout)
+    }
+
     fn of(kind: Kind) -> Refusal {
         let (status, problem, ..) = kind.parts();
         Refusal { status: status.as_u16(), problem }

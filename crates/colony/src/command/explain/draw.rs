@@ -185,12 +185,20 @@ impl Pen {
                 &format!("{} here, which is all that the caller waits", said(left)),
             );
         }
+        if worst.tries == 0 {
+            return out;
+        }
         let hold = said(worst.each.map_or(mesh::HOLD_MAX, |each| each.min(mesh::HOLD_MAX)));
         let hold = format!("of each try up to {hold} for an instance, while none is ready");
         out + &self.line("", Style::Plain, &hold)
     }
 
     fn attempts(&self, attempts: &Attempts, once: Option<&str>) -> String {
+        if attempts.most == 0 {
+            let refusal = mesh::Refusal::too_late();
+            let text = format!("0 tries: the gateway answers {} {}", refusal.status, refusal.problem);
+            return self.line("at most", Style::Plain, &text);
+        }
         let (most, last) = (attempts.most, attempts.way.last().map_or("", |hop| hop.to.as_str()));
         let tries = if most == 1 { "1 try".to_owned() } else { format!("{most} tries") };
         let product = match attempts.way.as_slice() {
@@ -230,9 +238,37 @@ impl Pen {
                         "it fails on purpose; `colony fault list` says how",
                     );
                 }
-                out + "\n"
+                out + &self.otherwise(live) + "\n"
             }
         }
+    }
+
+    /// What the node runs with that was not explained.
+    fn otherwise(&self, live: &Value) -> String {
+        let text = |value: &Value| value.as_str().unwrap_or("nothing").to_owned();
+        let differs = live["differs"].as_array().map_or(&[][..], Vec::as_slice);
+        let files = || {
+            let overlays = live["overlays"].as_array().into_iter().flatten();
+            let overlays: String = overlays.map(|path| format!(" --overlay {}", text(path))).collect();
+            format!("it runs {}{overlays}", text(&live["manifest"]))
+        };
+        let mut out = String::new();
+        if !differs.is_empty() {
+            let what = "the running system has other values than those above:";
+            out += &self.line("warning", Style::Warn, what);
+            for one in differs {
+                let (running, explained) = (text(&one["running"]), text(&one["explained"]));
+                let text = format!("  {} {}, not {}", text(&one["key"]), shown(&running), shown(&explained));
+                out += &self.line("", Style::Plain, &text);
+            }
+        }
+        if live["same_files"] == false {
+            let beside = if differs.is_empty() { ", which comes to the same here" } else { "" };
+            out += &self.line("", Style::Plain, &format!("{}{beside}", files()));
+        } else if !differs.is_empty() {
+            out += &self.line("", Style::Plain, "`colony apply` takes the manifest on as it is now");
+        }
+        out
     }
 }
 

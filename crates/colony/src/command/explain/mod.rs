@@ -5,7 +5,7 @@
 
 mod draw;
 mod json;
-mod live;
+pub(crate) mod live;
 mod request;
 mod subject;
 #[cfg(test)]

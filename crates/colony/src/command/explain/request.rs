@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use manifest::terms::{self, Place, Undeclared};
+use manifest::terms::{self, Attempts, Place, Undeclared, Worst};
 use manifest::valid::{self, Gateway};
 use mesh::config::{self, Role};
 use mesh::{Misfit, Part, Refusal, Side, Tried};
@@ -92,8 +92,18 @@ pub(super) fn explain(read: &Read, asked: Asked) -> OfRequest {
         let to = told.way.as_ref().map_or(route.to.as_str(), |way| way.to.as_str());
         told.target = format!("{}{}{}", prefix(&read.manifest, to), seen.path, seen.query);
         told.rewritten = terms::place_of(&read.places, route, Some("rewrite"));
+        if let (Some(Duration::ZERO), Some(way)) = (told.left, &mut told.way) {
+            way.terms.worst = nothing_sent();
+            way.terms.attempts = Attempts { way: Vec::new(), most: 0, storm: false };
+        }
     }
     told
+}
+
+/// What holds for a request whose caller waits no more when it comes.
+fn nothing_sent() -> Worst {
+    let sum = "the caller waits no more, so nothing is sent".to_owned();
+    Worst { time: Some(Duration::ZERO), tries: 0, each: None, sum, asked_to_wait: None }
 }
 
 /// A route by the name that `colony status` has for it.

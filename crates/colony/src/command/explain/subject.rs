@@ -1,6 +1,6 @@
 //! What the words behind `colony explain` mean: a code, a request, a call or a route, and then a manifest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::args;
 use crate::failure::{self, Failure};
@@ -44,6 +44,13 @@ impl Subject {
             [method, target, rest @ ..] if is_target(target) => {
                 (asked(&method.to_ascii_uppercase(), target, args)?, rest)
             }
+            [method, rest @ ..] if is_method(method) => return Err(pathless(method, rest)),
+            [code, rest @ ..] if is_code(code) && !rest.is_empty() => {
+                let why =
+                    format!("`{code}` is an error code, which has no manifest or other words behind it");
+                return Err(Failure { code: failure::NO_SENSE, ..Failure::new(why) }
+                    .hint(format!("`colony explain {code}`")));
+            }
             [code] => (Subject::Code((*code).to_owned()), &[][..]),
             [caller, callee, rest @ ..] => {
                 (Subject::Call { caller: (*caller).to_owned(), callee: (*callee).to_owned() }, rest)
@@ -67,6 +74,33 @@ impl Subject {
 fn is_target(word: &str) -> bool {
     word.starts_with('/') || word.contains("://")
 }
+
+/// As services are not called: their names are in lower case.
+fn is_method(word: &str) -> bool {
+    METHODS.contains(&word)
+}
+
+fn is_code(word: &str) -> bool {
+    word.strip_prefix('C').is_some_and(|digits| digits.parse::<u32>().is_ok())
+}
+
+/// A method without a path behind it.
+fn pathless(method: &str, rest: &[&str]) -> Failure {
+    let (why, form) = match rest {
+        [] => ("nothing says which path is asked for".to_owned(), "/".to_owned()),
+        [path] if Path::new(path).exists() => (
+            format!("`{path}` is a manifest or its folder, and no path stands before it"),
+            format!("/ {path}"),
+        ),
+        [path, rest @ ..] => {
+            let form = [&[&*format!("/{path}")], rest].concat().join(" ");
+            (format!("`{path}` is not the path of a request: that begins with `/`"), form)
+        }
+    };
+    Failure { code: failure::NO_SENSE, ..Failure::new(why) }.hint(format!("`colony explain {method} {form}`"))
+}
+
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
 fn arrow(text: &str) -> Result<Subject, Failure> {
     let ends = text.split_once("->").map(|(caller, callee)| (caller.trim(), callee.trim()));
@@ -154,6 +188,28 @@ mod tests {
     #[test]
     fn one_word_is_a_code() {
         assert_eq!(read(&["c7"]).expect("makes sense").0, Subject::Code("c7".to_owned()));
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_right_form() {
+        for (words, why, form) in [
+            (&["GET", "x"][..], "`x` is not the path of a request", "`colony explain GET /x`"),
+            (
+                &["GET", "api/cart", "shop.yaml"],
+                "that begins with `/`",
+                "`colony explain GET /api/cart shop.yaml`",
+            ),
+            (&["POST", "."], "no path stands before it", "`colony explain POST / .`"),
+            (&["GET"], "which path", "`colony explain GET /`"),
+            (&["C9999", "shop"], "`C9999` is an error code", "`colony explain C9999`"),
+        ] {
+            let failure = read(words).expect_err("refused");
+            assert_eq!(failure.code, failure::NO_SENSE, "{words:?}");
+            assert!(failure.message.contains(why), "{words:?}: {}", failure.message);
+            assert_eq!(failure.hints, [form], "{words:?}");
+        }
+        let call = Subject::Call { caller: "get".to_owned(), callee: "c1".to_owned() };
+        assert_eq!(read(&["get", "c1"]).expect("services").0, call);
     }
 
     #[test]

@@ -57,6 +57,8 @@ fn no_request_goes_beyond_the_worst_case() {
         "{ timeout: none, per-try: 1s, retries: { max: 7, backoff: 100ms, jitter: decorrelated } }",
         "{ timeout: none, per-try: 2s, retries: { max: 3, backoff: 0s }, concurrency: { max: 1, queue: 1, wait: 9s } }",
         "{ per-try: 700ms, retries: none }",
+        "{ per-try: 700ms, retries: { on: [] } }",
+        "{ per-try: 700ms, retries: { on: timeout } }",
     ] {
         let (worst, call) = call(policies);
         let time = worst.time.expect("bounded");
