@@ -1,17 +1,23 @@
 //! A call: the policies between a caller and an upstream, in one order everywhere.
 //!
-//! 1. rate limits refuse at the door,
-//! 2. the deadline of the whole begins, which the caller's own may cut short,
-//! 3. the bulkheads let the request in, or have it wait, or refuse it, those of low priority first: the
+//! 1. the route or call is found, and of a split the side that the request is for; all below is of that side,
+//!    but for the rate limits, which are of the whole,
+//! 2. rate limits refuse at the door,
+//! 3. the deadline of the whole begins, which the caller's own may cut short,
+//! 4. the bulkheads let the request in, or have it wait, or refuse it, those of low priority first: the
 //!    call's own, then the one of the upstream, which all calls to it share,
-//! 4. the circuit breaker admits a try or rejects it,
-//! 5. ejection and balancing choose an instance; with none at hand the request is held a while,
-//! 6. the deadline of the try begins; the request is sent, with what is left of the time, or a fault strikes it
+//! 5. the circuit breaker admits a try or rejects it,
+//! 6. ejection and balancing choose an instance; with none at hand the request is held a while,
+//! 7. the deadline of the try begins; the request is sent, with what is left of the time, or a fault strikes it
 //!    on purpose,
-//! 7. if it takes longer than most do, a hedge goes 4 to 6 beside it, and the first good answer counts,
-//! 8. the outcome is told to breaker, ejection and balancer, and its latency to adaptive bulkheads,
-//! 9. retries decide, within the budget, whether to go back to 4,
-//! 10. a fallback stands in for what failed.
+//! 8. if it takes longer than most do, a hedge goes 5 to 7 beside it, and the first good answer counts,
+//! 9. the outcome is told to breaker, ejection and balancer, and its latency to adaptive bulkheads,
+//! 10. retries decide, within the budget, whether to go back to 5,
+//! 11. a fallback stands in for what failed.
+//!
+//! Places that are kept for what is not there: ACME at the listener, before 1; authentication between 1 and 2,
+//! for limits to go by who asks; a response cache between 2 and 3, since a hit shall cost nobody further;
+//! comparison of answers, then compression, after 11.
 //!
 //! The places in the bulkheads are given up with the last byte of the answer.
 //!
