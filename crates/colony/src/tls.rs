@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,11 +22,18 @@ pub(crate) fn load(manifest: &valid::Manifest) -> Result<Option<Tls>, Failure> {
     let certificates = match manifest.gateway.as_ref().and_then(|gateway| gateway.tls.as_ref()) {
         None => return Ok(None),
         Some(valid::Tls::Files(pairs)) => files(&manifest.root, pairs)?,
-        Some(valid::Tls::Dev) => {
-            vec![Stored::find_or_create()?.issue(&hosts(manifest)).map_err(no_dev)?.certificate]
-        }
+        Some(valid::Tls::Dev) => dev(&Stored::find_or_create()?, hosts(manifest)).map_err(no_dev)?,
     };
     Tls::new(certificates).map(Some).map_err(Failure::new)
+}
+
+/// One certificate for the addresses, which those get who ask for no name, and one for the names: BoringSSL,
+/// and with it gRPC's C core, takes no certificate that has an address by an authority that is constrained
+/// to some, whatever name it is for.
+fn dev(stored: &Stored, hosts: Vec<String>) -> Result<Vec<Certificate>, Failure> {
+    let (addresses, names): (Vec<_>, Vec<_>) =
+        hosts.into_iter().partition(|host| host.parse::<IpAddr>().is_ok());
+    [addresses, names].iter().map(|some| Ok(stored.issue(some)?.certificate)).collect()
 }
 
 /// Whether [`load`] would succeed, without making an authority.

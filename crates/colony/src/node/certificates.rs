@@ -65,7 +65,10 @@ impl Node {
         let shown = tls.iter().flat_map(Tls::certificates).map(|certificate| {
             let until = certificate.validity().until;
             Shown {
-                names: certificate.names().to_vec(),
+                names: match certificate.names() {
+                    [] => vec!["addresses".to_owned()],
+                    names => names.to_vec(),
+                },
                 valid_until: tls::date(until),
                 days_left: until.saturating_sub(now()) / (24 * 60 * 60),
             }

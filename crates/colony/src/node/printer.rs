@@ -152,7 +152,7 @@ impl Printer {
     pub(crate) fn ended(&self, after: Duration) {
         match self.json {
             true => self.object(json!({ "event": "ended", "uptime_ms": after.as_millis() as u64 })),
-            false => terminal::out(&format!("  stopped after {}\n", time(after))),
+            false => terminal::out(&format!("  stopped; it was up for {}\n", time(after))),
         }
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::client::serve::Client;
+use crate::client::serve::{Client, Spoken};
 use crate::client::tunnel;
 use crate::client::wire::Wire;
 use crate::config::Limits;
@@ -36,7 +36,7 @@ pub(crate) async fn serve(core: &Core, admitted: &Admitted, client: &Client, str
         let limits = &listener.limits;
         let Some(head) = next_head(admitted, &wire, limits).await else { return };
         let mut exchange = admitted.connection.begin();
-        let next = match open(&wire, limits, head) {
+        let next = match open(client, &wire, limits, head) {
             Ok(opened) => answer(core, &mut exchange, admitted, client, &wire, limits, opened).await,
             Err(problem) => {
                 let reply = Reply { to_head: false, http10: false, close: true, keep_alive: false };
@@ -103,10 +103,23 @@ struct Reply {
     keep_alive: bool,
 }
 
-fn open(wire: &Rc<Wire>, limits: &Limits, head: Result<RequestHead, Refused>) -> Result<Opened, Problem> {
+fn open(
+    client: &Client,
+    wire: &Rc<Wire>,
+    limits: &Limits,
+    head: Result<RequestHead, Refused>,
+) -> Result<Opened, Problem> {
+    if client.spoken == Spoken::CleartextForTls {
+        let detail = "this is HTTP in cleartext, sent to a port for HTTPS; ask for `https://`";
+        return Err(Problem::new(Kind::BadRequest, detail));
+    }
     let mut head = head.map_err(|refused| refusal(refused, limits))?;
     let framing = Framing::of_request(&head).map_err(|why| Problem::new(Kind::BadRequest, why))?;
-    let hop = headers::strip_hop_by_hop(&mut head.fields);
+    let mut hop = headers::strip_hop_by_hop(&mut head.fields);
+    if head.version == Version::Http10 {
+        // RFC 9110 section 7.8.
+        hop.upgrade = None;
+    }
     let size = match framing {
         Framing::Length(size) => Some(size),
         _ => None,

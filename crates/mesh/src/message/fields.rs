@@ -25,6 +25,7 @@ pub(crate) enum Id {
     Host,
     IdempotencyKey,
     KeepAlive,
+    MaxForwards,
     Priority,
     ProxyConnection,
     RequestDeadline,
@@ -66,6 +67,7 @@ impl Id {
                 name,
                 [
                     (b"content-type", Id::ContentType),
+                    (b"max-forwards", Id::MaxForwards),
                     (b"x-request-id", Id::RequestId),
                     (b"grpc-timeout", Id::GrpcTimeout),
                 ],
@@ -261,6 +263,7 @@ mod tests {
             ("host", Id::Host),
             ("Idempotency-Key", Id::IdempotencyKey),
             ("Keep-Alive", Id::KeepAlive),
+            ("Max-Forwards", Id::MaxForwards),
             ("Proxy-Connection", Id::ProxyConnection),
             ("Retry-After", Id::RetryAfter),
             ("TE", Id::Te),

@@ -10,7 +10,7 @@ use policy::Deadline;
 use crate::call::key::{Key, Sender};
 use crate::call::limit::{self, Asked, Quota};
 use crate::call::{self, LocalCall, Outgoing};
-use crate::client::serve::{Client, Spoken};
+use crate::client::serve::Client;
 use crate::clock;
 use crate::config::Protocol;
 use crate::core::Core;
@@ -20,6 +20,7 @@ use crate::request::answer::Answer;
 use crate::request::body::{self, Source};
 use crate::request::grpc;
 use crate::request::headers::{self, Hop};
+use crate::request::last_hop;
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 use crate::request::route::{self, Fit};
@@ -44,15 +45,9 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
     let id = headers::request_id(&mut received.head.fields, &mut core.rng.borrow_mut());
     let grpc = headers::is_grpc(&received.head.fields);
     let mut quota = Quota::default();
-    let answer = match admit(core, client, &listener, &received, &mut quota) {
-        Ok(chosen) => forward(core, client, &listener, chosen, received, grpc).await,
-        Err(problem) => {
-            let waits = received.head.fields.has(Id::Expect);
-            if let (Some(body), false) = (&received.body, problem.kind.is_clients_fault() || waits) {
-                body::read_away(body).await;
-            }
-            Err(problem)
-        }
+    let answer = match last_hop::answer(&mut received.head, edge) {
+        Some(own) => sound_head(&received.head).and(own),
+        None => send_on(core, client, &listener, received, grpc, &mut quota).await,
     };
     let mut answer = match answer {
         Ok(mut answer) => {
@@ -67,6 +62,27 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
     };
     quota.tell(&mut answer.fields);
     answer
+}
+
+/// Sends a request on if it may go on.
+async fn send_on(
+    core: &Core,
+    client: &Client,
+    listener: &LocalListener,
+    received: Received,
+    grpc: bool,
+    quota: &mut Quota,
+) -> Result<Answer, Problem> {
+    match admit(core, client, listener, &received, quota) {
+        Ok(chosen) => forward(core, client, listener, chosen, received, grpc).await,
+        Err(problem) => {
+            let waits = received.head.fields.has(Id::Expect);
+            if let (Some(body), false) = (&received.body, problem.kind.is_clients_fault() || waits) {
+                body::read_away(body).await;
+            }
+            Err(problem)
+        }
+    }
 }
 
 /// Where an admitted request goes.
@@ -88,7 +104,7 @@ fn admit(
     quota: &mut Quota,
 ) -> Result<Chosen, Problem> {
     let head = &received.head;
-    let host = sound(client, head)?;
+    let host = sound_head(head)?;
     let (to, path) = choose(listener, head, std::str::from_utf8(&host).unwrap_or(""))?;
     let (call, side) = to.call(core, client, head);
     limit::check(&call, Asked { client: client.peer.ip(), head }, quota)?;
@@ -142,14 +158,6 @@ async fn forward(
     key.give(&mut answer.fields);
     side.give(&mut answer.fields);
     Ok(answer)
-}
-
-fn sound(client: &Client, head: &RequestHead) -> Result<Vec<u8>, Problem> {
-    if client.spoken == Spoken::CleartextForTls {
-        let detail = "this is HTTP in cleartext, sent to a port for HTTPS; ask for `https://`";
-        return Err(Problem::new(Kind::BadRequest, detail));
-    }
-    sound_head(head)
 }
 
 /// Refuses what no honest client sends, and returns the host that the request is for.

@@ -135,3 +135,39 @@ async fn repeated_headers_stay_apart_and_in_order() {
     let cookies = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
     assert_eq!(cookies.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["a=1", "b=2"]);
 }
+
+#[tokio::test]
+async fn what_was_forwarded_often_enough_goes_no_further() {
+    let server = Server::echo().await;
+    let world = World::of(&server).await;
+    let ask = async |line: &str, extra: &str| {
+        world.ask(&format!("{line} HTTP/1.1\r\nHost: shop\r\n{extra}\r\n")).await
+    };
+    let ours = ask("OPTIONS /x", "Max-Forwards: 0\r\n").await;
+    assert_eq!((ours.status, ours.text().as_str()), (200, ""));
+    assert!(ours.header("allow").is_some_and(|methods| methods.contains("GET")));
+    let all = ask("OPTIONS *", "").await;
+    assert_eq!((all.status, all.text().as_str(), all.header("content-length")), (200, "", Some("0")));
+    ask("OPTIONS *", "Host: other\r\n").await.problem(400, "bad-request");
+    let refused = ask("TRACE /x", "Max-Forwards: 0\r\n").await;
+    refused.problem(405, "method-not-allowed");
+    assert!(refused.header("allow").is_some());
+    assert_eq!(server.requests(), 0);
+    for (line, sent, arrived) in
+        [("OPTIONS /x", "5", "4"), ("TRACE /x", "1", "0"), ("GET /x", "0", "0"), ("OPTIONS /x", "few", "few")]
+    {
+        let answer = ask(line, &format!("Max-Forwards: {sent}\r\n")).await;
+        assert_eq!(answer.echoed("max-forwards"), [arrived], "{line}");
+    }
+}
+
+#[tokio::test]
+async fn http10_knows_no_upgrade() {
+    let (world, _echo) = echoing().await;
+    for (version, upgrade) in [("1.0", &[][..]), ("1.1", &["websocket"])] {
+        let asked = format!(
+            "GET / HTTP/{version}\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        );
+        assert_eq!(world.ask(&asked).await.echoed("upgrade"), upgrade, "{version}");
+    }
+}

@@ -157,6 +157,11 @@ async fn cleartext_is_told_where_it_came() {
     let problem = answer.problem(400, "bad-request");
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("https://")), "{problem}");
     assert_eq!(server.requests(), 0);
+    // So is who begins with HTTP/2.
+    let mut wire = world.wire().await;
+    wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let problem = wire.answer().await.problem(400, "bad-request");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("https://")), "{problem}");
     // What is not even HTTP is answered, too, and ends.
     let mut wire = world.wire().await;
     wire.send("\u{1}\u{2}\r\n\r\n").await;
