@@ -17,6 +17,7 @@ use super::{LocalCall, Outgoing, choose};
 use crate::clock;
 use crate::config::Protocol;
 use crate::core::Core;
+use crate::executor::Wanted;
 use crate::io::{Io, Stream};
 use crate::message::fields::{Fields, Id};
 use crate::request::answer::From;
@@ -305,11 +306,13 @@ async fn send_http2(
     mut now: Time,
 ) -> Result<Answered, Lost> {
     let upstream = &call.upstream.shared;
-    let Some(mut request) = outgoing.message.http2(upstream, &instance.shared.endpoint, outgoing.open_body())
-    else {
-        let detail = "the address cannot be sent in HTTP/2".to_owned();
-        return Err((Outcome::NotSent, Kind::BadRequest, detail));
+    let write = || {
+        let request = outgoing.message.http2(upstream, &instance.shared.endpoint, outgoing.open_body());
+        let detail = || "the address cannot be sent in HTTP/2".to_owned();
+        request.ok_or_else(|| (Outcome::NotSent, Kind::BadRequest, detail()))
     };
+    let mut request = write()?;
+    let mut crossed = false;
     loop {
         let kept = instance.pool.http2();
         let reused = kept.is_some();
@@ -335,18 +338,28 @@ async fn send_http2(
         if let Some(told) = times.told(outgoing, now, core.node) {
             told.write(request.headers_mut());
         }
+        let wanted = sender.watch(&mut request);
         match sender.requests.try_send_request(request).await {
-            Ok(response) => return answered_http2(outgoing, response).await,
-            Err(mut failed) => match failed.take_message() {
-                Some(unsent) if reused => request = unsent,
-                unsent => return Err(explain_http2(call, instance, unsent.is_some(), &failed.into_error())),
+            Ok(response) => return answered_http2(outgoing, response, wanted).await,
+            Err(mut failed) => match (failed.take_message(), failed.into_error()) {
+                (Some(unsent), _) if reused => request = unsent,
+                // It crossed with the server's word that it takes no more on this connection.
+                (None, error) if reused && !crossed && is_past_goaway(&error) && outgoing.replayable() => {
+                    crossed = true;
+                    request = write()?;
+                }
+                (unsent, error) => return Err(explain_http2(call, instance, unsent.is_some(), &error)),
             },
         }
     }
 }
 
 /// The answer from HTTP/2, as one from HTTP/1.1 if it is to an upgrade.
-async fn answered_http2(outgoing: &Outgoing, response: Response<Incoming>) -> Result<Answered, Lost> {
+async fn answered_http2(
+    outgoing: &Outgoing,
+    response: Response<Incoming>,
+    wanted: Option<Wanted>,
+) -> Result<Answered, Lost> {
     let (mut head, incoming) = response.into_parts();
     let mut fields = from_map(&head.headers);
     let opened = match outgoing.message.websocket_key() {
@@ -357,7 +370,7 @@ async fn answered_http2(outgoing: &Outgoing, response: Response<Incoming>) -> Re
         _ => None,
     };
     let Some((stream, key)) = opened else {
-        return Ok(Answered { status: head.status.as_u16(), fields, from: From::Http2(incoming) });
+        return Ok(Answered { status: head.status.as_u16(), fields, from: From::Http2(incoming, wanted) });
     };
     let stream = stream.await.map_err(|error| {
         (Outcome::Reset, Kind::ConnectionLost, format!("the stream was lost before the upgrade: {error}"))
@@ -396,12 +409,31 @@ fn explain_http2(call: &LocalCall, instance: &LocalInstance, unsent: bool, error
     let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| cause.to_string());
     match unsent {
         true => (Outcome::NotSent, Kind::ConnectFailed, format!("{whom} closed the connection: {cause}")),
+        false if is_past_goaway(error) || is_refused(error) => {
+            (Outcome::NotSent, Kind::ConnectFailed, format!("{whom} did not take the request: {cause}"))
+        }
         false => (
             Outcome::Reset,
             Kind::ConnectionLost,
             format!("{whom} closed the connection before it answered: {cause}"),
         ),
     }
+}
+
+/// Whether the server has said that it did not get to this request before it said goodbye (RFC 9113 section
+/// 6.8). Streams that it did get to are ended by the end of the connection.
+fn is_past_goaway(error: &hyper::Error) -> bool {
+    cause(error).is_some_and(|cause| cause.is_go_away() && cause.is_remote())
+}
+
+/// Whether the server has said that it did nothing with this request (RFC 9113 section 8.7).
+fn is_refused(error: &hyper::Error) -> bool {
+    let refused = |cause: &h2::Error| cause.is_remote() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+    cause(error).is_some_and(refused)
+}
+
+fn cause(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error)?.downcast_ref()
 }
 
 fn cannot_connect(call: &LocalCall, instance: &LocalInstance, error: &std::io::Error) -> Lost {

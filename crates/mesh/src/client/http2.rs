@@ -51,6 +51,11 @@ const FAULTS_MAX: usize = 1024;
 /// Bytes of answers that are kept of one stream for a client that opens its window too slowly. Of a
 /// connection at most [`STREAMS_MAX`] times this.
 const UNSENT_BYTES_MAX: usize = 128 << 10;
+/// Bytes of one upload that a client may send ahead of its server: 5 MB a second at a round trip of 100 ms.
+const STREAM_WINDOW_BYTES: u32 = 512 << 10;
+/// The same of all uploads on one connection. Many times a stream's, or one upload that is not taken would
+/// hold up the others; and not without bound, for a client chooses how many of them there are.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// Size of the table by which a client's fields are compressed: the protocol's default. A small request
 /// can stand for a large one by it; how large is bounded by `header-bytes`.
 const HPACK_BYTES: u32 = 4 << 10;
@@ -167,7 +172,8 @@ fn respond(mut answer: Answer, to_head: bool, exchange: Exchange, stall: Rc<Stal
 }
 
 fn response(answer: &Answer, body: Body, exchange: Option<Exchange>, stall: Rc<Stall>) -> Response<Answered> {
-    let mut response = Response::new(Answered { body: Http2Body::new(body), stall, _exchange: exchange });
+    let body = Http2Body::new(body, headers::is_grpc(&answer.fields));
+    let mut response = Response::new(Answered { body, stall, _exchange: exchange });
     *response.status_mut() = answer.status;
     *response.headers_mut() = to_map(&answer.fields);
     response
@@ -243,8 +249,7 @@ async fn drive<F: Future>(
 fn builder(limits: &Limits, executor: Guarding) -> http2::Builder<Guarding> {
     let mut builder = http2::Builder::new(executor);
     // Empty DATA frames, rows of CONTINUATION and heads far beyond `header-bytes` end the connection by
-    // the library's own bounds, which have no knobs. An unread upload is bounded by the window, which
-    // adapts up to 16 MiB a connection.
+    // the library's own bounds, which have no knobs.
     builder
         .max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX))
         .header_table_size(HPACK_BYTES)
@@ -252,7 +257,8 @@ fn builder(limits: &Limits, executor: Guarding) -> http2::Builder<Guarding> {
         .max_pending_accept_reset_streams(UNSEEN_RESETS_MAX)
         .max_local_error_reset_streams(FAULTS_MAX)
         .max_send_buf_size(UNSENT_BYTES_MAX)
-        .adaptive_window(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .enable_connect_protocol();
     builder
 }

@@ -11,10 +11,12 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 use hyper::body::Incoming;
 
+use crate::executor::Wanted;
 use crate::io::Io;
 use crate::message::fields::Fields;
 use crate::request::body::{Broken, Source};
-use crate::request::http2;
+use crate::request::grpc;
+use crate::request::http2::{self, to_map};
 use crate::request::idle::IdleTimer;
 use crate::request::slow::Slow;
 use crate::upstream::Lease;
@@ -58,7 +60,8 @@ pub(crate) struct UpstreamBody {
 /// How the upstream is spoken to.
 pub(crate) enum From {
     Http1(Box<Receiving>),
-    Http2(Incoming),
+    /// With a hold on the request's body, if that may still be on its way.
+    Http2(Incoming, #[expect(dead_code, reason = "to be held is all it is for")] Option<Wanted>),
     /// In another protocol from now on.
     Switched(Box<Io>),
     /// Made here in its stead, all of it.
@@ -74,7 +77,7 @@ impl From {
     fn take_whole(&mut self, out: &mut Vec<u8>) -> bool {
         match self {
             From::Http1(receiving) => receiving.take_whole(out),
-            From::Http2(incoming) => incoming.is_end_stream(),
+            From::Http2(incoming, _) => incoming.is_end_stream(),
             From::Made(bytes) => {
                 out.append(bytes);
                 true
@@ -93,7 +96,7 @@ impl From {
     ) -> Poll<Result<bool, Broken>> {
         match self {
             From::Http1(receiving) => receiving.poll(cx, out),
-            From::Http2(incoming) => http2::poll(incoming, cx, out, trailers),
+            From::Http2(incoming, _) => http2::poll(incoming, cx, out, trailers),
             From::Made(bytes) => {
                 let more = !bytes.is_empty();
                 out.append(bytes);
@@ -109,7 +112,7 @@ impl From {
         match self {
             From::Http1(receiving) => receiving.is_done(),
             From::Slow(slow) => slow.is_over(),
-            From::Http2(_) | From::Switched(_) | From::Made(_) | From::Over => !more,
+            From::Http2(..) | From::Switched(_) | From::Made(_) | From::Over => !more,
         }
     }
 
@@ -118,7 +121,7 @@ impl From {
         match self {
             From::Http1(receiving) => receiving.finish(),
             From::Slow(slow) => slow.into_inner().finish(),
-            From::Http2(_) | From::Switched(_) | From::Made(_) | From::Over => (None, None),
+            From::Http2(..) | From::Switched(_) | From::Made(_) | From::Over => (None, None),
         }
     }
 }
@@ -207,11 +210,13 @@ pub(crate) struct Http2Body {
     body: Body,
     ended: bool,
     broken: Option<Broken>,
+    /// A client of gRPC takes it.
+    grpc: bool,
 }
 
 impl Http2Body {
-    pub(crate) fn new(body: Body) -> Http2Body {
-        Http2Body { ended: body.is_empty(), body, broken: None }
+    pub(crate) fn new(body: Body, grpc: bool) -> Http2Body {
+        Http2Body { ended: body.is_empty(), body, broken: None, grpc }
     }
 }
 
@@ -224,6 +229,10 @@ impl HttpBody for Http2Body {
         if this.ended {
             return Poll::Ready(None);
         }
+        if let (Some(Broken::Peer), true) = (this.broken, this.grpc) {
+            this.ended = true;
+            return Poll::Ready(Some(Ok(Frame::trailers(to_map(&grpc::lost())))));
+        }
         if let Some(broken) = this.broken {
             return Poll::Ready(Some(Err(broken)));
         }
@@ -232,7 +241,7 @@ impl HttpBody for Http2Body {
             Ok(true) => Some(Ok(Frame::data(piece.into()))),
             Ok(false) => {
                 this.ended = true;
-                this.body.trailers().map(|trailers| Ok(Frame::trailers(http2::to_map(trailers))))
+                this.body.trailers().map(|trailers| Ok(Frame::trailers(to_map(trailers))))
             }
             Err(broken) => {
                 // A reset takes back what has not left yet: let that leave first.

@@ -13,6 +13,7 @@ use policy::Time;
 
 use crate::client::wire::Wire;
 use crate::clock;
+use crate::executor::{Unwanted, Uploads};
 use crate::message::fields::Fields;
 use crate::message::framing::{Decoder, Malformed};
 use crate::request::http2;
@@ -290,28 +291,49 @@ impl RequestBody {
 }
 
 /// The same as HTTP/2 takes it. None: there is no body, or nothing more of it.
-pub(crate) struct Http2Upload(pub(crate) Option<RequestBody>);
+pub(crate) struct Http2Upload {
+    body: Option<RequestBody>,
+    /// When it shall end, told to whom before the first piece.
+    end: Option<(Unwanted, Uploads)>,
+}
+
+impl Http2Upload {
+    pub(crate) fn new(body: Option<RequestBody>) -> Http2Upload {
+        Http2Upload { body, end: None }
+    }
+
+    pub(crate) fn end_with(&mut self, unwanted: Unwanted, uploads: Uploads) {
+        self.end = Some((unwanted, uploads));
+    }
+}
 
 impl HttpBody for Http2Upload {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = h2::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let this = self.get_mut();
-        let Some(body) = &mut this.0 else { return Poll::Ready(None) };
+        if let Some((unwanted, uploads)) = this.end.take() {
+            uploads.end_next_with(unwanted);
+        }
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
         let mut piece = Vec::new();
         Poll::Ready(match ready!(body.poll(cx, &mut piece)) {
             Ok(true) => Some(Ok(Frame::data(piece.into()))),
             Ok(false) => {
                 let trailers = body.trailers();
-                this.0 = None;
+                this.body = None;
                 trailers.map(|trailers| Ok(Frame::trailers(http2::to_map(&trailers))))
             }
-            Err(broken) => Some(Err(broken)),
+            // The server has done nothing wrong, and gRPC knows this for what it is.
+            Err(_) => Some(Err(h2::Reason::CANCEL.into())),
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        self.body.is_none()
     }
 }

@@ -139,7 +139,9 @@ async fn forward(
     let edge = matches!(listener.role, LocalRole::Gateway { .. });
     let class = headers::priority(&mut head.fields, call.state.config.priority, edge);
     let idempotent = headers::is_idempotent(&head.method, &head.fields);
-    if let (Some(body), Some(bytes), true) = (&body, call.state.config.replay_bytes(), idempotent) {
+    // A server of HTTP/2 may say that it did nothing with a request, which then can be repeated whatever it is.
+    let repeatable = idempotent || call.upstream.shared.config.protocol == Protocol::Http2;
+    if let (Some(body), Some(bytes), true) = (&body, call.state.config.replay_bytes(), repeatable) {
         body.borrow_mut().keep(bytes);
     }
     if let (Some(body), true) = (&body, grpc) {

@@ -36,6 +36,15 @@ fn status(kind: Kind) -> u8 {
     }
 }
 
+/// What ends an answer whose server is gone in the middle of it. A reset would be taken for an error of the
+/// protocol.
+pub(crate) fn lost() -> Fields {
+    let mut fields = Fields::default();
+    fields.push(b"grpc-status", status(Kind::ConnectionLost).to_string().as_bytes());
+    fields.push(b"grpc-message", b"connection-lost: the answer broke off");
+    fields
+}
+
 const CANCELLED: u8 = 1;
 const UNKNOWN: u8 = 2;
 const DEADLINE_EXCEEDED: u8 = 4;

@@ -20,7 +20,9 @@ pub(crate) fn poll(
 ) -> Poll<Result<bool, Broken>> {
     loop {
         match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-            None => return Poll::Ready(Ok(false)),
+            // Hyper takes some resets for an end of the body.
+            None if incoming.is_end_stream() => return Poll::Ready(Ok(false)),
+            None => return Poll::Ready(Err(Broken::Peer)),
             Some(Err(_)) => return Poll::Ready(Err(Broken::Peer)),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) if data.is_empty() => {}

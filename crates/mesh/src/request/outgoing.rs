@@ -181,7 +181,7 @@ impl Message {
         address.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
         address.authority = Some(Authority::try_from(self.host(upstream, to)).ok()?);
         address.path_and_query = Some(PathAndQuery::try_from(format!("{prefix}{}", self.target())).ok()?);
-        let mut request = Request::new(Http2Upload(body));
+        let mut request = Request::new(Http2Upload::new(body));
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = Uri::from_parts(address).ok()?;
         *request.headers_mut() = match self.upgrade {

@@ -5,13 +5,15 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::Request;
+use http_body::Body;
 use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use policy::Time;
 use tokio::net::TcpStream;
 
 use crate::config::Upstream;
-use crate::executor::LocalExecutor;
+use crate::executor::{Uploads, Wanted, wanted};
 use crate::io::Stream;
 use crate::request::body::Http2Upload;
 use crate::upstream::greeting::{Greeted, Heard};
@@ -23,15 +25,33 @@ use crate::upstream::{LocalInstance, tls};
 const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Most idle connections kept to one instance by one core.
 const IDLE_CONNECTIONS_MAX: usize = 256;
+/// Bytes of one answer over HTTP/2 that its server may send ahead of its client: 10 MB a second at a round
+/// trip of 100 ms.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same of all answers on one connection: as good as no bound, since clients that have nothing to do with
+/// each other share it, and one that does not read must not hold the others up. What is kept is bounded by
+/// the streams' own windows, as it would be by as many connections.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
 /// What an HTTP/2 request is sent by.
 #[derive(Clone)]
 pub(crate) struct Http2Sender {
     pub(crate) requests: http2::SendRequest<Http2Upload>,
     heard: Rc<Heard>,
+    uploads: Uploads,
 }
 
 impl Http2Sender {
+    /// Has the request's upload, if there is one, end when the answer is wanted no more.
+    pub(crate) fn watch(&self, request: &mut Request<Http2Upload>) -> Option<Wanted> {
+        if request.body().is_end_stream() {
+            return None;
+        }
+        let (held, unwanted) = wanted();
+        request.body_mut().end_with(unwanted, self.uploads.clone());
+        Some(held)
+    }
+
     /// Whether the server takes an extended CONNECT, once it has said so. None: it ended before.
     pub(crate) async fn takes_connect(&self) -> Option<bool> {
         let mut heard = Heard::clone(&self.heard);
@@ -83,13 +103,15 @@ pub(crate) async fn connect(instance: &LocalInstance, upstream: &Upstream) -> io
 /// A new HTTP/2 connection to an instance, which becomes the one that is kept.
 pub(crate) async fn connect_http2(instance: &LocalInstance, upstream: &Upstream) -> io::Result<Http2Sender> {
     let (stream, heard) = Greeted::new(open(instance, upstream).await?);
-    let (requests, connection) = http2::Builder::new(LocalExecutor)
-        .adaptive_window(true)
+    let uploads = Uploads::default();
+    let (requests, connection) = http2::Builder::new(uploads.clone())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
     tokio::task::spawn_local(connection);
-    let sender = Http2Sender { requests, heard: Rc::new(heard) };
+    let sender = Http2Sender { requests, heard: Rc::new(heard), uploads };
     *instance.pool.http2.borrow_mut() = Some(sender.clone());
     Ok(sender)
 }

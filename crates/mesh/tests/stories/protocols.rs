@@ -242,6 +242,53 @@ async fn a_client_that_waits_for_leave_in_vain_is_told_why_at_once() {
 }
 
 #[tokio::test]
+async fn leave_is_given_once_though_the_server_gives_it_too() {
+    let server = Server::scripted(|mut served| async move {
+        while let Some(seen) = served.request().await {
+            assert_eq!(seen.header("expect"), None, "what the data plane has answered is not asked again");
+            served.wire.try_send("HTTP/1.1 100 Continue\r\n\r\n").await;
+            let Some((body, _)) = served.wire.body_of(&seen).await else { return };
+            served.text("200 OK", &String::from_utf8_lossy(&body)).await;
+        }
+    })
+    .await;
+    let world = World::of(&server).await;
+    let mut wire = world.wire().await;
+    for _ in 0..2 {
+        wire.send("POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n").await;
+        assert_eq!(wire.head().await.status, 100);
+        wire.send("body").await;
+        assert_eq!(wire.answer().await.text(), "body");
+    }
+    assert_eq!(server.connections(), 1);
+    assert_eq!(world.post("/", "", "unasked").await.text(), "unasked");
+    let asking = Request::post("http://shop/").header("expect", "100-continue");
+    assert_eq!(world.h2().await.send(asking, "over HTTP/2").await.text(), "over HTTP/2");
+}
+
+#[tokio::test]
+async fn a_server_that_will_not_have_the_body_is_heard() {
+    // It reads the head only, and so its connection is of no more use.
+    let server = Server::scripted(|mut served| async move {
+        served.request().await;
+        let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+        served.wire.try_send(refusal).await;
+        served.wire.rest().await;
+    })
+    .await;
+    let world = World::of(&server).await;
+    let mut wire = world.wire().await;
+    wire.send("POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n").await;
+    assert_eq!(wire.head().await.status, 100);
+    let answer = wire.answer().await;
+    assert_eq!((answer.status, answer.text().as_str()), (417, "no"), "though the body has not come");
+    drop(wire);
+    let asking = Request::post("http://shop/").header("expect", "100-continue");
+    assert_eq!(world.h2().await.send(asking, "body").await.status, 417);
+    until("the connections to end", || server.open() == 0).await;
+}
+
+#[tokio::test]
 async fn early_hints_do_not_hide_the_answer() {
     let server = Server::answering(|_, _, _| async {
         Some(format!("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n{}", answer("200 OK", "real")))

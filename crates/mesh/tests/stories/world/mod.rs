@@ -15,7 +15,7 @@ use std::time::Duration;
 use mesh::config::{Balance, Call, Config, Limits, Listener, Matcher, Pattern, Protocol, Role, Route};
 use mesh::{CallStatus, Endpoint, Mesh, UpstreamStatus};
 
-pub use client::{H2, sending, whole};
+pub use client::{H2, Sending, sending, whole};
 pub use dns::{Dns, Says};
 pub use server::{Server, answer};
 pub use wire::{Answer, Wire};
