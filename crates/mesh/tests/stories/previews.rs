@@ -38,6 +38,10 @@ fn the_first_that_fits_takes_it_and_the_others_say_why_not() {
     assert!(seen.idempotent && seen.left.is_none());
     let hurried = look(&routes, "GET", "/", &[("x-request-deadline", "200")]).expect("sound");
     assert_eq!(hurried.left, Some(Duration::from_millis(200)));
+    for (key, idempotent) in [("7", true), ("", false), ("\"\"", false)] {
+        let keyed = look(&routes, "POST", "/", &[("idempotency-key", key)]).expect("sound");
+        assert_eq!(keyed.idempotent, idempotent, "{key:?}");
+    }
 }
 
 #[test]
