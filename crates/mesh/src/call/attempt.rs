@@ -409,6 +409,9 @@ fn explain_http2(call: &LocalCall, instance: &LocalInstance, unsent: bool, error
     let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| cause.to_string());
     match unsent {
         true => (Outcome::NotSent, Kind::ConnectFailed, format!("{whom} closed the connection: {cause}")),
+        false if self::cause(error).is_some_and(h2::Error::is_library) => {
+            (Outcome::Reset, Kind::BadAnswer, format!("{whom} answered what is not valid HTTP/2: {cause}"))
+        }
         false if is_past_goaway(error) || is_refused(error) => {
             (Outcome::NotSent, Kind::ConnectFailed, format!("{whom} did not take the request: {cause}"))
         }

@@ -78,6 +78,17 @@ async fn what_a_server_refuses_to_begin_with_was_not_sent() {
 }
 
 #[tokio::test]
+async fn a_server_that_speaks_http1_after_all_is_told_apart_from_one_that_is_lost() {
+    let server = Server::scripted(|mut served| async move {
+        served.wire.try_send("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+        served.wire.rest().await;
+    })
+    .await;
+    let world = before(&server, call("shop")).await;
+    world.get("/").await.problem(502, "bad-answer");
+}
+
+#[tokio::test]
 async fn what_a_server_breaks_off_is_not_whole_whatever_it_says_of_it() {
     for reason in [0_u32, CANCEL, 2] {
         let server = framing(move |_, stream| {
