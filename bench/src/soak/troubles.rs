@@ -9,7 +9,7 @@ pub enum Trouble {
     /// `kill -9` of one instance. Of services that are only read from: what else was on its way to one that is killed
     /// may have been done, and nobody may repeat it.
     Kill(&'static str),
-    /// A rolling restart.
+    /// A rolling restart. The shop keeps carts and orders in memory, so these would be lost with `cart` and `checkout`.
     Restart(&'static str),
     /// To another number of instances.
     Scale(&'static str, u32),
@@ -49,12 +49,12 @@ const ALL: [Trouble; 16] = [
     Trouble::Reload,
     Trouble::Kill("storefront"),
     Trouble::Fault("storefront -> catalog", &["--reset", "--percent", "1", "--for", "20s"]),
-    Trouble::Restart("cart"),
+    Trouble::Restart("recommendations"),
     Trouble::Scale("catalog", 3),
     Trouble::Kill("recommendations"),
     Trouble::Fault("gateway /api/catalog/**", &["--abort", "503", "--percent", "1", "--for", "20s"]),
     Trouble::Reload,
-    Trouble::Restart("checkout"),
+    Trouble::Restart("catalog"),
     Trouble::Fault("recommendations", &["--abort", "500", "--percent", "50", "--for", "15s"]),
     Trouble::Kill("catalog"),
     Trouble::Fault("cart -> catalog", &["--delay", "50ms-150ms", "--percent", "20", "--for", "20s"]),

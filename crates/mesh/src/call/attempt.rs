@@ -1,6 +1,7 @@
 //! One try: choose an instance, get a connection, send, wait for the answer's head.
 
 use std::cell::RefCell;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -208,7 +209,9 @@ async fn send(
             Some(struck) => Box::pin(send_struck(core, call, outgoing, &instance, times, struck)).await,
         };
         match sent {
-            Err((Outcome::NotSent, Kind::ConnectFailed, _)) if refused.len() < other_addresses(call) => {
+            Err((Outcome::NotSent, Kind::ConnectFailed, _))
+                if instance.unreachable.take() && refused.len() < other_addresses(call) =>
+            {
                 let key = instance.shared.key;
                 if let Some(ejection) = &call.state.ejection {
                     ejection.record(clock::now(), key, true);
@@ -439,8 +442,18 @@ fn cause(error: &hyper::Error) -> Option<&h2::Error> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
-fn cannot_connect(call: &LocalCall, instance: &LocalInstance, error: &std::io::Error) -> Lost {
+/// Whether it was the address, and not what was agreed on with who is there.
+fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(
+        error.kind(),
+        ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable | TimedOut
+    )
+}
+
+fn cannot_connect(call: &LocalCall, instance: &LocalInstance, error: &io::Error) -> Lost {
     let upstream = &call.state.config.upstream;
     let detail = format!("cannot connect to {upstream} ({}): {error}", name(instance));
+    instance.unreachable.set(is_unreachable(error));
     (Outcome::NotSent, Kind::ConnectFailed, detail)
 }

@@ -281,6 +281,8 @@ impl Ranks {
 pub(crate) struct LocalInstance {
     pub(crate) shared: Arc<Instance>,
     pub(crate) pool: Pool,
+    /// Nobody took the last connection that was tried.
+    pub(crate) unreachable: Cell<bool>,
     core: usize,
     latency: RefCell<PeakEwma>,
 }
@@ -362,7 +364,13 @@ impl LocalUpstream {
 impl LocalInstance {
     fn new(shared: Arc<Instance>, core: usize, guess: Duration) -> LocalInstance {
         let latency = PeakEwma::new(clock::now(), guess, LATENCY_DECAY);
-        LocalInstance { shared, pool: Pool::default(), core, latency: RefCell::new(latency) }
+        LocalInstance {
+            shared,
+            pool: Pool::default(),
+            unreachable: Cell::new(false),
+            core,
+            latency: RefCell::new(latency),
+        }
     }
 
     /// The expected wait, for one that may bear as much as its weight says.
