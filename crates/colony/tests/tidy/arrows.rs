@@ -1,10 +1,12 @@
 //! Rules for what may depend on what.
 
 /// Our crates and which of ours each may use. `colony` wires everything and may use all.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("certs", &[]),
-    ("colony", &["certs", "load", "manifest", "mesh", "policy", "supervisor", "telemetry"]),
+    ("colony", &["certs", "load", "log", "machine", "manifest", "mesh", "policy", "supervisor", "telemetry"]),
     ("load", &[]),
+    ("log", &[]),
+    ("machine", &[]),
     ("manifest", &[]),
     ("mesh", &["certs", "policy", "telemetry"]),
     ("policy", &[]),
@@ -12,10 +14,10 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("telemetry", &[]),
 ];
 /// Crates that decide and touch nothing.
-pub const PURE: [&str; 2] = ["manifest", "policy"];
+pub const PURE: [&str; 3] = ["machine", "manifest", "policy"];
 /// What those may use from outside: parsers, drawing and words, nothing that has a clock or a socket.
-const PURE_MAY_USE: [&str; 7] =
-    ["miette", "saphyr-parser", "schemars", "serde", "serde_json", "strsim", "xxhash-rust"];
+const PURE_MAY_USE: [&str; 9] =
+    ["bytes", "miette", "prost", "saphyr-parser", "schemars", "serde", "serde_json", "strsim", "xxhash-rust"];
 /// What a pure crate must at least ban.
 const BANS: [&str; 8] = [
     "std::time::Instant::now",

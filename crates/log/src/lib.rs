@@ -1,0 +1,90 @@
+//! The durable log: for each shard an ordered sequence of records, the only thing that Colony relies on
+//! to be durable.
+
+use bytes::Bytes;
+
+mod error;
+
+pub use error::{AppendError, ReadError, TrimError};
+
+/// A record's place in its shard: 1 for the first ever, and one more for each after it.
+pub type Sequence = u64;
+
+/// Records to be appended to one shard.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The shard's number.
+    pub shard: u32,
+    /// The sequence that the shard's last record must have; zero if it must be empty.
+    pub last: Sequence,
+    /// The records, which get the sequences that follow.
+    pub records: Vec<Bytes>,
+}
+
+/// A record as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place.
+    pub sequence: Sequence,
+    /// What was appended.
+    pub bytes: Bytes,
+}
+
+/// What trimming would give back next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    /// How many bytes of storage.
+    pub bytes: u64,
+    /// For each shard that has records there, the sequence up to which (inclusive) it must be trimmed for that.
+    pub up_to: Vec<(u32, Sequence)>,
+}
+
+/// Shards' durable logs.
+///
+/// - A batch MUST be appended as a whole or not at all, and only if `last` is the sequence of the shard's
+///   last record: whoever was deposed cannot append.
+/// - When `append` has returned `Ok` for a batch, its records MUST survive the loss of the process and of power.
+/// - When it has returned an error other than [`AppendError::NotTail`], [`AppendError::Full`] or [`AppendError::TooLarge`], the batch may be there
+///   after the next opening or not; until then nothing MUST be appended any more.
+/// - Sequences MUST have no gaps: what is read from `from` on is every record from there, in order.
+/// - A record that is damaged MUST be an error that names where, and never something else than was appended.
+/// - `trim` MUST NOT take away more than it was told to, and MAY take away less, later.
+pub trait Log: Send + Sync + 'static {
+    /// Appends batches, each to another shard, and returns what became of each when all is durable. One call
+    /// at a time is made; those that have something to append wait together for the next.
+    fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>>;
+
+    /// Records of `shard` from the sequence `from` on, as many as come to `bytes_max` bytes, but at least one
+    /// if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If `from` has been trimmed, or a record is damaged or cannot be read.
+    fn read(&self, shard: u32, from: Sequence, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
+
+    /// The record `sequence` of `shard`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::read`], and if there is no such record yet.
+    fn get(&self, shard: u32, sequence: Sequence) -> Result<Bytes, ReadError>;
+
+    /// The sequence of the shard's last record; zero if there never was one.
+    fn last(&self, shard: u32) -> Sequence;
+
+    /// The first sequence that can be read: one more than what `trim` has taken away.
+    fn first(&self, shard: u32) -> Sequence;
+
+    /// Gives up the records of `shard` before `before`.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be noted durably.
+    fn trim(&self, shard: u32, before: Sequence) -> Result<(), TrimError>;
+
+    /// What trimming would give back next; nothing while there is too little to give back.
+    fn oldest(&self) -> Option<Oldest>;
+
+    /// How many bytes of storage the records take.
+    fn bytes(&self) -> u64;
+}

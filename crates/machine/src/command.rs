@@ -1,0 +1,153 @@
+//! All commands and replies, and the one place where a command finds its block.
+
+use crate::context::{Bodies, Context};
+use crate::effect::Effect;
+use crate::entry::Entry;
+use crate::kv;
+use crate::outbox;
+use crate::placement::Shard;
+use crate::refusal::{Code, Refusal};
+use crate::state::State;
+use crate::timer;
+
+/// Applies `entry` as the `sequence`th of `shard` to `state`.
+///
+/// Deterministic: the same entries in the same order give the same state, replies and effects,
+/// whatever runs them.
+///
+/// # Errors
+///
+/// A refusal is a reply like others: the entry has been applied, and changed nothing.
+pub fn apply(
+    state: &mut dyn State,
+    shard: Shard,
+    sequence: u64,
+    entry: &Entry,
+    effects: &mut Vec<Effect>,
+) -> Result<Reply, Refusal> {
+    let bodies = Bodies::Fresh(&entry.bodies);
+    let mut context = Context::new(state, shard, sequence, entry.time, bodies, effects);
+    let Some(idempotency) = &entry.idempotency else { return apply_once(&mut context, entry) };
+    if let Some(outcome) = idempotency.recall(&context) {
+        return outcome;
+    }
+    context.room_for_timers(1)?;
+    let outcome = apply_once(&mut context, entry);
+    idempotency.remember(&mut context, &outcome);
+    outcome
+}
+
+/// The command and, unless it is refused, what is sent with it.
+fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal> {
+    let reply = entry.command.apply(context)?;
+    for send in &entry.sends {
+        let bodies = send.bodies.iter().map(|body| context.store(*body)).collect::<Result<Vec<_>, _>>()?;
+        context.send(Shard(send.target), (*send.command).clone(), bodies);
+    }
+    Ok(reply)
+}
+
+/// A command to a shard.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Command {
+    /// What is to be done; nothing if it is of a later version.
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 10")]
+    pub kind: Option<Kind>,
+}
+
+/// What a command can be of.
+///
+/// The numbers are in files on disk: they are never used for anything else.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Kind {
+    /// Timers that are due.
+    #[prost(message, tag = "1")]
+    Fire(timer::Fire),
+    /// A command of another shard.
+    #[prost(message, tag = "2")]
+    Deliver(outbox::Deliver),
+    /// A command that another shard has.
+    #[prost(message, tag = "3")]
+    Delivered(outbox::Delivered),
+    /// Key-value state.
+    #[prost(message, tag = "10")]
+    Kv(kv::Command),
+}
+
+/// What a command was answered.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Reply {
+    /// The answer; nothing where there is nothing to say.
+    #[prost(oneof = "Answer", tags = "10")]
+    pub answer: Option<Answer>,
+}
+
+/// What an answer can be of. Numbers as [`Kind`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Answer {
+    /// Key-value state.
+    #[prost(message, tag = "10")]
+    Kv(kv::Reply),
+}
+
+impl Command {
+    /// Refuses what is malformed whatever the state: looked at before it gets into a log.
+    ///
+    /// # Errors
+    ///
+    /// A [`Code::Invalid`] with a sentence for the caller.
+    pub fn check(&self) -> Result<(), Refusal> {
+        match &self.kind {
+            Some(Kind::Fire(_) | Kind::Delivered(_)) => Ok(()),
+            Some(Kind::Deliver(deliver)) => deliver.command.check(),
+            Some(Kind::Kv(command)) => command.check(),
+            None => Err(Refusal::new(Code::Invalid, "the command is empty")),
+        }
+    }
+
+    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
+        match &self.kind {
+            Some(Kind::Fire(fire)) => fire.apply(context),
+            Some(Kind::Deliver(deliver)) => deliver.apply(context)?,
+            Some(Kind::Delivered(delivered)) => delivered.apply(context),
+            Some(Kind::Kv(command)) => return command.apply(context).map(Reply::from),
+            // `check` lets none in, so this log was written by a later version: an older one must not go
+            // on with a state that differs.
+            None => panic!("the log holds a command that this version does not know"),
+        }
+        Ok(Reply::default())
+    }
+}
+
+/// A block's command is a command, and its reply a reply.
+macro_rules! block {
+    ($module:ident, $variant:ident) => {
+        impl From<$module::Command> for Command {
+            fn from(command: $module::Command) -> Command {
+                Command { kind: Some(Kind::$variant(command)) }
+            }
+        }
+
+        impl From<$module::Reply> for Reply {
+            fn from(reply: $module::Reply) -> Reply {
+                Reply { answer: Some(Answer::$variant(reply)) }
+            }
+        }
+    };
+}
+
+block!(kv, Kv);
+
+macro_rules! core {
+    ($module:ident, $kind:ident) => {
+        impl From<$module::$kind> for Command {
+            fn from(command: $module::$kind) -> Command {
+                Command { kind: Some(Kind::$kind(command)) }
+            }
+        }
+    };
+}
+
+core!(timer, Fire);
+core!(outbox, Deliver);
+core!(outbox, Delivered);

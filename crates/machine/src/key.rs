@@ -1,0 +1,253 @@
+//! Keys: how what the blocks keep is ordered.
+//!
+//! A key is its table's byte and then components that sort as what they mean: numbers big-endian,
+//! names ended by a zero byte (no name contains one), and at the end, where an application's own key
+//! stands, its bytes as they are. So all that belongs together lies together, and a prefix of
+//! components is a range.
+
+/// What kind of thing a key is of: the first byte of every key.
+///
+/// The numbers are in files on disk: they are never used for anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Table {
+    /// What the shard knows of itself.
+    Shard = 0x01,
+    /// Timers by when they are due.
+    Timer = 0x02,
+    /// How often a payload in the log is still pointed to.
+    Kept = 0x03,
+    /// Commands on their way to other shards.
+    Outbox = 0x04,
+    /// Up to where commands of other shards have been applied.
+    Inbox = 0x05,
+    /// Replies to requests that may come again.
+    Idempotency = 0x06,
+    /// Items of key-value state: `kv`.
+    KvItem = 0x10,
+    /// Their changes in order.
+    KvChange = 0x11,
+    /// What is known of a store as a whole.
+    KvStore = 0x12,
+    /// Topics' settings and counters.
+    Topic = 0x20,
+    /// Messages of a partition by offset.
+    TopicMessage = 0x21,
+    /// Consumer groups and their cursors.
+    TopicGroup = 0x22,
+    /// What a group has acknowledged beyond its cursor, or has failed at.
+    TopicAck = 0x23,
+    /// A further index of topics.
+    TopicIndex = 0x24,
+    /// Queues' settings and counters.
+    Queue = 0x30,
+    /// Items of queues.
+    QueueItem = 0x31,
+    /// Items of queues that may be had, by priority and order.
+    QueueReady = 0x32,
+    /// Items of queues that somebody holds.
+    QueueLease = 0x33,
+    /// What a queue has seen before.
+    QueueSeen = 0x34,
+    /// Dead letters of queues.
+    QueueDead = 0x35,
+    /// Counters of a queue by key.
+    QueueKey = 0x36,
+    /// A further index of queues.
+    QueueIndex = 0x37,
+    /// Streams' versions.
+    Stream = 0x40,
+    /// Events by stream and version.
+    StreamEvent = 0x41,
+    /// Events of all streams in order.
+    StreamAll = 0x42,
+    /// Snapshots of streams.
+    StreamSnapshot = 0x43,
+    /// Projections: their checkpoint and output.
+    StreamProjection = 0x44,
+    /// Jobs by name.
+    Job = 0x50,
+    /// Locks by name.
+    Lock = 0x60,
+    /// Configuration items.
+    Config = 0x70,
+    /// Their changes in order.
+    ConfigChange = 0x71,
+}
+
+/// A key, or the beginning of some.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// The beginning of all keys of `table`.
+    pub fn new(table: Table) -> Key {
+        let mut bytes = Vec::with_capacity(KEY_BYTES_USUAL);
+        bytes.push(table as u8);
+        Key(bytes)
+    }
+
+    /// With a name, which must not contain a zero byte ([`crate::limits::name`] sees to it).
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Key {
+        debug_assert!(!name.as_bytes().contains(&0), "a name with a zero byte");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(0);
+        self
+    }
+
+    /// With a number of 64 bits.
+    #[must_use]
+    pub fn u64(mut self, number: u64) -> Key {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    /// With a number of 64 bits that sorts from the largest to the smallest.
+    #[must_use]
+    pub fn u64_descending(self, number: u64) -> Key {
+        self.u64(!number)
+    }
+
+    /// With a number of 32 bits.
+    #[must_use]
+    pub fn u32(mut self, number: u32) -> Key {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    /// With one byte.
+    #[must_use]
+    pub fn u8(mut self, number: u8) -> Key {
+        self.0.push(number);
+        self
+    }
+
+    /// With bytes as they are: only as the last component.
+    #[must_use]
+    pub fn bytes(mut self, bytes: &[u8]) -> Key {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// The smallest key that is greater than all that begin with this one.
+    #[must_use]
+    pub fn end(&self) -> Key {
+        let mut bytes = self.0.clone();
+        while let Some(last) = bytes.pop() {
+            if last < u8::MAX {
+                bytes.push(last + 1);
+                break;
+            }
+        }
+        Key(bytes)
+    }
+
+    /// The key's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What follows this prefix in `key`; nothing if `key` does not begin with it.
+    pub fn rest_of<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        key.strip_prefix(self.0.as_slice())
+    }
+}
+
+impl From<Key> for Vec<u8> {
+    fn from(key: Key) -> Vec<u8> {
+        key.0
+    }
+}
+
+impl From<&[u8]> for Key {
+    fn from(bytes: &[u8]) -> Key {
+        Key(bytes.to_vec())
+    }
+}
+
+/// Takes the components of a key apart, in the order in which they were put on.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a>(&'a [u8]);
+
+impl<'a> Parts<'a> {
+    /// Of what follows a table's byte.
+    pub fn of(key: &'a [u8]) -> Parts<'a> {
+        Parts(key.get(1..).unwrap_or_default())
+    }
+
+    /// A name.
+    pub fn name(&mut self) -> Option<&'a str> {
+        let end = self.0.iter().position(|byte| *byte == 0)?;
+        let (name, rest) = self.0.split_at(end);
+        self.0 = &rest[1..];
+        std::str::from_utf8(name).ok()
+    }
+
+    /// A number of 64 bits.
+    pub fn u64(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_be_bytes(*number))
+    }
+
+    /// A number of 64 bits put on descending.
+    pub fn u64_descending(&mut self) -> Option<u64> {
+        self.u64().map(|number| !number)
+    }
+
+    /// A number of 32 bits.
+    pub fn u32(&mut self) -> Option<u32> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*number))
+    }
+
+    /// One byte.
+    pub fn u8(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// All that is left.
+    pub fn rest(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// Room for the keys that are written most, so that building one allocates once.
+const KEY_BYTES_USUAL: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_by_their_components() {
+        let key = |name: &str, number| Key::new(Table::TopicMessage).name(name).u64(number);
+        assert!(key("a", 2) < key("a", 10));
+        assert!(key("a", 10) < key("ab", 0));
+        assert!(key("ab", 0) < key("b", 0));
+        let descending = |number| Key::new(Table::QueueReady).u64_descending(number);
+        assert!(descending(10) < descending(2));
+    }
+
+    #[test]
+    fn a_prefix_ends_where_the_next_begins() {
+        assert_eq!(Key(vec![1, 2]).end(), Key(vec![1, 3]));
+        assert_eq!(Key(vec![1, 255]).end(), Key(vec![2]));
+        assert!(Key::new(Table::Topic).name("a").u64(u64::MAX) < Key::new(Table::Topic).name("a").end());
+    }
+
+    #[test]
+    fn components_come_back_as_they_were_put_on() {
+        let key = Key::new(Table::Lock).name("orders").u32(7).u64_descending(9).u8(3).bytes(b"\0rest");
+        let mut parts = Parts::of(key.as_bytes());
+        assert_eq!(parts.name(), Some("orders"));
+        assert_eq!(parts.u32(), Some(7));
+        assert_eq!(parts.u64_descending(), Some(9));
+        assert_eq!(parts.u8(), Some(3));
+        assert_eq!(parts.rest(), b"\0rest");
+    }
+}

@@ -1,0 +1,43 @@
+//! The state machine of a shard: key-value state, topics, queues, streams, jobs, locks and
+//! configuration, as one function from a command to a reply.
+//!
+//! A shard is an ordered log of [`Entry`]s and [`apply`] over them. Whoever applies the same entries
+//! in the same order has the same state, which is why nothing here may depend on anything else:
+//!
+//! - **time** is in the entry, stamped by the shard's leader, and never runs back;
+//! - **chance** is not used; where ties must be broken, the sequence breaks them;
+//! - **order** is that of keys: the state is an ordered map, and no unordered map is iterated.
+//!
+//! A folder is a block ([`kv`]), a file in it a command: its inputs as a protobuf message and one
+//! `apply`. What a block keeps is protobuf under keys made by [`key::Key`]. What must happen later is
+//! a [`timer`], what must happen elsewhere a [`Send`](outbox::Send). Payloads are not copied into the
+//! state: they stay in the log, and the state says where ([`body`]).
+
+pub mod body;
+pub mod command;
+pub mod context;
+pub mod effect;
+pub mod entry;
+pub mod idempotency;
+pub mod key;
+pub mod kv;
+pub mod limits;
+pub mod memory;
+pub mod outbox;
+pub mod placement;
+pub mod refusal;
+pub mod state;
+pub mod time;
+pub mod timer;
+
+pub use body::{Body, Stored};
+pub use command::{Command, Reply, apply};
+pub use context::Context;
+pub use effect::Effect;
+pub use entry::Entry;
+pub use key::{Key, Table};
+pub use memory::Memory;
+pub use placement::{Shard, Shards};
+pub use refusal::{Code, Refusal};
+pub use state::{Order, Read, State};
+pub use time::Time;

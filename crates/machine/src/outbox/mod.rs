@@ -1,0 +1,152 @@
+//! Commands from shard to shard, applied exactly once.
+//!
+//! What an entry sends lies in the sender's state from the same commit on, numbered without gaps for each
+//! receiver: the outbox. The engine proposes it there as a [`Deliver`] as often as it takes. The
+//! receiver remembers for each sender up to which number it has applied: the inbox. What comes again is
+//! known by its number, what would leave a gap is refused, and once the receiver has it durably the
+//! engine has the sender forget it ([`Delivered`]). No two-phase commit, and nothing in doubt: the
+//! sender's entry decides.
+//!
+//! What a shard sends to itself is applied in the same entry.
+
+mod deliver;
+mod delivered;
+
+pub use deliver::Deliver;
+pub use delivered::Delivered;
+
+use std::ops::ControlFlow;
+
+use crate::body::{Body, Stored};
+use crate::command::Command;
+use crate::context::{Bodies, Context, decode};
+use crate::effect::Effect;
+use crate::key::{Key, Parts, Table};
+use crate::placement::Shard;
+use crate::refusal::{Code, Refusal};
+use crate::state::{Order, Read};
+
+/// A command that an entry sends to a shard.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Send {
+    /// The shard's number.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// What it shall do.
+    #[prost(message, required, boxed, tag = "2")]
+    pub command: Box<Command>,
+    /// Which of the entry's payloads are that command's, in its order.
+    #[prost(uint32, repeated, tag = "3")]
+    pub bodies: Vec<Body>,
+}
+
+/// A command on its way: a value under [`Table::Outbox`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Parcel {
+    /// What shall be done.
+    #[prost(message, required, boxed, tag = "1")]
+    pub command: Box<Command>,
+    /// Its payloads.
+    #[prost(message, repeated, tag = "2")]
+    pub bodies: Vec<Stored>,
+}
+
+impl Send {
+    /// `command` for the shard `target`, without payloads.
+    pub fn new(target: Shard, command: impl Into<Command>) -> Send {
+        Send { target: target.0, command: Box::new(command.into()), bodies: Vec::new() }
+    }
+
+    pub(crate) fn check(&self, bodies: usize) -> Result<(), Refusal> {
+        if self.bodies.iter().any(|body| *body as usize >= bodies) {
+            return Err(Refusal::new(
+                Code::Invalid,
+                "a command to another shard speaks of a payload that is not there",
+            ));
+        }
+        self.command.check()
+    }
+}
+
+impl Context<'_> {
+    /// Sends `command` to `target` with payloads that the state points to. The pointers pass over: the
+    /// caller does not release them.
+    pub fn send(&mut self, target: Shard, command: Command, bodies: Vec<Stored>) {
+        if target == self.shard() {
+            self.send_to_itself(&command, &bodies);
+            return;
+        }
+        let number = last_sent(self.state(), target) + 1;
+        self.put_bytes(sent_key(target), number.to_be_bytes().to_vec().into());
+        self.put(parcel_key(target, number), &Parcel { command: Box::new(command), bodies });
+        self.effect(Effect::Outbox(target));
+    }
+
+    fn send_to_itself(&mut self, command: &Command, bodies: &[Stored]) {
+        let outcome = command.apply(&mut self.with(Bodies::Stored(bodies)));
+        for stored in bodies {
+            self.release(stored);
+        }
+        if let Err(refusal) = outcome {
+            let source = self.shard();
+            self.effect(Effect::Undeliverable { source, refusal });
+        }
+    }
+}
+
+/// What is on its way to `target`, from its first on, up to `max` of them: each with its number.
+pub fn on_the_way(state: &(impl Read + ?Sized), target: Shard, max: usize) -> Vec<(u64, Parcel)> {
+    let all = Key::new(Table::Outbox).u32(target.0);
+    let mut parcels = Vec::new();
+    state.scan(all.as_bytes(), all.end().as_bytes(), Order::Forwards, &mut |key, value| {
+        if parcels.len() == max {
+            return ControlFlow::Break(());
+        }
+        parcels.push((number(key), decode(key, value.clone())));
+        ControlFlow::Continue(())
+    });
+    parcels
+}
+
+/// The shards that something is on its way to.
+pub fn targets(state: &(impl Read + ?Sized)) -> Vec<Shard> {
+    let mut from = Key::new(Table::Outbox);
+    let end = from.end();
+    let mut targets = Vec::new();
+    while let Some((key, _)) = state.first(from.as_bytes(), end.as_bytes(), Order::Forwards) {
+        let target = Parts::of(&key).u32().expect("a key of the outbox names its target");
+        targets.push(Shard(target));
+        from = Key::new(Table::Outbox).u32(target).end();
+    }
+    targets
+}
+
+fn last_sent(state: &(impl Read + ?Sized), target: Shard) -> u64 {
+    big_endian(state.get(sent_key(target).as_bytes()))
+}
+
+fn last_applied(state: &(impl Read + ?Sized), source: Shard) -> u64 {
+    big_endian(state.get(inbox_key(source).as_bytes()))
+}
+
+fn big_endian(bytes: Option<bytes::Bytes>) -> u64 {
+    bytes.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))).unwrap_or(0)
+}
+
+fn number(key: &[u8]) -> u64 {
+    let mut parts = Parts::of(key);
+    parts.u32();
+    parts.u64().expect("a key of the outbox has a number")
+}
+
+fn parcel_key(target: Shard, number: u64) -> Key {
+    Key::new(Table::Outbox).u32(target.0).u64(number)
+}
+
+fn sent_key(target: Shard) -> Key {
+    Key::new(Table::Shard).name("sent").u32(target.0)
+}
+
+fn inbox_key(source: Shard) -> Key {
+    Key::new(Table::Inbox).u32(source.0)
+}

@@ -1,0 +1,58 @@
+//! What a machine keeps its state in: an ordered map of bytes.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use crate::key::Key;
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// From the smallest key to the largest.
+    Forwards,
+    /// From the largest key to the smallest.
+    Backwards,
+}
+
+/// What a scan does with each pair: look, and go on or stop.
+pub type Visit<'a> = dyn FnMut(&[u8], &Bytes) -> ControlFlow<()> + 'a;
+
+/// Reading an ordered map of bytes.
+///
+/// An implementation MUST order keys as byte strings, MUST show every earlier `put` and `delete` of
+/// the same shard, and MUST NOT answer from a store that failed: where reading can fail, it notes
+/// the failure, answers as if there were nothing, and whoever applies throws away what came of it.
+pub trait Read {
+    /// The value under `key`.
+    fn get(&self, key: &[u8]) -> Option<Bytes>;
+
+    /// Visits the pairs with `from <= key < to` in `order`, until `visit` breaks.
+    fn scan(&self, from: &[u8], to: &[u8], order: Order, visit: &mut Visit<'_>);
+
+    /// Visits the pairs whose key begins with `prefix`, by ascending key.
+    fn scan_prefix(&self, prefix: &Key, visit: &mut Visit<'_>) {
+        self.scan(prefix.as_bytes(), prefix.end().as_bytes(), Order::Forwards, visit);
+    }
+
+    /// The first pair with `from <= key < to` in `order`.
+    fn first(&self, from: &[u8], to: &[u8], order: Order) -> Option<(Vec<u8>, Bytes)> {
+        let mut found = None;
+        self.scan(from, to, order, &mut |key, value| {
+            found = Some((key.to_vec(), value.clone()));
+            ControlFlow::Break(())
+        });
+        found
+    }
+}
+
+/// An ordered map of bytes that a machine writes to.
+///
+/// All writes of one entry MUST become durable together, and together with the entry's sequence.
+pub trait State: Read {
+    /// Puts `value` under `key`, in place of what was there.
+    fn put(&mut self, key: Key, value: Bytes);
+
+    /// Takes away what is under `key`, if anything.
+    fn delete(&mut self, key: Key);
+}

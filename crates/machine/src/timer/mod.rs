@@ -1,0 +1,94 @@
+//! The one index of what must happen later: expiry, delays, schedules, leases, retries.
+//!
+//! A timer is a key that begins with when it is due, and says whose it is. The leader looks at the
+//! first of them; when that is due it proposes a [`Fire`], which makes it happen at the same place in
+//! the log for everyone.
+
+mod fire;
+
+pub use fire::Fire;
+
+use bytes::Bytes;
+
+use crate::context::Context;
+use crate::key::{Key, Parts, Table};
+use crate::limits::TIMERS_MAX;
+use crate::refusal::{Code, Refusal};
+use crate::state::{Order, Read};
+use crate::time::Time;
+
+/// Whose a timer is, and what it means: the block that gets it back when it fires.
+///
+/// The numbers are in files on disk: they are never used for anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Owner {
+    /// A reply is no longer remembered.
+    Idempotency = 0x01,
+}
+
+impl Owner {
+    fn of(byte: u8) -> Option<Owner> {
+        OWNERS.into_iter().find(|owner| *owner as u8 == byte)
+    }
+}
+
+const OWNERS: [Owner; 1] = [Owner::Idempotency];
+
+impl Context<'_> {
+    /// Whether the shard has room for `more` timers, which a command asks before it writes.
+    ///
+    /// # Errors
+    ///
+    /// If there would be more than [`TIMERS_MAX`].
+    pub fn room_for_timers(&self, more: u64) -> Result<(), Refusal> {
+        if self.timers() + more > TIMERS_MAX {
+            let full = format!("the shard has {TIMERS_MAX} timers, which are the most");
+            return Err(Refusal::new(Code::Limit, full));
+        }
+        Ok(())
+    }
+
+    /// Has `owner` called with `key` at `at`, or as soon after as the leader gets to it. A timer that is
+    /// set twice is there once.
+    pub fn set_timer(&mut self, at: Time, owner: Owner, key: &[u8]) {
+        let timer = timer(at, owner, key);
+        if self.state().get(timer.as_bytes()).is_none() {
+            self.put_bytes(timer, Bytes::new());
+            self.count(self.timers() + 1);
+        }
+    }
+
+    /// Takes a timer back. Nothing happens if it is not there.
+    pub fn cancel_timer(&mut self, at: Time, owner: Owner, key: &[u8]) {
+        let timer = timer(at, owner, key);
+        if self.state().get(timer.as_bytes()).is_some() {
+            self.delete(timer);
+            self.count(self.timers().saturating_sub(1));
+        }
+    }
+
+    fn timers(&self) -> u64 {
+        let count = self.state().get(count_key().as_bytes());
+        count.and_then(|count| Some(u64::from_be_bytes(count.as_ref().try_into().ok()?))).unwrap_or(0)
+    }
+
+    fn count(&mut self, timers: u64) {
+        self.put_bytes(count_key(), Bytes::copy_from_slice(&timers.to_be_bytes()));
+    }
+}
+
+/// When the first timer is due.
+pub fn next(state: &(impl Read + ?Sized)) -> Option<Time> {
+    let all = Key::new(Table::Timer);
+    let (key, _) = state.first(all.as_bytes(), all.end().as_bytes(), Order::Forwards)?;
+    Parts::of(&key).u64().map(Time::from_millis)
+}
+
+fn timer(at: Time, owner: Owner, key: &[u8]) -> Key {
+    Key::new(Table::Timer).u64(at.as_millis()).u8(owner as u8).bytes(key)
+}
+
+fn count_key() -> Key {
+    Key::new(Table::Shard).name("timers")
+}
