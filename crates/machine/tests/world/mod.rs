@@ -1,0 +1,135 @@
+//! A small world in virtual time: one shard, its log, and a state in memory.
+//!
+//! It keeps to what an engine promises: an entry is checked, encoded, decoded and applied; time never
+//! runs back; what is due fires. And it holds the machine to what it promises: a refused command has
+//! written nothing, and what is replayed is the same.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use machine::body::{self, Kept, Stored};
+use machine::limits::BODY_BYTES_MAX;
+use machine::timer::{self, Fire};
+use machine::{Effect, Entry, Key, Memory, Read, Refusal, Reply, Shard, Table, Time, apply};
+use prost::Message;
+
+/// One shard.
+pub struct World {
+    pub state: Memory,
+    /// What the last entry wanted done.
+    pub effects: Vec<Effect>,
+    now: Time,
+    log: Vec<Bytes>,
+}
+
+/// The shard's number.
+pub const SHARD: Shard = Shard(3);
+/// When the world begins: 2026-01-01T00:00:00Z.
+pub const BEGIN: Time = Time::from_millis(1_767_225_600_000);
+
+impl World {
+    pub fn new() -> World {
+        World { state: Memory::new(), effects: Vec::new(), now: BEGIN, log: Vec::new() }
+    }
+
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The sequence of the last entry.
+    pub fn sequence(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    /// Proposes an entry: it is applied, unless it is malformed.
+    pub fn run(&mut self, entry: Entry) -> Result<Reply, Refusal> {
+        entry.check(BODY_BYTES_MAX)?;
+        let entry = Entry { time: self.now, ..entry };
+        let mut buffer = BytesMut::new();
+        entry.encode(&mut buffer);
+        assert_eq!(buffer.len(), entry.encoded_len());
+        let bytes = buffer.freeze();
+        self.log.push(bytes.clone());
+        let before = self.state.clone();
+        self.effects.clear();
+        let decoded = Entry::decode(bytes).expect("what was encoded can be read");
+        assert_eq!(decoded, entry);
+        let sequence = self.sequence();
+        let outcome = apply(&mut self.state, SHARD, sequence, &decoded, &mut self.effects);
+        if outcome.is_err() && entry.idempotency.is_none() {
+            assert_eq!(before, self.state, "a refused command has written");
+        }
+        outcome
+    }
+
+    /// Lets `millis` pass; what is due fires, each at its time.
+    pub fn advance(&mut self, millis: u64) {
+        let until = self.now.after(millis);
+        while let Some(due) = timer::next(&self.state).filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.run(Entry::new(Fire {})).expect("firing is not refused");
+        }
+        self.now = until;
+    }
+
+    /// Lets `millis` pass while nobody leads the shard: nothing fires.
+    pub fn sleep(&mut self, millis: u64) {
+        self.now = self.now.after(millis);
+    }
+
+    /// Applies all entries anew.
+    pub fn replayed(&self) -> Memory {
+        let mut state = Memory::new();
+        for (index, bytes) in self.log.iter().enumerate() {
+            let entry = Entry::decode(bytes.clone()).expect("what was encoded can be read");
+            let _ = apply(&mut state, SHARD, index as u64 + 1, &entry, &mut Vec::new());
+        }
+        state
+    }
+
+    /// What must hold at any time: what is replayed is the same, and payloads are pointed to as often as
+    /// their counts say.
+    pub fn check(&self, pointers: impl Fn(&Memory) -> Vec<Stored>) {
+        assert!(self.replayed() == self.state, "another state came of the same entries");
+        self.check_pointers(pointers);
+    }
+
+    /// Payloads are pointed to as often as their counts say.
+    pub fn check_pointers(&self, pointers: impl Fn(&Memory) -> Vec<Stored>) {
+        let mut counted: BTreeMap<(u64, u32), u32> = BTreeMap::new();
+        let all = pointers(&self.state).into_iter().chain(parcels(&self.state));
+        for stored in all.filter(|stored| stored.inline.is_none()) {
+            *counted.entry((stored.sequence, stored.index)).or_default() += 1;
+        }
+        assert_eq!(counted, kept(&self.state), "pointers that are there, and as they are counted");
+    }
+}
+
+/// The pairs of a table.
+pub fn table(state: &Memory, table: Table) -> Vec<(Vec<u8>, Bytes)> {
+    let mut pairs = Vec::new();
+    state.scan_prefix(&Key::new(table), &mut |key, value| {
+        pairs.push((key.to_vec(), value.clone()));
+        std::ops::ControlFlow::Continue(())
+    });
+    pairs
+}
+
+fn kept(state: &Memory) -> BTreeMap<(u64, u32), u32> {
+    let pairs = table(state, Table::Kept).into_iter();
+    pairs
+        .map(|(key, value)| {
+            let place = body::of_key(&key).expect("a payload's place");
+            (place, Kept::decode(value).expect("what is known of a payload").pointers)
+        })
+        .collect()
+}
+
+fn parcels(state: &Memory) -> Vec<Stored> {
+    let pairs = table(state, Table::Outbox).into_iter();
+    pairs
+        .flat_map(|(_, value)| machine::outbox::Parcel::decode(value).expect("a command on its way").bodies)
+        .collect()
+}
