@@ -3,9 +3,13 @@
 
 use bytes::Bytes;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
+mod memory;
 
 pub use error::{AppendError, ReadError, TrimError};
+pub use memory::Memory;
 
 /// A record's place in its shard: 1 for the first ever, and one more for each after it.
 pub type Sequence = u64;
@@ -39,27 +43,36 @@ pub struct Oldest {
     pub up_to: Vec<(u32, Sequence)>,
 }
 
+/// The most shards that a log has; their numbers are below that.
+pub const SHARDS_MAX: u32 = 4096;
+
 /// Shards' durable logs.
 ///
 /// - A batch MUST be appended as a whole or not at all, and only if `last` is the sequence of the shard's
 ///   last record: whoever was deposed cannot append.
 /// - When `append` has returned `Ok` for a batch, its records MUST survive the loss of the process and of power.
-/// - When it has returned an error other than [`AppendError::NotTail`], [`AppendError::Full`] or [`AppendError::TooLarge`], the batch may be there
-///   after the next opening or not; until then nothing MUST be appended any more.
+/// - When it has returned [`AppendError::NotTail`], [`AppendError::TooLarge`] or [`AppendError::Full`], nothing of
+///   the batch MUST ever be read.
+/// - When it has returned [`AppendError::Failed`], the batch may be there after the next opening or not, and until
+///   then nothing MUST be appended any more. Reading goes on.
 /// - Sequences MUST have no gaps: what is read from `from` on is every record from there, in order.
 /// - A record that is damaged MUST be an error that names where, and never something else than was appended.
-/// - `trim` MUST NOT take away more than it was told to, and MAY take away less, later.
+/// - `trim` MUST NOT take away more than it was told to, and MAY take away less, or later. What it took away MAY be
+///   there again after the next opening, as it was appended; but never is a sequence given to another record.
+/// - A shard's number MUST be below [`SHARDS_MAX`].
 pub trait Log: Send + Sync + 'static {
-    /// Appends batches, each to another shard, and returns what became of each when all is durable. One call
-    /// at a time is made; those that have something to append wait together for the next.
+    /// Appends batches, each to another shard, and returns what became of each when all is durable: one result for
+    /// each batch, in their order. One call at a time is made; those that have something to append wait together for
+    /// the next.
     fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>>;
 
     /// Records of `shard` from the sequence `from` on, as many as come to `bytes_max` bytes, but at least one
-    /// if there is one.
+    /// if there is one; none if `from` is beyond the last.
     ///
     /// # Errors
     ///
-    /// If `from` has been trimmed, or a record is damaged or cannot be read.
+    /// If `from` has been trimmed, or the record there is damaged or cannot be read. A later record that cannot be
+    /// read ends what is returned; asking for it is the error.
     fn read(&self, shard: u32, from: Sequence, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
 
     /// The record `sequence` of `shard`.
@@ -75,14 +88,15 @@ pub trait Log: Send + Sync + 'static {
     /// The first sequence that can be read: one more than what `trim` has taken away.
     fn first(&self, shard: u32) -> Sequence;
 
-    /// Gives up the records of `shard` before `before`.
+    /// Gives up the records of `shard` before `before`; all of them, if it is beyond the last.
     ///
     /// # Errors
     ///
-    /// If that cannot be noted durably.
+    /// If that had to be noted, for storage to be given back, and could not be. The records are given up all the same,
+    /// and the next call tries again.
     fn trim(&self, shard: u32, before: Sequence) -> Result<(), TrimError>;
 
-    /// What trimming would give back next; nothing while there is too little to give back.
+    /// What trimming would give back next, the oldest first; nothing while there is too little to give back.
     fn oldest(&self) -> Option<Oldest>;
 
     /// How many bytes of storage the records take.
