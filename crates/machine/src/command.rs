@@ -9,6 +9,7 @@ use crate::placement::Shard;
 use crate::refusal::{Code, Refusal};
 use crate::state::State;
 use crate::timer;
+use crate::topic;
 
 /// Applies `entry` as the `sequence`th of `shard` to `state`.
 ///
@@ -51,7 +52,7 @@ fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// What is to be done; nothing if it is of a later version.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 10")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11")]
     pub kind: Option<Kind>,
 }
 
@@ -72,13 +73,16 @@ pub enum Kind {
     /// Key-value state.
     #[prost(message, tag = "10")]
     Kv(kv::Command),
+    /// Topics.
+    #[prost(message, tag = "11")]
+    Topic(topic::Command),
 }
 
 /// What a command was answered.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "10")]
+    #[prost(oneof = "Answer", tags = "10, 11")]
     pub answer: Option<Answer>,
 }
 
@@ -88,6 +92,9 @@ pub enum Answer {
     /// Key-value state.
     #[prost(message, tag = "10")]
     Kv(kv::Reply),
+    /// Topics.
+    #[prost(message, tag = "11")]
+    Topic(topic::Reply),
 }
 
 impl Command {
@@ -101,6 +108,7 @@ impl Command {
             Some(Kind::Fire(_) | Kind::Delivered(_)) => Ok(()),
             Some(Kind::Deliver(deliver)) => deliver.command.check(),
             Some(Kind::Kv(command)) => command.check(),
+            Some(Kind::Topic(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
         }
     }
@@ -111,6 +119,7 @@ impl Command {
             Some(Kind::Deliver(deliver)) => deliver.apply(context)?,
             Some(Kind::Delivered(delivered)) => delivered.apply(context),
             Some(Kind::Kv(command)) => return command.apply(context).map(Reply::from),
+            Some(Kind::Topic(command)) => return command.apply(context).map(Reply::from),
             // `check` lets none in, so this log was written by a later version: an older one must not go
             // on with a state that differs.
             None => panic!("the log holds a command that this version does not know"),
@@ -137,6 +146,7 @@ macro_rules! block {
 }
 
 block!(kv, Kv);
+block!(topic, Topic);
 
 macro_rules! core {
     ($module:ident, $kind:ident) => {

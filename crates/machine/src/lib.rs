@@ -29,6 +29,7 @@ pub mod refusal;
 pub mod state;
 pub mod time;
 pub mod timer;
+pub mod topic;
 
 pub use body::{Body, Stored};
 pub use command::{Command, Reply, apply};

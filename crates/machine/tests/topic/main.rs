@@ -1,0 +1,9 @@
+//! Stories of topics.
+
+#![allow(clippy::single_range_in_vec_init, reason = "a list of ranges may have one")]
+
+mod consume;
+mod publish;
+mod shop;
+#[path = "../world/mod.rs"]
+mod world;
