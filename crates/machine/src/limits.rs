@@ -48,6 +48,15 @@ pub fn name(kind: &str, name: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Invalid, wrong))
 }
 
+/// Refuses what cannot be a scope: whose something is, as a rule a service's name. It may be empty.
+///
+/// # Errors
+///
+/// As [`name`].
+pub fn scope(scope: &str) -> Result<(), Refusal> {
+    if scope.is_empty() { Ok(()) } else { name("scope", scope) }
+}
+
 /// Refuses what cannot be a key of an application's own.
 ///
 /// # Errors

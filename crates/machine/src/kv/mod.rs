@@ -1,54 +1,142 @@
 //! Key-value state: items in stores.
+//!
+//! An item is known by its store, a scope and its key. The scope is whose item it is, as a rule a
+//! service: the same key in two scopes is two items. It stands between store and key in the order of
+//! keys, so all of a scope lies together and a scan cannot leave it. It may be empty, where services
+//! share a store.
+//!
+//! An item's ETag is the sequence of the entry that wrote it: it never comes back, also not when an item
+//! is deleted and made anew. A write may name the ETag that it relies on (the first write wins); without
+//! one the last write wins.
+//!
+//! An item with a time to live is gone when that has passed, by the time of whoever looks: the entry's
+//! for a command, the reader's for a read. Its timer only clears up. A put that extends the life of an
+//! item leaves its timer where it is; when that fires too early it is set anew. What is refreshed with
+//! every request so costs no timer each time.
 
+mod bulk;
+mod delete;
+mod operation;
+mod placement;
 mod put;
+mod read;
+mod transact;
+mod write;
 
+pub use bulk::Bulk;
+pub use delete::Delete;
+pub use operation::{Action, Operation, Value};
+pub use placement::Placement;
 pub use put::Put;
+pub use read::{Listing, Page, get, list};
+pub use transact::Transact;
+pub(crate) use write::expire;
 
 use crate::body::Stored;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::key::{Key, Table};
+use crate::limits;
 use crate::refusal::{Code, Refusal};
-use crate::state::Read;
+use crate::time::Time;
+
+/// Most operations of a transaction or a bulk, so that no entry takes long.
+pub const OPERATIONS_MAX: usize = 1_000;
+/// Most items of a page of a listing.
+pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// Most items that are looked at for one page: those that have expired are looked at, and not in it.
+pub const PAGE_VISITED_MAX: usize = 4_000;
 
 /// A command to key-value state.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which.
-    #[prost(oneof = "Kind", tags = "1")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4")]
     pub kind: Option<Kind>,
 }
 
 /// The commands to key-value state.
+///
+/// The numbers are in files on disk: they are never used for anything else.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Kind {
     /// Puts an item.
     #[prost(message, tag = "1")]
     Put(Put),
+    /// Deletes an item.
+    #[prost(message, tag = "2")]
+    Delete(Delete),
+    /// Does several things, all or none.
+    #[prost(message, tag = "3")]
+    Transact(Transact),
+    /// Does several things, each by itself.
+    #[prost(message, tag = "4")]
+    Bulk(Bulk),
 }
 
 /// What a command to key-value state was answered.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Reply {
-    /// The item's ETag now.
+    /// The ETag of all that it put; zero if it put nothing.
     #[prost(uint64, tag = "1")]
     pub etag: u64,
+    /// Whether the one item that it put or deleted was there before.
+    #[prost(bool, tag = "2")]
+    pub existed: bool,
+    /// Which operations of a bulk were refused.
+    #[prost(message, repeated, tag = "3")]
+    pub failed: Vec<Failed>,
+}
+
+/// An operation of a bulk that was refused.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Failed {
+    /// Its place among the operations, from zero.
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    /// Why.
+    #[prost(message, required, tag = "2")]
+    pub refusal: Refusal,
 }
 
 /// An item: a value under [`Table::KvItem`].
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Item {
-    /// The sequence of the entry that wrote it last.
+    /// The sequence of the entry that wrote it.
     #[prost(uint64, tag = "1")]
     pub etag: u64,
     /// Its value.
     #[prost(message, required, tag = "2")]
     pub value: Stored,
+    /// When it expires, in milliseconds since the epoch; zero for never.
+    #[prost(uint64, tag = "3")]
+    pub expires_ms: u64,
+    /// Where its timer is set, not after it expires; zero if there is none.
+    #[prost(uint64, tag = "4")]
+    pub timer_ms: u64,
+}
+
+impl Item {
+    /// When it expires, if it does.
+    pub fn expires(&self) -> Option<Time> {
+        time_of(self.expires_ms)
+    }
+
+    fn timer(&self) -> Option<Time> {
+        time_of(self.timer_ms)
+    }
+
+    fn is_live(&self, now: Time) -> bool {
+        self.expires().is_none_or(|expires| now < expires)
+    }
 }
 
 impl Command {
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         match &self.kind {
             Some(Kind::Put(put)) => put.check(),
+            Some(Kind::Delete(delete)) => delete.check(),
+            Some(Kind::Transact(transact)) => transact.check(),
+            Some(Kind::Bulk(bulk)) => bulk.check(),
             None => Err(Refusal::new(Code::Invalid, "the command to key-value state is empty")),
         }
     }
@@ -56,22 +144,39 @@ impl Command {
     pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         match &self.kind {
             Some(Kind::Put(put)) => put.apply(context),
+            Some(Kind::Delete(delete)) => delete.apply(context),
+            Some(Kind::Transact(transact)) => transact.apply(context),
+            Some(Kind::Bulk(bulk)) => Ok(bulk.apply(context)),
             None => panic!("the log holds a command to key-value state that this version does not know"),
         }
     }
 }
 
-impl From<Put> for crate::command::Command {
-    fn from(put: Put) -> Self {
-        Command { kind: Some(Kind::Put(put)) }.into()
-    }
+/// A command of the block is a command.
+macro_rules! kind {
+    ($kind:ident) => {
+        impl From<$kind> for crate::command::Command {
+            fn from(command: $kind) -> Self {
+                Command { kind: Some(Kind::$kind(command)) }.into()
+            }
+        }
+    };
 }
 
-/// The item `key` of `store`.
-pub fn get(state: &(impl Read + ?Sized), store: &str, key: &[u8]) -> Option<Item> {
-    read(state, &item_key(store, key))
+kind!(Put);
+kind!(Delete);
+kind!(Transact);
+kind!(Bulk);
+
+fn item_key(store: &str, scope: &str, key: &[u8]) -> Key {
+    Key::new(Table::KvItem).name(store).name(scope).bytes(key)
 }
 
-fn item_key(store: &str, key: &[u8]) -> Key {
-    Key::new(Table::KvItem).name(store).bytes(key)
+fn check_place(store: &str, scope: &str) -> Result<(), Refusal> {
+    limits::name("store", store)?;
+    limits::scope(scope)
+}
+
+fn time_of(millis: u64) -> Option<Time> {
+    (millis > 0).then(|| Time::from_millis(millis))
 }

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use super::{Item, Reply, item_key};
+use super::{Reply, check_place, item_key, write};
 use crate::body::Body;
 use crate::context::Context;
 use crate::limits;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 
-/// Puts an item in place of what was there.
+/// Puts an item in place of what was there, its time to live included.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Put {
     /// The store's name.
@@ -23,27 +23,27 @@ pub struct Put {
     /// The ETag that the item must have; zero if it must not exist. Without one, the last write wins.
     #[prost(uint64, optional, tag = "4")]
     pub etag: Option<u64>,
+    /// Whose item it is; may be empty.
+    #[prost(string, tag = "5")]
+    pub scope: String,
+    /// For how long it lives, in milliseconds; zero for ever.
+    #[prost(uint64, tag = "6")]
+    pub ttl_ms: u64,
 }
 
 impl Put {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        limits::name("store", &self.store)?;
+        check_place(&self.store, &self.scope)?;
         limits::key("item", &self.key)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let key = item_key(&self.store, &self.key);
-        let before: Option<Item> = context.get(&key);
-        let is = before.as_ref().map_or(0, |item| item.etag);
-        if self.etag.is_some_and(|wanted| wanted != is) {
-            return Err(Refusal::new(Code::Conflict, "the item has been changed: its ETag does not match"));
-        }
-        let value = context.store(self.value)?;
-        if let Some(before) = before {
-            context.release(&before.value);
-        }
-        let etag = context.sequence();
-        context.put(key, &Item { etag, value });
-        Ok(Reply { etag })
+        let key = item_key(&self.store, &self.scope, &self.key);
+        let before = context.get(&key);
+        let existed = write::etag(before.as_ref(), context.time());
+        write::matches(self.etag, existed, &self.key)?;
+        context.room_for_timers(write::more_timers(before.as_ref(), self.ttl_ms))?;
+        write::put(context, key, before, self.value, self.ttl_ms)?;
+        Ok(Reply { etag: context.sequence(), existed: existed > 0, ..Reply::default() })
     }
 }

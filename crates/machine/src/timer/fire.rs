@@ -6,6 +6,7 @@ use super::Owner;
 use crate::context::Context;
 use crate::idempotency;
 use crate::key::{Key, Parts, Table};
+use crate::kv;
 use crate::limits::TIMERS_FIRED_MAX;
 use crate::state::Order;
 use crate::time::Time;
@@ -48,5 +49,6 @@ fn due(context: &Context<'_>) -> Vec<Vec<u8>> {
 fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
     match owner {
         Owner::Idempotency => idempotency::expire(context, key),
+        Owner::Kv => kv::expire(context, key),
     }
 }

@@ -25,6 +25,8 @@ use crate::time::Time;
 pub enum Owner {
     /// A reply is no longer remembered.
     Idempotency = 0x01,
+    /// An item of key-value state has expired.
+    Kv = 0x10,
 }
 
 impl Owner {
@@ -33,7 +35,7 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 1] = [Owner::Idempotency];
+const OWNERS: [Owner; 2] = [Owner::Idempotency, Owner::Kv];
 
 impl Context<'_> {
     /// Whether the shard has room for `more` timers, which a command asks before it writes.
@@ -42,7 +44,7 @@ impl Context<'_> {
     ///
     /// If there would be more than [`TIMERS_MAX`].
     pub fn room_for_timers(&self, more: u64) -> Result<(), Refusal> {
-        if self.timers() + more > TIMERS_MAX {
+        if more > 0 && self.timers() + more > TIMERS_MAX {
             let full = format!("the shard has {TIMERS_MAX} timers, which are the most");
             return Err(Refusal::new(Code::Limit, full));
         }
@@ -66,6 +68,30 @@ impl Context<'_> {
             self.delete(timer);
             self.count(self.timers().saturating_sub(1));
         }
+    }
+
+    /// Sees to it that a timer fires when it is `due`, or before: what has its expiry moved on again and
+    /// again has its timer moved only when that fires, and sees then that it was too early. Where it is
+    /// `set` is kept beside what expires; the answer is where it is set now.
+    pub fn move_timer(
+        &mut self,
+        set: Option<Time>,
+        due: Option<Time>,
+        owner: Owner,
+        key: &[u8],
+    ) -> Option<Time> {
+        if let (Some(set), Some(due)) = (set, due)
+            && set <= due
+        {
+            return Some(set);
+        }
+        if let Some(set) = set {
+            self.cancel_timer(set, owner, key);
+        }
+        if let Some(due) = due {
+            self.set_timer(due, owner, key);
+        }
+        due
     }
 
     fn timers(&self) -> u64 {

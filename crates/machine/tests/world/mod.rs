@@ -64,6 +64,14 @@ impl World {
         outcome
     }
 
+    /// A payload that the state points to, from the log.
+    pub fn body(&self, stored: &Stored) -> Bytes {
+        stored.inline.clone().unwrap_or_else(|| {
+            let entry = self.log[stored.sequence as usize - 1].clone();
+            machine::entry::body(entry, stored.index).expect("what is pointed to is in the log")
+        })
+    }
+
     /// Lets `millis` pass; what is due fires, each at its time.
     pub fn advance(&mut self, millis: u64) {
         let until = self.now.after(millis);

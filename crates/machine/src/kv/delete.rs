@@ -1,0 +1,43 @@
+//! Deleting an item.
+
+use bytes::Bytes;
+
+use super::{Reply, check_place, item_key, write};
+use crate::context::Context;
+use crate::limits;
+use crate::refusal::Refusal;
+
+/// Deletes an item. If there is none, that is as good.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Delete {
+    /// The store's name.
+    #[prost(string, tag = "1")]
+    pub store: String,
+    /// Whose item it is; may be empty.
+    #[prost(string, tag = "2")]
+    pub scope: String,
+    /// The item's key.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub key: Bytes,
+    /// The ETag that the item must have; zero if it must not exist. Without one, the last write wins.
+    #[prost(uint64, optional, tag = "4")]
+    pub etag: Option<u64>,
+}
+
+impl Delete {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        check_place(&self.store, &self.scope)?;
+        limits::key("item", &self.key)
+    }
+
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
+        let key = item_key(&self.store, &self.scope, &self.key);
+        let before = context.get(&key);
+        let existed = write::etag(before.as_ref(), context.time());
+        write::matches(self.etag, existed, &self.key)?;
+        if let Some(before) = before {
+            write::delete(context, key, &before);
+        }
+        Ok(Reply { existed: existed > 0, ..Reply::default() })
+    }
+}

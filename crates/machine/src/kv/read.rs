@@ -1,0 +1,67 @@
+//! Reading items, which takes no entry.
+//!
+//! All take the time of whoever reads: what has expired by then is not there.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use super::{Item, PAGE_ITEMS_MAX, PAGE_VISITED_MAX, item_key};
+use crate::context::{decode, read};
+use crate::state::{Order, Read};
+use crate::time::Time;
+
+/// The item `key` of `scope` in `store`.
+pub fn get(state: &(impl Read + ?Sized), store: &str, scope: &str, key: &[u8], now: Time) -> Option<Item> {
+    read(state, &item_key(store, scope, key)).filter(|item: &Item| item.is_live(now))
+}
+
+/// Which part of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// How the keys begin.
+    pub prefix: Bytes,
+    /// Where the page before ended: its [`Listing::next`].
+    pub after: Option<Bytes>,
+    /// How many items at most; no more than [`PAGE_ITEMS_MAX`] in any case.
+    pub max: usize,
+}
+
+/// A page of items by ascending key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The items, each with its key.
+    pub items: Vec<(Bytes, Item)>,
+    /// Where the next page begins; nothing if this is the last. There may be another also after a page
+    /// with few items or none, if many have just expired.
+    pub next: Option<Bytes>,
+}
+
+/// A page of the items of `scope` in `store`. An item that is there all the while is on exactly one of
+/// the pages, whatever else is written between them.
+pub fn list(state: &(impl Read + ?Sized), store: &str, scope: &str, page: &Page, now: Time) -> Listing {
+    let all = item_key(store, scope, b"");
+    let first = item_key(store, scope, &page.prefix);
+    // The smallest key greater than the last one is that with a zero byte more.
+    let from = page.after.as_ref().map(|after| item_key(store, scope, after).u8(0));
+    let from = from.filter(|from| *from > first).unwrap_or_else(|| first.clone());
+    let max = page.max.min(PAGE_ITEMS_MAX);
+    let mut listing = Listing::default();
+    let mut last = None;
+    let mut visited = 0;
+    state.scan(from.as_bytes(), first.end().as_bytes(), Order::Forwards, &mut |key, value| {
+        if listing.items.len() == max || visited == PAGE_VISITED_MAX {
+            listing.next = last.take();
+            return ControlFlow::Break(());
+        }
+        visited += 1;
+        let rest = Bytes::copy_from_slice(all.rest_of(key).unwrap_or_default());
+        let item: Item = decode(key, value.clone());
+        last = Some(rest.clone());
+        if item.is_live(now) {
+            listing.items.push((rest, item));
+        }
+        ControlFlow::Continue(())
+    });
+    listing
+}
