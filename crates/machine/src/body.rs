@@ -74,15 +74,25 @@ pub fn of_key(key: &[u8]) -> Option<(u64, Body)> {
     Some((parts.u64()?, parts.u32()?))
 }
 
-/// Points to a payload that came as the `index`th of the entry `sequence`.
-pub(crate) fn place(state: &mut dyn State, sequence: u64, index: Body, bytes: &Bytes) -> Stored {
+/// Points to a payload that came as the `index`th of the entry `sequence`, for the `first` time or again.
+pub(crate) fn place(state: &mut dyn State, sequence: u64, index: Body, bytes: &Bytes, first: bool) -> Stored {
     if bytes.len() <= INLINE_BYTES_MAX {
         // A copy: a slice would keep the whole of what was read from a socket in memory.
         return Stored { inline: Some(Bytes::copy_from_slice(bytes)), ..Stored::default() };
     }
     let stored = Stored { inline: None, sequence, index, length: bytes.len() as u32 };
-    point(state, &stored);
+    if first {
+        // Nothing can be known of it yet, so nothing is looked up: this is on the way of every message.
+        keep(state, &stored, Kept { pointers: 1, length: stored.length, moved: None });
+    } else {
+        point(state, &stored);
+    }
     stored
+}
+
+fn keep(state: &mut dyn State, stored: &Stored, kept: Kept) {
+    state.put(key(stored.sequence, stored.index), kept.encode_to_vec().into());
+    state.kept(i64::from(stored.length));
 }
 
 /// Points once more to what something points to already.
@@ -91,9 +101,13 @@ pub(crate) fn point(state: &mut dyn State, stored: &Stored) {
         return;
     }
     let key = key(stored.sequence, stored.index);
-    let mut kept = kept(state, &key).unwrap_or(Kept { pointers: 0, length: stored.length, moved: None });
-    kept.pointers += 1;
-    state.put(key, kept.encode_to_vec().into());
+    match kept(state, &key) {
+        Some(mut kept) => {
+            kept.pointers += 1;
+            state.put(key, kept.encode_to_vec().into());
+        }
+        None => keep(state, stored, Kept { pointers: 1, length: stored.length, moved: None }),
+    }
 }
 
 /// Points to it no longer.
@@ -108,7 +122,12 @@ pub(crate) fn release(state: &mut dyn State, stored: &Stored) {
     };
     kept.pointers = kept.pointers.saturating_sub(1);
     match kept.pointers {
-        0 => state.delete(key),
+        0 => {
+            state.delete(key);
+            if kept.moved.is_none() {
+                state.kept(-i64::from(kept.length));
+            }
+        }
         _ => state.put(key, kept.encode_to_vec().into()),
     }
 }

@@ -20,6 +20,8 @@ pub struct Context<'a> {
     sequence: u64,
     time: Time,
     bodies: Bodies<'a>,
+    /// Below this place the entry's payloads may be pointed to already.
+    placed: Body,
     effects: &'a mut Vec<Effect>,
 }
 
@@ -41,7 +43,7 @@ impl<'a> Context<'a> {
         bodies: Bodies<'a>,
         effects: &'a mut Vec<Effect>,
     ) -> Context<'a> {
-        Context { state, shard, sequence, time, bodies, effects }
+        Context { state, shard, sequence, time, bodies, placed: 0, effects }
     }
 
     /// The same with other payloads, for a command inside of another.
@@ -122,7 +124,9 @@ impl<'a> Context<'a> {
         match self.bodies {
             Bodies::Fresh(bodies) => {
                 let bytes = bodies.get(body as usize).ok_or_else(|| no_body(body))?;
-                Ok(body::place(self.state, self.sequence, body, bytes))
+                let first = body >= self.placed;
+                self.placed = self.placed.max(body + 1);
+                Ok(body::place(self.state, self.sequence, body, bytes, first))
             }
             Bodies::Stored(bodies) => {
                 let stored = bodies.get(body as usize).ok_or_else(|| no_body(body))?;

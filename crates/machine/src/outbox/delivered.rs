@@ -18,7 +18,7 @@ pub struct Delivered {
 impl Delivered {
     pub(crate) fn apply(&self, context: &mut Context<'_>) {
         let target = Shard(self.target);
-        for (number, parcel) in on_the_way(context.state(), target, usize::MAX) {
+        for (number, parcel) in on_the_way(context.state(), target, 0, usize::MAX) {
             if number > self.number {
                 break;
             }

@@ -94,11 +94,12 @@ impl Context<'_> {
     }
 }
 
-/// What is on its way to `target`, from its first on, up to `max` of them: each with its number.
-pub fn on_the_way(state: &(impl Read + ?Sized), target: Shard, max: usize) -> Vec<(u64, Parcel)> {
+/// What is on its way to `target` with a number above `after`, up to `max` of them: each with its number.
+pub fn on_the_way(state: &(impl Read + ?Sized), target: Shard, after: u64, max: usize) -> Vec<(u64, Parcel)> {
     let all = Key::new(Table::Outbox).u32(target.0);
+    let from = parcel_key(target, after + 1);
     let mut parcels = Vec::new();
-    state.scan(all.as_bytes(), all.end().as_bytes(), Order::Forwards, &mut |key, value| {
+    state.scan(from.as_bytes(), all.end().as_bytes(), Order::Forwards, &mut |key, value| {
         if parcels.len() == max {
             return ControlFlow::Break(());
         }

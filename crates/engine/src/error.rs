@@ -1,0 +1,184 @@
+//! What can go wrong, by what the caller can do about it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use log::{AppendError, ReadError};
+use machine::Refusal;
+
+use crate::store::StoreError;
+
+/// Why a command has no reply, or a read no answer.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// The machine refused it; nothing has happened. Whether to try again is in its code.
+    Refused(Refusal),
+    /// Too many wait already; nothing has happened. Worth trying again later.
+    Overloaded,
+    /// There is no room on the disk; nothing has happened. Reads go on, and writes will when there is room.
+    Full,
+    /// Durability was lost: a write or sync of the log, or the store, failed. What became of the command is not known
+    /// until the engine has been started anew.
+    Failed(Arc<Failure>),
+    /// The engine is being closed; nothing has happened.
+    Closed,
+}
+
+/// What ended an engine's work.
+#[derive(Debug)]
+pub enum Failure {
+    /// The log takes nothing any more.
+    Append(AppendError),
+    /// The log cannot be read.
+    Read(ReadError),
+    /// The store cannot be read or written.
+    Store(StoreError),
+    /// A thread of the engine panicked.
+    Panicked,
+}
+
+/// Why an engine cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The configuration cannot work.
+    Config(String),
+    /// The data was created with another number of shards.
+    Shards {
+        /// With how many it was.
+        is: u32,
+        /// With how many it should be opened.
+        wanted: u32,
+    },
+    /// The store has applied more of a shard than its log holds: one of them is not the other's.
+    Ahead {
+        /// The shard.
+        shard: u32,
+        /// Up to where the store has applied.
+        applied: u64,
+        /// The log's last record.
+        last: u64,
+    },
+    /// The log begins behind what the store has applied: records in between are missing.
+    Behind {
+        /// The shard.
+        shard: u32,
+        /// Up to where the store has applied.
+        applied: u64,
+        /// The log's first record.
+        first: u64,
+    },
+    /// An entry of the log cannot be understood.
+    Entry {
+        /// The shard.
+        shard: u32,
+        /// The entry's sequence.
+        sequence: u64,
+        /// What is wrong with it.
+        malformed: machine::entry::Malformed,
+    },
+    /// The log cannot be read.
+    Log(ReadError),
+    /// The store cannot be opened or read.
+    Store(StoreError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Refused(refusal) => refusal.fmt(f),
+            Error::Overloaded => f.write_str("too many commands wait already: try again later"),
+            Error::Full => f.write_str("the disk is full: nothing can be written until there is room"),
+            Error::Failed(_) => f.write_str(
+                "the engine has stopped, for it could not make sure that what it writes lasts: whether this command was \
+                 done shows when it is started anew",
+            ),
+            Error::Closed => f.write_str("the engine is being closed"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Failed(failure) => Some(failure.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Append(error) => error.fmt(f),
+            Failure::Read(error) => error.fmt(f),
+            Failure::Store(error) => error.fmt(f),
+            Failure::Panicked => f.write_str("a thread of the engine panicked"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Failure::Append(error) => error.source(),
+            Failure::Read(error) => error.source(),
+            Failure::Store(error) => error.source(),
+            Failure::Panicked => None,
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Config(wrong) => f.write_str(wrong),
+            OpenError::Shards { is, wanted } => write!(
+                f,
+                "the data was created with {is} shards and cannot be opened with {wanted}: the number is fixed"
+            ),
+            OpenError::Ahead { shard, applied, last } => write!(
+                f,
+                "the state of shard {shard} is of entry {applied}, but its log ends at {last}: part of the log is missing, \
+                 or the two are of different data"
+            ),
+            OpenError::Behind { shard, applied, first } => write!(
+                f,
+                "the state of shard {shard} is of entry {applied}, but its log begins at {first}: part of the log is \
+                 missing, or the two are of different data"
+            ),
+            OpenError::Entry { shard, sequence, malformed } => {
+                write!(f, "entry {sequence} of shard {shard} cannot be applied: {malformed}")
+            }
+            OpenError::Log(error) => error.fmt(f),
+            OpenError::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            OpenError::Log(error) => error.source(),
+            OpenError::Store(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        Error::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> OpenError {
+        OpenError::Store(error)
+    }
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> OpenError {
+        OpenError::Log(error)
+    }
+}

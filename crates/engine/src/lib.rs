@@ -1,0 +1,33 @@
+//! Runs shards: takes commands, has them made durable, applies them, and does what comes of it.
+//!
+//! What decides is in [`worker::Worker`]: which commands become a batch, what is applied when, which timers
+//! fire, what goes to which shard. It has no thread, clock or file of its own; a log, a store and the time are
+//! given to it. [`Engine`] drives workers with threads, the simulation in `tests` with a seed.
+//!
+//! The way of a command: `propose` stamps it and puts it to those that wait; the next batch takes all that wait
+//! for all shards to the log, as one write and one sync; while the disk is busy the batch before is applied and
+//! answered. State is in memory in front of a store ([`overlay`]): a checkpoint puts what has changed into the
+//! store all at once, together with the sequence up to which it was applied, so that starting after a crash and
+//! starting after a shutdown are the same: read the store, apply the log from there.
+
+pub mod checkpoint;
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod metrics;
+mod outbox;
+pub mod overlay;
+mod reclaim;
+pub mod replica;
+pub mod store;
+mod wait;
+pub mod worker;
+
+pub use clock::{Clock, System};
+pub use config::Config;
+pub use engine::Engine;
+pub use error::{Error, OpenError};
+pub use metrics::{Metrics, Snapshot};
+pub use store::{Store, StoreError};
+pub use wait::Waiting;

@@ -1,0 +1,146 @@
+//! Giving back what of the log is no longer needed.
+//!
+//! Payloads stay in the log, so its old parts are needed as long as something in them is alive. While the log is
+//! not much larger than what is alive in it, nothing is done: a topic that keeps a week has a week's log. When it is,
+//! its oldest part is taken apart: what is alive there moves into the store, and the part is trimmed once a
+//! checkpoint holds what was moved. Every byte that is moved frees at least as much log besides, so the log is at most
+//! about twice what is alive, and moving costs at most about one more write of each byte (as cleaning does in
+//! log-structured file systems: Rosenblum and Ousterhout, 1992).
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use log::{Log, Oldest};
+use machine::body::{self, Kept};
+use machine::{Key, Order, Read, State, Table};
+use prost::Message;
+
+use crate::error::Failure;
+use crate::replica::Shared;
+use crate::store::Store;
+use crate::worker::payload;
+use machine::Stored;
+
+/// What came of looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reclaimed {
+    /// There is nothing to give back.
+    Nothing,
+    /// The oldest part was given back.
+    Trimmed,
+    /// So many bytes were moved: to be called again after a checkpoint.
+    Moved(u64),
+}
+
+/// Takes the oldest part of the log apart, or gives it back if it has been, as far as the last checkpoint allows. No more
+/// than about `move_bytes_max` bytes are moved at a time, into the state in memory, from which the next checkpoint takes them.
+///
+/// # Errors
+///
+/// If the log cannot be read or trimmed.
+pub fn reclaim<L: Log, S: Store>(
+    shards: &[Arc<Shared<S>>],
+    log: &L,
+    slack: u64,
+    move_bytes_max: u64,
+) -> Result<Reclaimed, Failure> {
+    let Some(oldest) = log.oldest() else { return Ok(Reclaimed::Nothing) };
+    if !is_behind_checkpoint(shards, &oldest) {
+        return Ok(Reclaimed::Nothing);
+    }
+    let alive = alive(shards, log, &oldest, move_bytes_max);
+    if alive.is_empty() {
+        trim(log, &oldest)?;
+        return Ok(Reclaimed::Trimmed);
+    }
+    let kept: u64 = shards.iter().map(|shared| shared.read().state.kept_bytes()).sum();
+    if log.bytes() <= slack + 2 * kept {
+        return Ok(Reclaimed::Nothing);
+    }
+    let mut moved = 0;
+    for (shared, payloads) in alive {
+        for chunk in payloads.chunks(MOVE_CHUNK) {
+            moved += move_into_state(log, shared, chunk)?;
+        }
+    }
+    Ok(Reclaimed::Moved(moved))
+}
+
+fn is_behind_checkpoint<S: Store>(shards: &[Arc<Shared<S>>], oldest: &Oldest) -> bool {
+    oldest.up_to.iter().all(|(shard, up_to)| {
+        let shared = shards.iter().find(|shared| shared.shard().0 == *shard);
+        shared.is_some_and(|shared| shared.read().checkpointed >= *up_to)
+    })
+}
+
+type Alive<'a, S> = Vec<(&'a Arc<Shared<S>>, Vec<Stored>)>;
+
+/// What of the oldest part is alive, up to about `bytes_max` bytes of it.
+fn alive<'a, L: Log, S: Store>(
+    shards: &'a [Arc<Shared<S>>],
+    log: &L,
+    oldest: &Oldest,
+    bytes_max: u64,
+) -> Alive<'a, S> {
+    let mut bytes = 0;
+    let mut alive = Vec::new();
+    for (shard, up_to) in &oldest.up_to {
+        let Some(shared) = shards.iter().find(|shared| shared.shard().0 == *shard) else { continue };
+        let from = Key::new(Table::Kept).u64(log.first(*shard));
+        let to = Key::new(Table::Kept).u64(up_to + 1);
+        let mut payloads = Vec::new();
+        shared.read().state.scan(from.as_bytes(), to.as_bytes(), Order::Forwards, &mut |key, value| {
+            if bytes >= bytes_max {
+                return ControlFlow::Break(());
+            }
+            if let (Some((sequence, index)), Ok(kept)) = (body::of_key(key), Kept::decode(value.clone()))
+                && kept.moved.is_none()
+            {
+                bytes += u64::from(kept.length);
+                payloads.push(Stored { inline: None, sequence, index, length: kept.length });
+            }
+            ControlFlow::Continue(())
+        });
+        if !payloads.is_empty() {
+            alive.push((shared, payloads));
+        }
+    }
+    alive
+}
+
+/// Where a payload lies is no part of what the state means, so this needs no entry in the log.
+fn move_into_state<L: Log, S: Store>(
+    log: &L,
+    shared: &Shared<S>,
+    payloads: &[Stored],
+) -> Result<u64, Failure> {
+    let mut read = Vec::with_capacity(payloads.len());
+    for stored in payloads {
+        // Without the lock: what lies in the log does not change.
+        read.push((stored, payload(log, &machine::Memory::new(), shared.shard(), stored)?));
+    }
+    let mut applied = shared.write();
+    let mut moved = 0;
+    for (stored, bytes) in read {
+        let key = body::key(stored.sequence, stored.index);
+        let kept = applied.state.get(key.as_bytes()).and_then(|kept| Kept::decode(kept).ok());
+        // It may have been let go meanwhile.
+        if let Some(mut kept) = kept.filter(|kept| kept.moved.is_none()) {
+            kept.moved = Some(bytes);
+            applied.state.put(key, kept.encode_to_vec().into());
+            applied.state.kept(-i64::from(kept.length));
+            moved += u64::from(kept.length);
+        }
+    }
+    Ok(moved)
+}
+
+fn trim<L: Log>(log: &L, oldest: &Oldest) -> Result<(), Failure> {
+    for (shard, up_to) in &oldest.up_to {
+        log.trim(*shard, up_to + 1).map_err(|error| Failure::Append(log::AppendError::Failed(error.0)))?;
+    }
+    Ok(())
+}
+
+/// How many payloads are moved under one hold of the shard's lock.
+const MOVE_CHUNK: usize = 64;

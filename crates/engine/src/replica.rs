@@ -1,0 +1,390 @@
+//! One shard: what has been applied, and what waits to be.
+
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::{Bytes, BytesMut};
+use log::{Batch, Log};
+use machine::{Effect, Entry, Read, Refusal, Reply, Shard, Shards, Time, timer};
+use prost::Message;
+
+use crate::error::OpenError;
+use crate::overlay::{Layer, Overlay};
+use crate::store::{Section, Store, StoreError};
+
+/// What has been applied of a shard: read by whoever asks, written by its worker.
+pub struct Applied<S> {
+    /// The state.
+    pub state: Overlay<S>,
+    /// The entry that was applied last.
+    pub sequence: u64,
+    /// That entry's time.
+    pub time: Time,
+    /// The entry that was applied last when the last checkpoint began that is in the store.
+    pub checkpointed: u64,
+}
+
+/// What has been applied of a shard, for all who look.
+pub struct Shared<S> {
+    shard: Shard,
+    applied: RwLock<Applied<S>>,
+}
+
+impl<S: Store> Shared<S> {
+    /// The shard.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// To be read. Writers wait meanwhile: not for long.
+    pub fn read(&self) -> RwLockReadGuard<'_, Applied<S>> {
+        self.applied.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// To be written.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Applied<S>> {
+        self.applied.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What a checkpoint says of a shard, in the same atomic write as its state.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Checkpoint {
+    /// The entry that was applied last.
+    #[prost(uint64, tag = "1")]
+    sequence: u64,
+    /// That entry's time, in milliseconds since the epoch.
+    #[prost(uint64, tag = "2")]
+    time: u64,
+    /// How many bytes of payloads in the log the state points to.
+    #[prost(uint64, tag = "3")]
+    kept_bytes: u64,
+}
+
+impl<S: Store> Applied<S> {
+    /// Sets what has changed aside for a checkpoint; nothing if there is nothing new.
+    pub fn freeze(&mut self) -> Option<Arc<Layer>> {
+        if self.sequence == self.checkpointed && self.state.changed_bytes() == 0 {
+            return None;
+        }
+        let checkpoint = Checkpoint {
+            sequence: self.sequence,
+            time: self.time.as_millis(),
+            kept_bytes: self.state.kept_bytes(),
+        };
+        Some(self.state.freeze(CHECKPOINT_KEY.to_vec(), checkpoint.encode_to_vec().into()))
+    }
+
+    /// What was set aside is in the store.
+    pub fn written(&mut self) {
+        let Some(layer) = self.state.written() else { return };
+        if let Some(Some(value)) = layer.get(CHECKPOINT_KEY)
+            && let Ok(checkpoint) = Checkpoint::decode(value.clone())
+        {
+            self.checkpointed = checkpoint.sequence;
+        }
+    }
+}
+
+/// Notes in a new store how many shards its data is placed by, and refuses another number ever after.
+///
+/// # Errors
+///
+/// If it was created with another number, or cannot be read or written.
+pub fn fix_shards<S: Store>(store: &S, shards: Shards) -> Result<(), OpenError> {
+    if let Some(count) = store.get(SHARDS_KEY)? {
+        let is = count.as_ref().try_into().map_or(0, u32::from_be_bytes);
+        let wanted = shards.count();
+        return if is == wanted { Ok(()) } else { Err(OpenError::Shards { is, wanted }) };
+    }
+    let count = Bytes::copy_from_slice(&shards.count().to_be_bytes());
+    let (prefix, rest) = SHARDS_KEY.split_first_chunk().expect("the key is longer than a prefix");
+    let changes = Arc::new(Layer::from([(rest.to_vec(), Some(count))]));
+    Ok(store.ingest(&[Section { prefix: *prefix, changes }])?)
+}
+
+/// Opens a shard: its state as the store has it, with the log applied from there.
+///
+/// # Errors
+///
+/// If store and log do not fit together, or one of them cannot be read.
+pub fn open<L: Log, S: Store>(shard: Shard, log: &L, store: &Arc<S>) -> Result<Shared<S>, OpenError> {
+    let mut key = crate::overlay::prefix(shard).to_vec();
+    key.extend_from_slice(CHECKPOINT_KEY);
+    let checkpoint = match store.get(&key)? {
+        Some(value) => Checkpoint::decode(value)
+            .map_err(|error| StoreError::new("understand the checkpoint in", error))?,
+        None => Checkpoint::default(),
+    };
+    let (first, last) = (log.first(shard.0), log.last(shard.0));
+    let applied = checkpoint.sequence;
+    if applied > last {
+        return Err(OpenError::Ahead { shard: shard.0, applied, last });
+    }
+    if first > applied + 1 {
+        return Err(OpenError::Behind { shard: shard.0, applied, first });
+    }
+    let mut opened = Applied {
+        state: Overlay::new(shard, Arc::clone(store), checkpoint.kept_bytes),
+        sequence: applied,
+        time: Time::from_millis(checkpoint.time),
+        checkpointed: applied,
+    };
+    replay(shard, log, &mut opened, last)?;
+    if let Some(failure) = opened.state.failure() {
+        return Err(OpenError::Store(failure.clone()));
+    }
+    Ok(Shared { shard, applied: RwLock::new(opened) })
+}
+
+/// Effects of what is replayed are not run: those that still matter are found in the state.
+fn replay<L: Log, S: Store>(
+    shard: Shard,
+    log: &L,
+    applied: &mut Applied<S>,
+    last: u64,
+) -> Result<(), OpenError> {
+    let mut effects = Vec::new();
+    while applied.sequence < last {
+        for record in log.read(shard.0, applied.sequence + 1, REPLAY_BYTES)? {
+            let sequence = record.sequence;
+            let entry = Entry::decode(record.bytes).map_err(|malformed| OpenError::Entry {
+                shard: shard.0,
+                sequence,
+                malformed,
+            })?;
+            let _refused_again = applied.apply(shard, sequence, &entry, &mut effects);
+            effects.clear();
+        }
+    }
+    Ok(())
+}
+
+impl<S: Store> Applied<S> {
+    fn apply(
+        &mut self,
+        shard: Shard,
+        sequence: u64,
+        entry: &Entry,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, Refusal> {
+        assert_eq!(sequence, self.sequence + 1, "an entry is applied out of order");
+        let outcome = machine::apply(&mut self.state, shard, sequence, entry, effects);
+        self.sequence = sequence;
+        self.time = entry.time;
+        outcome
+    }
+}
+
+/// A command that waits to be durable.
+pub struct Proposal<O> {
+    entry: Entry,
+    record: Bytes,
+    origin: O,
+}
+
+impl<O> Proposal<O> {
+    /// Who asked.
+    pub fn into_origin(self) -> O {
+        self.origin
+    }
+}
+
+/// What became of a command.
+pub struct Done<O> {
+    /// Who asked.
+    pub origin: O,
+    /// The answer.
+    pub outcome: Result<Reply, Refusal>,
+}
+
+/// The worker's side of a shard.
+pub struct Replica<S, O> {
+    shared: Arc<Shared<S>>,
+    waiting: Vec<Proposal<O>>,
+    waiting_bytes: usize,
+    appending: Vec<Proposal<O>>,
+    appended: u64,
+    /// The last time that was stamped.
+    time: Time,
+    next_timer: Option<Time>,
+    firing: bool,
+    /// Before this no timer is fired again, for there was no room to.
+    not_before: Time,
+}
+
+impl<S: Store, O> Replica<S, O> {
+    /// Of a shard as it was opened.
+    pub fn new(shared: Arc<Shared<S>>) -> Replica<S, O> {
+        let mut opened = shared.write();
+        let (appended, time) = (opened.sequence, opened.time);
+        opened.state.take_timers_changed();
+        let next_timer = timer::next(&opened.state);
+        drop(opened);
+        Replica {
+            shared,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            appending: Vec::new(),
+            appended,
+            time,
+            next_timer,
+            firing: false,
+            not_before: Time::ZERO,
+        }
+    }
+
+    /// The shard.
+    pub fn shard(&self) -> Shard {
+        self.shared.shard()
+    }
+
+    /// What has been applied.
+    pub fn shared(&self) -> &Arc<Shared<S>> {
+        &self.shared
+    }
+
+    /// Stamps a command and puts it to those that wait.
+    pub fn propose(&mut self, now: Time, mut entry: Entry, origin: O, buffer: &mut BytesMut) {
+        self.time = self.time.max(now);
+        entry.time = self.time;
+        entry.encode(buffer);
+        let record = buffer.split().freeze();
+        self.waiting_bytes += record.len();
+        self.waiting.push(Proposal { entry, record, origin });
+    }
+
+    /// How many bytes of commands wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Takes what waits, up to about `bytes_max` bytes, as a batch for the log. To be called when the batch before has
+    /// come back.
+    pub fn take_batch(&mut self, bytes_max: usize) -> Option<Batch> {
+        debug_assert!(self.appending.is_empty(), "a batch is taken while another is on its way");
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let mut bytes = 0;
+        let mut fits = |proposal: &&Proposal<O>| {
+            bytes += proposal.record.len();
+            bytes <= bytes_max
+        };
+        let count = self.waiting.iter().take_while(|proposal| fits(proposal)).count().max(1);
+        if count == self.waiting.len() {
+            std::mem::swap(&mut self.waiting, &mut self.appending);
+        } else {
+            self.appending.extend(self.waiting.drain(..count));
+        }
+        let records: Vec<Bytes> = self.appending.iter().map(|proposal| proposal.record.clone()).collect();
+        self.waiting_bytes -= records.iter().map(Bytes::len).sum::<usize>();
+        Some(Batch { shard: self.shard().0, last: self.appended, records })
+    }
+
+    /// The batch is durable: what is to be applied.
+    pub fn appended(&mut self) -> Vec<Proposal<O>> {
+        self.appended += self.appending.len() as u64;
+        std::mem::take(&mut self.appending)
+    }
+
+    /// The batch was not appended: who asked.
+    pub fn not_appended(&mut self) -> impl Iterator<Item = O> {
+        std::mem::take(&mut self.appending).into_iter().map(|proposal| proposal.origin)
+    }
+
+    /// Everything that waits, given up: who asked.
+    pub fn give_up(&mut self) -> impl Iterator<Item = O> {
+        self.waiting_bytes = 0;
+        let appending = std::mem::take(&mut self.appending);
+        let waiting = std::mem::take(&mut self.waiting);
+        appending.into_iter().chain(waiting).map(|proposal| proposal.origin)
+    }
+
+    /// Applies what has become durable, in order.
+    ///
+    /// # Errors
+    ///
+    /// If the store failed, so that nothing may be answered.
+    pub fn apply(
+        &mut self,
+        proposals: Vec<Proposal<O>>,
+        done: &mut Vec<Done<O>>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        let shard = self.shard();
+        let mut proposals = proposals.into_iter().peekable();
+        while proposals.peek().is_some() {
+            // Not too many at once, so that readers get in between.
+            let mut applied = self.shared.write();
+            for proposal in proposals.by_ref().take(APPLY_MAX) {
+                let sequence = applied.sequence + 1;
+                let outcome = applied.apply(shard, sequence, &proposal.entry, effects);
+                done.push(Done { origin: proposal.origin, outcome });
+            }
+            if let Some(failure) = applied.state.failure() {
+                return Err(failure.clone());
+            }
+            if applied.state.take_timers_changed() {
+                self.next_timer = timer::next(&applied.state);
+            }
+        }
+        Ok(())
+    }
+
+    /// When a timer is due that is not being fired yet.
+    pub fn deadline(&self) -> Option<Time> {
+        if self.firing { None } else { self.next_timer.map(|due| due.max(self.not_before)) }
+    }
+
+    /// Whether a timer is due at `now`, and the caller has to propose that it be fired. Says so once until
+    /// [`Replica::fired`].
+    pub fn fire(&mut self, now: Time) -> bool {
+        // A clock that was set back must not hold up what was due before.
+        let due = self.deadline().is_some_and(|due| due <= now.max(self.time));
+        self.firing |= due;
+        due
+    }
+
+    /// The timers that were due have been fired.
+    pub fn fired(&mut self) {
+        self.firing = false;
+        self.not_before = Time::ZERO;
+    }
+
+    /// The timers that were due could not be fired at `now`: a little later they may.
+    pub fn retry_fire(&mut self, now: Time) {
+        self.firing = false;
+        self.not_before = now.after(FIRE_RETRY_MS);
+    }
+
+    /// What is under `key` in the applied state, by `look`.
+    pub fn look<R>(&self, look: impl FnOnce(&Overlay<S>) -> R) -> R {
+        look(&self.shared.read().state)
+    }
+
+    /// Whether nothing waits and nothing is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.appending.is_empty()
+    }
+}
+
+/// The state of a shard as a whole, for tests and tools: all pairs that mean something.
+pub fn pairs(state: &impl Read) -> Vec<(Vec<u8>, Bytes)> {
+    let mut pairs = Vec::new();
+    state.scan(&[1], &[0xff], machine::Order::Forwards, &mut |key, value| {
+        pairs.push((key.to_vec(), value.clone()));
+        std::ops::ControlFlow::Continue(())
+    });
+    pairs
+}
+
+/// Where the number of shards is: behind all shards.
+const SHARDS_KEY: &[u8] = b"\xff\xff\xff\xffshards";
+/// Where a checkpoint is beside the state: before all tables.
+const CHECKPOINT_KEY: &[u8] = &[0];
+/// How much of the log is read at a time when it is applied again.
+const REPLAY_BYTES: usize = 4 << 20;
+/// How long after there was no room for it the next try to fire timers is made.
+const FIRE_RETRY_MS: u64 = 100;
+/// How many commands are applied before readers may look.
+const APPLY_MAX: usize = 128;

@@ -1,0 +1,81 @@
+//! The store on disk: one keyspace of `fjall`, written by ingestion alone.
+//!
+//! An ingestion writes sorted tables straight to the tree and makes them visible by one change of the tree's
+//! version. So nothing passes through `fjall`'s own journal: the log in front of the engine is one already, and a
+//! second would double what every change costs to write.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use machine::Order;
+
+use super::{Pair, Section, Store, StoreError, each};
+
+/// The store on disk.
+pub struct Fjall {
+    /// Ends its threads when dropped.
+    _database: Database,
+    state: Keyspace,
+}
+
+impl Fjall {
+    /// Opens the store in `folder`, or creates it. It keeps up to `cache_bytes` of what it read in memory.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened.
+    pub fn open(folder: &Path, cache_bytes: u64) -> Result<Fjall, StoreError> {
+        let opening = |error: fjall::Error| StoreError::new("open", error);
+        let database = Database::builder(folder)
+            .cache_size(cache_bytes)
+            .worker_threads(WORKER_THREADS)
+            .open()
+            .map_err(opening)?;
+        let state = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(opening)?;
+        Ok(Fjall { _database: database, state })
+    }
+
+    /// How many bytes it takes on disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.state.disk_space()
+    }
+}
+
+impl Store for Fjall {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.state.get(key).map_err(|error| StoreError::new("read", error))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    fn page(&self, from: &[u8], to: &[u8], order: Order, max: usize) -> Result<Vec<Pair>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let pair = |guard: fjall::Guard| {
+            let (key, value) = guard.into_inner()?;
+            Ok((key.to_vec(), Bytes::from(value)))
+        };
+        let range = self.state.range(from..to);
+        let pairs: Result<Vec<Pair>, fjall::Error> = match order {
+            Order::Forwards => range.take(max).map(pair).collect(),
+            Order::Backwards => range.rev().take(max).map(pair).collect(),
+        };
+        pairs.map_err(|error| StoreError::new("read", error))
+    }
+
+    fn ingest(&self, sections: &[Section]) -> Result<(), StoreError> {
+        let writing = |error: fjall::Error| StoreError::new("write", error);
+        let mut ingestion = self.state.start_ingestion().map_err(writing)?;
+        each(sections, |key, value| match value {
+            Some(value) => ingestion.write(key, value.clone()),
+            None => ingestion.write_tombstone(key),
+        })
+        .map_err(writing)?;
+        ingestion.finish().map_err(writing)
+    }
+}
+
+const KEYSPACE: &str = "state";
+/// Compaction has one thread: it shall not take the cores from those who serve.
+const WORKER_THREADS: usize = 1;
