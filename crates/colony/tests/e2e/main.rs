@@ -16,6 +16,7 @@ mod failures;
 mod faults;
 mod find;
 mod golden;
+mod interim;
 mod json;
 mod lifecycle;
 mod marketplace;

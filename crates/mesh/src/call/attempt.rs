@@ -285,7 +285,8 @@ async fn send_http1(
             }
         };
         let head = message.http1(upstream, &instance.shared.endpoint, times.told(outgoing, now, core.node));
-        match connection.exchange(head, outgoing.open_body(), message.chunked, to_head).await {
+        let (body, interim) = (outgoing.open_body(), &outgoing.interim);
+        match connection.exchange(head, body, message.chunked, to_head, interim).await {
             Ok((head, receiving)) => {
                 let from = match head.status {
                     101 => From::Switched(Box::new(receiving.into_io())),

@@ -61,6 +61,7 @@ impl<'a> Race<'a> {
         let mut runners = vec![self.start(pass, times, None)];
         let mut hedges = 0;
         loop {
+            self.outgoing.interim.race(runners.len() > 1);
             match next(&mut runners, wake).await {
                 Some((at, tried)) => {
                     let runner = runners.swap_remove(at);

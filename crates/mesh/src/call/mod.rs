@@ -53,6 +53,7 @@ use crate::core::Core;
 use crate::message::fields::{Fields, Id};
 use crate::request::answer::{Answer, Body};
 use crate::request::body::{Broken, RequestBody, Source};
+use crate::request::interim::Interim;
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 pub(crate) use bulkhead::Place;
@@ -64,6 +65,7 @@ pub(crate) struct Outgoing {
     pub(crate) message: Message,
     /// None: there is no body.
     pub(crate) body: Option<Rc<RefCell<Source>>>,
+    pub(crate) interim: Interim,
     pub(crate) idempotent: bool,
     /// Hash of what the balancer is to choose by, where that is a part of the request.
     pub(crate) key: Option<u64>,

@@ -20,6 +20,7 @@ use crate::request::body::{self, Broken, Origin, PIECE_BYTES_MAX, Source};
 use crate::request::forward::{self, Received};
 use crate::request::headers::{self, Hop};
 use crate::request::idle::IdleTimer;
+use crate::request::interim::Interim;
 use crate::request::problem::{Kind, Problem};
 
 /// Most bytes of what nobody wants that are taken in after the last answer, so that the client gets to
@@ -134,7 +135,12 @@ fn open(
         Source::new(origin, limits.body_bytes, limits.body_idle)
     });
     let reply = reply(&head, &hop);
-    Ok(Opened { received: Received { head, hop, body: body.clone(), size }, body, reply })
+    let interim = match reply.http10 {
+        // It knows none (RFC 9110 section 15.2).
+        true => Interim::nowhere(),
+        false => Interim::to(wire.clone()),
+    };
+    Ok(Opened { received: Received { head, hop, body: body.clone(), size, interim }, body, reply })
 }
 
 fn reply(head: &RequestHead, hop: &Hop) -> Reply {
@@ -167,7 +173,10 @@ async fn answer(
         if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
         }
-        poll_gone(wire, &body, cx).map(|()| None)
+        match wire.poll_interim(cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(None),
+            Poll::Ready(Ok(())) | Poll::Pending => poll_gone(wire, &body, cx).map(|()| None),
+        }
     })
     .await;
     drop(handling);
@@ -231,7 +240,7 @@ async fn send(
 ) -> Result<Sent, Gone> {
     let Answer { status, mut fields, body, .. } = answer;
     let frame = frame(status.as_u16(), &mut fields, &body, &mut reply);
-    let mut outbox = Outbox::new(head(core, status, &fields, frame, reply));
+    let mut outbox = wire.answer_with(head(core, status, &fields, frame, reply));
     let mut sending = Sending { body, frame, over: frame == Frame::None, broken: false, piece: Vec::new() };
     let mut stall = IdleTimer::new(Some(stall));
     poll_fn(|cx| sending.poll(cx, wire, &mut outbox, &mut stall, upload)).await?;

@@ -34,6 +34,7 @@ use crate::request::body::{Broken, Origin, Source};
 use crate::request::forward::{self, Received};
 use crate::request::headers;
 use crate::request::http2::to_map;
+use crate::request::interim::Interim;
 use crate::request::problem::{Kind, Problem};
 use crate::request::websocket;
 
@@ -123,7 +124,8 @@ fn receive(request: Request<Incoming>, limits: &Limits) -> Result<Received, Prob
     };
     let body = (!incoming.is_end_stream())
         .then(|| Source::new(Origin::Http2(incoming), limits.body_bytes, limits.body_idle));
-    Ok(Received { head, hop, body, size })
+    // The library offers no way to send one.
+    Ok(Received { head, hop, body, size, interim: Interim::nowhere() })
 }
 
 /// The answer to a CONNECT. Only a success opens the stream, so nothing else may look like one.

@@ -11,6 +11,9 @@ use crate::message::head::{Parsed, Refused, RequestHead};
 
 /// Most bytes taken in of requests that come before the one under way is answered.
 const AHEAD_BYTES_MAX: usize = 16 << 10;
+/// Most bytes of interim answers that wait for a client to read. What comes beyond that is of no use to it: it is
+/// still busy with earlier ones.
+const INTERIM_BYTES_MAX: usize = 64 << 10;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The connection.
@@ -22,13 +25,16 @@ struct Inner {
     io: Io,
     /// How much of the head that is to come has been looked through for its end.
     looked: usize,
-    /// Leave to send a body that the client waits for.
-    leave: Option<Outbox>,
+    /// The client waits for leave to send its body.
+    waits_for_leave: bool,
+    /// Interim answers that are to be sent ahead of the answer.
+    interim: Outbox,
 }
 
 impl Wire {
     pub(crate) fn new(stream: Stream) -> Wire {
-        Wire { inner: RefCell::new(Inner { io: Io::new(stream), looked: 0, leave: None }) }
+        let (io, interim) = (Io::new(stream), Outbox::default());
+        Wire { inner: RefCell::new(Inner { io, looked: 0, waits_for_leave: false, interim }) }
     }
 
     /// Reads the next head. None: the client has ended the connection between two requests.
@@ -68,22 +74,51 @@ impl Wire {
 
     /// The client waits for leave to send its body; it gets it when the body is first asked for.
     pub(crate) fn give_leave_when_asked(&self) {
-        self.inner.borrow_mut().leave = Some(Outbox::new(CONTINUE.to_vec()));
+        self.inner.borrow_mut().waits_for_leave = true;
     }
 
     /// Whether the client is still waiting for leave.
     pub(crate) fn waits_for_leave(&self) -> bool {
-        self.inner.borrow().leave.is_some()
+        self.inner.borrow().waits_for_leave
+    }
+
+    /// Takes the head of an interim answer, for [`Wire::poll_interim`] to send.
+    pub(crate) fn announce(&self, head: &[u8]) {
+        let interim = &mut self.inner.borrow_mut().interim.bytes;
+        if interim.len() + head.len() <= INTERIM_BYTES_MAX {
+            interim.extend_from_slice(head);
+        }
+    }
+
+    /// Sends what there is of interim answers.
+    pub(crate) fn poll_interim(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.borrow_mut().poll_interim(cx)
+    }
+
+    /// What is to be sent of an answer with this head, behind what is left of interim answers. There will be no
+    /// more of those.
+    pub(crate) fn answer_with(&self, head: Vec<u8>) -> Outbox {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.waits_for_leave = false;
+        let mut outbox = std::mem::take(&mut inner.interim);
+        if outbox.is_empty() {
+            return Outbox::new(head);
+        }
+        outbox.bytes.extend_from_slice(&head);
+        outbox
     }
 
     /// Receives more of a body.
     pub(crate) fn poll_fill_body(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let inner = &mut *self.inner.borrow_mut();
-        if let Some(leave) = &mut inner.leave {
-            ready!(inner.io.poll_send(cx, leave))?;
-            inner.leave = None;
+        if std::mem::take(&mut inner.waits_for_leave) {
+            inner.interim.bytes.extend_from_slice(CONTINUE);
         }
-        inner.io.poll_fill(cx)
+        match inner.poll_interim(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // A client may rightly send all of its body before it reads.
+            Poll::Ready(Ok(())) | Poll::Pending => inner.io.poll_fill(cx),
+        }
     }
 
     /// Ready when the client goes away. Takes in what it sends meanwhile, up to a bound.
@@ -130,6 +165,15 @@ impl Wire {
 }
 
 impl Inner {
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.interim.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.io.poll_send(cx, &mut self.interim))?;
+        self.interim = Outbox::default();
+        Poll::Ready(Ok(()))
+    }
+
     /// The head, if it is whole or will never be. A head that comes in drops is not parsed at each.
     fn parse(&mut self, bytes_max: usize, fields_max: usize) -> Option<Result<RequestHead, Refused>> {
         let inbox = &mut self.io.inbox;
@@ -144,7 +188,7 @@ impl Inner {
                 bytes::Buf::advance(inbox, length);
                 self.looked = 0;
                 // Who sent the body without waiting for it has no use for it any more.
-                self.leave = None;
+                self.waits_for_leave = false;
                 Some(Ok(head))
             }
             Err(refused) => Some(Err(refused)),

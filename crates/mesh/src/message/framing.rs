@@ -60,6 +60,19 @@ impl Framing {
             (false, None) => Ok(Framing::Close),
         }
     }
+
+    /// Checks that an interim answer, which has no body, does not say that it has one (RFC 9110 section 8.6, RFC
+    /// 9112 section 6.1): who believes it takes the answer for the body.
+    ///
+    /// # Errors
+    /// Why its end is doubtful.
+    pub(crate) fn check_interim(head: &AnswerHead) -> Result<(), &'static str> {
+        let empty = matches!(content_length(&head.fields)?, None | Some(0));
+        match empty && !head.fields.has(Id::TransferEncoding) {
+            true => Ok(()),
+            false => Err("an interim answer (1xx) says that it has a body"),
+        }
+    }
 }
 
 fn content_length(fields: &Fields) -> Result<Option<u64>, &'static str> {

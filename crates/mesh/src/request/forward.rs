@@ -20,6 +20,7 @@ use crate::request::answer::Answer;
 use crate::request::body::{self, Source};
 use crate::request::grpc;
 use crate::request::headers::{self, Hop};
+use crate::request::interim::Interim;
 use crate::request::last_hop;
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
@@ -36,6 +37,7 @@ pub(crate) struct Received {
     pub(crate) body: Option<Rc<RefCell<Source>>>,
     /// Size of the body as the client declared it.
     pub(crate) size: Option<u64>,
+    pub(crate) interim: Interim,
 }
 
 /// Answers a request, by an upstream or by a problem.
@@ -117,7 +119,7 @@ async fn forward(
     client: &Client,
     listener: &LocalListener,
     Chosen { host, call, side, path }: Chosen,
-    Received { mut head, hop, body, size }: Received,
+    Received { mut head, hop, body, size, interim }: Received,
     grpc: bool,
 ) -> Result<Answer, Problem> {
     if hop.upgrade.is_some() {
@@ -155,7 +157,8 @@ async fn forward(
         });
     let message = Message::new(head, host, path, hop, chunked);
     let body_idle = listener.limits.body_idle;
-    let outgoing = Outgoing { message, body, idempotent, key: key.hash, class, body_idle, grpc, deadline };
+    let outgoing =
+        Outgoing { message, body, interim, idempotent, key: key.hash, class, body_idle, grpc, deadline };
     let mut answer = call::run(core, &call, outgoing, started).await?;
     key.give(&mut answer.fields);
     side.give(&mut answer.fields);

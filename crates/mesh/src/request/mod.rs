@@ -8,6 +8,7 @@ pub(crate) mod grpc;
 pub(crate) mod headers;
 pub(crate) mod http2;
 pub(crate) mod idle;
+pub(crate) mod interim;
 pub(crate) mod last_hop;
 pub(crate) mod outgoing;
 pub(crate) mod preview;

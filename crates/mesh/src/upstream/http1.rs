@@ -11,6 +11,7 @@ use crate::message::fields::{Fields, Id};
 use crate::message::framing::{Decoder, Framing, write_chunk, write_last_chunk};
 use crate::message::head::{AnswerHead, Parsed, Refused, Version};
 use crate::request::body::{Broken, PIECE_BYTES_MAX, RequestBody};
+use crate::request::interim::Interim;
 
 /// Largest head of an answer.
 const HEAD_BYTES_MAX: usize = 256 << 10;
@@ -44,7 +45,7 @@ impl Connection {
     }
 
     /// Sends a request whose head is written already, and waits for the head of its answer. `to_head`:
-    /// it is a HEAD, whose answer has no body.
+    /// it is a HEAD, whose answer has no body. `interim`: whereto what comes ahead of the answer.
     ///
     /// # Errors
     /// [`Lost`]. Where nothing was sent, the body has back what was taken of it.
@@ -54,13 +55,14 @@ impl Connection {
         body: Option<RequestBody>,
         chunked: bool,
         to_head: bool,
+        interim: &Interim,
     ) -> Result<(AnswerHead, Receiving), Lost> {
         let upload =
             body.map(|body| Upload { body, chunked, done: false, piece: Vec::new(), staged: Vec::new() });
         let outbox = Outbox::new(head);
         let mut sending =
             Sending { io: self.io, outbox, upload, begun: false, deaf: false, looked: 0, announced: 0 };
-        let sent = std::future::poll_fn(|cx| sending.poll(cx)).await;
+        let sent = std::future::poll_fn(|cx| sending.poll(cx, interim)).await;
         let mut head = match sent {
             Ok(head) => head,
             Err(lost) => {
@@ -122,10 +124,10 @@ struct Upload {
 }
 
 impl Sending {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerHead, Lost>> {
+    fn poll(&mut self, cx: &mut Context<'_>, interim: &Interim) -> Poll<Result<AnswerHead, Lost>> {
         self.poll_upload(cx)?;
         loop {
-            match self.parse() {
+            match self.parse(interim) {
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
                 Err(why) => return Poll::Ready(Err(Lost::BadAnswer(why))),
@@ -171,8 +173,8 @@ impl Sending {
         self.outbox.is_empty() && self.upload.as_ref().is_none_or(|upload| upload.done)
     }
 
-    /// The head of the answer; what merely announces one is skipped (RFC 9110 section 15.2).
-    fn parse(&mut self) -> Result<Option<AnswerHead>, &'static str> {
+    /// The head of the answer. What merely announces one goes on at once (RFC 9110 section 15.2).
+    fn parse(&mut self, interim: &Interim) -> Result<Option<AnswerHead>, &'static str> {
         loop {
             let inbox = &mut self.io.inbox;
             let whole_line = inbox[self.looked.min(inbox.len())..].contains(&b'\n');
@@ -188,15 +190,26 @@ impl Sending {
                     if !(100..200).contains(&head.status) || head.status == 101 {
                         return Ok(Some(head));
                     }
-                    self.announced += 1;
-                    if self.announced > ANNOUNCED_MAX {
-                        return Err("it announces answers without end");
-                    }
+                    self.announce(head, interim)?;
                 }
                 Err(Refused::TooLarge) => return Err("its head has more than 256 KiB or 512 fields"),
                 Err(Refused::Malformed(why)) => return Err(why),
             }
         }
+    }
+
+    #[cold]
+    fn announce(&mut self, head: AnswerHead, interim: &Interim) -> Result<(), &'static str> {
+        self.announced += 1;
+        if self.announced > ANNOUNCED_MAX {
+            return Err("it announces answers without end");
+        }
+        Framing::check_interim(&head)?;
+        // Leave to send a body is the data plane's own to give: nobody asked for it here.
+        if head.status != 100 {
+            interim.pass_on(head);
+        }
+        Ok(())
     }
 }
 

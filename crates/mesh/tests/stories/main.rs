@@ -17,6 +17,7 @@ mod grpc;
 mod headers;
 mod hedges;
 mod hostile;
+mod interim;
 mod limits;
 mod policies;
 mod previews;

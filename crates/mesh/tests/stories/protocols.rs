@@ -289,15 +289,6 @@ async fn a_server_that_will_not_have_the_body_is_heard() {
 }
 
 #[tokio::test]
-async fn early_hints_do_not_hide_the_answer() {
-    let server = Server::answering(|_, _, _| async {
-        Some(format!("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n{}", answer("200 OK", "real")))
-    })
-    .await;
-    assert_eq!(World::of(&server).await.get("/").await.text(), "real");
-}
-
-#[tokio::test]
 async fn an_answer_that_was_not_asked_to_upgrade_does_not() {
     let server = Server::answering(|_, _, _| async {
         Some("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".to_owned())

@@ -8,7 +8,7 @@ use mesh::config::Protocol;
 
 use crate::world::frames::*;
 use crate::world::vectors::Vector;
-use crate::world::{Server, Wire, World, call, ms, soon};
+use crate::world::{Answer, Server, Wire, World, call, ms, soon};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: shop\r\n\r\n";
 /// The honest request that comes behind, over another connection.
@@ -234,14 +234,22 @@ async fn answers_of_http1() {
 
 /// An answer as `answer STATUS BODY`, `problem STATUS NAME`, or `broken STATUS`.
 async fn read(wire: &mut Wire, method: &str) -> String {
-    let head = wire.head().await;
+    let mut head = wire.head().await;
+    let lengths = |head: &Answer| {
+        let framing = |name: &String| ["content-length", "transfer-encoding"].contains(&name.as_str());
+        head.headers.iter().filter(|(name, _)| framing(&name.to_ascii_lowercase())).count()
+    };
+    while (100..200).contains(&head.status) {
+        if lengths(&head) > 0 {
+            return format!("doubtful: {:?}", head.headers);
+        }
+        head = wire.head().await;
+    }
     let status = head.status;
     if method == "HEAD" || matches!(status, 204 | 304) {
         return format!("answer {status} ");
     }
-    let lengths =
-        head.headers.iter().filter(|(name, _)| name == "content-length" || name == "transfer-encoding");
-    if lengths.count() > 1 {
+    if lengths(&head) > 1 {
         return format!("doubtful: {:?}", head.headers);
     }
     let body = soon("a body", async {
