@@ -35,10 +35,10 @@ pub enum Table {
     TopicMessage = 0x21,
     /// Consumer groups and their cursors.
     TopicGroup = 0x22,
-    /// What a group has acknowledged beyond its cursor, or has failed at.
-    TopicAck = 0x23,
-    /// A further index of topics.
-    TopicIndex = 0x24,
+    /// Messages that a group has set aside, since they failed or are behind one that did.
+    TopicAside = 0x23,
+    /// Messages that expire, by when they do.
+    TopicExpiry = 0x24,
     /// Queues' settings and counters.
     Queue = 0x30,
     /// Items of queues.

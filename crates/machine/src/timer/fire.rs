@@ -10,6 +10,7 @@ use crate::kv;
 use crate::limits::TIMERS_FIRED_MAX;
 use crate::state::Order;
 use crate::time::Time;
+use crate::topic;
 
 /// Fires the timers that are due at the entry's time, [`TIMERS_FIRED_MAX`] at most: if there are more,
 /// the leader proposes another.
@@ -50,5 +51,6 @@ fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
     match owner {
         Owner::Idempotency => idempotency::expire(context, key),
         Owner::Kv => kv::expire(context, key),
+        Owner::Topic => topic::retention::fire(context, key),
     }
 }

@@ -27,6 +27,8 @@ pub enum Owner {
     Idempotency = 0x01,
     /// An item of key-value state has expired.
     Kv = 0x10,
+    /// Messages of a partition are not kept any longer.
+    Topic = 0x20,
 }
 
 impl Owner {
@@ -35,7 +37,7 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 2] = [Owner::Idempotency, Owner::Kv];
+const OWNERS: [Owner; 3] = [Owner::Idempotency, Owner::Kv, Owner::Topic];
 
 impl Context<'_> {
     /// Whether the shard has room for `more` timers, which a command asks before it writes.

@@ -1,9 +1,7 @@
 //! Being done with messages.
 
-use super::done::Done;
-use super::group::{self, Group};
-use super::partition::Partition;
-use super::{ACKNOWLEDGE_MAX, Acknowledged, RANGES_MAX, Reply, check_place, group_key, read};
+use super::group::Open;
+use super::{ACKNOWLEDGE_MAX, Acknowledged, Reply, check_place};
 use crate::context::Context;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -74,53 +72,37 @@ impl Acknowledge {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let mut group = group::open(context, &self.topic, self.partition, &self.group, self.epoch)?;
-        let partition = read::partition(context.state(), &self.topic, self.partition);
-        self.check_end(&partition)?;
-        let mut done = group.done();
-        group.catch_up(&mut done, &partition);
-        let count = self.add(&mut group, &mut done);
-        check_room(&done)?;
-        group.set_done(&done);
-        context.put(group_key(&self.topic, self.partition, &self.group), &group);
-        Ok(Acknowledged { cursor: done.cursor(), count }.into())
-    }
-
-    fn check_end(&self, partition: &Partition) -> Result<(), Refusal> {
-        let ahead = |span: &&Span| span.range().end > partition.next;
-        if let Some(span) = self.ranges.iter().chain(&self.gone).find(ahead) {
-            let wrong = format!(
-                "offsets {} to {} are acknowledged, but the next message will be {}",
-                span.first,
-                span.range().end - 1,
-                partition.next
-            );
-            return Err(Refusal::new(Code::Invalid, wrong));
+        let mut open = Open::new(context, (&self.topic, self.partition), &self.group, self.epoch)?;
+        for span in self.ranges.iter().chain(&self.gone) {
+            open.check_end(&span.range())?;
         }
-        Ok(())
-    }
-
-    /// Adds what is acknowledged, and returns how much of it was new.
-    fn add(&self, group: &mut Group, done: &mut Done) -> u64 {
         let mut count = 0;
         for span in &self.ranges {
-            count += done.insert(span.range());
+            count += open.done.insert(span.range());
         }
         for span in &self.gone {
-            group.expired += done.insert(span.range());
+            open.group.missed += open.done.insert(span.range());
         }
-        count
+        open.check_room()?;
+        count += open.end_aside(context, &self.ranges);
+        let missed = open.end_aside(context, &self.gone);
+        open.group.missed += missed;
+        let cursor = open.done.cursor();
+        open.close(context);
+        Ok(Acknowledged { cursor, count }.into())
     }
 }
 
-/// Refuses what would have the group remember too much.
-pub(super) fn check_room(done: &Done) -> Result<(), Refusal> {
-    if done.beyond().len() > RANGES_MAX {
-        let far = format!(
-            "the group would remember more than {RANGES_MAX} ranges beyond offset {}: acknowledge that one first",
-            done.cursor()
-        );
-        return Err(Refusal::new(Code::Limit, far));
+impl Open<'_> {
+    /// Is done with what is set aside of these, and returns how many they were.
+    fn end_aside(&mut self, context: &mut Context<'_>, spans: &[Span]) -> u64 {
+        let mut count = 0;
+        for span in spans {
+            for (offset, _) in self.asides(context, span.range(), |_| true, usize::MAX) {
+                self.take_from_aside(context, offset);
+                count += 1;
+            }
+        }
+        count
     }
-    Ok(())
 }

@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(done.insert(14..15), 1);
         assert_eq!(done.cursor(), 10);
         assert_eq!(done.insert(10..11), 1);
-        assert_eq!((done.cursor(), done.beyond()), (13, [14..15].as_slice()));
+        assert_eq!((done.cursor(), done.steps()), (13, vec![1, 1]));
         assert_eq!(done.insert(0..20), 6);
         assert_eq!((done.cursor(), done.beyond().len()), (20, 0));
     }

@@ -1,10 +1,16 @@
 //! What a consumer group has done of a partition.
 
+use std::ops::{ControlFlow, Range};
+
+use super::aside::Aside;
 use super::done::Done;
-use super::group_key;
 use super::partition::Partition;
-use crate::context::Context;
+use super::{RANGES_MAX, aside_key, asides_prefix, group_key, read};
+use crate::context::{Context, decode};
+use crate::effect::Channel;
+use crate::key::Key;
 use crate::refusal::{Code, Refusal};
+use crate::state::Order;
 
 /// A consumer group at a partition: a value under [`Table::TopicGroup`](crate::Table::TopicGroup).
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -19,16 +25,25 @@ pub struct Group {
     /// acknowledged after.
     #[prost(uint64, tag = "3")]
     pub epoch: u64,
-    /// How many messages it never got, since retention took them away.
+    /// How many messages it never dealt with, since they had expired or retention took them away.
     #[prost(uint64, tag = "4")]
     pub missed: u64,
-    /// How many messages it never got, since they expired.
+    /// How many messages are set aside: it counts as done with them, and is not.
     #[prost(uint64, tag = "5")]
-    pub expired: u64,
+    pub aside: u64,
+    /// The sequence of the entry that last resolved something: who delivers looks again.
+    #[prost(uint64, tag = "6")]
+    pub revision: u64,
+    /// How many messages were left out, since they failed or somebody said so.
+    #[prost(uint64, tag = "7")]
+    pub skipped: u64,
+    /// How many messages became dead letters.
+    #[prost(uint64, tag = "8")]
+    pub dead: u64,
 }
 
 /// How a group stands at a partition: the answer to those commands that move it.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct Position {
     /// The first offset that the group is not done with.
     #[prost(uint64, tag = "1")]
@@ -44,12 +59,12 @@ impl Group {
         Group { cursor, epoch, ..Group::default() }
     }
 
-    /// What it is done with.
+    /// What it is done with, or has set aside.
     pub fn done(&self) -> Done {
         Done::read(self.cursor, &self.beyond)
     }
 
-    pub(super) fn set_done(&mut self, done: &Done) {
+    fn set_done(&mut self, done: &Done) {
         self.cursor = done.cursor();
         self.beyond = done.steps();
     }
@@ -65,21 +80,134 @@ impl Group {
     }
 }
 
-/// The group, as a command needs it that comes from who was delivered to.
-pub(super) fn open(
-    context: &Context<'_>,
-    topic: &str,
-    partition: u32,
-    group: &str,
-    epoch: Option<u64>,
-) -> Result<Group, Refusal> {
-    let Some(found): Option<Group> = context.get(&group_key(topic, partition, group)) else {
-        let none = format!("no group {group:?} has subscribed to partition {partition} of topic {topic:?}");
-        return Err(Refusal::new(Code::NotFound, none));
-    };
-    if epoch.is_some_and(|epoch| epoch != found.epoch) {
-        let moved = format!("the group {group:?} has been moved since: what was delivered before is void");
-        return Err(Refusal::new(Code::Fenced, moved));
+/// A group that a command changes.
+pub(super) struct Open<'a> {
+    pub(super) topic: &'a str,
+    pub(super) number: u32,
+    pub(super) name: &'a str,
+    pub(super) group: Group,
+    pub(super) done: Done,
+    pub(super) partition: Partition,
+    key: Key,
+}
+
+impl<'a> Open<'a> {
+    /// The group, unless it has been moved since `epoch`. Nothing is written yet.
+    pub(super) fn new(
+        context: &Context<'_>,
+        (topic, number): (&'a str, u32),
+        name: &'a str,
+        epoch: Option<u64>,
+    ) -> Result<Open<'a>, Refusal> {
+        let key = group_key(topic, number, name);
+        let Some(mut group): Option<Group> = context.get(&key) else {
+            let none = format!("no group {name:?} has subscribed to partition {number} of topic {topic:?}");
+            return Err(Refusal::new(Code::NotFound, none));
+        };
+        if epoch.is_some_and(|epoch| epoch != group.epoch) {
+            let moved = format!("the group {name:?} has been moved since: what was delivered before is void");
+            return Err(Refusal::new(Code::Fenced, moved));
+        }
+        let partition = read::partition(context.state(), topic, number);
+        let mut done = group.done();
+        group.catch_up(&mut done, &partition);
+        Ok(Open { topic, number, name, group, done, partition, key })
     }
-    Ok(found)
+
+    /// Refuses offsets that were never given to a message.
+    pub(super) fn check_end(&self, range: &Range<u64>) -> Result<(), Refusal> {
+        if range.end > self.partition.next {
+            let wrong = format!(
+                "the group {:?} speaks of offset {}, but the next message will be {}",
+                self.name,
+                range.end - 1,
+                self.partition.next
+            );
+            return Err(Refusal::new(Code::Invalid, wrong));
+        }
+        Ok(())
+    }
+
+    /// Refuses what would have the group remember too much.
+    pub(super) fn check_room(&self) -> Result<(), Refusal> {
+        if self.done.beyond().len() > RANGES_MAX {
+            let far = format!(
+                "the group {:?} would remember more than {RANGES_MAX} ranges beyond offset {}: acknowledge that one \
+                 first",
+                self.name,
+                self.done.cursor()
+            );
+            return Err(Refusal::new(Code::Limit, far));
+        }
+        Ok(())
+    }
+
+    /// Puts down what has become of the group.
+    pub(super) fn close(mut self, context: &mut Context<'_>) {
+        self.group.set_done(&self.done);
+        context.put(self.key, &self.group);
+    }
+
+    /// Wakes who delivers to the group.
+    pub(super) fn wake(&self, context: &mut Context<'_>) {
+        context.wake(Channel::topic(self.topic, self.number));
+    }
+
+    /// What is set aside of `range`, `max` at most.
+    pub(super) fn asides(
+        &self,
+        context: &Context<'_>,
+        range: Range<u64>,
+        mut wanted: impl FnMut(&Aside) -> bool,
+        max: usize,
+    ) -> Vec<(u64, Aside)> {
+        let mut asides = Vec::new();
+        if self.group.aside == 0 || range.is_empty() || max == 0 {
+            return asides;
+        }
+        let prefix = asides_prefix(self.topic, self.number, self.name);
+        let (from, to) = (prefix.clone().u64(range.start), prefix.u64(range.end));
+        context.scan(&from, &to, Order::Forwards, &mut |key, value| {
+            let aside = decode(key, value.clone());
+            if wanted(&aside) {
+                asides.push((read::last_number(key), aside));
+            }
+            if asides.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        asides
+    }
+
+    /// What is set aside as `offset`.
+    pub(super) fn aside(&self, context: &Context<'_>, offset: u64) -> Option<Aside> {
+        if self.group.aside == 0 {
+            return None;
+        }
+        context.get(&aside_key(self.topic, self.number, self.name, offset))
+    }
+
+    /// Sets a message aside, or what is there of it anew.
+    pub(super) fn set_aside(&mut self, context: &mut Context<'_>, offset: u64, aside: &Aside, is_new: bool) {
+        context.put(aside_key(self.topic, self.number, self.name, offset), aside);
+        self.done.insert(offset..offset + 1);
+        self.group.aside += u64::from(is_new);
+    }
+
+    /// Is done with a message that was set aside.
+    pub(super) fn take_from_aside(&mut self, context: &mut Context<'_>, offset: u64) {
+        context.delete(aside_key(self.topic, self.number, self.name, offset));
+        self.group.aside -= 1;
+    }
+
+    /// Forgets all that is set aside.
+    pub(super) fn clear_aside(&mut self, context: &mut Context<'_>) {
+        for (offset, _) in self.asides(context, 0..u64::MAX, |_| true, usize::MAX) {
+            self.take_from_aside(context, offset);
+        }
+    }
+
+    /// Takes the group itself away.
+    pub(super) fn delete(mut self, context: &mut Context<'_>) {
+        self.clear_aside(context);
+        context.delete(self.key);
+    }
 }

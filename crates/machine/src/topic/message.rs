@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use prost::encoding::{message, uint64};
 
+use super::dead_letter;
 use crate::body::{Body, Stored};
 use crate::limits::{self, HEADERS_BYTES_MAX, HEADERS_MAX, NAME_BYTES_MAX};
 use crate::refusal::{Code, Refusal};
@@ -109,23 +110,36 @@ impl NewMessage {
 impl Attributes {
     fn check(&self) -> Result<(), Refusal> {
         limits::key("message", &self.key)?;
-        let within = |what: &str, is: usize, max: usize| {
-            if is > max {
-                return Err(Refusal::new(Code::Invalid, format!("{what}: {is}; {max} are the most")));
-            }
-            Ok(())
-        };
         within("bytes of a message's content type", self.content_type.len(), NAME_BYTES_MAX)?;
-        within("headers of a message", self.headers.len(), HEADERS_MAX)?;
-        let bytes = self.headers.iter().map(|header| header.name.len() + header.value.len()).sum();
-        within("bytes of a message's headers", bytes, HEADERS_BYTES_MAX)
+        self.check_headers("headers", |header| !header.name.starts_with(dead_letter::PREFIX))?;
+        self.check_headers("headers of its death", |header| header.name.starts_with(dead_letter::PREFIX))
     }
+
+    /// What a dead letter has of its death counts apart: a message that was taken can die.
+    fn check_headers(&self, what: &str, counts: impl Fn(&&Header) -> bool) -> Result<(), Refusal> {
+        let counted = || self.headers.iter().filter(&counts);
+        within(&format!("{what} of a message"), counted().count(), HEADERS_MAX)?;
+        let bytes = counted().map(|header| header.name.len() + header.value.len()).sum();
+        within(&format!("bytes of a message's {what}"), bytes, HEADERS_BYTES_MAX)
+    }
+}
+
+fn within(what: &str, is: usize, max: usize) -> Result<(), Refusal> {
+    if is > max {
+        return Err(Refusal::new(Code::Invalid, format!("{what}: {is}; {max} are the most")));
+    }
+    Ok(())
 }
 
 impl Message {
     /// Whether it is no longer of use at `now`.
     pub fn is_expired(&self, now: Time) -> bool {
         self.expires != 0 && self.expires <= now.as_millis()
+    }
+
+    /// What it counts for where a partition's bytes are limited.
+    pub(super) fn weight(&self) -> u64 {
+        weight(&self.attributes, self.body.len())
     }
 }
 

@@ -9,38 +9,59 @@
 //! is known to the leader only, and after a crash all is delivered again that is not acknowledged.
 
 mod acknowledge;
+mod aside;
+pub mod dead_letter;
+mod define;
+mod define_group;
 mod done;
+mod fail;
 mod group;
 mod message;
+mod park;
 mod partition;
 mod publish;
 mod publish_batch;
 pub mod read;
+mod resolve;
+pub(crate) mod retention;
+mod seek;
+mod settings;
 mod subscribe;
+mod unsubscribe;
 
 pub use acknowledge::{Acknowledge, Span};
+pub use aside::{Aside, Failure, Waits};
+pub use define::Define;
+pub use define_group::DefineGroup;
 pub use done::Done;
+pub use fail::{Fail, Failed};
 pub use group::{Group, Position};
 pub use message::{Attributes, Header, Message, NewMessage};
+pub use park::Park;
 pub use partition::Partition;
 pub use publish::Publish;
 pub use publish_batch::PublishBatch;
+pub use resolve::{Action, Resolve, Which};
+pub use seek::Seek;
+pub use settings::{DeadLetter, Failing, GivenUp, Settings};
 pub use subscribe::{At, Place, Subscribe};
+pub use unsubscribe::Unsubscribe;
 
 use xxhash_rust::xxh64::xxh64;
 
 use crate::context::Context;
-use crate::key::{Key, Table};
+use crate::key::{Key, Parts, Table};
 use crate::limits;
 use crate::placement::{Shard, Shards};
 use crate::refusal::{Code, Refusal};
+use crate::time::Time;
 
 /// Most partitions of a topic.
 pub const PARTITIONS_MAX: u32 = 1024;
-/// How many partitions a topic has that nobody defined.
-pub const PARTITIONS_DEFAULT: u32 = 8;
 /// Most messages that are published at once.
 pub const PUBLISH_BATCH_MAX: usize = 10_000;
+/// Most messages that one step of retention takes away.
+pub const TRIMMED_MAX: usize = 256;
 /// Most groups of a partition.
 pub const GROUPS_MAX: usize = 1_000;
 /// Most ranges that are acknowledged at once.
@@ -48,6 +69,21 @@ pub const ACKNOWLEDGE_MAX: usize = 10_000;
 /// Most ranges beyond its cursor that a group remembers: its record is written with every
 /// acknowledgement, and this many take some 12 KiB.
 pub const RANGES_MAX: usize = 4_096;
+/// Most messages that a group has set aside of a partition.
+pub const ASIDE_MAX: usize = 4_096;
+/// Most messages that fail, or are set aside, at once.
+pub const FAILED_MAX: usize = 1_000;
+/// Most messages that are resolved at once.
+pub const RESOLVED_MAX: usize = 256;
+/// Longest cause of a failure, in bytes.
+pub const CAUSE_BYTES_MAX: usize = 1_024;
+/// Most failures of a message that are remembered: the last ones.
+pub const HISTORY_MAX: usize = 8;
+
+// A dead letter has to be taken, whatever its history.
+const _: () = assert!(
+    (HISTORY_MAX + 1) * (CAUSE_BYTES_MAX + 24) + 4 * limits::NAME_BYTES_MAX < limits::HEADERS_BYTES_MAX
+);
 
 /// The shard that a partition lies in.
 pub fn shard(shards: Shards, topic: &str, partition: u32) -> Shard {
@@ -63,7 +99,7 @@ pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub kind: Option<Kind>,
 }
 
@@ -84,13 +120,34 @@ pub enum Kind {
     /// Is done with messages.
     #[prost(message, tag = "4")]
     Acknowledge(Acknowledge),
+    /// Sets what holds for a topic.
+    #[prost(message, tag = "5")]
+    Define(Define),
+    /// Sets what holds for a group.
+    #[prost(message, tag = "6")]
+    DefineGroup(DefineGroup),
+    /// Fails at messages.
+    #[prost(message, tag = "7")]
+    Fail(Fail),
+    /// Sets messages aside.
+    #[prost(message, tag = "8")]
+    Park(Park),
+    /// Resolves what was set aside.
+    #[prost(message, tag = "9")]
+    Resolve(Resolve),
+    /// Moves a group.
+    #[prost(message, tag = "10")]
+    Seek(Seek),
+    /// Takes a group away.
+    #[prost(message, tag = "11")]
+    Unsubscribe(Unsubscribe),
 }
 
 /// What a command to a partition was answered.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "1, 2, 3")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5")]
     pub answer: Option<Answer>,
 }
 
@@ -106,6 +163,12 @@ pub enum Answer {
     /// What was acknowledged.
     #[prost(message, tag = "3")]
     Acknowledged(Acknowledged),
+    /// What became of messages that failed.
+    #[prost(message, tag = "4")]
+    Outcomes(Outcomes),
+    /// What was resolved.
+    #[prost(message, tag = "5")]
+    Resolved(Resolved),
 }
 
 /// Where messages are that were published: the answer to [`Publish`] and [`PublishBatch`].
@@ -128,6 +191,68 @@ pub struct Acknowledged {
     /// How many messages had not been acknowledged before.
     #[prost(uint64, tag = "2")]
     pub count: u64,
+}
+
+/// What became of messages: the answer to [`Fail`] and [`Park`].
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Outcomes {
+    /// For each that was named, in that order.
+    #[prost(message, repeated, tag = "1")]
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Outcome {
+    /// Its offset.
+    #[prost(uint64, tag = "1")]
+    pub offset: u64,
+    /// What became of it.
+    #[prost(enumeration = "Verdict", tag = "2")]
+    pub verdict: i32,
+    /// From when on it may be delivered again, if it may.
+    #[prost(uint64, tag = "3")]
+    pub next: u64,
+    /// How often it has failed.
+    #[prost(uint32, tag = "4")]
+    pub attempts: u32,
+}
+
+/// What can become of a message that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum Verdict {
+    /// It is delivered again.
+    Retry = 0,
+    /// It waits for somebody to resolve it, and its key in the partition.
+    Blocked = 1,
+    /// It waits for somebody to resolve it, and its key set aside.
+    Parked = 2,
+    /// It was left out.
+    Skipped = 3,
+    /// It became a dead letter.
+    DeadLettered = 4,
+    /// There was nothing to do any more: it has been acknowledged, or is gone.
+    Done = 5,
+    /// Nothing: no more messages can be set aside. It is still to be dealt with.
+    Full = 6,
+}
+
+impl Outcome {
+    fn of(offset: u64, verdict: Verdict) -> Outcome {
+        Outcome { offset, verdict: verdict.into(), ..Outcome::default() }
+    }
+}
+
+/// What was resolved: the answer to [`Resolve`].
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Resolved {
+    /// How many messages.
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+    /// Whether there are more, to be resolved by the same command again.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
 }
 
 /// One row a command: that it is a [`Kind`], and what is asked of it.
@@ -157,7 +282,19 @@ macro_rules! commands {
     };
 }
 
-commands!(Publish, PublishBatch, Subscribe, Acknowledge);
+commands!(
+    Publish,
+    PublishBatch,
+    Subscribe,
+    Acknowledge,
+    Define,
+    DefineGroup,
+    Fail,
+    Park,
+    Resolve,
+    Seek,
+    Unsubscribe
+);
 
 macro_rules! answers {
     ($($name:ident),*) => {
@@ -169,7 +306,7 @@ macro_rules! answers {
     };
 }
 
-answers!(Published, Position, Acknowledged);
+answers!(Published, Position, Acknowledged, Outcomes, Resolved);
 
 /// Refuses what cannot be a partition of any topic.
 fn check_place(topic: &str, partition: u32) -> Result<(), Refusal> {
@@ -181,12 +318,36 @@ fn check_place(topic: &str, partition: u32) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn settings_key(topic: &str) -> Key {
+    Key::new(Table::Topic).name(topic).u8(OF_TOPIC)
+}
+
+fn partitions_prefix(topic: &str) -> Key {
+    Key::new(Table::Topic).name(topic).u8(OF_PARTITION)
+}
+
 fn partition_key(topic: &str, partition: u32) -> Key {
-    Key::new(Table::Topic).name(topic).u8(OF_PARTITION).u32(partition)
+    partitions_prefix(topic).u32(partition)
+}
+
+/// The topic and the number of the partition that has this key.
+fn partition_of_key(key: &Key) -> (String, u32) {
+    let mut parts = Parts::of(key.as_bytes());
+    let topic = parts.name().expect("the key of a partition names its topic").to_owned();
+    parts.u8();
+    (topic, parts.u32().expect("the key of a partition ends with its number"))
 }
 
 fn message_key(topic: &str, partition: u32, offset: u64) -> Key {
     Key::new(Table::TopicMessage).name(topic).u32(partition).u64(offset)
+}
+
+fn expiries_prefix(topic: &str, partition: u32) -> Key {
+    Key::new(Table::TopicExpiry).name(topic).u32(partition)
+}
+
+fn expiry_key(topic: &str, partition: u32, expires: Time, offset: u64) -> Key {
+    expiries_prefix(topic, partition).u64(expires.as_millis()).u64(offset)
 }
 
 fn groups_prefix(topic: &str, partition: u32) -> Key {
@@ -197,5 +358,21 @@ fn group_key(topic: &str, partition: u32, group: &str) -> Key {
     groups_prefix(topic, partition).bytes(group.as_bytes())
 }
 
-/// What under [`Table::Topic`] is of a partition.
+fn asides_prefix(topic: &str, partition: u32, group: &str) -> Key {
+    Key::new(Table::TopicAside).name(topic).u32(partition).name(group)
+}
+
+fn aside_key(topic: &str, partition: u32, group: &str, offset: u64) -> Key {
+    asides_prefix(topic, partition, group).u64(offset)
+}
+
+fn group_settings_key(topic: &str, group: &str) -> Key {
+    Key::new(Table::Topic).name(topic).u8(OF_GROUP).bytes(group.as_bytes())
+}
+
+/// What under [`Table::Topic`] is of the topic as a whole.
+const OF_TOPIC: u8 = 0;
+/// What is of a partition.
 const OF_PARTITION: u8 = 1;
+/// What is of a group as a whole.
+const OF_GROUP: u8 = 2;

@@ -3,12 +3,13 @@
 //! One small record is read and written for each, and it has with it what of the topic's settings a
 //! message needs, so that these are not read. [`Define`](super::Define) keeps the copies true.
 
-use super::message::{self, NewMessage};
-use super::{message_key, partition_key};
+use super::message::{self, Message, NewMessage};
+use super::settings::Settings;
+use super::{expiry_key, message_key, partition_key, settings_key};
 use crate::context::Context;
 use crate::effect::Channel;
 use crate::key::Key;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use crate::time::Time;
 
 /// A partition's counters: a value under [`Table::Topic`](crate::Table::Topic).
@@ -26,40 +27,83 @@ pub struct Partition {
     /// How many bytes they have: payloads, keys and headers.
     #[prost(uint64, tag = "4")]
     pub bytes: u64,
+    /// As [`Settings::ttl_ms`].
+    #[prost(uint64, tag = "5")]
+    pub(super) ttl_ms: u64,
+    /// As [`Settings::keep_ms`]; zero for without end.
+    #[prost(uint64, tag = "6")]
+    pub(super) keep_ms: u64,
+    /// As [`Settings::keep_bytes`].
+    #[prost(uint64, tag = "7")]
+    pub(super) keep_bytes: u64,
+    /// As [`Settings::keep_messages`].
+    #[prost(uint64, tag = "8")]
+    pub(super) keep_messages: u64,
+    /// When the partition's timer is due; zero if there is none.
+    #[prost(uint64, tag = "9")]
+    pub(super) alarm: u64,
 }
 
-/// A partition that a command appends to.
-pub(super) struct Appender<'a> {
-    topic: &'a str,
-    number: u32,
-    key: Key,
-    partition: Partition,
-}
-
-impl<'a> Appender<'a> {
-    pub(super) fn open(context: &Context<'_>, topic: &'a str, number: u32) -> Appender<'a> {
-        let key = partition_key(topic, number);
-        let partition = context.get_or_default(&key);
-        Appender { topic, number, key, partition }
+impl Partition {
+    pub(super) fn set(&mut self, settings: &Settings) {
+        self.ttl_ms = settings.ttl_ms;
+        self.keep_ms = settings.keep_ms();
+        self.keep_bytes = settings.keep_bytes;
+        self.keep_messages = settings.keep_messages;
     }
+}
 
-    /// The offset of what is appended next.
-    pub(super) fn next(&self) -> u64 {
-        self.partition.next
+/// A partition that a command changes.
+pub(super) struct Open<'a> {
+    pub(super) topic: &'a str,
+    pub(super) number: u32,
+    pub(super) key: Key,
+    pub(super) partition: Partition,
+}
+
+impl<'a> Open<'a> {
+    /// To append to it: it comes to be with its first message.
+    pub(super) fn to_append(context: &Context<'_>, topic: &'a str, number: u32) -> Result<Open<'a>, Refusal> {
+        let key = partition_key(topic, number);
+        let partition = match context.get(&key) {
+            Some(partition) => partition,
+            None => born(context, topic, number)?,
+        };
+        Ok(Open { topic, number, key, partition })
     }
 
     /// Appends a message, and returns its offset.
     pub(super) fn append(&mut self, context: &mut Context<'_>, message: &NewMessage) -> Result<u64, Refusal> {
         let body = context.store(message.body)?;
         let offset = self.partition.next;
-        let ttl = message.ttl_ms.unwrap_or_default();
-        let expires = if ttl == 0 { Time::ZERO } else { context.time().after(ttl) };
+        let expires = self.expiry(context.time(), message);
+        if expires != Time::ZERO {
+            context.put_bytes(expiry_key(self.topic, self.number, expires, offset), bytes::Bytes::new());
+        }
         let record = message::record(&message.attributes, &body, context.time(), expires);
         context.put_bytes(message_key(self.topic, self.number, offset), record);
         self.partition.next += 1;
         self.partition.messages += 1;
         self.partition.bytes += message::weight(&message.attributes, body.len());
+        self.expect(context, expires);
         Ok(offset)
+    }
+
+    /// Takes a message away.
+    pub(super) fn remove(&mut self, context: &mut Context<'_>, offset: u64, message: &Message) {
+        context.release(&message.body);
+        context.delete(message_key(self.topic, self.number, offset));
+        if message.expires != 0 {
+            let expires = Time::from_millis(message.expires);
+            context.delete(expiry_key(self.topic, self.number, expires, offset));
+        }
+        self.partition.messages -= 1;
+        self.partition.bytes -= message.weight();
+        if self.partition.messages == 0 {
+            self.partition.first = self.partition.next;
+        } else if offset == self.partition.first {
+            self.partition.first += 1;
+        }
     }
 
     /// Puts down what has become of the partition, and wakes who waits for messages.
@@ -67,4 +111,26 @@ impl<'a> Appender<'a> {
         context.put(self.key, &self.partition);
         context.wake(Channel::topic(self.topic, self.number));
     }
+
+    fn expiry(&self, now: Time, message: &NewMessage) -> Time {
+        match message.ttl_ms.unwrap_or(self.partition.ttl_ms) {
+            0 => Time::ZERO,
+            ttl => now.after(ttl),
+        }
+    }
+}
+
+/// A partition that has no message yet.
+fn born(context: &Context<'_>, topic: &str, number: u32) -> Result<Partition, Refusal> {
+    let settings: Settings = context.get_or_default(&settings_key(topic));
+    if number >= settings.partitions() {
+        let wrong =
+            format!("topic {topic:?} has {} partitions, so none of number {number}", settings.partitions());
+        return Err(Refusal::new(Code::Invalid, wrong));
+    }
+    // For the one timer that it ever has.
+    context.room_for_timers(1)?;
+    let mut partition = Partition::default();
+    partition.set(&settings);
+    Ok(partition)
 }

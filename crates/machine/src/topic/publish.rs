@@ -1,7 +1,7 @@
 //! Publishing a message.
 
 use super::message::NewMessage;
-use super::partition::Appender;
+use super::partition::Open;
 use super::{Published, Reply, check_place};
 use crate::context::Context;
 use crate::refusal::Refusal;
@@ -28,9 +28,10 @@ impl Publish {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         context.length(self.message.body)?;
-        let mut appender = Appender::open(context, &self.topic, self.partition);
-        let offset = appender.append(context, &self.message)?;
-        appender.close(context);
+        let mut partition = Open::to_append(context, &self.topic, self.partition)?;
+        let offset = partition.append(context, &self.message)?;
+        partition.trim_after(context, 1);
+        partition.close(context);
         Ok(Published { offset, count: 1 }.into())
     }
 }

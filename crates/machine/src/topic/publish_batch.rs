@@ -1,7 +1,7 @@
 //! Publishing many messages at once.
 
 use super::message::NewMessage;
-use super::partition::Appender;
+use super::partition::Open;
 use super::{PUBLISH_BATCH_MAX, Published, Reply, check_place};
 use crate::context::Context;
 use crate::refusal::{Code, Refusal};
@@ -35,12 +35,13 @@ impl PublishBatch {
         for message in &self.messages {
             context.length(message.body)?;
         }
-        let mut appender = Appender::open(context, &self.topic, self.partition);
-        let offset = appender.next();
+        let mut partition = Open::to_append(context, &self.topic, self.partition)?;
+        let offset = partition.partition.next;
         for message in &self.messages {
-            appender.append(context, message)?;
+            partition.append(context, message)?;
         }
-        appender.close(context);
+        partition.trim_after(context, self.messages.len());
+        partition.close(context);
         Ok(Published { offset, count: self.messages.len() as u64 }.into())
     }
 }

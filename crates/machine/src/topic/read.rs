@@ -2,14 +2,50 @@
 
 use std::ops::ControlFlow;
 
+use super::aside::Aside;
 use super::group::Group;
 use super::message::Message;
 use super::partition::Partition;
-use super::{group_key, groups_prefix, message_key, partition_key};
+use super::settings::{Failing, Settings};
+use super::{
+    asides_prefix, group_key, group_settings_key, groups_prefix, message_key, partition_key, settings_key,
+};
 use crate::context;
-use crate::key::Parts;
 use crate::state::{Order, Read};
 use crate::time::Time;
+
+/// What is set for a topic; nothing if nobody defined it.
+pub fn settings(state: &(impl Read + ?Sized), topic: &str) -> Option<Settings> {
+    context::read(state, &settings_key(topic))
+}
+
+/// What happens to messages that a group fails at.
+pub fn failing(state: &(impl Read + ?Sized), topic: &str, group: &str) -> Failing {
+    let own = context::read(state, &group_settings_key(topic, group));
+    own.or_else(|| settings(state, topic)?.failing).unwrap_or_default()
+}
+
+/// What a group has set aside of a partition, from the offset `from` on and up to `max` of them.
+pub fn asides(
+    state: &(impl Read + ?Sized),
+    topic: &str,
+    partition: u32,
+    group: &str,
+    from: u64,
+    max: usize,
+) -> Vec<(u64, Aside)> {
+    let prefix = asides_prefix(topic, partition, group);
+    let from = prefix.clone().u64(from);
+    let mut asides = Vec::new();
+    state.scan(from.as_bytes(), prefix.end().as_bytes(), Order::Forwards, &mut |key, value| {
+        if asides.len() == max {
+            return ControlFlow::Break(());
+        }
+        asides.push((last_number(key), context::decode(key, value.clone())));
+        ControlFlow::Continue(())
+    });
+    asides
+}
 
 /// The counters of a partition; all zero if nothing was ever published there.
 pub fn partition(state: &(impl Read + ?Sized), topic: &str, partition: u32) -> Partition {
@@ -34,7 +70,7 @@ pub fn messages(
     let begin = message_key(topic, partition, from);
     let end = message_key(topic, partition, u64::MAX);
     state.scan(begin.as_bytes(), end.as_bytes(), Order::Forwards, &mut |key, value| {
-        visit(offset_of(key), context::decode(key, value.clone()))
+        visit(last_number(key), context::decode(key, value.clone()))
     });
 }
 
@@ -76,7 +112,7 @@ pub fn offset_at(state: &(impl Read + ?Sized), topic: &str, number: u32, time: T
     low
 }
 
-fn first_from(
+pub(super) fn first_from(
     state: &(impl Read + ?Sized),
     topic: &str,
     partition: u32,
@@ -126,13 +162,12 @@ pub fn groups(state: &(impl Read + ?Sized), topic: &str, number: u32) -> Vec<Gro
 fn status(name: &str, mut group: Group, partition: &Partition) -> GroupStatus {
     let mut done = group.done();
     group.catch_up(&mut done, partition);
-    let lag = partition.next - done.cursor() - done.count_beyond();
+    let lag = partition.next - done.cursor() - done.count_beyond() + group.aside;
     GroupStatus { name: name.to_owned(), cursor: done.cursor(), lag, group }
 }
 
-fn offset_of(key: &[u8]) -> u64 {
-    let mut parts = Parts::of(key);
-    parts.name();
-    parts.u32();
-    parts.u64().expect("the key of a message ends with its offset")
+/// The offset that a key ends with.
+pub(super) fn last_number(key: &[u8]) -> u64 {
+    let number = key.last_chunk().expect("the key ends with an offset");
+    u64::from_be_bytes(*number)
 }

@@ -3,7 +3,9 @@
 #![allow(clippy::single_range_in_vec_init, reason = "a list of ranges may have one")]
 
 mod consume;
+mod failing;
 mod publish;
+mod retention;
 mod shop;
 #[path = "../world/mod.rs"]
 mod world;

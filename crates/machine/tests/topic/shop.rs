@@ -2,8 +2,9 @@
 
 use machine::body::Stored;
 use machine::topic::{
-    Acknowledge, Acknowledged, Answer, Message, NewMessage, Place, Position, Publish, Published, Span,
-    Subscribe, read,
+    Acknowledge, Acknowledged, Answer, Aside, Define, Fail, Failed, Failing, GivenUp, Message, NewMessage,
+    Outcome, Park, Place, Position, Publish, Published, Resolve, Resolved, Seek, Settings, Span, Subscribe,
+    Verdict, Which, read,
 };
 use machine::{Entry, Memory, Refusal, Reply, Table, command};
 use prost::Message as _;
@@ -58,6 +59,80 @@ pub fn acknowledge(world: &mut World, offsets: &[std::ops::Range<u64>]) -> Resul
     })
 }
 
+pub fn define(world: &mut World, settings: Settings) {
+    world.run(Entry::new(Define { topic: TOPIC.into(), settings })).expect("settings");
+}
+
+/// Has messages that are given up treated like that, after three attempts.
+pub fn define_failing(world: &mut World, given_up: GivenUp) {
+    let failing = Failing { attempts_max: Some(3), given_up: given_up.into(), ..Failing::default() };
+    define(world, Settings { failing: Some(failing), ..Settings::default() });
+}
+
+pub fn failure(offset: u64, cause: &str) -> Fail {
+    let failed = Failed { offset, cause: cause.into(), give_up: false };
+    Fail { topic: TOPIC.into(), partition: PARTITION, group: GROUP.into(), epoch: None, failed: vec![failed] }
+}
+
+pub fn fail(world: &mut World, offset: u64, cause: &str) -> Outcome {
+    outcomes(world.run(Entry::new(failure(offset, cause))).expect("a failure"))[0]
+}
+
+/// Fails at a message until it is given up.
+pub fn exhaust(world: &mut World, offset: u64) -> Verdict {
+    loop {
+        match fail(world, offset, "no").verdict() {
+            Verdict::Retry => {}
+            verdict => return verdict,
+        }
+    }
+}
+
+pub fn park(world: &mut World, offsets: &[u64]) -> Vec<Verdict> {
+    let park = Park {
+        topic: TOPIC.into(),
+        partition: PARTITION,
+        group: GROUP.into(),
+        epoch: None,
+        offsets: offsets.to_vec(),
+    };
+    outcomes(world.run(Entry::new(park)).expect("messages")).iter().map(Outcome::verdict).collect()
+}
+
+pub fn resolve(world: &mut World, which: Which, action: machine::topic::Action) -> Result<Resolved, Refusal> {
+    let resolve = Resolve {
+        topic: TOPIC.into(),
+        partition: PARTITION,
+        group: GROUP.into(),
+        which: Some(which),
+        action: action.into(),
+    };
+    world.run(Entry::new(resolve)).map(|reply| match answer(reply) {
+        Answer::Resolved(resolved) => resolved,
+        other => panic!("{other:?} instead of what was resolved"),
+    })
+}
+
+pub fn seek(world: &mut World, to: Place) -> Position {
+    let seek = Seek { topic: TOPIC.into(), partition: PARTITION, group: GROUP.into(), to };
+    match answer(world.run(Entry::new(seek)).expect("a group")) {
+        Answer::Position(position) => position,
+        other => panic!("{other:?} instead of a position"),
+    }
+}
+
+pub fn outcomes(reply: Reply) -> Vec<Outcome> {
+    match answer(reply) {
+        Answer::Outcomes(outcomes) => outcomes.outcomes,
+        other => panic!("{other:?} instead of outcomes"),
+    }
+}
+
+/// What the group has set aside.
+pub fn asides(world: &World) -> Vec<(u64, Aside)> {
+    read::asides(&world.state, TOPIC, PARTITION, GROUP, 0, usize::MAX)
+}
+
 pub fn published(reply: Reply) -> Published {
     match answer(reply) {
         Answer::Published(published) => published,
@@ -92,5 +167,11 @@ pub fn pointers(state: &Memory) -> Vec<Stored> {
 pub fn check(world: &World) {
     world.check(pointers);
     let partition = read::partition(&world.state, TOPIC, PARTITION);
-    assert_eq!(partition.messages, table(&world.state, Table::TopicMessage).len() as u64);
+    let messages = table(&world.state, Table::TopicMessage).into_iter();
+    let of_topic = [TOPIC.as_bytes(), &[0]].concat();
+    let messages = messages.filter(|(key, _)| key[1..].starts_with(&of_topic)).count();
+    assert_eq!(partition.messages, messages as u64);
+    if let Some(group) = read::group(&world.state, TOPIC, PARTITION, GROUP) {
+        assert_eq!(group.group.aside, asides(world).len() as u64);
+    }
 }
