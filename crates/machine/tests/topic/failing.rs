@@ -121,7 +121,7 @@ fn a_dead_letter_says_what_happened_to_it() {
     }
     let partition = topic::partition_of(b"order-7", 64);
     let target = topic::shard(Shards::new(1024).unwrap(), DEAD, partition);
-    let (_, parcel) = on_the_way(&world.state, target, 10).remove(0);
+    let (_, parcel) = on_the_way(&world.state, target, 0, 10).remove(0);
     assert_eq!(parcel.bodies[0].len(), 300);
     parcel.command.check().expect("a dead letter is taken");
     let letter = letter(&parcel.command);
@@ -190,7 +190,7 @@ fn a_dead_letter_with_all_headers_that_there_can_be_is_taken() {
         fail(&mut world, 4, &"x".repeat(topic::CAUSE_BYTES_MAX));
     }
     let target = topic::shard(Shards::new(1024).unwrap(), DEAD, topic::partition_of(b"k", 64));
-    let (_, parcel) = on_the_way(&world.state, target, 10).remove(0);
+    let (_, parcel) = on_the_way(&world.state, target, 0, 10).remove(0);
     parcel.command.check().expect("a dead letter is taken");
     assert_eq!(letter(&parcel.command).message.attributes.headers.len(), machine::limits::HEADERS_MAX + 8);
 }
