@@ -237,7 +237,7 @@ pub fn storage_is_given_back(subject: &impl Subject) {
 pub fn trimmed_to_its_end_and_reopened(subject: &impl Subject) {
     let log = subject.open();
     let record = (subject.oldest_bytes() / 20).clamp(10, subject.record_bytes_max());
-    fill(&log, 7, 12, record);
+    (0..12).for_each(|_| fill(&log, 7, 1, record));
     for _ in 0..200 {
         fill(&log, 0, 1, record);
         log.trim(0, u64::MAX).expect("it trims");

@@ -5,9 +5,13 @@ use bytes::Bytes;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod disk;
+mod embedded;
 mod error;
+mod format;
 mod memory;
 
+pub use embedded::{Config, Cut, Embedded, OpenError, Recovery, Upkeep};
 pub use error::{AppendError, ReadError, TrimError};
 pub use memory::Memory;
 

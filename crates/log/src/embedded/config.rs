@@ -1,0 +1,75 @@
+//! What can be set of an embedded log.
+
+use crate::format::{HEADER_BYTES, footer_bytes, group_bytes, record_bytes};
+
+/// What can be set of an embedded log. All of it may differ from one opening to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The length of a segment, bytes; default 64 MiB, 16 KiB to 1 GiB. Storage is taken and given back in
+    /// such pieces, and a batch must fit into one.
+    pub segment_bytes: u32,
+    /// The largest record that is taken, bytes; default 8 MiB. It must fit into a segment.
+    pub record_bytes_max: u32,
+    /// How much of what was written last is kept in memory to be read without touching a file, bytes; default
+    /// 32 MiB, and none at zero.
+    pub cache_bytes: usize,
+    /// How many segments that nobody needs any more are kept to be written over, which is the fastest way to a
+    /// new one; default 2. At zero each is removed.
+    pub spares_max: usize,
+    /// Who makes segments before they are needed, and seals those that are full.
+    pub upkeep: Upkeep,
+}
+
+/// Who makes segments before they are needed, and seals those that are full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// A thread of the log's own.
+    Background,
+    /// `append`, when it comes to that, which takes it longer then. For simulations: everything happens in the caller's
+    /// thread, in an order that repeats itself.
+    Inline,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            segment_bytes: 64 << 20,
+            record_bytes_max: 8 << 20,
+            cache_bytes: 32 << 20,
+            spares_max: 2,
+            upkeep: Upkeep::Background,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses what cannot be.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
+            return Err(format!(
+                "a segment of {} bytes; it has {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}",
+                self.segment_bytes
+            ));
+        }
+        if self.record_bytes_max as usize > self.batch_bytes_max() - record_bytes(0) {
+            return Err(format!(
+                "records of up to {} bytes do not fit into segments of {}",
+                self.record_bytes_max, self.segment_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    /// The most bytes that the records of a batch may take with their headers, if they are `records`.
+    pub(crate) fn room(&self, records: usize) -> usize {
+        let fixed = HEADER_BYTES as usize + group_bytes(0) + 8 + footer_bytes(1, records);
+        (self.segment_bytes as usize).saturating_sub(fixed)
+    }
+
+    fn batch_bytes_max(&self) -> usize {
+        self.room(1)
+    }
+}
+
+const SEGMENT_BYTES_MIN: u32 = 16 << 10;
+const SEGMENT_BYTES_MAX: u32 = 1 << 30;

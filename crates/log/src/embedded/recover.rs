@@ -1,0 +1,339 @@
+//! Opening: from what is on disk to a log.
+//!
+//! Sealed segments tell by their footers what they have. Those that are not sealed, which are the last one and
+//! perhaps the one before, are read from their beginning. Where that ends, either nothing more was ever
+//! acknowledged, and what is left there of a last write is cut off; or something follows that was written later,
+//! and then what is in between had been synced and is damaged now: that is not opened.
+//!
+//! No segment is appended to that was there before. The last one is sealed where it ends, so that nothing of a
+//! write that was cut off can ever come to stand behind something new.
+
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use super::directory::Directory;
+use super::open_error::failed;
+use super::scan::{Scan, scan};
+use super::segment::Segment;
+use super::upkeep::{Duties, Pool, make};
+use super::writer::Writer;
+use super::{Config, Inner, OpenError};
+use crate::disk::{Disk, File, LockError};
+use crate::format::{
+    self, Defect, Footer, HEAD, HEAD_BYTES, HEAD_NEW, HEADER_BYTES, Head, Header, LOCK, SLOT_BYTES,
+    SPAN_BYTES, TRAILER_BYTES, Table,
+};
+
+/// What opening a log has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// How many segments there are.
+    pub segments: usize,
+    /// How many of them had to be read from their beginning.
+    pub scanned: usize,
+    /// How many records were found by that.
+    pub records: usize,
+    /// What was left of a last write, never acknowledged, and has been cut off.
+    pub cut: Vec<Cut>,
+}
+
+/// Something that has been cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The file.
+    pub place: String,
+    /// From which byte on.
+    pub offset: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// A segment as it was found.
+#[derive(Debug)]
+pub(crate) struct Loaded<F> {
+    pub segment: Segment<F>,
+    pub content: Content,
+}
+
+/// What is in a segment.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Sealed(Table),
+    Scanned(Scan),
+}
+
+pub(super) fn lock<D: Disk>(disk: &D) -> Result<D::Lock, OpenError> {
+    disk.lock(LOCK).map_err(|error| match error {
+        LockError::Held(holder) => OpenError::Locked { place: disk.path(LOCK), holder },
+        LockError::Failed(error) => failed("lock", disk.path(LOCK))(error),
+    })
+}
+
+pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recovery), OpenError> {
+    let names = disk.list().map_err(failed("list", disk.path("")))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| format::segment_number(name)).collect();
+    numbers.sort_unstable();
+    let head = head(&disk, &names, numbers.is_empty())?;
+    let loaded =
+        numbers.iter().map(|number| load(&disk, *number, head.1.log)).collect::<Result<Vec<_>, _>>()?;
+    check(&loaded)?;
+
+    let mut recovery = Recovery { segments: loaded.len(), ..Recovery::default() };
+    let mut directory = Directory::new(config.cache_bytes);
+    for (shard, first) in (0..).zip(&head.1.firsts) {
+        directory.begin_shard(shard, *first);
+    }
+    let ordinal = loaded.iter().filter_map(Loaded::next_ordinal).max().unwrap_or(1);
+    let mut settled = Settled::default();
+    for one in loaded {
+        settled.take(one, &mut directory, &mut recovery)?;
+    }
+    // Up to here nothing has been changed.
+    settled.write(&disk)?;
+    let spares = spares(&disk, &names, &settled.empty, &config)?;
+
+    let number = names.iter().filter_map(|name| format::any_number(name)).max().unwrap_or(0) + 1;
+    let mut spares = spares;
+    let made = make(&disk, number, head.1.log, config.segment_bytes, spares.pop(), false);
+    let fresh = made.map_err(failed("make", disk.path(&format::segment_name(number))))?;
+    directory.begin(Arc::clone(&fresh.segment), HEADER_BYTES, ordinal);
+    let writer = Writer::new(fresh, ordinal, directory.lasts());
+    let inner = Inner {
+        disk,
+        config,
+        writer: Mutex::new(writer),
+        pool: Mutex::new(Pool { ready: None, next: number + 1 }),
+        head: Mutex::new(head),
+        directory: RwLock::new(directory),
+        spares: Mutex::new(spares),
+        duties: Duties::default(),
+        failed: OnceLock::new(),
+    };
+    Ok((inner, recovery))
+}
+
+/// Reads the head, or makes one if there is nothing yet.
+fn head<D: Disk>(disk: &D, names: &[String], is_new: bool) -> Result<(D::File, Head), OpenError> {
+    if names.iter().any(|name| name == HEAD) {
+        let (file, head) = read_head(disk)?;
+        return Ok((file, head));
+    }
+    if !is_new {
+        let what = "it is missing, though there are segments".to_owned();
+        return Err(OpenError::Damaged { place: disk.path(HEAD), offset: 0, what });
+    }
+    let head = Head { log: disk.random(), generation: 1, firsts: Vec::new() };
+    let make = || {
+        let file = disk.create(HEAD_NEW)?;
+        file.reserve(HEAD_BYTES as u64)?;
+        file.write_at(&vec![0; HEAD_BYTES], 0)?;
+        let bytes = head.encode();
+        file.write_at(&bytes, 0)?;
+        file.write_at(&bytes, SLOT_BYTES as u64)?;
+        file.sync()?;
+        disk.rename(HEAD_NEW, HEAD)?;
+        disk.sync()?;
+        Ok(file)
+    };
+    let file = make().map_err(failed("make", disk.path(HEAD)))?;
+    Ok((file, head))
+}
+
+/// Reads the head that is there.
+pub(crate) fn read_head<D: Disk>(disk: &D) -> Result<(D::File, Head), OpenError> {
+    let place = || disk.path(HEAD);
+    let file = disk.open(HEAD).map_err(failed("open", place()))?;
+    let length = file.len().map_err(failed("read", place()))?.min(HEAD_BYTES as u64);
+    let mut bytes = vec![0; length as usize];
+    file.read_at(&mut bytes, 0).map_err(failed("read", place()))?;
+    let head = Head::newest(&bytes).map_err(|defect| damaged(place(), 0, &defect))?;
+    Ok((file, head))
+}
+
+/// Reads what is to be known of the segment `number`.
+pub(crate) fn load<D: Disk>(disk: &D, number: u64, log: u64) -> Result<Loaded<D::File>, OpenError> {
+    let segment = open_segment(disk, number, log)?;
+    let read = |error| failed("read", segment.place.clone())(error);
+    let content = match table(&segment).map_err(read)? {
+        Some(table) => Content::Sealed(table),
+        None => Content::Scanned(scan(&segment).map_err(read)?),
+    };
+    Ok(Loaded { segment, content })
+}
+
+/// Opens the segment `number` of the log `log`, and reads its header.
+pub(crate) fn open_segment<D: Disk>(disk: &D, number: u64, log: u64) -> Result<Segment<D::File>, OpenError> {
+    let name = format::segment_name(number);
+    let place = disk.path(&name);
+    let file = disk.open(&name).map_err(failed("open", place.clone()))?;
+    let length = file.len().map_err(failed("read", place.clone()))?;
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    let mut bytes = vec![0; HEADER_BYTES.min(length) as usize];
+    file.read_at(&mut bytes, 0).map_err(failed("read", place.clone()))?;
+    let header = Header::decode(&bytes).map_err(|defect| damaged(place.clone(), 0, &defect))?;
+    if header.log != log {
+        return Err(damaged(place, 0, &Defect::Wrong("it belongs to another log")));
+    }
+    if header.number != number {
+        return Err(damaged(place, 0, &Defect::Wrong("it was called otherwise when it was written")));
+    }
+    Ok(Segment::new(header, file, length, place))
+}
+
+/// What the footer of a segment says, if it is sealed and the footer is whole.
+pub(crate) fn table<F: File>(segment: &Segment<F>) -> std::io::Result<Option<Table>> {
+    let Some(at) = segment.length.checked_sub(TRAILER_BYTES as u32) else { return Ok(None) };
+    let mut trailer = [0; TRAILER_BYTES];
+    segment.file.read_at(&mut trailer, u64::from(at))?;
+    let Some((mut table, spans, sum)) = Table::of_trailer(&segment.header, &trailer) else { return Ok(None) };
+    let bytes = u64::from(spans) * SPAN_BYTES as u64;
+    if u64::from(table.end) + bytes > u64::from(at) {
+        return Ok(None);
+    }
+    let mut footer = vec![0; bytes as usize];
+    segment.file.read_at(&mut footer, u64::from(table.end))?;
+    Ok(table.read_spans(&segment.header, &footer, sum).is_ok().then_some(table))
+}
+
+impl<F> Loaded<F> {
+    /// The ordinal of the group after the last, if there is one.
+    fn next_ordinal(&self) -> Option<u64> {
+        match &self.content {
+            Content::Sealed(table) => Some(table.next_ordinal()),
+            Content::Scanned(scan) => scan.next_ordinal(),
+        }
+    }
+
+    /// The ordinal of the first group, if there is one.
+    fn first_ordinal(&self) -> Option<u64> {
+        match &self.content {
+            Content::Sealed(table) => Some(table.ordinal),
+            Content::Scanned(scan) => (scan.groups.1 > 0).then_some(scan.groups.0),
+        }
+    }
+}
+
+/// No segment that was scanned has a hole.
+pub(crate) fn check<F>(loaded: &[Loaded<F>]) -> Result<(), OpenError> {
+    for (at, one) in loaded.iter().enumerate() {
+        let Content::Scanned(scan) = &one.content else { continue };
+        let before = || loaded[..at].iter().rev().find_map(Loaded::next_ordinal);
+        let next = one.next_ordinal().or_else(before);
+        let following = loaded[at + 1..].iter().find_map(Loaded::first_ordinal);
+        let is_followed = matches!((next, following), (Some(next), Some(following)) if next != following);
+        if scan.later.is_some() || is_followed {
+            let what = scan.begun.unwrap_or("what was written here cannot be read");
+            let what = match scan.later {
+                Some(later) => format!("{what}, and a later write is whole at byte {later}"),
+                None => format!("{what}, and a later write is whole in another segment"),
+            };
+            let place = one.segment.place.clone();
+            return Err(OpenError::Damaged { place, offset: u64::from(scan.end), what });
+        }
+    }
+    Ok(())
+}
+
+/// What is to be done with the segments that are not sealed.
+#[derive(Debug)]
+struct Settled<F> {
+    to_seal: Vec<(Arc<Segment<F>>, Footer)>,
+    /// The numbers of those that have nothing in them.
+    empty: Vec<(u64, u32)>,
+}
+
+impl<F> Default for Settled<F> {
+    fn default() -> Settled<F> {
+        Settled { to_seal: Vec::new(), empty: Vec::new() }
+    }
+}
+
+impl<F: File> Settled<F> {
+    fn take(
+        &mut self,
+        loaded: Loaded<F>,
+        directory: &mut Directory<F>,
+        recovery: &mut Recovery,
+    ) -> Result<(), OpenError> {
+        let Loaded { mut segment, content } = loaded;
+        let place = segment.place.clone();
+        let (segment, table) = match content {
+            Content::Sealed(table) => (Arc::new(segment), table),
+            Content::Scanned(scan) => {
+                recovery.scanned += 1;
+                recovery.records += scan.index.records();
+                if let Some(what) = scan.begun {
+                    let place = place.clone();
+                    recovery.cut.push(Cut { place, offset: u64::from(scan.end), what: what.to_owned() });
+                }
+                if scan.groups.1 == 0 {
+                    self.empty.push((segment.number(), segment.length));
+                    return Ok(());
+                }
+                let footer = scan.index.footer(&segment.header, scan.groups, scan.end);
+                segment.length = scan.end + (footer.footer.len() + TRAILER_BYTES) as u32;
+                let segment = Arc::new(segment);
+                let table = footer.table.clone();
+                self.to_seal.push((Arc::clone(&segment), footer));
+                (segment, table)
+            }
+        };
+        let added = directory.add(segment, table);
+        added.map_err(|(shard, from, to)| OpenError::Missing { place, shard, from, to })
+    }
+
+    fn write<D: Disk<File = F>>(&self, disk: &D) -> Result<(), OpenError> {
+        for (segment, footer) in &self.to_seal {
+            seal_short(segment, footer).map_err(failed("seal", segment.place.clone()))?;
+        }
+        for (number, _) in &self.empty {
+            let name = format::segment_name(*number);
+            disk.rename(&name, &format::spare_name(*number)).map_err(failed("rename", disk.path(&name)))?;
+        }
+        // Before one of them is written over, its old name is to be gone.
+        if !self.empty.is_empty() {
+            disk.sync().map_err(failed("sync", disk.path("")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Seals a segment with the file cut off behind its footer: the room that was reserved is given back.
+pub(super) fn seal_short<F: File>(segment: &Segment<F>, footer: &Footer) -> std::io::Result<()> {
+    let end = u64::from(footer.table.end);
+    let trailer = end + footer.footer.len() as u64;
+    segment.file.write_at(&footer.footer, end)?;
+    segment.file.write_at(&footer.trailer, trailer)?;
+    segment.file.cut(trailer + TRAILER_BYTES as u64)?;
+    segment.file.sync()
+}
+
+/// The files that can be written over; what else nobody needs is removed.
+fn spares<D: Disk>(
+    disk: &D,
+    names: &[String],
+    empty: &[(u64, u32)],
+    config: &Config,
+) -> Result<Vec<String>, OpenError> {
+    let mut spares = Vec::new();
+    let found = names.iter().filter(|name| format::spare_number(name).is_some()).cloned();
+    for name in found.chain(empty.iter().map(|(number, _)| format::spare_name(*number))) {
+        let length =
+            disk.open(&name).and_then(|file| file.len()).map_err(failed("open", disk.path(&name)))?;
+        // One is needed at once.
+        match length == u64::from(config.segment_bytes) && spares.len() <= config.spares_max {
+            true => spares.push(name),
+            false => disk.remove(&name).map_err(failed("remove", disk.path(&name)))?,
+        }
+    }
+    for name in names.iter().filter(|name| format::is_unfinished(name)) {
+        disk.remove(name).map_err(failed("remove", disk.path(name)))?;
+    }
+    Ok(spares)
+}
+
+fn damaged(place: String, offset: u64, defect: &Defect) -> OpenError {
+    match defect {
+        Defect::Version(version) => OpenError::Version { place, version: *version },
+        Defect::Wrong(what) => OpenError::Damaged { place, offset, what: (*what).to_owned() },
+    }
+}

@@ -1,0 +1,181 @@
+//! Reading a segment from its beginning, where no footer says what is in it.
+
+use std::io;
+
+use super::index::Index;
+use super::segment::Segment;
+use crate::disk::File;
+use crate::format::{GroupHeader, HEADER_BYTES, RecordHeader};
+use crate::{SHARDS_MAX, Sequence};
+
+/// What is in a segment.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub index: Index,
+    /// The ordinal of the first group, and how many there are that are whole.
+    pub groups: (u64, u32),
+    /// Where the last of these ends.
+    pub end: u32,
+    /// What is wrong with what is there, if something has been begun.
+    pub begun: Option<&'static str>,
+    /// Where a group begins that was written after the one that is not whole.
+    pub later: Option<u32>,
+}
+
+impl Scan {
+    /// The ordinal that the next group must have, if that is known.
+    pub fn next_ordinal(&self) -> Option<u64> {
+        (self.groups.1 > 0).then(|| self.groups.0 + u64::from(self.groups.1))
+    }
+}
+
+/// Reads all groups that are whole, up to the first that is not, and looks for later ones.
+pub(crate) fn scan<F: File>(segment: &Segment<F>) -> io::Result<Scan> {
+    let mut window = Window::new(&segment.file, segment.length);
+    let mut scan =
+        Scan { index: Index::default(), groups: (0, 0), end: HEADER_BYTES, begun: None, later: None };
+    let mut records = Vec::new();
+    let begun = loop {
+        let Some(header) = header(&mut window, segment.seed, scan.end)? else { break None };
+        if scan.next_ordinal().is_some_and(|next| next != header.ordinal) {
+            break Some((header, "a group is not the one that should follow"));
+        }
+        if let Err(what) = group(&mut window, segment.seed, scan.end, &header, &mut records)? {
+            break Some((header, what));
+        }
+        if !scan.take(&header, &records) {
+            break Some((header, "a shard's sequences do not go on"));
+        }
+    };
+    scan.begun = begun.map(|(_, what)| what);
+    let known = begun.map(|(header, _)| header.ordinal).or(scan.next_ordinal()).unwrap_or(0);
+    scan.later = later(&mut window, segment.seed, scan.end + GroupHeader::ALIGNMENT as u32, known)?;
+    Ok(scan)
+}
+
+impl Scan {
+    /// Adds a group whose records are `(shard, sequence, offset)`; whether they follow what is there.
+    fn take(&mut self, header: &GroupHeader, records: &[(u32, Sequence, u32)]) -> bool {
+        let follows = |shard: u32, sequence: Sequence| {
+            self.index.run(shard).is_none_or(|run| run.last() + 1 == sequence)
+        };
+        let mut runs: Vec<(u32, Sequence, Vec<u32>)> = Vec::new();
+        for (shard, sequence, offset) in records {
+            match runs.iter_mut().rev().find(|(of, ..)| of == shard) {
+                Some((_, first, offsets)) if *first + offsets.len() as u64 == *sequence => {
+                    offsets.push(*offset)
+                }
+                None if follows(*shard, *sequence) => runs.push((*shard, *sequence, vec![*offset])),
+                _ => return false,
+            }
+        }
+        for (shard, first, offsets) in runs {
+            self.index.push(shard, first, &offsets);
+        }
+        if self.groups.1 == 0 {
+            self.groups.0 = header.ordinal;
+        }
+        self.groups.1 += 1;
+        self.end += header.length;
+        true
+    }
+}
+
+fn header<F: File>(window: &mut Window<'_, F>, seed: u32, offset: u32) -> io::Result<Option<GroupHeader>> {
+    let bytes = window.get(offset, GroupHeader::BYTES)?;
+    Ok(bytes.and_then(|bytes| GroupHeader::decode(seed, bytes)))
+}
+
+/// Reads the records of the group at `offset`, if all are whole.
+fn group<F: File>(
+    window: &mut Window<'_, F>,
+    seed: u32,
+    offset: u32,
+    header: &GroupHeader,
+    records: &mut Vec<(u32, Sequence, u32)>,
+) -> io::Result<Result<(), &'static str>> {
+    records.clear();
+    let Some(end) = offset.checked_add(header.length).filter(|end| *end <= window.limit) else {
+        return Ok(Err("a group is longer than its segment"));
+    };
+    let mut at = offset + GroupHeader::BYTES as u32;
+    for _ in 0..header.records {
+        if end - at < RecordHeader::BYTES as u32 {
+            return Ok(Err("a group has fewer records than it should"));
+        }
+        let Some(bytes) = window.get(at, RecordHeader::BYTES)? else { return Ok(Err("a record is cut off")) };
+        let Some(said) = bytes.first_chunk().copied() else { return Ok(Err("a record is cut off")) };
+        let record = RecordHeader::peek(&said);
+        at += RecordHeader::BYTES as u32;
+        if record.length > end - at || record.shard >= SHARDS_MAX || record.sequence == 0 {
+            return Ok(Err("what a record says of itself cannot be"));
+        }
+        let payload = window.get(at, record.length as usize)?;
+        if payload.is_none_or(|payload| RecordHeader::check(seed, &said, payload).is_err()) {
+            return Ok(Err("a record's checksum does not fit"));
+        }
+        records.push((record.shard, record.sequence, at - RecordHeader::BYTES as u32));
+        at += record.length;
+    }
+    Ok(match end - at < GroupHeader::ALIGNMENT as u32 {
+        true => Ok(()),
+        false => Err("a group has more than its records"),
+    })
+}
+
+/// The first place from `from` on at which a group begins whose ordinal is beyond `known`.
+fn later<F: File>(window: &mut Window<'_, F>, seed: u32, from: u32, known: u64) -> io::Result<Option<u32>> {
+    let mut at = from;
+    while let Some(bytes) = window.rest(at, GroupHeader::BYTES)? {
+        let last = bytes.len() - GroupHeader::BYTES;
+        for begin in (0..=last).step_by(GroupHeader::ALIGNMENT) {
+            if GroupHeader::decode(seed, &bytes[begin..]).is_some_and(|header| header.ordinal > known) {
+                return Ok(Some(at + begin as u32));
+            }
+        }
+        at += (last / GroupHeader::ALIGNMENT * GroupHeader::ALIGNMENT + GroupHeader::ALIGNMENT) as u32;
+    }
+    Ok(None)
+}
+
+/// A part of a file in memory, which moves forwards.
+#[derive(Debug)]
+struct Window<'a, F> {
+    file: &'a F,
+    /// The end of what may be read.
+    limit: u32,
+    begin: u32,
+    bytes: Vec<u8>,
+}
+
+impl<'a, F: File> Window<'a, F> {
+    fn new(file: &'a F, limit: u32) -> Window<'a, F> {
+        Window { file, limit, begin: 0, bytes: Vec::new() }
+    }
+
+    /// `length` bytes at `offset`, if they are there.
+    fn get(&mut self, offset: u32, length: usize) -> io::Result<Option<&[u8]>> {
+        Ok(self.rest(offset, length)?.map(|rest| &rest[..length]))
+    }
+
+    /// What is in memory from `offset` on, which is at least `length` bytes.
+    fn rest(&mut self, offset: u32, length: usize) -> io::Result<Option<&[u8]>> {
+        if self.limit.saturating_sub(offset) < length as u32 {
+            return Ok(None);
+        }
+        let is_there =
+            |begin: u32, bytes: usize| offset >= begin && (offset - begin) as usize + length <= bytes;
+        if !is_there(self.begin, self.bytes.len()) {
+            let wanted = length.max(WINDOW_BYTES).min((self.limit - offset) as usize);
+            self.bytes.resize(wanted, 0);
+            self.begin = offset;
+            if let Err(error) = self.file.read_at(&mut self.bytes, u64::from(offset)) {
+                self.bytes.clear();
+                return Err(error);
+            }
+        }
+        Ok(self.bytes.get((offset - self.begin) as usize..))
+    }
+}
+
+const WINDOW_BYTES: usize = 1 << 20;

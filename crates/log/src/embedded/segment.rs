@@ -1,0 +1,106 @@
+//! A segment's file, and how a record is read from it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::disk::File;
+use crate::format::{Header, RecordHeader};
+use crate::{ReadError, Sequence};
+
+/// A segment's file. Whoever reads from it holds an `Arc` of it; a file is written over only if nobody does.
+#[derive(Debug)]
+pub(crate) struct Segment<F> {
+    pub header: Header,
+    pub seed: u32,
+    pub file: F,
+    /// Its length, bytes.
+    pub length: u32,
+    /// How messages name it.
+    pub place: String,
+}
+
+impl<F: File> Segment<F> {
+    pub fn new(header: Header, file: F, length: u32, place: String) -> Segment<F> {
+        Segment { header, seed: header.seed(), file, length, place }
+    }
+
+    pub fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// The record at `offset`, which is to be `sequence` of `shard` and to end before `end`.
+    pub fn record(&self, offset: u32, end: u32, shard: u32, sequence: Sequence) -> Result<Bytes, ReadError> {
+        let mut front = [0; FRONT_BYTES];
+        let there =
+            end.checked_sub(offset).ok_or_else(|| self.damaged(offset, "the footer points beyond it"))?;
+        let front = &mut front[..FRONT_BYTES.min(there as usize)];
+        self.read(front, offset)?;
+        let Some((header, payload)) = front.split_first_chunk::<{ RecordHeader::BYTES }>() else {
+            return Err(self.damaged(offset, "the footer points beyond its end"));
+        };
+        let length = RecordHeader::peek(header).length as usize;
+        if length <= payload.len() {
+            return self.checked(
+                header,
+                Bytes::copy_from_slice(&payload[..length]),
+                offset,
+                (shard, sequence),
+            );
+        }
+        if length > there as usize - RecordHeader::BYTES {
+            return Err(self.damaged(offset, "the record's length cannot be"));
+        }
+        let mut whole = vec![0; length];
+        let (begun, rest) = whole.split_at_mut(payload.len());
+        begun.copy_from_slice(payload);
+        self.read(rest, offset + RecordHeader::BYTES as u32 + begun.len() as u32)?;
+        self.checked(header, whole.into(), offset, (shard, sequence))
+    }
+
+    /// The record that begins at `at` in `window`, which was read at `base`; `None` if it ends beyond the window.
+    pub fn record_in(
+        &self,
+        window: &Bytes,
+        base: u32,
+        at: usize,
+        expected: (u32, Sequence),
+    ) -> Option<Result<Bytes, ReadError>> {
+        let header = window.get(at..)?.first_chunk::<{ RecordHeader::BYTES }>()?;
+        let begin = at + RecordHeader::BYTES;
+        let end = begin + RecordHeader::peek(header).length as usize;
+        (end <= window.len())
+            .then(|| self.checked(header, window.slice(begin..end), base + at as u32, expected))
+    }
+
+    fn checked(
+        &self,
+        header: &[u8; RecordHeader::BYTES],
+        payload: Bytes,
+        offset: u32,
+        (shard, sequence): (u32, Sequence),
+    ) -> Result<Bytes, ReadError> {
+        RecordHeader::check(self.seed, header, &payload)
+            .map_err(|defect| self.damaged(offset, &defect.to_string()))?;
+        let said = RecordHeader::peek(header);
+        match (said.shard, said.sequence) == (shard, sequence) {
+            true => Ok(payload),
+            false => Err(self.damaged(offset, "the footer points to another record")),
+        }
+    }
+
+    /// Fills `buffer` from `offset` on.
+    pub fn read(&self, buffer: &mut [u8], offset: u32) -> Result<(), ReadError> {
+        self.file.read_at(buffer, u64::from(offset)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.damaged(offset, "the file ends before"),
+            _ => ReadError::Failed(Arc::new(error)),
+        })
+    }
+
+    pub fn damaged(&self, offset: u32, what: &str) -> ReadError {
+        ReadError::Damaged { place: self.place.clone(), offset: u64::from(offset), what: what.to_owned() }
+    }
+}
+
+/// What is read at once where a record's length is not known yet: one page takes most records whole.
+pub(crate) const FRONT_BYTES: usize = 4096;

@@ -1,0 +1,248 @@
+//! Appending: one write and one sync for all batches of a call.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::directory::Written;
+use super::segment::Segment;
+use super::upkeep::Fresh;
+use super::{Inner, lock};
+use crate::disk::{Disk, File};
+use crate::format::{Group, HEADER_BYTES, footer_bytes, group_bytes, record_bytes};
+use crate::{AppendError, Batch, Sequence};
+
+/// Where the next group goes.
+#[derive(Debug)]
+pub(crate) struct Writer<F> {
+    segment: Arc<Segment<F>>,
+    end: u32,
+    /// Up to where the file has been written once. Beyond, its blocks are only reserved, and the first write to
+    /// such a block costs an entry in the file system's journal, which doubles what a sync takes.
+    filled: u32,
+    /// How many records the segment has, and of how many shards.
+    records: usize,
+    shards: usize,
+    /// The ordinal of the next group.
+    ordinal: u64,
+    /// Each shard's last sequence, with what is being written.
+    lasts: Vec<Sequence>,
+    /// Where the records of the group lie that is being written. Kept for its capacity.
+    offsets: Vec<u32>,
+    /// The batches that go into the next group. Kept for its capacity.
+    plan: Plan,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    /// Which of the call's batches.
+    batches: Vec<usize>,
+    /// What their records come to, with headers.
+    bytes: usize,
+    records: usize,
+}
+
+impl<F: File> Writer<F> {
+    pub fn new(fresh: Fresh<F>, ordinal: u64, lasts: Vec<Sequence>) -> Writer<F> {
+        Writer {
+            segment: fresh.segment,
+            end: HEADER_BYTES,
+            filled: fresh.filled,
+            records: 0,
+            shards: 0,
+            ordinal,
+            lasts,
+            offsets: Vec::new(),
+            plan: Plan::default(),
+        }
+    }
+
+    /// Whether a group of what is planned and `records` more, which take `bytes`, fits into the segment together
+    /// with the footer.
+    fn has_room(&self, bytes: usize, records: usize) -> bool {
+        let records = self.records + self.plan.records + records;
+        let footer = footer_bytes(self.shards + self.plan.batches.len() + 1, records);
+        self.end as usize + group_bytes(self.plan.bytes + bytes) + footer <= self.segment.length as usize
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.end > self.segment.length / 2
+    }
+
+    /// Goes on in another segment.
+    fn switch(&mut self, fresh: Fresh<F>) {
+        self.segment = fresh.segment;
+        self.filled = fresh.filled;
+        (self.end, self.records, self.shards) = (HEADER_BYTES, 0, 0);
+    }
+
+    fn last(&mut self, shard: u32) -> &mut Sequence {
+        let at = shard as usize;
+        if self.lasts.len() <= at {
+            self.lasts.resize(at + 1, 0);
+        }
+        &mut self.lasts[at]
+    }
+}
+
+impl<D: Disk> Inner<D> {
+    pub(super) fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>> {
+        let mut writer = lock(&self.writer);
+        let writer = &mut *writer;
+        let mut results = vec![Ok(()); batches.len()];
+        // Once there was no room for a segment, nobody else of this call need try.
+        let mut full = None;
+        for at in 0..batches.len() {
+            results[at] = self.take(writer, batches, at, &mut full);
+            if let Err(AppendError::Failed(error)) = &results[at] {
+                let error = Arc::clone(error);
+                return fail(results, &writer.plan.batches, at, &error);
+            }
+        }
+        if let Err(error) = self.write(writer, batches) {
+            return fail(results, &writer.plan.batches, batches.len(), &error);
+        }
+        results
+    }
+
+    /// Plans to write the batch `at`, and writes what was planned before if they do not fit into one segment.
+    fn take(
+        &self,
+        writer: &mut Writer<D::File>,
+        batches: &[Batch],
+        at: usize,
+        full: &mut Option<AppendError>,
+    ) -> Result<(), AppendError> {
+        if let Some(error) = self.failed.get() {
+            return Err(AppendError::Failed(Arc::clone(error)));
+        }
+        let batch = &batches[at];
+        let bytes = self.measure(batch)?;
+        let last = *writer.last(batch.shard);
+        if last != batch.last {
+            return Err(AppendError::NotTail { last });
+        }
+        if batch.records.is_empty() {
+            return Ok(());
+        }
+        if !writer.has_room(bytes, batch.records.len()) {
+            if let Some(full) = full {
+                return Err(full.clone());
+            }
+            self.write(writer, batches).map_err(AppendError::Failed)?;
+            self.switch(writer).inspect_err(|error| *full = Some(error.clone()))?;
+        }
+        writer.plan.batches.push(at);
+        writer.plan.bytes += bytes;
+        writer.plan.records += batch.records.len();
+        *writer.last(batch.shard) += batch.records.len() as u64;
+        Ok(())
+    }
+
+    /// How many bytes a batch takes, if it is not too large.
+    fn measure(&self, batch: &Batch) -> Result<usize, AppendError> {
+        let mut bytes = 0;
+        for record in &batch.records {
+            if record.len() > self.config.record_bytes_max as usize {
+                let bytes_max = self.config.record_bytes_max as usize;
+                return Err(AppendError::TooLarge { bytes: record.len(), bytes_max });
+            }
+            bytes += record_bytes(record.len());
+        }
+        let bytes_max = self.config.room(batch.records.len());
+        match bytes > bytes_max {
+            true => Err(AppendError::TooLarge { bytes, bytes_max }),
+            false => Ok(bytes),
+        }
+    }
+
+    /// Writes what is planned, and waits until it is durable.
+    fn write(&self, writer: &mut Writer<D::File>, batches: &[Batch]) -> Result<(), Arc<std::io::Error>> {
+        if writer.plan.batches.is_empty() {
+            return Ok(());
+        }
+        let mut group = Group::new(writer.segment.seed, writer.plan.bytes);
+        writer.offsets.clear();
+        for at in &writer.plan.batches {
+            group.push(&batches[*at], |offset| writer.offsets.push(writer.end + offset));
+        }
+        let group = group.finish(writer.ordinal);
+        let end = writer.end + group.len() as u32;
+        let written = self.fill(writer, end).and_then(|()| {
+            writer.segment.file.write_at(&group, u64::from(writer.end))?;
+            writer.segment.file.sync()
+        });
+        written.map_err(|error| self.fail(error))?;
+
+        let was_half_full = writer.is_half_full();
+        let number = writer.segment.number();
+        let ranges = ranges(&writer.plan.batches, batches);
+        let written = ranges.map(|(batch, range)| Written {
+            shard: batch.shard,
+            first: batch.last + 1,
+            offsets: &writer.offsets[range],
+        });
+        writer.shards = self.directory_mut().appended(number, writer.end, group, written);
+        writer.end = end;
+        writer.ordinal += 1;
+        writer.records += writer.plan.records;
+        writer.plan.clear();
+        if writer.is_half_full() && !was_half_full {
+            self.duties.prepare();
+        }
+        Ok(())
+    }
+
+    /// Writes zeros before a group that ends at `end`, a piece at a time, so that only few groups come to blocks that
+    /// never were written.
+    fn fill(&self, writer: &mut Writer<D::File>, end: u32) -> std::io::Result<()> {
+        if end <= writer.filled {
+            return Ok(());
+        }
+        let from = writer.filled.max(writer.end);
+        let to = end.saturating_add(FILL_BYTES).min(writer.segment.length);
+        writer.segment.file.write_at(&vec![0; (to - from) as usize], u64::from(from))?;
+        writer.filled = to;
+        Ok(())
+    }
+
+    fn switch(&self, writer: &mut Writer<D::File>) -> Result<(), AppendError> {
+        let fresh = self.next_segment()?;
+        self.directory_mut().begin(Arc::clone(&fresh.segment), HEADER_BYTES, writer.ordinal);
+        let full = writer.segment.number();
+        writer.switch(fresh);
+        self.full(full).map_err(AppendError::Failed)
+    }
+}
+
+impl Plan {
+    fn clear(&mut self) {
+        self.batches.clear();
+        (self.bytes, self.records) = (0, 0);
+    }
+}
+
+/// The batches of a plan, each with the range of its records among all of the group.
+fn ranges<'a>(plan: &'a [usize], batches: &'a [Batch]) -> impl Iterator<Item = (&'a Batch, Range<usize>)> {
+    plan.iter().scan(0, |from, at| {
+        let batch = &batches[*at];
+        let range = *from..*from + batch.records.len();
+        *from = range.end;
+        Some((batch, range))
+    })
+}
+
+/// The results of a call in which writing failed: of what was planned, and of what comes from `rest` on.
+fn fail(
+    mut results: Vec<Result<(), AppendError>>,
+    planned: &[usize],
+    rest: usize,
+    error: &Arc<std::io::Error>,
+) -> Vec<Result<(), AppendError>> {
+    for at in planned.iter().copied().chain(rest..results.len()) {
+        results[at] = Err(AppendError::Failed(Arc::clone(error)));
+    }
+    results
+}
+
+/// How many bytes are written ahead in a segment that was not filled before.
+const FILL_BYTES: u32 = 1 << 20;
