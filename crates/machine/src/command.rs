@@ -6,6 +6,7 @@ use crate::entry::Entry;
 use crate::kv;
 use crate::outbox;
 use crate::placement::Shard;
+use crate::queue;
 use crate::refusal::{Code, Refusal};
 use crate::state::State;
 use crate::timer;
@@ -52,7 +53,7 @@ fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// What is to be done; nothing if it is of a later version.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12")]
     pub kind: Option<Kind>,
 }
 
@@ -76,13 +77,16 @@ pub enum Kind {
     /// Topics.
     #[prost(message, tag = "11")]
     Topic(topic::Command),
+    /// Queues.
+    #[prost(message, tag = "12")]
+    Queue(queue::Command),
 }
 
 /// What a command was answered.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "10, 11")]
+    #[prost(oneof = "Answer", tags = "10, 11, 12")]
     pub answer: Option<Answer>,
 }
 
@@ -95,6 +99,9 @@ pub enum Answer {
     /// Topics.
     #[prost(message, tag = "11")]
     Topic(topic::Reply),
+    /// Queues.
+    #[prost(message, tag = "12")]
+    Queue(queue::Reply),
 }
 
 impl Command {
@@ -109,6 +116,7 @@ impl Command {
             Some(Kind::Deliver(deliver)) => deliver.command.check(),
             Some(Kind::Kv(command)) => command.check(),
             Some(Kind::Topic(command)) => command.check(),
+            Some(Kind::Queue(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
         }
     }
@@ -120,6 +128,7 @@ impl Command {
             Some(Kind::Delivered(delivered)) => delivered.apply(context),
             Some(Kind::Kv(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Topic(command)) => return command.apply(context).map(Reply::from),
+            Some(Kind::Queue(command)) => return command.apply(context).map(Reply::from),
             // `check` lets none in, so this log was written by a later version: an older one must not go
             // on with a state that differs.
             None => panic!("the log holds a command that this version does not know"),
@@ -147,6 +156,7 @@ macro_rules! block {
 
 block!(kv, Kv);
 block!(topic, Topic);
+block!(queue, Queue);
 
 macro_rules! core {
     ($module:ident, $kind:ident) => {

@@ -25,6 +25,7 @@ pub mod limits;
 pub mod memory;
 pub mod outbox;
 pub mod placement;
+pub mod queue;
 pub mod refusal;
 pub mod state;
 pub mod time;

@@ -29,6 +29,8 @@ pub enum Owner {
     Kv = 0x10,
     /// Messages of a partition are not kept any longer.
     Topic = 0x20,
+    /// Something of a queue is due.
+    Queue = 0x30,
 }
 
 impl Owner {
@@ -37,7 +39,7 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 3] = [Owner::Idempotency, Owner::Kv, Owner::Topic];
+const OWNERS: [Owner; 4] = [Owner::Idempotency, Owner::Kv, Owner::Topic, Owner::Queue];
 
 impl Context<'_> {
     /// Whether the shard has room for `more` timers, which a command asks before it writes.

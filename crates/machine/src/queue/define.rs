@@ -1,0 +1,36 @@
+//! Setting a queue's settings.
+
+use super::open::Queue;
+use super::{Settings, settings_key};
+use crate::context::Context;
+use crate::limits;
+use crate::refusal::Refusal;
+
+/// Sets a queue's settings, in place of all that was set before. They hold for what happens from now on:
+/// leases and delays that have begun end as they would have.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Define {
+    /// The queue's name.
+    #[prost(string, tag = "1")]
+    pub queue: String,
+    /// What is set.
+    #[prost(message, required, tag = "2")]
+    pub settings: Settings,
+}
+
+impl Define {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        limits::name("queue", &self.queue)?;
+        self.settings.check()
+    }
+
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
+        let mut queue = Queue::open(context, &self.queue);
+        queue.room_for_timer()?;
+        queue.context.put(settings_key(&self.queue), &self.settings);
+        queue.unblock_all();
+        queue.wake();
+        queue.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! Queues: stories, and a model beside them.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod keys;
+mod shop;
+mod stories;
