@@ -4,6 +4,7 @@ use crate::context::{Bodies, Context};
 use crate::effect::Effect;
 use crate::entry::Entry;
 use crate::kv;
+use crate::lock;
 use crate::outbox;
 use crate::placement::Shard;
 use crate::queue;
@@ -53,7 +54,7 @@ fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// What is to be done; nothing if it is of a later version.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12, 15")]
     pub kind: Option<Kind>,
 }
 
@@ -80,13 +81,16 @@ pub enum Kind {
     /// Queues.
     #[prost(message, tag = "12")]
     Queue(queue::Command),
+    /// Locks.
+    #[prost(message, tag = "15")]
+    Lock(lock::Command),
 }
 
 /// What a command was answered.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "10, 11, 12")]
+    #[prost(oneof = "Answer", tags = "10, 11, 12, 15")]
     pub answer: Option<Answer>,
 }
 
@@ -102,6 +106,9 @@ pub enum Answer {
     /// Queues.
     #[prost(message, tag = "12")]
     Queue(queue::Reply),
+    /// Locks.
+    #[prost(message, tag = "15")]
+    Lock(lock::Reply),
 }
 
 impl Command {
@@ -117,6 +124,7 @@ impl Command {
             Some(Kind::Kv(command)) => command.check(),
             Some(Kind::Topic(command)) => command.check(),
             Some(Kind::Queue(command)) => command.check(),
+            Some(Kind::Lock(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
         }
     }
@@ -129,6 +137,7 @@ impl Command {
             Some(Kind::Kv(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Topic(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Queue(command)) => return command.apply(context).map(Reply::from),
+            Some(Kind::Lock(command)) => return command.apply(context).map(Reply::from),
             // `check` lets none in, so this log was written by a later version: an older one must not go
             // on with a state that differs.
             None => panic!("the log holds a command that this version does not know"),
@@ -157,6 +166,7 @@ macro_rules! block {
 block!(kv, Kv);
 block!(topic, Topic);
 block!(queue, Queue);
+block!(lock, Lock);
 
 macro_rules! core {
     ($module:ident, $kind:ident) => {

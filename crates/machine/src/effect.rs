@@ -5,6 +5,7 @@
 
 use xxhash_rust::xxh64::xxh64;
 
+use crate::key::Key;
 use crate::placement::Shard;
 use crate::refusal::Refusal;
 
@@ -54,8 +55,8 @@ impl Channel {
         Channel(xxh64(store.as_bytes(), 5 << 32))
     }
 
-    /// A lock that came free.
-    pub fn lock(store: &str) -> Channel {
-        Channel(xxh64(store.as_bytes(), 6 << 32))
+    /// A lock that came free: [`crate::lock::channel`].
+    pub(crate) fn lock(lock: &Key) -> Channel {
+        Channel(xxh64(lock.as_bytes(), 6 << 32))
     }
 }

@@ -22,6 +22,7 @@ pub mod idempotency;
 pub mod key;
 pub mod kv;
 pub mod limits;
+pub mod lock;
 pub mod memory;
 pub mod outbox;
 pub mod placement;

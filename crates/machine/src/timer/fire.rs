@@ -8,6 +8,7 @@ use crate::idempotency;
 use crate::key::{Key, Parts, Table};
 use crate::kv;
 use crate::limits::TIMERS_FIRED_MAX;
+use crate::lock;
 use crate::queue;
 use crate::state::Order;
 use crate::time::Time;
@@ -54,5 +55,6 @@ fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
         Owner::Kv => kv::expire(context, key),
         Owner::Topic => topic::retention::fire(context, key),
         Owner::Queue => queue::due::fire(context, key),
+        Owner::Lock => lock::expire(context, key),
     }
 }

@@ -31,6 +31,8 @@ pub enum Owner {
     Topic = 0x20,
     /// Something of a queue is due.
     Queue = 0x30,
+    /// A lock's lease has ended.
+    Lock = 0x60,
 }
 
 impl Owner {
@@ -39,7 +41,7 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 4] = [Owner::Idempotency, Owner::Kv, Owner::Topic, Owner::Queue];
+const OWNERS: [Owner; 5] = [Owner::Idempotency, Owner::Kv, Owner::Topic, Owner::Queue, Owner::Lock];
 
 impl Context<'_> {
     /// Whether the shard has room for `more` timers, which a command asks before it writes.
