@@ -47,4 +47,6 @@ pub enum Code {
     Limit = 6,
     /// Not at present: paused, or above a rate; later it may be taken.
     Unavailable = 7,
+    /// It was there and has been given up, such as a position before the first that is kept.
+    Gone = 8,
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use machine::body::Stored;
+use machine::changes::Keep;
 use machine::command::Answer;
-use machine::kv::{self, Action, Bulk, Delete, Item, Operation, Page, Put, Transact, Value};
+use machine::kv::{self, Action, Bulk, Define, Delete, Item, Operation, Page, Put, Transact, Value};
 use machine::{Code, Command, Entry, Memory, Table, Time};
 use proptest::prelude::*;
 use prost::Message;
@@ -69,6 +70,10 @@ impl Model {
 
     fn etag(&self, key: u8) -> u64 {
         self.items.get(&key).map_or(0, |item| item.etag)
+    }
+
+    fn etags(&self) -> BTreeMap<u8, (u64, Vec<u8>)> {
+        self.items.iter().map(|(key, item)| (*key, (item.etag, item.value.clone()))).collect()
     }
 
     fn wanted(&self, one: &One) -> Option<u64> {
@@ -195,6 +200,20 @@ impl Pair {
         (operations, bodies)
     }
 
+    /// What the changes come to.
+    fn from_changes(&self) -> BTreeMap<u8, (u64, Vec<u8>)> {
+        let changes = kv::changes(&self.world.state, STORE, 0, usize::MAX).unwrap();
+        let mut items = BTreeMap::new();
+        for (place, (position, change)) in changes.changes.iter().enumerate() {
+            assert_eq!(*position, place as u64 + 1, "a change is missing");
+            match &change.value {
+                Some(value) => items.insert(change.key[0], (change.etag, self.world.body(value).to_vec())),
+                None => items.remove(&change.key[0]),
+            };
+        }
+        items
+    }
+
     fn compare(&self) {
         let page = Page { max: 1000, ..Page::default() };
         let listing = kv::list(&self.world.state, STORE, SCOPE, &page, self.world.now());
@@ -220,6 +239,8 @@ proptest! {
     #[test]
     fn whatever_is_done_the_model_says_the_same(steps in prop::collection::vec(step(), 1..60)) {
         let mut pair = Pair { world: World::new(), model: Model::default() };
+        let keep = Keep { values: true, ..Keep::default() };
+        pair.world.run(Entry::new(Define { store: STORE.into(), changes: Some(keep) })).unwrap();
         for step in &steps {
             pair.run(step);
         }
@@ -227,6 +248,7 @@ proptest! {
         pair.run(&Step::Advance(1000));
         prop_assert!(table(&pair.world.state, Table::Timer).is_empty(), "timers that nothing waits for");
         prop_assert_eq!(table(&pair.world.state, Table::KvItem).len(), pair.model.items.len());
+        prop_assert_eq!(pair.from_changes(), pair.model.etags());
     }
 }
 
@@ -270,7 +292,9 @@ fn place(one: &One) -> (String, String, Bytes) {
 
 fn pointers(state: &Memory) -> Vec<Stored> {
     let items = table(state, Table::KvItem).into_iter();
-    items.map(|(_, value)| Item::decode(value).expect("an item").value).collect()
+    let items = items.map(|(_, value)| Item::decode(value).expect("an item").value);
+    let changes = kv::changes(state, STORE, 0, usize::MAX).expect("no change is given up");
+    items.chain(changes.changes.into_iter().filter_map(|(_, change)| change.value)).collect()
 }
 
 const STORE: &str = "shop";

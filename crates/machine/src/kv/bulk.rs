@@ -1,7 +1,8 @@
 //! Several operations, each by itself.
 
 use super::operation::{Action, Operation, check_all};
-use super::{Failed, Item, Reply, check_place, item_key, write};
+use super::write::{self, Writer};
+use super::{Failed, Reply, check_place};
 use crate::context::Context;
 use crate::refusal::Refusal;
 
@@ -28,30 +29,27 @@ impl Bulk {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Reply {
         let mut reply = Reply { etag: context.sequence(), ..Reply::default() };
+        let mut writer = Writer::new(context, &self.store, &self.scope);
         for (index, operation) in self.operations.iter().enumerate() {
-            if let Err(refusal) = self.one(context, operation) {
+            if let Err(refusal) = one(&mut writer, operation) {
                 reply.failed.push(Failed { index: index as u32, refusal });
             }
         }
+        writer.close();
         reply
     }
+}
 
-    fn one(&self, context: &mut Context<'_>, operation: &Operation) -> Result<(), Refusal> {
-        let key = item_key(&self.store, &self.scope, &operation.key);
-        let before: Option<Item> = context.get(&key);
-        write::matches(operation.etag, write::etag(before.as_ref(), context.time()), &operation.key)?;
-        match &operation.action {
-            Some(Action::Put(value)) => {
-                context.room_for_timers(write::more_timers(before.as_ref(), value.ttl_ms))?;
-                write::put(context, key, before, value.body, value.ttl_ms)?;
-            }
-            Some(Action::Delete(())) => {
-                if let Some(before) = before {
-                    write::delete(context, key, &before);
-                }
-            }
-            Some(Action::Check(())) | None => {}
+fn one(writer: &mut Writer<'_, '_>, operation: &Operation) -> Result<(), Refusal> {
+    let before = writer.look(&operation.key);
+    write::matches(operation.etag, before.etag, &operation.key)?;
+    match &operation.action {
+        Some(Action::Put(value)) => {
+            writer.context().room_for_timers(before.more_timers(value.ttl_ms))?;
+            writer.put(&operation.key, before, value.body, value.ttl_ms)?;
         }
-        Ok(())
+        Some(Action::Delete(())) => writer.delete(&operation.key, before),
+        Some(Action::Check(())) | None => {}
     }
+    Ok(())
 }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Reply, check_place, item_key, write};
+use super::write::{self, Writer};
+use super::{Reply, check_place};
 use crate::context::Context;
 use crate::limits;
 use crate::refusal::Refusal;
@@ -31,13 +32,12 @@ impl Delete {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let key = item_key(&self.store, &self.scope, &self.key);
-        let before = context.get(&key);
-        let existed = write::etag(before.as_ref(), context.time());
-        write::matches(self.etag, existed, &self.key)?;
-        if let Some(before) = before {
-            write::delete(context, key, &before);
-        }
-        Ok(Reply { existed: existed > 0, ..Reply::default() })
+        let mut writer = Writer::new(context, &self.store, &self.scope);
+        let before = writer.look(&self.key);
+        let existed = before.etag > 0;
+        write::matches(self.etag, before.etag, &self.key)?;
+        writer.delete(&self.key, before);
+        writer.close();
+        Ok(Reply { existed, ..Reply::default() })
     }
 }

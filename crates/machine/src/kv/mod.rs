@@ -13,8 +13,12 @@
 //! for a command, the reader's for a read. Its timer only clears up. A put that extends the life of an
 //! item leaves its timer where it is; when that fires too early it is set anew. What is refreshed with
 //! every request so costs no timer each time.
+//!
+//! A store keeps its [changes](crate::changes) if it is told to ([`Define`]). Of one that does not, a
+//! command reads that it does not, and no more.
 
 mod bulk;
+mod define;
 mod delete;
 mod operation;
 mod placement;
@@ -24,15 +28,17 @@ mod transact;
 mod write;
 
 pub use bulk::Bulk;
+pub use define::Define;
 pub use delete::Delete;
 pub use operation::{Action, Operation, Value};
 pub use placement::Placement;
 pub use put::Put;
-pub use read::{Listing, Page, get, list};
+pub use read::{Listing, Page, changes, get, list, span};
 pub use transact::Transact;
-pub(crate) use write::expire;
+pub(crate) use write::{clear, expire};
 
 use crate::body::Stored;
+use crate::changes::Keep;
 use crate::context::Context;
 use crate::key::{Key, Table};
 use crate::limits;
@@ -50,7 +56,7 @@ pub const PAGE_VISITED_MAX: usize = 4_000;
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5")]
     pub kind: Option<Kind>,
 }
 
@@ -71,6 +77,9 @@ pub enum Kind {
     /// Does several things, each by itself.
     #[prost(message, tag = "4")]
     Bulk(Bulk),
+    /// Says what a store keeps.
+    #[prost(message, tag = "5")]
+    Define(Define),
 }
 
 /// What a command to key-value state was answered.
@@ -115,6 +124,14 @@ pub struct Item {
     pub timer_ms: u64,
 }
 
+/// What is known of a store: a value under [`Table::KvStore`].
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Store {
+    /// For how long its changes are kept, if they are.
+    #[prost(message, optional, tag = "1")]
+    changes: Option<Keep>,
+}
+
 impl Item {
     /// When it expires, if it does.
     pub fn expires(&self) -> Option<Time> {
@@ -137,6 +154,7 @@ impl Command {
             Some(Kind::Delete(delete)) => delete.check(),
             Some(Kind::Transact(transact)) => transact.check(),
             Some(Kind::Bulk(bulk)) => bulk.check(),
+            Some(Kind::Define(define)) => define.check(),
             None => Err(Refusal::new(Code::Invalid, "the command to key-value state is empty")),
         }
     }
@@ -147,6 +165,7 @@ impl Command {
             Some(Kind::Delete(delete)) => delete.apply(context),
             Some(Kind::Transact(transact)) => transact.apply(context),
             Some(Kind::Bulk(bulk)) => Ok(bulk.apply(context)),
+            Some(Kind::Define(define)) => Ok(define.apply(context)),
             None => panic!("the log holds a command to key-value state that this version does not know"),
         }
     }
@@ -167,9 +186,18 @@ kind!(Put);
 kind!(Delete);
 kind!(Transact);
 kind!(Bulk);
+kind!(Define);
 
 fn item_key(store: &str, scope: &str, key: &[u8]) -> Key {
     Key::new(Table::KvItem).name(store).name(scope).bytes(key)
+}
+
+fn store_key(store: &str) -> Key {
+    Key::new(Table::KvStore).name(store)
+}
+
+fn change_list(store: &str) -> Key {
+    Key::new(Table::KvChange).name(store)
 }
 
 fn check_place(store: &str, scope: &str) -> Result<(), Refusal> {

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Reply, check_place, item_key, write};
+use super::write::{self, Writer};
+use super::{Reply, check_place};
 use crate::body::Body;
 use crate::context::Context;
 use crate::limits;
@@ -38,12 +39,13 @@ impl Put {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let key = item_key(&self.store, &self.scope, &self.key);
-        let before = context.get(&key);
-        let existed = write::etag(before.as_ref(), context.time());
-        write::matches(self.etag, existed, &self.key)?;
-        context.room_for_timers(write::more_timers(before.as_ref(), self.ttl_ms))?;
-        write::put(context, key, before, self.value, self.ttl_ms)?;
-        Ok(Reply { etag: context.sequence(), existed: existed > 0, ..Reply::default() })
+        let mut writer = Writer::new(context, &self.store, &self.scope);
+        let before = writer.look(&self.key);
+        let existed = before.etag > 0;
+        write::matches(self.etag, before.etag, &self.key)?;
+        writer.context().room_for_timers(before.more_timers(self.ttl_ms))?;
+        writer.put(&self.key, before, self.value, self.ttl_ms)?;
+        writer.close();
+        Ok(Reply { etag: context.sequence(), existed, ..Reply::default() })
     }
 }

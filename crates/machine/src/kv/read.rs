@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::{Item, PAGE_ITEMS_MAX, PAGE_VISITED_MAX, item_key};
+use super::{Item, PAGE_ITEMS_MAX, PAGE_VISITED_MAX, Store, change_list, item_key, store_key};
+use crate::changes::{self, Changes, Span};
 use crate::context::{decode, read};
+use crate::refusal::{Code, Refusal};
 use crate::state::{Order, Read};
 use crate::time::Time;
 
@@ -64,4 +66,39 @@ pub fn list(state: &(impl Read + ?Sized), store: &str, scope: &str, page: &Page,
         ControlFlow::Continue(())
     });
     listing
+}
+
+/// The changes of `store` after the position `after`, in all scopes: `max` of them at most.
+///
+/// # Errors
+///
+/// [`Code::Gone`] if some have been given up, [`Code::Invalid`] if the position has not been reached,
+/// [`Code::NotFound`] if the store keeps no changes.
+pub fn changes(
+    state: &(impl Read + ?Sized),
+    store: &str,
+    after: u64,
+    max: usize,
+) -> Result<Changes, Refusal> {
+    keeps_changes(state, store)?;
+    changes::after(state, &change_list(store), after, max)
+}
+
+/// Where the changes of `store` begin and end.
+///
+/// # Errors
+///
+/// If the store keeps no changes.
+pub fn span(state: &(impl Read + ?Sized), store: &str) -> Result<Span, Refusal> {
+    keeps_changes(state, store)?;
+    Ok(changes::span(state, &change_list(store)))
+}
+
+fn keeps_changes(state: &(impl Read + ?Sized), store: &str) -> Result<(), Refusal> {
+    let known: Option<Store> = read(state, &store_key(store));
+    if known.is_none() {
+        let none = format!("the store {store:?} keeps no changes; define for how long it shall");
+        return Err(Refusal::new(Code::NotFound, none));
+    }
+    Ok(())
 }

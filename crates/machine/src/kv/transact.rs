@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::operation::{Action, Operation, check_all};
-use super::{Item, Reply, check_place, item_key, write};
+use super::write::{self, Before, Writer};
+use super::{Reply, check_place};
 use crate::context::Context;
-use crate::key::Key;
 use crate::refusal::Refusal;
 
 /// Does several things to items of a scope, all or none. Each operation sees what those before it did; of
@@ -25,12 +27,11 @@ pub struct Transact {
 
 /// What becomes of an item.
 struct Fate<'a> {
-    key: Key,
-    before: Option<Item>,
+    before: Before,
     /// Its ETag after the operations that have been looked at.
     etag: u64,
-    /// The last of them that changes it, and its place.
-    last: Option<(usize, &'a Action)>,
+    /// The last of them that changes it: its place, the key, and what it does.
+    last: Option<(usize, &'a Bytes, &'a Action)>,
 }
 
 impl Transact {
@@ -40,48 +41,45 @@ impl Transact {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let mut fates = self.fates(context)?;
+        let mut writer = Writer::new(context, &self.store, &self.scope);
+        let mut fates = self.fates(&writer)?;
         let more = fates.iter().map(|fate| match fate.last {
-            Some((_, Action::Put(value))) => write::more_timers(fate.before.as_ref(), value.ttl_ms),
+            Some((.., Action::Put(value))) => fate.before.more_timers(value.ttl_ms),
             _ => 0,
         });
-        context.room_for_timers(more.sum())?;
-        fates.sort_unstable_by_key(|fate| fate.last.map(|(index, _)| index));
-        for Fate { key, before, last, .. } in fates {
-            match (last, before) {
-                (Some((_, Action::Put(value))), before) => {
-                    write::put(context, key, before, value.body, value.ttl_ms)?;
-                }
-                (Some((_, Action::Delete(()))), Some(before)) => write::delete(context, key, &before),
+        writer.context().room_for_timers(more.sum())?;
+        fates.sort_unstable_by_key(|fate| fate.last.map(|(index, ..)| index));
+        for Fate { before, last, .. } in fates {
+            match last {
+                Some((_, key, Action::Put(value))) => writer.put(key, before, value.body, value.ttl_ms)?,
+                Some((_, key, Action::Delete(()))) => writer.delete(key, before),
                 _ => {}
             }
         }
+        writer.close();
         Ok(Reply { etag: context.sequence(), ..Reply::default() })
     }
 
     /// What becomes of each item, if nothing is in the way.
-    fn fates<'a>(&'a self, context: &Context<'_>) -> Result<Vec<Fate<'a>>, Refusal> {
-        let now = context.time();
-        let mut fates: BTreeMap<&[u8], Fate<'a>> = BTreeMap::new();
+    fn fates(&self, writer: &Writer<'_, '_>) -> Result<Vec<Fate<'_>>, Refusal> {
+        let context = writer.context();
+        let mut fates: BTreeMap<&[u8], Fate<'_>> = BTreeMap::new();
         for (index, operation) in self.operations.iter().enumerate() {
             let fate = fates.entry(&operation.key).or_insert_with(|| {
-                let key = item_key(&self.store, &self.scope, &operation.key);
-                let before = context.get(&key);
-                Fate { key, etag: write::etag(before.as_ref(), now), before, last: None }
+                let before = writer.look(&operation.key);
+                Fate { etag: before.etag, before, last: None }
             });
             write::matches(operation.etag, fate.etag, &operation.key)?;
-            match &operation.action {
-                Some(action @ Action::Put(value)) => {
+            let Some(action) = &operation.action else { continue };
+            fate.etag = match action {
+                Action::Put(value) => {
                     context.length(value.body)?;
-                    fate.etag = context.sequence();
-                    fate.last = Some((index, action));
+                    context.sequence()
                 }
-                Some(action @ Action::Delete(())) => {
-                    fate.etag = 0;
-                    fate.last = Some((index, action));
-                }
-                Some(Action::Check(())) | None => {}
-            }
+                Action::Delete(()) => 0,
+                Action::Check(()) => continue,
+            };
+            fate.last = Some((index, &operation.key, action));
         }
         Ok(fates.into_values().collect())
     }

@@ -55,6 +55,7 @@ fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
         Owner::Kv => kv::expire(context, key),
         Owner::Topic => topic::retention::fire(context, key),
         Owner::Queue => queue::due::fire(context, key),
+        Owner::KvChange => kv::clear(context, key),
         Owner::Lock => lock::expire(context, key),
     }
 }

@@ -31,6 +31,8 @@ pub enum Owner {
     Topic = 0x20,
     /// Something of a queue is due.
     Queue = 0x30,
+    /// Changes of a key-value store are too old or too many.
+    KvChange = 0x11,
     /// A lock's lease has ended.
     Lock = 0x60,
 }
@@ -41,7 +43,8 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 5] = [Owner::Idempotency, Owner::Kv, Owner::Topic, Owner::Queue, Owner::Lock];
+const OWNERS: [Owner; 6] =
+    [Owner::Idempotency, Owner::Kv, Owner::Topic, Owner::Queue, Owner::Lock, Owner::KvChange];
 
 impl Context<'_> {
     /// Whether the shard has room for `more` timers, which a command asks before it writes.
