@@ -201,7 +201,7 @@ impl Pair {
     }
 
     /// What the changes come to.
-    fn from_changes(&self) -> BTreeMap<u8, (u64, Vec<u8>)> {
+    fn told_by_changes(&self) -> BTreeMap<u8, (u64, Vec<u8>)> {
         let changes = kv::changes(&self.world.state, STORE, 0, usize::MAX).unwrap();
         let mut items = BTreeMap::new();
         for (place, (position, change)) in changes.changes.iter().enumerate() {
@@ -248,7 +248,7 @@ proptest! {
         pair.run(&Step::Advance(1000));
         prop_assert!(table(&pair.world.state, Table::Timer).is_empty(), "timers that nothing waits for");
         prop_assert_eq!(table(&pair.world.state, Table::KvItem).len(), pair.model.items.len());
-        prop_assert_eq!(pair.from_changes(), pair.model.etags());
+        prop_assert_eq!(pair.told_by_changes(), pair.model.etags());
     }
 }
 

@@ -53,9 +53,9 @@ fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
     match owner {
         Owner::Idempotency => idempotency::expire(context, key),
         Owner::Kv => kv::expire(context, key),
+        Owner::KvChange => kv::clear(context, key),
         Owner::Topic => topic::retention::fire(context, key),
         Owner::Queue => queue::due::fire(context, key),
-        Owner::KvChange => kv::clear(context, key),
         Owner::Lock => lock::expire(context, key),
     }
 }

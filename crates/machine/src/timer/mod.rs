@@ -27,12 +27,12 @@ pub enum Owner {
     Idempotency = 0x01,
     /// An item of key-value state has expired.
     Kv = 0x10,
+    /// Changes of a key-value store are too old or too many.
+    KvChange = 0x11,
     /// Messages of a partition are not kept any longer.
     Topic = 0x20,
     /// Something of a queue is due.
     Queue = 0x30,
-    /// Changes of a key-value store are too old or too many.
-    KvChange = 0x11,
     /// A lock's lease has ended.
     Lock = 0x60,
 }
@@ -44,7 +44,7 @@ impl Owner {
 }
 
 const OWNERS: [Owner; 6] =
-    [Owner::Idempotency, Owner::Kv, Owner::Topic, Owner::Queue, Owner::Lock, Owner::KvChange];
+    [Owner::Idempotency, Owner::Kv, Owner::KvChange, Owner::Topic, Owner::Queue, Owner::Lock];
 
 impl Context<'_> {
     /// Whether the shard has room for `more` timers, which a command asks before it writes.
