@@ -10,6 +10,7 @@ use crate::placement::Shard;
 use crate::queue;
 use crate::refusal::{Code, Refusal};
 use crate::state::State;
+use crate::stream;
 use crate::timer;
 use crate::topic;
 
@@ -54,7 +55,7 @@ fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// What is to be done; nothing if it is of a later version.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12, 15")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12, 13, 15")]
     pub kind: Option<Kind>,
 }
 
@@ -84,13 +85,16 @@ pub enum Kind {
     /// Locks.
     #[prost(message, tag = "15")]
     Lock(lock::Command),
+    /// Event streams.
+    #[prost(message, tag = "13")]
+    Stream(stream::Command),
 }
 
 /// What a command was answered.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "10, 11, 12, 15")]
+    #[prost(oneof = "Answer", tags = "10, 11, 12, 13, 15")]
     pub answer: Option<Answer>,
 }
 
@@ -109,6 +113,9 @@ pub enum Answer {
     /// Locks.
     #[prost(message, tag = "15")]
     Lock(lock::Reply),
+    /// Event streams.
+    #[prost(message, tag = "13")]
+    Stream(stream::Reply),
 }
 
 impl Command {
@@ -125,6 +132,7 @@ impl Command {
             Some(Kind::Topic(command)) => command.check(),
             Some(Kind::Queue(command)) => command.check(),
             Some(Kind::Lock(command)) => command.check(),
+            Some(Kind::Stream(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
         }
     }
@@ -138,6 +146,7 @@ impl Command {
             Some(Kind::Topic(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Queue(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Lock(command)) => return command.apply(context).map(Reply::from),
+            Some(Kind::Stream(command)) => return command.apply(context).map(Reply::from),
             // `check` lets none in, so this log was written by a later version: an older one must not go
             // on with a state that differs.
             None => panic!("the log holds a command that this version does not know"),
@@ -167,6 +176,7 @@ block!(kv, Kv);
 block!(topic, Topic);
 block!(queue, Queue);
 block!(lock, Lock);
+block!(stream, Stream);
 
 macro_rules! core {
     ($module:ident, $kind:ident) => {

@@ -63,8 +63,12 @@ pub enum Table {
     StreamAll = 0x42,
     /// Snapshots of streams.
     StreamSnapshot = 0x43,
-    /// Projections: their checkpoint and output.
+    /// Projections' checkpoints.
     StreamProjection = 0x44,
+    /// Stores of streams: settings and how many events there ever were.
+    StreamStore = 0x45,
+    /// What is said about streams.
+    StreamDescription = 0x46,
     /// Jobs by name.
     Job = 0x50,
     /// Locks by name.

@@ -30,6 +30,7 @@ pub mod placement;
 pub mod queue;
 pub mod refusal;
 pub mod state;
+pub mod stream;
 pub mod time;
 pub mod timer;
 pub mod topic;

@@ -11,6 +11,7 @@ use crate::limits::TIMERS_FIRED_MAX;
 use crate::lock;
 use crate::queue;
 use crate::state::Order;
+use crate::stream;
 use crate::time::Time;
 use crate::topic;
 
@@ -55,6 +56,7 @@ fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
         Owner::Kv => kv::expire(context, key),
         Owner::KvChange => kv::clear(context, key),
         Owner::Topic => topic::retention::fire(context, key),
+        Owner::StreamTrim => stream::trim_due(context, key),
         Owner::Queue => queue::due::fire(context, key),
         Owner::Lock => lock::expire(context, key),
     }

@@ -35,6 +35,8 @@ pub enum Owner {
     Queue = 0x30,
     /// A lock's lease has ended.
     Lock = 0x60,
+    /// Events of a stream are to be taken out.
+    StreamTrim = 0x40,
 }
 
 impl Owner {
@@ -43,8 +45,15 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 6] =
-    [Owner::Idempotency, Owner::Kv, Owner::KvChange, Owner::Topic, Owner::Queue, Owner::Lock];
+const OWNERS: [Owner; 7] = [
+    Owner::Idempotency,
+    Owner::Kv,
+    Owner::KvChange,
+    Owner::Topic,
+    Owner::Queue,
+    Owner::Lock,
+    Owner::StreamTrim,
+];
 
 impl Context<'_> {
     /// Whether the shard has room for `more` timers, which a command asks before it writes.
