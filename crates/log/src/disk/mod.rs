@@ -1,10 +1,12 @@
 //! What the embedded log needs of a disk, so small that all of it can be simulated, failures included.
 
 mod real;
+mod simulated;
 
 use std::io;
 
 pub use real::{RealDisk, RealFile};
+pub use simulated::{Faults, Simulated, SimulatedFile, SimulatedLock};
 
 /// A directory that holds files by name, on something that keeps them without power.
 ///

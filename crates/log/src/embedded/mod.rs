@@ -8,6 +8,7 @@
 mod cache;
 mod config;
 mod directory;
+mod head;
 mod index;
 mod open_error;
 mod reader;
@@ -28,9 +29,9 @@ pub use open_error::OpenError;
 pub use recover::{Cut, Recovery};
 
 use crate::disk::Disk;
-use crate::format::Head;
 use crate::{AppendError, Batch, Log, Oldest, ReadError, Record, SHARDS_MAX, Sequence, TrimError};
 use directory::Directory;
+use head::HeadFile;
 use upkeep::{Duties, Pool};
 use writer::Writer;
 
@@ -50,7 +51,7 @@ struct Inner<D: Disk> {
     config: Config,
     writer: Mutex<Writer<D::File>>,
     pool: Mutex<Pool<D::File>>,
-    head: Mutex<(D::File, Head)>,
+    head: Mutex<HeadFile<D::File>>,
     directory: RwLock<Directory<D::File>>,
     /// Files that can be written over.
     spares: Mutex<Vec<String>>,

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::Sequence;
+use crate::format::Defect;
 
 /// Why a log cannot be opened. Nothing on disk has been changed then that is not as before.
 #[derive(Clone, Debug)]
@@ -93,4 +94,12 @@ impl std::error::Error for OpenError {
 /// Names what was tried when an operation on a file failed.
 pub(crate) fn failed(what: &'static str, place: String) -> impl FnOnce(io::Error) -> OpenError {
     move |error| OpenError::Failed { what, place, error: Arc::new(error) }
+}
+
+/// Names what is wrong with what a file holds.
+pub(crate) fn damaged(place: String, offset: u64, defect: &Defect) -> OpenError {
+    match defect {
+        Defect::Version(version) => OpenError::Version { place, version: *version },
+        Defect::Wrong(what) => OpenError::Damaged { place, offset, what: (*what).to_owned() },
+    }
 }

@@ -11,16 +11,16 @@
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use super::directory::Directory;
-use super::open_error::failed;
+use super::head::HeadFile;
+use super::open_error::{damaged, failed};
 use super::scan::{Scan, scan};
 use super::segment::Segment;
-use super::upkeep::{Duties, Pool, make};
+use super::upkeep::{Duties, Pool, make, seal_short};
 use super::writer::Writer;
 use super::{Config, Inner, OpenError};
 use crate::disk::{Disk, File, LockError};
 use crate::format::{
-    self, Defect, Footer, HEAD, HEAD_BYTES, HEAD_NEW, HEADER_BYTES, Head, Header, LOCK, SLOT_BYTES,
-    SPAN_BYTES, TRAILER_BYTES, Table,
+    self, Defect, Footer, HEAD, HEADER_BYTES, Head, Header, LOCK, SPAN_BYTES, TRAILER_BYTES, Table,
 };
 
 /// What opening a log has found.
@@ -70,16 +70,19 @@ pub(super) fn lock<D: Disk>(disk: &D) -> Result<D::Lock, OpenError> {
 
 pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recovery), OpenError> {
     let names = disk.list().map_err(failed("list", disk.path("")))?;
+    for name in names.iter().filter(|name| format::is_unfinished(name)) {
+        disk.remove(name).map_err(failed("remove", disk.path(name)))?;
+    }
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| format::segment_number(name)).collect();
     numbers.sort_unstable();
     let head = head(&disk, &names, numbers.is_empty())?;
-    let loaded =
-        numbers.iter().map(|number| load(&disk, *number, head.1.log)).collect::<Result<Vec<_>, _>>()?;
+    let log = head.head().log;
+    let loaded = numbers.iter().map(|number| load(&disk, *number, log)).collect::<Result<Vec<_>, _>>()?;
     check(&loaded)?;
 
     let mut recovery = Recovery { segments: loaded.len(), ..Recovery::default() };
     let mut directory = Directory::new(config.cache_bytes);
-    for (shard, first) in (0..).zip(&head.1.firsts) {
+    for (shard, first) in (0..).zip(&head.head().firsts) {
         directory.begin_shard(shard, *first);
     }
     let ordinal = loaded.iter().filter_map(Loaded::next_ordinal).max().unwrap_or(1);
@@ -87,13 +90,13 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
     for one in loaded {
         settled.take(one, &mut directory, &mut recovery)?;
     }
-    // Up to here nothing has been changed.
+    // Up to here nothing has been changed that there is.
     settled.write(&disk)?;
     let spares = spares(&disk, &names, &settled.empty, &config)?;
 
     let number = names.iter().filter_map(|name| format::any_number(name)).max().unwrap_or(0) + 1;
     let mut spares = spares;
-    let made = make(&disk, number, head.1.log, config.segment_bytes, spares.pop(), false);
+    let made = make(&disk, number, log, config.segment_bytes, spares.pop(), false);
     let fresh = made.map_err(failed("make", disk.path(&format::segment_name(number))))?;
     directory.begin(Arc::clone(&fresh.segment), HEADER_BYTES, ordinal);
     let writer = Writer::new(fresh, ordinal, directory.lasts());
@@ -112,41 +115,15 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
 }
 
 /// Reads the head, or makes one if there is nothing yet.
-fn head<D: Disk>(disk: &D, names: &[String], is_new: bool) -> Result<(D::File, Head), OpenError> {
+fn head<D: Disk>(disk: &D, names: &[String], is_new: bool) -> Result<HeadFile<D::File>, OpenError> {
     if names.iter().any(|name| name == HEAD) {
-        let (file, head) = read_head(disk)?;
-        return Ok((file, head));
+        return HeadFile::open(disk);
     }
     if !is_new {
-        let what = "it is missing, though there are segments".to_owned();
-        return Err(OpenError::Damaged { place: disk.path(HEAD), offset: 0, what });
+        return Err(damaged(disk.path(HEAD), 0, &Defect::Wrong("it is missing, though there are segments")));
     }
     let head = Head { log: disk.random(), generation: 1, firsts: Vec::new() };
-    let make = || {
-        let file = disk.create(HEAD_NEW)?;
-        file.reserve(HEAD_BYTES as u64)?;
-        file.write_at(&vec![0; HEAD_BYTES], 0)?;
-        let bytes = head.encode();
-        file.write_at(&bytes, 0)?;
-        file.write_at(&bytes, SLOT_BYTES as u64)?;
-        file.sync()?;
-        disk.rename(HEAD_NEW, HEAD)?;
-        disk.sync()?;
-        Ok(file)
-    };
-    let file = make().map_err(failed("make", disk.path(HEAD)))?;
-    Ok((file, head))
-}
-
-/// Reads the head that is there.
-pub(crate) fn read_head<D: Disk>(disk: &D) -> Result<(D::File, Head), OpenError> {
-    let place = || disk.path(HEAD);
-    let file = disk.open(HEAD).map_err(failed("open", place()))?;
-    let length = file.len().map_err(failed("read", place()))?.min(HEAD_BYTES as u64);
-    let mut bytes = vec![0; length as usize];
-    file.read_at(&mut bytes, 0).map_err(failed("read", place()))?;
-    let head = Head::newest(&bytes).map_err(|defect| damaged(place(), 0, &defect))?;
-    Ok((file, head))
+    HeadFile::make(disk, head).map_err(failed("make", disk.path(HEAD)))
 }
 
 /// Reads what is to be known of the segment `number`.
@@ -283,7 +260,7 @@ impl<F: File> Settled<F> {
 
     fn write<D: Disk<File = F>>(&self, disk: &D) -> Result<(), OpenError> {
         for (segment, footer) in &self.to_seal {
-            seal_short(segment, footer).map_err(failed("seal", segment.place.clone()))?;
+            seal_short(&segment.file, footer).map_err(failed("seal", segment.place.clone()))?;
         }
         for (number, _) in &self.empty {
             let name = format::segment_name(*number);
@@ -295,16 +272,6 @@ impl<F: File> Settled<F> {
         }
         Ok(())
     }
-}
-
-/// Seals a segment with the file cut off behind its footer: the room that was reserved is given back.
-pub(super) fn seal_short<F: File>(segment: &Segment<F>, footer: &Footer) -> std::io::Result<()> {
-    let end = u64::from(footer.table.end);
-    let trailer = end + footer.footer.len() as u64;
-    segment.file.write_at(&footer.footer, end)?;
-    segment.file.write_at(&footer.trailer, trailer)?;
-    segment.file.cut(trailer + TRAILER_BYTES as u64)?;
-    segment.file.sync()
 }
 
 /// The files that can be written over; what else nobody needs is removed.
@@ -325,15 +292,5 @@ fn spares<D: Disk>(
             false => disk.remove(&name).map_err(failed("remove", disk.path(&name)))?,
         }
     }
-    for name in names.iter().filter(|name| format::is_unfinished(name)) {
-        disk.remove(name).map_err(failed("remove", disk.path(name)))?;
-    }
     Ok(spares)
-}
-
-fn damaged(place: String, offset: u64, defect: &Defect) -> OpenError {
-    match defect {
-        Defect::Version(version) => OpenError::Version { place, version: *version },
-        Defect::Wrong(what) => OpenError::Damaged { place, offset, what: (*what).to_owned() },
-    }
 }

@@ -7,8 +7,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Inner, lock};
-use crate::disk::{Disk, File};
-use crate::format::{SLOT_BYTES, segment_name, spare_name};
+use crate::disk::Disk;
+use crate::format::{segment_name, spare_name};
 use crate::{Sequence, TrimError};
 
 impl<D: Disk> Inner<D> {
@@ -22,7 +22,6 @@ impl<D: Disk> Inner<D> {
 
     fn give_back(&self) -> io::Result<()> {
         let mut head = lock(&self.head);
-        let (file, head) = &mut *head;
         let (free, firsts) = {
             let directory = self.directory();
             (directory.free(), directory.firsts())
@@ -30,13 +29,7 @@ impl<D: Disk> Inner<D> {
         if free.is_empty() {
             return Ok(());
         }
-        head.firsts = firsts;
-        head.generation += 1;
-        let bytes = head.encode();
-        for slot in 0..2 {
-            file.write_at(&bytes, slot * SLOT_BYTES as u64)?;
-            file.sync()?;
-        }
+        head.write(firsts)?;
         let mut spares = Vec::new();
         for number in free {
             spares.extend(self.give_back_segment(number, spares.len())?);

@@ -5,12 +5,11 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use super::recover::seal_short;
 use super::segment::Segment;
 use super::{Inner, Upkeep, lock};
 use crate::AppendError;
 use crate::disk::{Disk, File, is_full};
-use crate::format::{HEADER_BYTES, Header, TRAILER_BYTES, new_name, segment_name};
+use crate::format::{Footer, HEADER_BYTES, Header, TRAILER_BYTES, new_name, segment_name};
 
 /// Where the next segment comes from.
 #[derive(Debug)]
@@ -139,19 +138,14 @@ impl<D: Disk> Inner<D> {
         let last = unsealed.pop();
         unsealed.into_iter().try_for_each(|number| self.seal(number))?;
         let last = last.and_then(|number| self.directory().footer(number));
-        last.map_or(Ok(()), |(segment, footer)| seal_short(&segment, &footer))
+        last.map_or(Ok(()), |(segment, footer)| seal_short(&segment.file, &footer))
             .map_err(|error| self.fail(error))
     }
 
     /// Writes the footer of the segment `number`.
     fn seal(&self, number: u64) -> Result<(), Arc<io::Error>> {
         let Some((segment, footer)) = self.directory().footer(number) else { return Ok(()) };
-        let trailer = u64::from(segment.length) - TRAILER_BYTES as u64;
-        let sealed = segment
-            .file
-            .write_at(&footer.footer, u64::from(footer.table.end))
-            .and_then(|()| segment.file.write_at(&footer.trailer, trailer))
-            .and_then(|()| segment.file.sync());
+        let sealed = write_footer(&segment.file, &footer, u64::from(segment.length) - TRAILER_BYTES as u64);
         sealed.map_err(|error| self.fail(error))?;
         self.directory_mut().sealed(number, footer.table);
         Ok(())
@@ -175,9 +169,25 @@ impl<D: Disk> Inner<D> {
         let number = pool.next;
         pool.next += 1;
         let spare = lock(&self.spares).pop();
-        let log = lock(&self.head).1.log;
+        let log = lock(&self.head).head().log;
         make(&self.disk, number, log, self.config.segment_bytes, spare, has_time)
     }
+}
+
+/// Seals a segment with the file cut off behind its footer: the room that was reserved is given back.
+pub(super) fn seal_short(file: &impl File, footer: &Footer) -> io::Result<()> {
+    let trailer = u64::from(footer.table.end) + footer.footer.len() as u64;
+    file.cut(trailer + TRAILER_BYTES as u64)?;
+    write_footer(file, footer, trailer)
+}
+
+/// Writes a footer, and its trailer at `trailer`: not before the footer is durable, since opening looks no further than
+/// to the trailer and the table.
+fn write_footer(file: &impl File, footer: &Footer, trailer: u64) -> io::Result<()> {
+    file.write_at(&footer.footer, u64::from(footer.table.end))?;
+    file.sync()?;
+    file.write_at(&footer.trailer, trailer)?;
+    file.sync()
 }
 
 /// Makes the segment `number` of a spare file or a new one.

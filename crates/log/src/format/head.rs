@@ -1,7 +1,7 @@
 //! The head of a log: which log it is, and up to where each shard has been trimmed.
 //!
 //! It is there twice, in two slots that are written one after the other, each synced before the next: one
-//! of them is whole at any time, and later damage to one of them does no harm. It is written over in place,
+//! of them is whole at any time, and later damage to one of them does no harm. They are written over in place,
 //! so that a full disk never keeps one from trimming.
 
 use super::fields::Fields;
@@ -52,20 +52,6 @@ impl Head {
             true => Ok(Head { log, generation, firsts }),
             false => Err(Defect::Wrong("the head's checksum does not fit")),
         }
-    }
-
-    /// The newest of the slots that are whole.
-    pub fn newest(file: &[u8]) -> Result<Head, Defect> {
-        let slots = file.chunks(SLOT_BYTES).take(2).map(Head::decode);
-        let mut newest: Result<Head, Defect> = Err(Defect::Wrong("the head is empty"));
-        for slot in slots {
-            newest = match (newest, slot) {
-                (Ok(one), Ok(other)) => Ok(if other.generation > one.generation { other } else { one }),
-                (Err(_), other) => other,
-                (one, Err(_)) => one,
-            };
-        }
-        newest
     }
 }
 

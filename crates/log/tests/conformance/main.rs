@@ -86,3 +86,40 @@ mod embedded {
         }));
     }
 }
+
+mod simulated {
+    //! The embedded one, on a simulated disk.
+
+    use log::conformance::Subject;
+    use log::disk::Simulated;
+    use log::{Config, Embedded, Upkeep};
+
+    struct OnSimulated(Simulated, Config);
+
+    impl Subject for OnSimulated {
+        type Log = Embedded<Simulated>;
+
+        fn open(&self) -> Embedded<Simulated> {
+            Embedded::open(self.0.clone(), self.1.clone()).expect("it opens")
+        }
+
+        fn record_bytes_max(&self) -> usize {
+            self.1.record_bytes_max as usize
+        }
+
+        fn oldest_bytes(&self) -> usize {
+            2 * self.1.segment_bytes as usize
+        }
+    }
+
+    log::conformance_tests!(OnSimulated(
+        Simulated::new(1),
+        Config {
+            segment_bytes: 32 << 10,
+            record_bytes_max: 8 << 10,
+            cache_bytes: 10 << 10,
+            upkeep: Upkeep::Inline,
+            ..Config::default()
+        }
+    ));
+}
