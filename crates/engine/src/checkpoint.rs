@@ -25,7 +25,9 @@ pub fn checkpoint<S: Store>(shards: &[Arc<Shared<S>>], store: &S) -> Result<Writ
     let sections: Vec<Section> = shards
         .iter()
         .filter_map(|shared| {
-            let changes = shared.write().freeze()?;
+            let mut applied = shared.write();
+            let changes = applied.freeze()?;
+            shared.note_changes(&applied);
             Some(Section { prefix: prefix(shared.shard()), changes })
         })
         .collect();
@@ -40,6 +42,7 @@ pub fn checkpoint<S: Store>(shards: &[Arc<Shared<S>>], store: &S) -> Result<Writ
             Ok(()) => applied.written(),
             Err(_) => applied.state.not_written(),
         }
+        shared.note_changes(&applied);
     }
     outcome.map(|()| Written { shards: sections.len(), pairs })
 }

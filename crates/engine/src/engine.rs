@@ -221,7 +221,7 @@ impl<L: Log, S: Store> Engine<L, S> {
 
     /// What was counted up to now.
     pub fn metrics(&self) -> Snapshot {
-        self.inner.metrics.snapshot()
+        self.inner.metrics.snapshot(self.inner.changed_bytes())
     }
 
     /// The log.
@@ -291,9 +291,13 @@ impl<L: Log, S: Store> Inner<L, S> {
         }
     }
 
+    fn changed_bytes(&self) -> usize {
+        self.shared.iter().map(|shared| shared.changed_bytes()).sum()
+    }
+
     /// Whether commands have to wait for a checkpoint.
     fn is_stalled(&self) -> bool {
-        self.metrics.changed_bytes() > self.config.checkpoint_bytes * CHECKPOINTS_BEHIND_MAX
+        self.changed_bytes() > self.config.checkpoint_bytes * CHECKPOINTS_BEHIND_MAX
     }
 
     fn fail(&self, failure: &Arc<Failure>) {
@@ -344,7 +348,7 @@ impl<L: Log, S: Store> Inner<L, S> {
         let mut last = Instant::now();
         loop {
             let over = self.is_over();
-            let due = self.metrics.changed_bytes() >= self.config.checkpoint_bytes
+            let due = self.changed_bytes() >= self.config.checkpoint_bytes
                 || last.elapsed() >= self.config.checkpoint_after
                 || (over && self.closing.load(Ordering::SeqCst));
             if due && self.failure.get().is_none() && !self.stopping.load(Ordering::SeqCst) {
@@ -404,8 +408,6 @@ struct Turns<'a, L, S> {
     inner: &'a Inner<L, S>,
     number: usize,
     worker: Worker<L, S, Asker>,
-    shared: Vec<Arc<Shared<S>>>,
-    changed_bytes: usize,
 }
 
 impl<'a, L: Log, S: Store> Turns<'a, L, S> {
@@ -413,8 +415,8 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
         let count = inner.inboxes.len();
         let its = |shared: &&Arc<Shared<S>>| shared.shard().0 as usize % count == number;
         let shared: Vec<_> = inner.shared.iter().filter(its).cloned().collect();
-        let worker = Worker::new(Arc::clone(&inner.log), shared.clone(), inner.config.batch_bytes_max);
-        Turns { inner, number, worker, shared, changed_bytes: 0 }
+        let worker = Worker::new(Arc::clone(&inner.log), shared, inner.config.batch_bytes_max);
+        Turns { inner, number, worker }
     }
 
     fn run(mut self) {
@@ -509,23 +511,19 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
             inner.inbox(letter.to()).push(Message::Letter(letter));
         }
         if count > 0 {
-            self.note_changes();
+            self.begin_checkpoint();
         }
     }
 
-    fn note_changes(&mut self) {
-        let changed = self.shared.iter().map(|shared| shared.read().state.changed_bytes()).sum();
-        let all = self.inner.metrics.set_changed(self.changed_bytes, changed);
-        self.changed_bytes = changed;
-        if all >= self.inner.config.checkpoint_bytes
+    fn begin_checkpoint(&self) {
+        if self.inner.changed_bytes() >= self.inner.config.checkpoint_bytes
             && let Some(checkpointer) = self.inner.checkpointer.get()
         {
             checkpointer.unpark();
         }
     }
 
-    fn longest_wait(&mut self) -> Duration {
-        self.note_changes();
+    fn longest_wait(&self) -> Duration {
         if self.inner.is_stalled() {
             return STALL_WAIT;
         }

@@ -20,7 +20,6 @@ pub struct Metrics {
     checkpoint_pairs: AtomicU64,
     checkpoint_nanos: AtomicU64,
     moved_bytes: AtomicU64,
-    changed_bytes: AtomicUsize,
     waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
 }
@@ -65,8 +64,8 @@ pub struct Snapshot {
 }
 
 impl Metrics {
-    /// What was counted up to now.
-    pub fn snapshot(&self) -> Snapshot {
+    /// What was counted up to now, beside how much changed state is in memory.
+    pub(crate) fn snapshot(&self, changed_bytes: usize) -> Snapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let time = |counter: &AtomicU64| Duration::from_nanos(counter.load(Ordering::Relaxed));
         Snapshot {
@@ -84,7 +83,7 @@ impl Metrics {
             checkpoint_pairs: get(&self.checkpoint_pairs),
             checkpoint: time(&self.checkpoint_nanos),
             moved_bytes: get(&self.moved_bytes),
-            changed_bytes: self.changed_bytes.load(Ordering::Relaxed),
+            changed_bytes,
             waiting: self.waiting.load(Ordering::Relaxed),
             waiting_bytes: self.waiting_bytes.load(Ordering::Relaxed),
         }
@@ -141,15 +140,5 @@ impl Metrics {
 
     pub(crate) fn moved(&self, bytes: u64) {
         self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Changed state in memory grew by `bytes`; returns how much it is now.
-    pub(crate) fn set_changed(&self, before: usize, now: usize) -> usize {
-        self.changed_bytes.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
-        self.changed_bytes.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn changed_bytes(&self) -> usize {
-        self.changed_bytes.load(Ordering::Relaxed)
     }
 }

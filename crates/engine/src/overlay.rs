@@ -15,8 +15,24 @@ use machine::{Key, Order, Read, Shard, State, Table};
 
 use crate::store::{Pair, Store, StoreError};
 
-/// Changes: a key with its value, or with nothing where it is gone.
-pub type Layer = BTreeMap<Vec<u8>, Option<Bytes>>;
+/// Changes by key.
+pub type Layer = BTreeMap<Vec<u8>, Change>;
+
+/// What has become of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its value; nothing if it is gone.
+    pub value: Option<Bytes>,
+    /// Whether nothing is under the key further down: then nothing needs to be said of it when it is gone.
+    fresh: bool,
+}
+
+impl Change {
+    /// A value in place of what may be further down.
+    pub fn put(value: Bytes) -> Change {
+        Change { value: Some(value), fresh: false }
+    }
+}
 
 /// A shard's state.
 pub struct Overlay<S> {
@@ -74,7 +90,7 @@ impl<S: Store> Overlay<S> {
     /// If a checkpoint is under way.
     pub fn freeze(&mut self, key: Vec<u8>, value: Bytes) -> Arc<Layer> {
         assert!(self.writing.is_none(), "a checkpoint begins while another is under way");
-        self.changed.insert(key, Some(value));
+        self.changed.insert(key, Change::put(value));
         self.changed_bytes = 0;
         let layer = Arc::new(std::mem::take(&mut self.changed));
         self.writing = Some(Arc::clone(&layer));
@@ -89,26 +105,32 @@ impl<S: Store> Overlay<S> {
     /// What was set aside could not be written: it counts as changed again.
     pub fn not_written(&mut self) {
         let Some(layer) = self.writing.take() else { return };
-        for (key, value) in layer.iter() {
+        for (key, change) in layer.iter() {
             if let btree_map::Entry::Vacant(vacant) = self.changed.entry(key.clone()) {
-                self.changed_bytes += cost(key, value.as_ref());
-                vacant.insert(value.clone());
+                self.changed_bytes += cost(key, change.value.as_ref());
+                vacant.insert(change.clone());
             }
         }
     }
 
-    fn set(&mut self, key: Key, value: Option<Bytes>) {
+    fn set(&mut self, key: Key, value: Option<Bytes>, fresh: bool) {
         let key = Vec::from(key);
         self.timers_changed |= key.first() == Some(&(Table::Timer as u8));
         let added = cost(&key, value.as_ref());
         let before = match self.changed.entry(key) {
             btree_map::Entry::Vacant(vacant) => {
-                vacant.insert(value);
+                vacant.insert(Change { value, fresh });
                 0
             }
+            btree_map::Entry::Occupied(occupied) if occupied.get().fresh && value.is_none() => {
+                let before = cost(occupied.key(), occupied.get().value.as_ref());
+                occupied.remove();
+                self.changed_bytes = self.changed_bytes.saturating_sub(before);
+                return;
+            }
             btree_map::Entry::Occupied(mut occupied) => {
-                let before = cost(occupied.key(), occupied.get().as_ref());
-                occupied.insert(value);
+                let before = cost(occupied.key(), occupied.get().value.as_ref());
+                occupied.get_mut().value = value;
                 before
             }
         };
@@ -140,11 +162,11 @@ impl<S: Store> Overlay<S> {
 
 impl<S: Store> Read for Overlay<S> {
     fn get(&self, key: &[u8]) -> Option<Bytes> {
-        if let Some(value) = self.changed.get(key) {
-            return value.clone();
+        if let Some(change) = self.changed.get(key) {
+            return change.value.clone();
         }
-        if let Some(value) = self.writing.as_ref().and_then(|layer| layer.get(key)) {
-            return value.clone();
+        if let Some(change) = self.writing.as_ref().and_then(|layer| layer.get(key)) {
+            return change.value.clone();
         }
         self.store.get(&self.in_store(key)).unwrap_or_else(|error| {
             let _ = self.failed.set(error);
@@ -194,11 +216,15 @@ impl<S: Store> Read for Overlay<S> {
 
 impl<S: Store> State for Overlay<S> {
     fn put(&mut self, key: Key, value: Bytes) {
-        self.set(key, Some(value));
+        self.set(key, Some(value), false);
+    }
+
+    fn insert(&mut self, key: Key, value: Bytes) {
+        self.set(key, Some(value), true);
     }
 
     fn delete(&mut self, key: Key) {
-        self.set(key, None);
+        self.set(key, None, false);
     }
 
     fn kept(&mut self, bytes: i64) {
@@ -208,13 +234,13 @@ impl<S: Store> State for Overlay<S> {
 
 /// Where a scan is in a layer.
 struct InLayer<'a> {
-    range: btree_map::Range<'a, Vec<u8>, Option<Bytes>>,
+    range: btree_map::Range<'a, Vec<u8>, Change>,
     order: Order,
-    at: Option<(&'a Vec<u8>, &'a Option<Bytes>)>,
+    at: Option<(&'a Vec<u8>, &'a Change)>,
 }
 
 impl<'a> InLayer<'a> {
-    fn new(range: btree_map::Range<'a, Vec<u8>, Option<Bytes>>, order: Order) -> InLayer<'a> {
+    fn new(range: btree_map::Range<'a, Vec<u8>, Change>, order: Order) -> InLayer<'a> {
         let mut scan = InLayer { range, order, at: None };
         scan.advance();
         scan
@@ -232,7 +258,7 @@ impl<'a> InLayer<'a> {
     }
 
     fn value(&self) -> Option<&'a Bytes> {
-        self.at.and_then(|(_, value)| value.as_ref())
+        self.at.and_then(|(_, change)| change.value.as_ref())
     }
 }
 

@@ -132,6 +132,7 @@ fn move_into_state<L: Log, S: Store>(
             moved += u64::from(kept.length);
         }
     }
+    shared.note_changes(&applied);
     Ok(moved)
 }
 

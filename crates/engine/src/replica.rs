@@ -1,5 +1,6 @@
 //! One shard: what has been applied, and what waits to be.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::{Bytes, BytesMut};
@@ -8,7 +9,7 @@ use machine::{Effect, Entry, Read, Refusal, Reply, Shard, Shards, Time, timer};
 use prost::Message;
 
 use crate::error::OpenError;
-use crate::overlay::{Layer, Overlay};
+use crate::overlay::{Change, Layer, Overlay};
 use crate::store::{Section, Store, StoreError};
 
 /// What has been applied of a shard: read by whoever asks, written by its worker.
@@ -27,6 +28,7 @@ pub struct Applied<S> {
 pub struct Shared<S> {
     shard: Shard,
     applied: RwLock<Applied<S>>,
+    changed_bytes: AtomicUsize,
 }
 
 impl<S: Store> Shared<S> {
@@ -38,6 +40,17 @@ impl<S: Store> Shared<S> {
     /// To be read. Writers wait meanwhile: not for long.
     pub fn read(&self) -> RwLockReadGuard<'_, Applied<S>> {
         self.applied.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// About how many bytes of changed state are in memory, those that a checkpoint is writing not counted: as of
+    /// the last [`Shared::note_changes`].
+    pub fn changed_bytes(&self) -> usize {
+        self.changed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes how much has changed, after `applied` was written.
+    pub fn note_changes(&self, applied: &Applied<S>) {
+        self.changed_bytes.store(applied.state.changed_bytes(), Ordering::Relaxed);
     }
 
     /// To be written.
@@ -77,8 +90,8 @@ impl<S: Store> Applied<S> {
     /// What was set aside is in the store.
     pub fn written(&mut self) {
         let Some(layer) = self.state.written() else { return };
-        if let Some(Some(value)) = layer.get(CHECKPOINT_KEY)
-            && let Ok(checkpoint) = Checkpoint::decode(value.clone())
+        if let Some(value) = layer.get(CHECKPOINT_KEY).and_then(|change| change.value.clone())
+            && let Ok(checkpoint) = Checkpoint::decode(value)
         {
             self.checkpointed = checkpoint.sequence;
         }
@@ -98,7 +111,7 @@ pub fn fix_shards<S: Store>(store: &S, shards: Shards) -> Result<(), OpenError> 
     }
     let count = Bytes::copy_from_slice(&shards.count().to_be_bytes());
     let (prefix, rest) = SHARDS_KEY.split_first_chunk().expect("the key is longer than a prefix");
-    let changes = Arc::new(Layer::from([(rest.to_vec(), Some(count))]));
+    let changes = Arc::new(Layer::from([(rest.to_vec(), Change::put(count))]));
     Ok(store.ingest(&[Section { prefix: *prefix, changes }])?)
 }
 
@@ -133,7 +146,8 @@ pub fn open<L: Log, S: Store>(shard: Shard, log: &L, store: &Arc<S>) -> Result<S
     if let Some(failure) = opened.state.failure() {
         return Err(OpenError::Store(failure.clone()));
     }
-    Ok(Shared { shard, applied: RwLock::new(opened) })
+    let changed_bytes = AtomicUsize::new(opened.state.changed_bytes());
+    Ok(Shared { shard, applied: RwLock::new(opened), changed_bytes })
 }
 
 /// Effects of what is replayed are not run: those that still matter are found in the state.
@@ -324,6 +338,7 @@ impl<S: Store, O> Replica<S, O> {
             if let Some(failure) = applied.state.failure() {
                 return Err(failure.clone());
             }
+            self.shared.note_changes(&applied);
             if applied.state.take_timers_changed() {
                 self.next_timer = timer::next(&applied.state);
             }

@@ -91,7 +91,7 @@ pub(crate) fn place(state: &mut dyn State, sequence: u64, index: Body, bytes: &B
 }
 
 fn keep(state: &mut dyn State, stored: &Stored, kept: Kept) {
-    state.put(key(stored.sequence, stored.index), kept.encode_to_vec().into());
+    state.insert(key(stored.sequence, stored.index), kept.encode_to_vec().into());
     state.kept(i64::from(stored.length));
 }
 

@@ -76,6 +76,11 @@ impl<'a> Context<'a> {
         self.state.put(key, value.encode_to_vec().into());
     }
 
+    /// Puts a message under `key`, where nothing is: see [`State::insert`].
+    pub fn insert(&mut self, key: Key, value: &impl prost::Message) {
+        self.state.insert(key, value.encode_to_vec().into());
+    }
+
     /// Puts bytes under `key`.
     pub fn put_bytes(&mut self, key: Key, value: Bytes) {
         self.state.put(key, value);

@@ -53,6 +53,13 @@ pub trait State: Read {
     /// Puts `value` under `key`, in place of what was there.
     fn put(&mut self, key: Key, value: Bytes);
 
+    /// Puts `value` under `key`, where the caller knows that nothing is: a key that contains the entry's sequence, or one
+    /// that was just looked up. What is put so and deleted soon may never reach a disk.
+    fn insert(&mut self, key: Key, value: Bytes) {
+        debug_assert!(self.get(key.as_bytes()).is_none(), "there is something under {key:?}");
+        self.put(key, value);
+    }
+
     /// Takes away what is under `key`, if anything.
     fn delete(&mut self, key: Key);
 

@@ -32,11 +32,11 @@ fn each<E>(
 ) -> Result<(), E> {
     let mut key = Vec::new();
     for section in sections {
-        for (rest, value) in section.changes.iter() {
+        for (rest, change) in section.changes.iter() {
             key.clear();
             key.extend_from_slice(&section.prefix);
             key.extend_from_slice(rest);
-            write(&key, value.as_ref())?;
+            write(&key, change.value.as_ref())?;
         }
     }
     Ok(())
