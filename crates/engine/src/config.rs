@@ -26,6 +26,9 @@ pub struct Config {
     /// How many bytes of changed state in memory start a checkpoint. Default 32 MiB. At four times as many
     /// commands have to wait for it. More takes longer to apply again after a crash.
     pub checkpoint_bytes: usize,
+    /// How many bytes of commands in the log start a checkpoint, however little has changed. Default 256 MiB. More takes longer
+    /// to apply again after a crash, and keeps the log longer.
+    pub checkpoint_log_bytes: u64,
     /// At the latest after how long changed state gets into a checkpoint. Default one minute.
     pub checkpoint_after: Duration,
     /// How many bytes the log may be larger than twice what is alive in it before its oldest part is taken
@@ -33,6 +36,8 @@ pub struct Config {
     pub log_bytes_slack: u64,
     /// Most bytes that the store keeps in memory of what it read. Default 32 MiB.
     pub cache_bytes: u64,
+    /// The log of a single node, if that is where the log is.
+    pub log: log::Config,
 }
 
 impl Default for Config {
@@ -45,9 +50,11 @@ impl Default for Config {
             waiting_bytes_max: 64 << 20,
             batch_bytes_max: 4 << 20,
             checkpoint_bytes: 32 << 20,
+            checkpoint_log_bytes: 256 << 20,
             checkpoint_after: Duration::from_secs(60),
             log_bytes_slack: 256 << 20,
             cache_bytes: 32 << 20,
+            log: log::Config::default(),
         }
     }
 }

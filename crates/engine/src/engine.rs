@@ -4,7 +4,7 @@
 //! to do, for handing over to another thread costs more than a small write; under load a thread of the log's own
 //! writes and syncs, so that the worker applies one batch while the disk is busy with the next.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ struct Inner<L, S> {
     failure: OnceLock<Arc<Failure>>,
     closing: AtomicBool,
     stopping: AtomicBool,
+    /// How many bytes had been appended when the last checkpoint began.
+    checkpointed_bytes: AtomicU64,
     /// Whether the last checkpoint failed: then changed state may not grow without end.
     store_full: AtomicBool,
 }
@@ -104,6 +106,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             failure: OnceLock::new(),
             closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            checkpointed_bytes: AtomicU64::new(0),
             store_full: AtomicBool::new(false),
         });
         Ok(Engine::start(inner, workers))
@@ -295,6 +298,12 @@ impl<L: Log, S: Store> Inner<L, S> {
         self.shared.iter().map(|shared| shared.changed_bytes()).sum()
     }
 
+    fn has_checkpoint_due(&self) -> bool {
+        let appended =
+            self.metrics.appended_bytes().saturating_sub(self.checkpointed_bytes.load(Ordering::Relaxed));
+        self.changed_bytes() >= self.config.checkpoint_bytes || appended >= self.config.checkpoint_log_bytes
+    }
+
     /// Whether commands have to wait for a checkpoint.
     fn is_stalled(&self) -> bool {
         self.changed_bytes() > self.config.checkpoint_bytes * CHECKPOINTS_BEHIND_MAX
@@ -348,7 +357,7 @@ impl<L: Log, S: Store> Inner<L, S> {
         let mut last = Instant::now();
         loop {
             let over = self.is_over();
-            let due = self.changed_bytes() >= self.config.checkpoint_bytes
+            let due = self.has_checkpoint_due()
                 || last.elapsed() >= self.config.checkpoint_after
                 || (over && self.closing.load(Ordering::SeqCst));
             if due && self.failure.get().is_none() && !self.stopping.load(Ordering::SeqCst) {
@@ -387,6 +396,7 @@ impl<L: Log, S: Store> Inner<L, S> {
 
     fn checkpoint(&self) -> bool {
         let begun = Instant::now();
+        self.checkpointed_bytes.store(self.metrics.appended_bytes(), Ordering::Relaxed);
         match checkpoint(&self.shared, self.store.as_ref()) {
             Ok(written) => {
                 self.metrics.checkpoint(written.pairs, begun.elapsed());
@@ -516,7 +526,7 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
     }
 
     fn begin_checkpoint(&self) {
-        if self.inner.changed_bytes() >= self.inner.config.checkpoint_bytes
+        if self.inner.has_checkpoint_due()
             && let Some(checkpointer) = self.inner.checkpointer.get()
         {
             checkpointer.unpark();

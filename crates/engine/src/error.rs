@@ -78,6 +78,10 @@ pub enum OpenError {
     },
     /// The log cannot be read.
     Log(ReadError),
+    /// The log cannot be opened.
+    Open(log::OpenError),
+    /// The folder cannot be made.
+    Folder(Arc<std::io::Error>),
     /// The store cannot be opened or read.
     Store(StoreError),
 }
@@ -150,6 +154,8 @@ impl fmt::Display for OpenError {
                 write!(f, "entry {sequence} of shard {shard} cannot be applied: {malformed}")
             }
             OpenError::Log(error) => error.fmt(f),
+            OpenError::Open(error) => error.fmt(f),
+            OpenError::Folder(_) => f.write_str("cannot make the folder for the data"),
             OpenError::Store(error) => error.fmt(f),
         }
     }
@@ -159,6 +165,8 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             OpenError::Log(error) => error.source(),
+            OpenError::Open(error) => error.source(),
+            OpenError::Folder(error) => Some(error.as_ref()),
             OpenError::Store(error) => error.source(),
             _ => None,
         }

@@ -13,6 +13,7 @@
 pub mod checkpoint;
 pub mod clock;
 pub mod config;
+pub mod embedded;
 pub mod engine;
 pub mod error;
 pub mod metrics;
@@ -26,6 +27,7 @@ pub mod worker;
 
 pub use clock::{Clock, System};
 pub use config::Config;
+pub use embedded::Embedded;
 pub use engine::Engine;
 pub use error::{Error, OpenError};
 pub use metrics::{Metrics, Snapshot};

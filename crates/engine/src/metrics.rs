@@ -120,6 +120,11 @@ impl Metrics {
         self.append_nanos_max.fetch_max(nanos, Ordering::Relaxed);
     }
 
+    /// Bytes of commands that were appended since the start.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.batch_bytes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn applied(&self, took: Duration) {
         self.apply_nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
     }

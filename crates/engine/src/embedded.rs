@@ -1,0 +1,36 @@
+//! The engine of a single node: log and store in one folder.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use log::disk::RealDisk;
+
+use crate::clock::System;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::error::OpenError;
+use crate::store::Fjall;
+
+/// An engine whose log and store lie in one folder of this machine.
+pub type Embedded = Engine<log::Embedded<RealDisk>, Fjall>;
+
+impl Embedded {
+    /// Opens what is in `folder`, or creates it.
+    ///
+    /// # Errors
+    ///
+    /// If another process has it open, or it is damaged, cannot be read, or was created with another number of
+    /// shards.
+    pub fn open_in(folder: &Path, config: Config) -> Result<Embedded, OpenError> {
+        let disk = RealDisk::new(folder.join(LOG_FOLDER)).map_err(|error| OpenError::Folder(error.into()))?;
+        // The log first: its lock says that nobody else has the store.
+        let log = log::Embedded::open(disk, config.log.clone()).map_err(OpenError::Open)?;
+        let store = Fjall::open(&folder.join(STORE_FOLDER), config.cache_bytes)?;
+        Engine::open(config, Arc::new(log), Arc::new(store), System)
+    }
+}
+
+/// Where the log lies in a node's folder.
+pub const LOG_FOLDER: &str = "log";
+/// Where the store lies in a node's folder.
+pub const STORE_FOLDER: &str = "store";
