@@ -271,16 +271,16 @@ pub(crate) struct Load {
     #[arg(short, long, default_value_t = 100.0, value_name = "N", allow_negative_numbers = true)]
     pub(crate) rate: f64,
     /// How long, such as 30s or 5m
-    #[arg(short, long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, default_value = "10s", value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) duration: Duration,
     /// Load before the measurement begins
-    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) warmup: Duration,
     /// What customers do: a YAML file, or its name without .yaml if it lies beside the manifest
     #[arg(short, long, value_name = "FILE or NAME")]
     pub(crate) scenario: Option<String>,
     /// Longest wait for an answer
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) timeout: Duration,
     /// Most connections at a time
     #[arg(long, default_value_t = 1024, value_name = "N", allow_negative_numbers = true)]
@@ -325,5 +325,10 @@ pub(crate) struct Explain {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 30s, 5m or 500ms"))
+    let negative = text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let read = match negative {
+        true => Err("a time is not negative".to_owned()),
+        false => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    };
+    read.map_err(|why| format!("{why}; write for example 30s, 5m or 500ms"))
 }

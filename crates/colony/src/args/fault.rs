@@ -38,7 +38,7 @@ pub(crate) struct AddFault {
     /// The call as `colony status` names it, such as "checkout -> payments"; or a service, for all calls to it
     pub(crate) on: String,
     /// The instance takes so much longer: a time, or a range such as 100ms-300ms
-    #[arg(long, value_name = "TIME", value_parser = range)]
+    #[arg(long, value_name = "TIME", value_parser = range, allow_hyphen_values = true)]
     pub(crate) delay: Option<Range>,
     /// It answers this status, from 400 to 599; it does not get the request
     #[arg(long, value_name = "STATUS", allow_negative_numbers = true)]
@@ -50,10 +50,10 @@ pub(crate) struct AddFault {
     #[arg(long)]
     pub(crate) reset: bool,
     /// Its answer's body comes at this rate, such as 10KiB/s
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = rate, allow_hyphen_values = true)]
     pub(crate) slow_body: Option<u64>,
     /// How many of the tries it strikes, by chance
-    #[arg(long, value_name = "N", default_value = "100", value_parser = percent, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = percent, allow_hyphen_values = true)]
     pub(crate) percent: f64,
     /// Only requests with this header: NAME or NAME=VALUE; may be given more than once, all of which must be there
     #[arg(long, value_name = "HEADER", value_parser = header)]
@@ -65,7 +65,7 @@ pub(crate) struct AddFault {
     #[arg(long, value_name = "PATH", value_parser = path)]
     pub(crate) path: Option<String>,
     /// How long, 24h at most
-    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) lasts: Duration,
     /// Print JSON
     #[arg(long)]
@@ -95,7 +95,9 @@ pub(crate) struct Range(pub(crate) [u64; 2]);
 pub(crate) struct Header(pub(crate) (String, Option<String>));
 
 fn range(text: &str) -> Result<Range, String> {
-    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    // What begins with a minus is no range.
+    let split = text.split_once('-').filter(|(least, _)| !least.is_empty());
+    let (least, most) = split.unwrap_or((text, text));
     Ok(Range([millis(least)?, millis(most)?]))
 }
 
@@ -183,6 +185,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
+        assert!(range("-5s").unwrap_err().starts_with("a time is not negative"));
         assert!(range("100us").is_err() && range("1s-").is_err() && range("soon").is_err());
         assert!(grpc_status("ok").is_err() && grpc_status("0").is_err());
         assert!(rate("0").is_err() && rate("fast").is_err() && rate("99999999999999999999MB").is_err());

@@ -144,6 +144,11 @@ fn a_number_below_zero_is_out_of_range_and_no_option() {
         (&["load", "http://127.0.0.1:9/", "--connections", "-1"], "invalid value '-1'"),
         (&["fault", "add", "app", "--reset", "--percent", "-5"], "more than 0 and at most 100"),
         (&["fault", "add", "app", "--abort", "-503"], "-503 is not in"),
+        (&["load", "http://127.0.0.1:9/", "--duration", "-5s"], "a time is not negative"),
+        (&["fault", "add", "app", "--delay", "-5s"], "a time is not negative"),
+        (&["fault", "add", "app", "--reset", "--for", "-1m"], "a time is not negative"),
+        (&["fault", "add", "app", "--slow-body", "-1KiB/s"], "no rate; write"),
+        (&["fault", "add", "app", "--reset", "--percent", "-5%"], "more than 0 and at most 100"),
         (&["scale", "app", "-1"], "-1 is not in"),
         (&["logs", "-n", "-5"], "invalid value '-5'"),
     ] {
