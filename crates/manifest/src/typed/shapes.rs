@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::nearest;
 use crate::typed::decode::{At, Cx, Field, Typed, at, is_broken};
-use crate::yaml::{Node, Value};
+use crate::yaml::{Entry, Node, Value, clip};
 
 /// A policy that can be switched off.
 #[derive(Clone, Debug)]
@@ -152,13 +153,29 @@ impl<T: Typed> Typed for Map<T> {
             return None;
         };
         let decoded = entries.iter().map(|entry| {
+            let before = cx.found.len();
             let field = match T::decode(&entry.value, cx) {
                 Some(value) => Field::Given { key: entry.key_span, at: at(value, &entry.value) },
                 None => Field::Broken(entry.key_span),
             };
+            cx.found[before..].iter_mut().for_each(|one| name_meant_below(entry, entries, one));
             (key(&entry.key, entry.key_span), field)
         });
         Some(Self(decoded.collect()))
+    }
+}
+
+/// What lacks a key in an overlay may be something that a file below it declares, by a mistyped name.
+fn name_meant_below(entry: &Entry, all: &[Entry], one: &mut Diagnostic) {
+    if one.code != codes::MISSING_KEY || one.span != entry.value.head() {
+        return;
+    }
+    let below = || all.iter().filter(|other| other.key_span.file < entry.key_span.file);
+    let near = nearest::nearest(&entry.key, below().map(|other| other.key.as_str()));
+    if let Some(meant) = below().find(|other| Some(other.key.as_str()) == near) {
+        one.span = entry.key_span;
+        one.label = format!("did you mean `{}`?", clip(&meant.key));
+        one.labels.push((meant.key_span, "declared here".to_owned()));
     }
 }
 
