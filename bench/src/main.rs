@@ -20,8 +20,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
-use cases::{idle, policies, proxy};
+use cases::{idle, instructions, policies, proxy};
 use harness::machine::{self, Machine};
 use peers::{Binaries, Front, System, install};
 use report::Run;
@@ -80,6 +81,9 @@ struct Policies {
     /// Connections that the load is sent over.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4000))]
     connections: u32,
+    /// Count instructions in user space, under valgrind, instead of measuring time: they show what noise hides in that.
+    #[arg(long, conflicts_with = "seconds")]
+    instructions: bool,
     #[command(flatten)]
     time: Time,
     #[command(flatten)]
@@ -158,6 +162,7 @@ fn run(what: What) -> harness::Result<()> {
     match what {
         What::Proxy(options) => finish(&options.common, options.measure()?),
         What::Idle(options) => finish(&options.common, options.measure()?),
+        What::Policies(options) if options.instructions => options.count(),
         What::Policies(options) => finish(&options.common, options.measure()?),
         What::Soak(options) => options.soak(),
     }
@@ -211,6 +216,22 @@ impl Policies {
     }
 }
 
+impl Policies {
+    fn count(&self) -> harness::Result<()> {
+        let plan = instructions::Plan { rounds: self.time.rounds, connections: self.connections };
+        let valgrind = install::package("valgrind", "valgrind")?;
+        // The load is that of the generator for HTTP/2, which can be told a number of requests.
+        let installed = self.common.binaries(None).resolve(&[System::Colony], &[Front::Http2])?;
+        let counts = instructions::run(&plan, &valgrind, installed, self.common.machine())?;
+        let text = counts.text();
+        match self.common.json {
+            true => counts.rows.iter().for_each(|row| println!("{}", report::json_line(row))),
+            false => print!("{text}"),
+        }
+        self.common.keep_text("instructions", &counts.date, &counts.machine, &counts, &text)
+    }
+}
+
 impl Soak {
     fn soak(&self) -> harness::Result<()> {
         let seconds = |count: u32| Duration::from_secs(u64::from(count));
@@ -230,11 +251,7 @@ impl Soak {
             true => println!("{}", report::json_line(&verdict)),
             false => print!("{text}"),
         }
-        if let Some(folder) = &self.common.out {
-            let name = format!("{}-{}-soak", verdict.date, verdict.machine.host);
-            let kept = report::store::keep_text(folder, &name, &verdict, &format!("```text\n{text}```\n"))?;
-            eprintln!("kept as {}", kept.display());
-        }
+        self.common.keep_text("soak", &verdict.date, &verdict.machine, &verdict, &text)?;
         match verdict.wrong.is_empty() {
             true => Ok(()),
             false => Err(harness::Error::say("it did not hold")),
@@ -245,6 +262,22 @@ impl Soak {
 impl Common {
     fn binaries(&self, envoy: Option<PathBuf>) -> Binaries {
         Binaries { colony: self.colony.clone(), envoy }
+    }
+
+    /// Keeps what is no table of systems, if it shall be kept.
+    fn keep_text(
+        &self,
+        what: &str,
+        date: &str,
+        machine: &Machine,
+        figures: &impl Serialize,
+        text: &str,
+    ) -> harness::Result<()> {
+        let Some(folder) = &self.out else { return Ok(()) };
+        let name = format!("{date}-{}-{what}", machine.host);
+        let kept = report::store::keep_text(folder, &name, figures, &format!("```text\n{text}```\n"))?;
+        eprintln!("kept as {}", kept.display());
+        Ok(())
     }
 
     fn machine(&self) -> Machine {

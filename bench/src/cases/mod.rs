@@ -2,6 +2,7 @@
 //! what becomes of them is the same for all.
 
 pub mod idle;
+pub mod instructions;
 pub mod policies;
 pub mod proxy;
 mod stage;

@@ -35,7 +35,7 @@ pub fn run(plan: &Plan, installed: Installed, machine: Machine) -> Result<Run> {
 
 /// Names as in results, and keys of the route. The first is what all others are compared with. Limits
 /// are so high that they refuse nobody, and no fallback is needed.
-const VARIANTS: [(&str, &str); 16] = [
+pub const VARIANTS: [(&str, &str); 16] = [
     ("default", ""),
     ("no timeout", "timeout: none"),
     ("no retries", "retries: none"),

@@ -2,6 +2,7 @@
 
 use tempfile::TempDir;
 
+use crate::harness::callgrind::Callgrind;
 use crate::harness::load::{Load, Volume};
 use crate::harness::{Error, Result, descriptors, h2load, interrupt, wrk};
 use crate::peers::{self, Certificate, Front, Installed, Server, Setup, System};
@@ -54,6 +55,21 @@ impl Stage {
         let certificate = self.certificate.as_ref().filter(|_| front.is_tls());
         let setup = Setup { front, certificate, connections, workers: self.workers, idle, policies };
         self.installed.start(system, self.folder.path(), self.backend.port, &setup)
+    }
+
+    /// Instructions of Colony from its start to its end, with so many requests between.
+    pub fn instructions(&self, tool: &Callgrind, work: Work, requests: u32, policies: &str) -> Result<u64> {
+        interrupt::check()?;
+        let Work { front, connections } = work;
+        let setup =
+            Setup { front, certificate: None, connections, workers: self.workers, idle: false, policies };
+        let folder = self.folder.path();
+        let mut server = self.installed.start_counted(tool, folder, self.backend.port, &setup)?;
+        h2load::send(self.installed.h2load()?, &front.url(server.port), connections, requests)?;
+        server.process.expect_alive()?;
+        let process = server.process.id();
+        drop(server);
+        tool.total(process)
     }
 
     /// What a system does, and what it costs, while it has as much to do as it can.

@@ -35,6 +35,18 @@ pub fn run(
     figures(&text, &rows, volume.seconds)
 }
 
+/// Sends so many requests over HTTP/1.1, all of which must succeed.
+pub fn send(h2load: &Path, url: &str, connections: u32, requests: u32) -> Result<()> {
+    let mut command = Command::new(h2load);
+    command.args(["--h1", "-t", "1"]);
+    command.args(["-c", &connections.to_string(), "-n", &requests.to_string()]).arg(url);
+    let text = load::run("h2load", command, || ())?;
+    match counts(&text) {
+        Some(Counts { done, failed: 0, .. }) if done == u64::from(requests) => Ok(()),
+        _ => Err(Error::say(format!("not all of {requests} requests were answered: {text}"))),
+    }
+}
+
 /// How many bytes one `GET` answers with, over HTTP/2 or HTTP/1.1; nothing unless it answers 2xx.
 pub fn ask(h2load: &Path, url: &str, http2: bool) -> Result<Option<u64>> {
     let mut command = Command::new(h2load);

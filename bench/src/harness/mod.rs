@@ -1,5 +1,6 @@
 //! What every case needs: processes that never outlive a run, their cost, and a load.
 
+pub mod callgrind;
 pub mod crowd;
 pub mod descriptors;
 mod error;

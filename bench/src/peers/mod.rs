@@ -16,6 +16,7 @@ use clap::ValueEnum;
 
 pub use certificate::Certificate;
 
+use crate::harness::callgrind::Callgrind;
 use crate::harness::{Error, Process, Result, free_port, h2load, http};
 
 /// Something that stands between the load and the backend.
@@ -135,7 +136,7 @@ impl Binaries {
             fronts.iter().any(of).then(|| install::package(tool, package)).transpose()
         };
         let wrk = needed("wrk", "wrk", |front| !front.is_http2())?;
-        // It also asks whether a server with TLS is there.
+        // It also asks whether a server with TLS is there, and sends a number of requests that is told.
         let h2load = needed("h2load", "nghttp2-client", |front| *front != Front::Http1)?;
         let openssl = needed("openssl", "openssl", |front| front.is_tls())?;
         let mut found = BTreeMap::new();
@@ -203,6 +204,20 @@ impl Installed {
         })
     }
 
+    /// Starts Colony under a tool that counts.
+    pub fn start_counted(
+        &self,
+        tool: &Callgrind,
+        folder: &Path,
+        backend: u16,
+        setup: &Setup,
+    ) -> Result<Server> {
+        let binary = &self.systems[&System::Colony];
+        self.started("colony", folder, setup, |port| {
+            Ok(tool.around(&colony::command(binary, folder, port, backend, setup)?))
+        })
+    }
+
     fn started(
         &self,
         name: &str,
@@ -258,11 +273,12 @@ fn lacks(system: System, front: Front, says: impl Fn(&str) -> String) -> Option<
     }
 }
 
-fn version(binary: &Path, flag: &str) -> String {
+/// The number that a program tells of itself.
+pub fn version(binary: &Path, flag: &str) -> String {
     let text = says(binary, flag);
     let words = text.split([' ', '/', '\n']);
     let number = words
-        .map(str::trim)
+        .map(|word| word.trim().trim_start_matches("valgrind-"))
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
     number.unwrap_or("unknown").to_owned()
 }

@@ -175,7 +175,7 @@ fn span(ends: Option<(f64, f64)>, text: fn(f64) -> String) -> String {
     ends.map_or_else(|| "-".to_owned(), |(low, high)| format!("{} to {}", text(low), text(high)))
 }
 
-fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

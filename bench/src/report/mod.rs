@@ -1,5 +1,6 @@
 //! From samples to what is shown and kept: medians, with their lowest and highest.
 
+pub mod counts;
 mod layout;
 pub mod store;
 pub mod svg;
