@@ -1,5 +1,6 @@
 //! All commands and replies, and the one place where a command finds its block.
 
+use crate::config;
 use crate::context::{Bodies, Context};
 use crate::effect::Effect;
 use crate::entry::Entry;
@@ -55,7 +56,7 @@ fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// What is to be done; nothing if it is of a later version.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12, 13, 15")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12, 13, 15, 16")]
     pub kind: Option<Kind>,
 }
 
@@ -88,13 +89,16 @@ pub enum Kind {
     /// Event streams.
     #[prost(message, tag = "13")]
     Stream(stream::Command),
+    /// Configuration.
+    #[prost(message, tag = "16")]
+    Config(config::Command),
 }
 
 /// What a command was answered.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "10, 11, 12, 13, 15")]
+    #[prost(oneof = "Answer", tags = "10, 11, 12, 13, 15, 16")]
     pub answer: Option<Answer>,
 }
 
@@ -116,6 +120,9 @@ pub enum Answer {
     /// Event streams.
     #[prost(message, tag = "13")]
     Stream(stream::Reply),
+    /// Configuration.
+    #[prost(message, tag = "16")]
+    Config(config::Reply),
 }
 
 impl Command {
@@ -133,6 +140,7 @@ impl Command {
             Some(Kind::Queue(command)) => command.check(),
             Some(Kind::Lock(command)) => command.check(),
             Some(Kind::Stream(command)) => command.check(),
+            Some(Kind::Config(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
         }
     }
@@ -147,6 +155,7 @@ impl Command {
             Some(Kind::Queue(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Lock(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Stream(command)) => return command.apply(context).map(Reply::from),
+            Some(Kind::Config(command)) => return command.apply(context).map(Reply::from),
             // `check` lets none in, so this log was written by a later version: an older one must not go
             // on with a state that differs.
             None => panic!("the log holds a command that this version does not know"),
@@ -177,6 +186,7 @@ block!(topic, Topic);
 block!(queue, Queue);
 block!(lock, Lock);
 block!(stream, Stream);
+block!(config, Config);
 
 macro_rules! core {
     ($module:ident, $kind:ident) => {

@@ -16,6 +16,7 @@
 pub mod body;
 pub mod changes;
 pub mod command;
+pub mod config;
 pub mod context;
 pub mod effect;
 pub mod entry;
