@@ -44,6 +44,7 @@ pub fn apply(
 
 /// The command and, unless it is refused, what is sent with it.
 fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal> {
+    outbox::room(context.state(), &entry.sends)?;
     let reply = entry.command.apply(context)?;
     for send in &entry.sends {
         let bodies = send.bodies.iter().map(|body| context.store(*body)).collect::<Result<Vec<_>, _>>()?;

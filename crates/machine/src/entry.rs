@@ -84,6 +84,7 @@ impl Entry {
         }
         within("bytes of a request", self.encoded_len(), ENTRY_BYTES_MAX)?;
         self.sends.iter().try_for_each(|send| send.check(self.bodies.len()))?;
+        self.idempotency.as_ref().map_or(Ok(()), Idempotency::check)?;
         self.command.check()
     }
 

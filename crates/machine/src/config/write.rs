@@ -29,6 +29,9 @@ struct Count {
     items: u64,
 }
 
+/// The key of each item that is edited, and the item as it is.
+type Items = Vec<(Key, Option<Item>)>;
+
 impl Write {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         limits::name("store", &self.store)?;
@@ -80,7 +83,7 @@ impl Write {
     }
 
     /// How many items there will be, and each as it is, if nothing is in the way.
-    fn look(&self, context: &Context<'_>) -> Result<(Count, Vec<(Key, Option<Item>)>), Refusal> {
+    fn look(&self, context: &Context<'_>) -> Result<(Count, Items), Refusal> {
         let mut count: Count = context.get_or_default(&count_key(&self.store));
         let mut all = Vec::with_capacity(self.edits.len());
         for edit in &self.edits {

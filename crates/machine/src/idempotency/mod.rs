@@ -2,7 +2,8 @@
 //!
 //! A client that got no answer sends its request anew under the same key. The first to be applied leaves
 //! its reply under that key; all later ones get it, and nothing else happens. A refusal is remembered,
-//! too: whoever asks again asks for what became of that request.
+//! too: whoever asks again asks for what became of that request. What is refused only at present is not,
+//! for then nothing has become of the request yet, and it may be taken when it comes again.
 //! (draft-ietf-httpapi-idempotency-key-header)
 
 use prost::Message;
@@ -10,6 +11,7 @@ use prost::Message;
 use crate::command::Reply;
 use crate::context::Context;
 use crate::key::{Key, Table};
+use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::timer::Owner;
 
@@ -25,7 +27,7 @@ pub struct Idempotency {
     /// What the request asks for, as a hash: another request under the same key is a mistake.
     #[prost(uint64, tag = "3")]
     pub fingerprint: u64,
-    /// For how long the reply is remembered, in milliseconds.
+    /// For how long the reply is remembered at least, in milliseconds; not zero.
     #[prost(uint64, tag = "4")]
     pub remember_ms: u64,
 }
@@ -42,6 +44,18 @@ struct Remembered {
 }
 
 impl Idempotency {
+    /// Refuses what is malformed: looked at before it gets into a log.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        limits::scope(&self.scope)?;
+        limits::key("request", self.key.as_bytes())?;
+        let wrong = match (self.key.is_empty(), self.remember_ms) {
+            (true, _) => "the idempotency key is empty",
+            (_, 0) => "the reply to a request with an idempotency key must be remembered for some time",
+            _ => return Ok(()),
+        };
+        Err(Refusal::new(Code::Invalid, wrong))
+    }
+
     /// What the request got before, if it came before.
     pub(crate) fn recall(&self, context: &Context<'_>) -> Option<Result<Reply, Refusal>> {
         let remembered: Remembered = context.get(&self.record())?;
@@ -57,6 +71,10 @@ impl Idempotency {
 
     /// Remembers what the request got.
     pub(crate) fn remember(&self, context: &mut Context<'_>, outcome: &Result<Reply, Refusal>) {
+        let at_present = |refusal: &Refusal| matches!(refusal.code(), Code::Unavailable | Code::Limit);
+        if outcome.as_ref().is_err_and(at_present) {
+            return;
+        }
         let remembered = Remembered {
             fingerprint: self.fingerprint,
             reply: outcome.as_ref().ok().cloned(),

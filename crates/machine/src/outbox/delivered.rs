@@ -1,6 +1,6 @@
 //! The sending end, once the receiver has it.
 
-use super::{on_the_way, parcel_key};
+use super::{Parcel, parcel_key, way, way_key};
 use crate::context::Context;
 use crate::placement::Shard;
 
@@ -18,14 +18,20 @@ pub struct Delivered {
 impl Delivered {
     pub(crate) fn apply(&self, context: &mut Context<'_>) {
         let target = Shard(self.target);
-        for (number, parcel) in on_the_way(context.state(), target, 0, usize::MAX) {
-            if number > self.number {
-                break;
-            }
+        let mut way = way(context.state(), target);
+        let until = self.number.min(way.sent);
+        if until <= way.delivered {
+            return;
+        }
+        for number in way.delivered + 1..=until {
+            let key = parcel_key(target, number);
+            let parcel: Parcel = context.get(&key).expect("what has not been delivered is kept");
             for stored in &parcel.bodies {
                 context.release(stored);
             }
-            context.delete(parcel_key(target, number));
+            context.delete(key);
         }
+        way.delivered = until;
+        context.put(way_key(target), &way);
     }
 }

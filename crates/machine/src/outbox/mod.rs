@@ -19,12 +19,16 @@ use std::ops::ControlFlow;
 
 use crate::body::{Body, Stored};
 use crate::command::Command;
-use crate::context::{Bodies, Context, decode};
+use crate::context::{Bodies, Context, decode, read};
 use crate::effect::Effect;
 use crate::key::{Key, Parts, Table};
 use crate::placement::Shard;
 use crate::refusal::{Code, Refusal};
 use crate::state::{Order, Read};
+
+/// Most commands that may be on their way to a shard when a request sends it more: a million. What the
+/// blocks send by themselves is not refused.
+pub const ON_THE_WAY_MAX: u64 = 1_000_000;
 
 /// A command that an entry sends to a shard.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -76,9 +80,10 @@ impl Context<'_> {
             self.send_to_itself(&command, &bodies);
             return;
         }
-        let number = last_sent(self.state(), target) + 1;
-        self.put_bytes(sent_key(target), number.to_be_bytes().to_vec().into());
-        self.put(parcel_key(target, number), &Parcel { command: Box::new(command), bodies });
+        let mut way = way(self.state(), target);
+        way.sent += 1;
+        self.put(way_key(target), &way);
+        self.put(parcel_key(target, way.sent), &Parcel { command: Box::new(command), bodies });
         self.effect(Effect::Outbox(target));
     }
 
@@ -96,10 +101,11 @@ impl Context<'_> {
 
 /// What is on its way to `target` with a number above `after`, up to `max` of them: each with its number.
 pub fn on_the_way(state: &(impl Read + ?Sized), target: Shard, after: u64, max: usize) -> Vec<(u64, Parcel)> {
-    let all = Key::new(Table::Outbox).u32(target.0);
-    let from = parcel_key(target, after + 1);
+    let way = way(state, target);
+    let from = parcel_key(target, way.delivered.max(after) + 1);
+    let to = parcel_key(target, way.sent + 1);
     let mut parcels = Vec::new();
-    state.scan(from.as_bytes(), all.end().as_bytes(), Order::Forwards, &mut |key, value| {
+    state.scan(from.as_bytes(), to.as_bytes(), Order::Forwards, &mut |key, value| {
         if parcels.len() == max {
             return ControlFlow::Break(());
         }
@@ -111,27 +117,54 @@ pub fn on_the_way(state: &(impl Read + ?Sized), target: Shard, after: u64, max: 
 
 /// The shards that something is on its way to.
 pub fn targets(state: &(impl Read + ?Sized)) -> Vec<Shard> {
-    let mut from = Key::new(Table::Outbox);
-    let end = from.end();
     let mut targets = Vec::new();
-    while let Some((key, _)) = state.first(from.as_bytes(), end.as_bytes(), Order::Forwards) {
-        let target = Parts::of(&key).u32().expect("a key of the outbox names its target");
-        targets.push(Shard(target));
-        from = Key::new(Table::Outbox).u32(target).end();
-    }
+    state.scan_prefix(&ways_key(), &mut |key, value| {
+        let target = ways_key().rest_of(key).and_then(|rest| Some(u32::from_be_bytes(rest.try_into().ok()?)));
+        let way: Way = decode(key, value.clone());
+        if way.sent > way.delivered {
+            targets.push(Shard(target.expect("the key names a shard")));
+        }
+        ControlFlow::Continue(())
+    });
     targets
 }
 
-fn last_sent(state: &(impl Read + ?Sized), target: Shard) -> u64 {
-    big_endian(state.get(sent_key(target).as_bytes()))
+/// Refuses a request that sends more than there is room for on the ways to its targets.
+pub(crate) fn room(state: &(impl Read + ?Sized), sends: &[Send]) -> Result<(), Refusal> {
+    for send in sends {
+        let way = way(state, Shard(send.target));
+        if way.sent - way.delivered + sends.len() as u64 > ON_THE_WAY_MAX {
+            let many = format!(
+                "{} commands are on their way to shard {}; {ON_THE_WAY_MAX} are the most",
+                way.sent - way.delivered,
+                send.target
+            );
+            return Err(Refusal::new(Code::Limit, many));
+        }
+    }
+    Ok(())
+}
+
+/// How far what goes to a shard has come: a value under [`Table::Shard`].
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+struct Way {
+    /// The number of the last command that was sent there.
+    #[prost(uint64, tag = "1")]
+    sent: u64,
+    /// Up to which number it has them: those are forgotten here.
+    #[prost(uint64, tag = "2")]
+    delivered: u64,
+}
+
+fn way(state: &(impl Read + ?Sized), target: Shard) -> Way {
+    read(state, &way_key(target)).unwrap_or_default()
 }
 
 fn last_applied(state: &(impl Read + ?Sized), source: Shard) -> u64 {
-    big_endian(state.get(inbox_key(source).as_bytes()))
-}
-
-fn big_endian(bytes: Option<bytes::Bytes>) -> u64 {
-    bytes.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))).unwrap_or(0)
+    let number = state.get(inbox_key(source).as_bytes());
+    number.map_or(0, |number| {
+        u64::from_be_bytes(number.as_ref().try_into().expect("the state holds the number of a command"))
+    })
 }
 
 fn number(key: &[u8]) -> u64 {
@@ -144,8 +177,12 @@ fn parcel_key(target: Shard, number: u64) -> Key {
     Key::new(Table::Outbox).u32(target.0).u64(number)
 }
 
-fn sent_key(target: Shard) -> Key {
-    Key::new(Table::Shard).name("sent").u32(target.0)
+fn way_key(target: Shard) -> Key {
+    ways_key().u32(target.0)
+}
+
+fn ways_key() -> Key {
+    Key::new(Table::Shard).name("ways")
 }
 
 fn inbox_key(source: Shard) -> Key {
