@@ -80,6 +80,8 @@ impl Acknowledge {
         for span in &self.ranges {
             count += open.done.insert(span.range());
         }
+        // After what was acknowledged: that was dealt with before it was taken away.
+        open.catch_up();
         for span in &self.gone {
             open.group.missed += open.done.insert(span.range());
         }

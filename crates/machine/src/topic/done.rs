@@ -49,6 +49,12 @@ impl Done {
         &self.beyond
     }
 
+    /// All of the set, as ranges.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        let first = (self.cursor > 0).then_some(0..self.cursor);
+        first.into_iter().chain(self.beyond.iter().cloned())
+    }
+
     /// How many offsets beyond the cursor are in the set.
     pub fn count_beyond(&self) -> u64 {
         self.beyond.iter().map(|range| range.end - range.start).sum()

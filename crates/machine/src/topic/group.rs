@@ -100,7 +100,7 @@ impl<'a> Open<'a> {
         epoch: Option<u64>,
     ) -> Result<Open<'a>, Refusal> {
         let key = group_key(topic, number, name);
-        let Some(mut group): Option<Group> = context.get(&key) else {
+        let Some(group): Option<Group> = context.get(&key) else {
             let none = format!("no group {name:?} has subscribed to partition {number} of topic {topic:?}");
             return Err(Refusal::new(Code::NotFound, none));
         };
@@ -109,8 +109,7 @@ impl<'a> Open<'a> {
             return Err(Refusal::new(Code::Fenced, moved));
         }
         let partition = read::partition(context.state(), topic, number);
-        let mut done = group.done();
-        group.catch_up(&mut done, &partition);
+        let done = group.done();
         Ok(Open { topic, number, name, group, done, partition, key })
     }
 
@@ -142,8 +141,14 @@ impl<'a> Open<'a> {
         Ok(())
     }
 
+    /// Is done with what retention took away and nobody was done with.
+    pub(super) fn catch_up(&mut self) {
+        self.group.catch_up(&mut self.done, &self.partition);
+    }
+
     /// Puts down what has become of the group.
     pub(super) fn close(mut self, context: &mut Context<'_>) {
+        self.catch_up();
         self.group.set_done(&self.done);
         context.put(self.key, &self.group);
     }

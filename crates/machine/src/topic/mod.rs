@@ -4,15 +4,26 @@
 //! and order within a partition is that of the shard's log. A message has an *offset*, one more than that
 //! of the message before. Those with the same key go to the same partition ([`partition_of`]).
 //!
+//! What a message needs of the topic's settings is in the partition's counters, which are read and written for
+//! each message anyway. A message goes when it is too old, when there are too many or when it expires
+//! ([`retention`]), whether anybody has had it or not.
+//!
 //! A *group* consumes a partition: a cursor, before which it is done with everything, and ranges that it
 //! is done with beyond ([`Done`]). Acknowledging is a command; delivering is none: what is with a consumer
-//! is known to the leader only, and after a crash all is delivered again that is not acknowledged.
+//! is known to the leader only ([`delivery`]), and after a crash all is delivered again that is not
+//! acknowledged.
+//!
+//! A message that *fails* is set aside ([`Aside`]) with its history, and is tried again after a wait. The cursor
+//! passes over it, its key does not: what comes behind it waits. When its attempts are used up it is parked,
+//! blocks its key, is left out or becomes a dead letter ([`GivenUp`]); who was parked or blocked is
+//! [resolved](Resolve) by somebody.
 
 mod acknowledge;
 mod aside;
 pub mod dead_letter;
 mod define;
 mod define_group;
+pub mod delivery;
 mod done;
 mod fail;
 mod group;

@@ -3,7 +3,10 @@
 #![allow(clippy::single_range_in_vec_init, reason = "a list of ranges may have one")]
 
 mod consume;
+mod delivery;
 mod failing;
+mod leader;
+mod property;
 mod publish;
 mod retention;
 mod shop;
