@@ -4,5 +4,6 @@
 mod world;
 
 mod keys;
+mod model;
 mod shop;
 mod stories;
