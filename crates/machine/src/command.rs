@@ -4,6 +4,7 @@ use crate::config;
 use crate::context::{Bodies, Context};
 use crate::effect::Effect;
 use crate::entry::Entry;
+use crate::job;
 use crate::kv;
 use crate::lock;
 use crate::outbox;
@@ -57,7 +58,7 @@ fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// What is to be done; nothing if it is of a later version.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12, 13, 15, 16")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16")]
     pub kind: Option<Kind>,
 }
 
@@ -93,13 +94,16 @@ pub enum Kind {
     /// Configuration.
     #[prost(message, tag = "16")]
     Config(config::Command),
+    /// Jobs.
+    #[prost(message, tag = "14")]
+    Job(job::Command),
 }
 
 /// What a command was answered.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "10, 11, 12, 13, 15, 16")]
+    #[prost(oneof = "Answer", tags = "10, 11, 12, 13, 14, 15, 16")]
     pub answer: Option<Answer>,
 }
 
@@ -124,6 +128,9 @@ pub enum Answer {
     /// Configuration.
     #[prost(message, tag = "16")]
     Config(config::Reply),
+    /// Jobs.
+    #[prost(message, tag = "14")]
+    Job(job::Reply),
 }
 
 impl Command {
@@ -142,6 +149,7 @@ impl Command {
             Some(Kind::Lock(command)) => command.check(),
             Some(Kind::Stream(command)) => command.check(),
             Some(Kind::Config(command)) => command.check(),
+            Some(Kind::Job(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
         }
     }
@@ -157,6 +165,7 @@ impl Command {
             Some(Kind::Lock(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Stream(command)) => return command.apply(context).map(Reply::from),
             Some(Kind::Config(command)) => return command.apply(context).map(Reply::from),
+            Some(Kind::Job(command)) => return command.apply(context).map(Reply::from),
             // `check` lets none in, so this log was written by a later version: an older one must not go
             // on with a state that differs.
             None => panic!("the log holds a command that this version does not know"),
@@ -188,6 +197,7 @@ block!(queue, Queue);
 block!(lock, Lock);
 block!(stream, Stream);
 block!(config, Config);
+block!(job, Job);
 
 macro_rules! core {
     ($module:ident, $kind:ident) => {

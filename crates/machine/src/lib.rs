@@ -21,6 +21,7 @@ pub mod context;
 pub mod effect;
 pub mod entry;
 pub mod idempotency;
+pub mod job;
 pub mod key;
 pub mod kv;
 pub mod limits;

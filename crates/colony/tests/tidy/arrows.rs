@@ -31,8 +31,18 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 /// Crates that decide and touch nothing.
 pub const PURE: [&str; 3] = ["machine", "manifest", "policy"];
 /// What those may use from outside: parsers, drawing and words, nothing that has a clock or a socket.
-const PURE_MAY_USE: [&str; 9] =
-    ["bytes", "miette", "prost", "saphyr-parser", "schemars", "serde", "serde_json", "strsim", "xxhash-rust"];
+const PURE_MAY_USE: [&str; 10] = [
+    "bytes",
+    "jiff",
+    "miette",
+    "prost",
+    "saphyr-parser",
+    "schemars",
+    "serde",
+    "serde_json",
+    "strsim",
+    "xxhash-rust",
+];
 /// What a pure crate must at least ban.
 const BANS: [&str; 8] = [
     "std::time::Instant::now",

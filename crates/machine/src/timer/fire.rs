@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::Owner;
 use crate::context::Context;
 use crate::idempotency;
+use crate::job;
 use crate::key::{Key, Parts, Table};
 use crate::kv;
 use crate::limits::TIMERS_FIRED_MAX;
@@ -59,5 +60,6 @@ fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
         Owner::StreamTrim => stream::trim_due(context, key),
         Owner::Queue => queue::due::fire(context, key),
         Owner::Lock => lock::expire(context, key),
+        Owner::Job => job::fire(context, key),
     }
 }

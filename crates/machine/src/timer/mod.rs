@@ -37,6 +37,8 @@ pub enum Owner {
     Lock = 0x60,
     /// Events of a stream are to be taken out.
     StreamTrim = 0x40,
+    /// A job is due.
+    Job = 0x50,
 }
 
 impl Owner {
@@ -45,7 +47,7 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 7] = [
+const OWNERS: [Owner; 8] = [
     Owner::Idempotency,
     Owner::Kv,
     Owner::KvChange,
@@ -53,6 +55,7 @@ const OWNERS: [Owner; 7] = [
     Owner::Queue,
     Owner::Lock,
     Owner::StreamTrim,
+    Owner::Job,
 ];
 
 impl Context<'_> {

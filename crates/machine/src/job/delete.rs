@@ -1,0 +1,68 @@
+//! Taking jobs away.
+
+use super::{Job, NAMES_MAX, Progress, check_name, job_key, job_prefix, progress_key};
+use crate::context::Context;
+use crate::key::Key;
+use crate::refusal::{Code, Refusal};
+use crate::time::Time;
+use crate::timer::Owner;
+
+/// Takes jobs away. Those that are not there are no mistake: a job that will not run any more goes by
+/// itself.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Delete {
+    /// Whose jobs they are.
+    #[prost(string, tag = "1")]
+    pub scope: String,
+    /// Their names; 1 to [`NAMES_MAX`].
+    #[prost(string, repeated, tag = "2")]
+    pub names: Vec<String>,
+}
+
+/// What became of them.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Deleted {
+    /// How many there were.
+    #[prost(uint32, tag = "1")]
+    pub count: u32,
+}
+
+impl Delete {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.names.is_empty() || self.names.len() > NAMES_MAX {
+            let odd = format!("{} jobs are named; 1 to {NAMES_MAX} can be", self.names.len());
+            return Err(Refusal::new(Code::Invalid, odd));
+        }
+        self.names.iter().try_for_each(|name| check_name(&self.scope, name))
+    }
+
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Deleted {
+        let mut deleted = Deleted::default();
+        for name in &self.names {
+            let prefix = job_prefix(&self.scope, name);
+            if let Some(job) = context.get(&job_key(&prefix)) {
+                forget(context, &prefix, job);
+                deleted.count += 1;
+            }
+        }
+        deleted
+    }
+}
+
+/// Takes a job away, with its timer.
+pub(super) fn forget(context: &mut Context<'_>, prefix: &Key, job: Job) {
+    let progress: Progress = context.get_or_default(&progress_key(prefix));
+    if !progress.paused {
+        context.cancel_timer(Time::from_millis(progress.next_ms), Owner::Job, prefix.as_bytes());
+    }
+    erase(context, prefix, &job);
+}
+
+/// Takes a job away that has no timer.
+pub(super) fn erase(context: &mut Context<'_>, prefix: &Key, job: &Job) {
+    for body in &job.bodies {
+        context.release(body);
+    }
+    context.delete(job_key(prefix));
+    context.delete(progress_key(prefix));
+}

@@ -1,0 +1,78 @@
+//! What happens when a job is due.
+
+use super::{Job, Missed, Progress, delete, job_key, progress_key};
+use crate::context::Context;
+use crate::key::Key;
+use crate::placement::Shard;
+use crate::time::Time;
+use crate::timer::Owner;
+
+/// A job's timer fires; it is known by what its keys begin with.
+pub(crate) fn fire(context: &mut Context<'_>, prefix: &[u8]) {
+    let prefix = Key::from(prefix);
+    let job: Option<Job> = context.get(&job_key(&prefix));
+    let progress: Option<Progress> = context.get(&progress_key(&prefix));
+    let (Some(job), Some(mut progress)) = (job, progress) else {
+        panic!("a job's timer has fired, and there is no job: {prefix:?}");
+    };
+    let runs = job.turn(&mut progress, context.time());
+    if runs {
+        job.send(context);
+    }
+    job.go_on(context, &prefix, &progress);
+}
+
+impl Job {
+    /// What is done now that it is due: whether it runs, and in `progress` when it is due next; the end of
+    /// time for never.
+    fn turn(&self, progress: &mut Progress, now: Time) -> bool {
+        let due = Time::from_millis(progress.next_ms);
+        let following = self.next(due);
+        let behind = following <= now;
+        let in_time = now.since(due).as_millis() <= u128::from(self.grace_ms);
+        let (runs, next) = match self.missed() {
+            Missed::Skip => (in_time, if behind { self.next(now) } else { following }),
+            Missed::RunOnce => (true, if behind { self.next(now) } else { following }),
+            Missed::RunAll if behind && progress.made_up + 1 < self.missed_max => {
+                progress.made_up += 1;
+                (true, following)
+            }
+            Missed::RunAll => {
+                progress.made_up = 0;
+                (true, if behind { self.next(now) } else { following })
+            }
+        };
+        progress.next_ms = next.as_millis();
+        if runs {
+            progress.runs += 1;
+            progress.last_ms = now.as_millis();
+        }
+        if self.runs_max != 0 && progress.runs >= self.runs_max {
+            progress.next_ms = Time::MAX.as_millis();
+        }
+        runs
+    }
+
+    /// The first run after `after`; the end of time if there is none.
+    pub(super) fn next(&self, after: Time) -> Time {
+        let schedule = self.schedule.as_ref();
+        let next = schedule.and_then(|schedule| schedule.next(Time::from_millis(self.first_ms), after));
+        next.filter(|next| self.until_ms == 0 || next.as_millis() <= self.until_ms).unwrap_or(Time::MAX)
+    }
+
+    /// Sends the command, now.
+    pub(super) fn send(&self, context: &mut Context<'_>) {
+        let bodies = self.bodies.iter().map(|body| context.share(body)).collect();
+        context.send(Shard(self.target), (*self.command).clone(), bodies);
+    }
+
+    /// Waits for the next run; without one, the job is gone.
+    pub(super) fn go_on(self, context: &mut Context<'_>, prefix: &Key, progress: &Progress) {
+        let next = Time::from_millis(progress.next_ms);
+        if next == Time::MAX {
+            return delete::erase(context, prefix, &self);
+        }
+        context.put(progress_key(prefix), progress);
+        context.set_timer(next, Owner::Job, prefix.as_bytes());
+    }
+}
