@@ -11,7 +11,9 @@ mod error;
 mod format;
 mod memory;
 
-pub use embedded::{Config, Cut, Embedded, OpenError, Recovery, Upkeep};
+pub use embedded::{
+    Config, Cut, Damage, Embedded, Lost, OpenError, Recovery, Repaired, Report, Upkeep, repair, verify,
+};
 pub use error::{AppendError, ReadError, TrimError};
 pub use memory::Memory;
 
@@ -48,7 +50,7 @@ pub struct Oldest {
 }
 
 /// The most shards that a log has; their numbers are below that.
-pub const SHARDS_MAX: u32 = 4096;
+pub const SHARDS_MAX: u32 = 1024;
 
 /// Shards' durable logs.
 ///

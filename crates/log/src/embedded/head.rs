@@ -13,7 +13,7 @@ use crate::format::{Defect, HEAD, HEAD_BYTES, HEAD_NEW, Head, SLOT_BYTES};
 pub(crate) struct HeadFile<F> {
     file: F,
     head: Head,
-    /// The slot to be written first. Never the only one that is known to be whole.
+    /// The slot to be written first. Never the only one that is known to be durable.
     slot: usize,
 }
 
@@ -25,8 +25,8 @@ impl<F: File> HeadFile<F> {
         let length = file.len().map_err(failed("read", place()))?.min(HEAD_BYTES as u64);
         let mut bytes = vec![0; length as usize];
         file.read_at(&mut bytes, 0).map_err(failed("read", place()))?;
-        let (slot, head) = newest(&bytes).map_err(|defect| damaged(place(), 0, &defect))?;
-        Ok(HeadFile { file, head, slot: 1 - slot })
+        let (head, slot) = newest(&bytes).map_err(|defect| damaged(place(), 0, &defect))?;
+        Ok(HeadFile { file, head, slot })
     }
 
     /// Makes the head of a new log, or of one whose head is lost.
@@ -35,9 +35,10 @@ impl<F: File> HeadFile<F> {
         file.reserve(HEAD_BYTES as u64)?;
         // All of it once, so that no later write needs room on a file system that only promised it.
         file.write_at(&vec![0; HEAD_BYTES], 0)?;
-        let bytes = head.encode();
-        file.write_at(&bytes, 0)?;
-        file.write_at(&bytes, SLOT_BYTES as u64)?;
+        for slot in 0..2 {
+            let bytes = Head { is_second: slot == 1, ..head.clone() }.encode();
+            file.write_at(&bytes, slot * SLOT_BYTES as u64)?;
+        }
         file.sync()?;
         disk.rename(HEAD_NEW, HEAD)?;
         disk.sync()?;
@@ -52,9 +53,9 @@ impl<F: File> HeadFile<F> {
     pub fn write(&mut self, firsts: Vec<Sequence>) -> io::Result<()> {
         self.head.firsts = firsts;
         self.head.generation += 1;
-        let bytes = self.head.encode();
-        for _ in 0..2 {
-            self.file.write_at(&bytes, (self.slot * SLOT_BYTES) as u64)?;
+        for is_second in [false, true] {
+            self.head.is_second = is_second;
+            self.file.write_at(&self.head.encode(), (self.slot * SLOT_BYTES) as u64)?;
             self.file.sync()?;
             // This one is whole now; the other is next, and stays so if it fails.
             self.slot = 1 - self.slot;
@@ -63,16 +64,20 @@ impl<F: File> HeadFile<F> {
     }
 }
 
-/// The newest of the slots that are whole, and which it is.
-fn newest(file: &[u8]) -> Result<(usize, Head), Defect> {
-    let mut slots = file.chunks(SLOT_BYTES).take(2).map(Head::decode).enumerate();
-    let (Some((_, first)), second) = (slots.next(), slots.next()) else {
-        return Err(Defect::Wrong("the head is empty"));
-    };
-    match (first, second.map(|(_, slot)| slot)) {
-        (Ok(first), Some(Ok(second))) if second.generation > first.generation => Ok((1, second)),
-        (Ok(first), _) => Ok((0, first)),
-        (Err(_), Some(Ok(second))) => Ok((1, second)),
-        (Err(defect), _) => Err(defect),
+/// The newest of the slots that are whole, and the slot that is to be written first.
+///
+/// What can be read need not be durable: a process whose sync failed may have ended, and the kernel still shows what
+/// it had written. Of two slots the older one is durable, or the first one of the same generation: the other would not
+/// have been begun before.
+fn newest(file: &[u8]) -> Result<(Head, usize), Defect> {
+    let slot = |at: usize| Head::decode(file.get(at * SLOT_BYTES..).unwrap_or_default());
+    match (slot(0), slot(1)) {
+        (Ok(first), Ok(second)) => {
+            let is_newer = (second.generation, second.is_second) > (first.generation, first.is_second);
+            Ok(if is_newer { (second, 1) } else { (first, 0) })
+        }
+        (Ok(first), Err(_)) => Ok((first, 1)),
+        (Err(_), Ok(second)) => Ok((second, 0)),
+        (Err(defect), Err(_)) => Err(defect),
     }
 }

@@ -48,6 +48,11 @@ impl Index {
         self.runs.get(&shard)
     }
 
+    /// The shards that have records here, with the sequences of their first and last.
+    pub fn spans(&self) -> impl Iterator<Item = (u32, Sequence, Sequence)> {
+        self.runs.iter().map(|(shard, run)| (*shard, run.first, run.last()))
+    }
+
     pub fn shards(&self) -> usize {
         self.runs.len()
     }

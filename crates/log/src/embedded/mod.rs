@@ -13,10 +13,12 @@ mod index;
 mod open_error;
 mod reader;
 mod recover;
+mod repair;
 mod scan;
 mod segment;
 mod trim;
 mod upkeep;
+mod verify;
 mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -27,6 +29,8 @@ use bytes::Bytes;
 pub use config::{Config, Upkeep};
 pub use open_error::OpenError;
 pub use recover::{Cut, Recovery};
+pub use repair::{Repaired, repair};
+pub use verify::{Damage, Lost, Report, verify};
 
 use crate::disk::Disk;
 use crate::{AppendError, Batch, Log, Oldest, ReadError, Record, SHARDS_MAX, Sequence, TrimError};

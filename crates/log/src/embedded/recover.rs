@@ -15,7 +15,7 @@ use super::head::HeadFile;
 use super::open_error::{damaged, failed};
 use super::scan::{Scan, scan};
 use super::segment::Segment;
-use super::upkeep::{Duties, Pool, make, seal_short};
+use super::upkeep::{Duties, Pool, seal_short};
 use super::writer::Writer;
 use super::{Config, Inner, OpenError};
 use crate::disk::{Disk, File, LockError};
@@ -69,6 +69,8 @@ pub(super) fn lock<D: Disk>(disk: &D) -> Result<D::Lock, OpenError> {
 }
 
 pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recovery), OpenError> {
+    // What is seen may be what a process left that ended before it could make it durable.
+    disk.sync().map_err(failed("sync", disk.path("")))?;
     let names = disk.list().map_err(failed("list", disk.path("")))?;
     for name in names.iter().filter(|name| format::is_unfinished(name)) {
         disk.remove(name).map_err(failed("remove", disk.path(name)))?;
@@ -77,7 +79,8 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
     numbers.sort_unstable();
     let head = head(&disk, &names, numbers.is_empty())?;
     let log = head.head().log;
-    let loaded = numbers.iter().map(|number| load(&disk, *number, log)).collect::<Result<Vec<_>, _>>()?;
+    let loaded =
+        numbers.iter().map(|number| load(&disk, *number, Some(log))).collect::<Result<Vec<_>, _>>()?;
     check(&loaded)?;
 
     let mut recovery = Recovery { segments: loaded.len(), ..Recovery::default() };
@@ -95,16 +98,12 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
     let spares = spares(&disk, &names, &settled.empty, &config)?;
 
     let number = names.iter().filter_map(|name| format::any_number(name)).max().unwrap_or(0) + 1;
-    let mut spares = spares;
-    let made = make(&disk, number, log, config.segment_bytes, spares.pop(), false);
-    let fresh = made.map_err(failed("make", disk.path(&format::segment_name(number))))?;
-    directory.begin(Arc::clone(&fresh.segment), HEADER_BYTES, ordinal);
-    let writer = Writer::new(fresh, ordinal, directory.lasts());
+    let writer = Writer::new(ordinal, directory.lasts());
     let inner = Inner {
         disk,
         config,
         writer: Mutex::new(writer),
-        pool: Mutex::new(Pool { ready: None, next: number + 1 }),
+        pool: Mutex::new(Pool { ready: None, next: number }),
         head: Mutex::new(head),
         directory: RwLock::new(directory),
         spares: Mutex::new(spares),
@@ -122,12 +121,12 @@ fn head<D: Disk>(disk: &D, names: &[String], is_new: bool) -> Result<HeadFile<D:
     if !is_new {
         return Err(damaged(disk.path(HEAD), 0, &Defect::Wrong("it is missing, though there are segments")));
     }
-    let head = Head { log: disk.random(), generation: 1, firsts: Vec::new() };
+    let head = Head { log: disk.random(), generation: 1, ..Head::default() };
     HeadFile::make(disk, head).map_err(failed("make", disk.path(HEAD)))
 }
 
-/// Reads what is to be known of the segment `number`.
-pub(crate) fn load<D: Disk>(disk: &D, number: u64, log: u64) -> Result<Loaded<D::File>, OpenError> {
+/// Reads what is to be known of the segment `number`; of which log it must be, if that is known.
+pub(crate) fn load<D: Disk>(disk: &D, number: u64, log: Option<u64>) -> Result<Loaded<D::File>, OpenError> {
     let segment = open_segment(disk, number, log)?;
     let read = |error| failed("read", segment.place.clone())(error);
     let content = match table(&segment).map_err(read)? {
@@ -137,8 +136,12 @@ pub(crate) fn load<D: Disk>(disk: &D, number: u64, log: u64) -> Result<Loaded<D:
     Ok(Loaded { segment, content })
 }
 
-/// Opens the segment `number` of the log `log`, and reads its header.
-pub(crate) fn open_segment<D: Disk>(disk: &D, number: u64, log: u64) -> Result<Segment<D::File>, OpenError> {
+/// Opens the segment `number`, and reads its header.
+pub(crate) fn open_segment<D: Disk>(
+    disk: &D,
+    number: u64,
+    log: Option<u64>,
+) -> Result<Segment<D::File>, OpenError> {
     let name = format::segment_name(number);
     let place = disk.path(&name);
     let file = disk.open(&name).map_err(failed("open", place.clone()))?;
@@ -147,7 +150,7 @@ pub(crate) fn open_segment<D: Disk>(disk: &D, number: u64, log: u64) -> Result<S
     let mut bytes = vec![0; HEADER_BYTES.min(length) as usize];
     file.read_at(&mut bytes, 0).map_err(failed("read", place.clone()))?;
     let header = Header::decode(&bytes).map_err(|defect| damaged(place.clone(), 0, &defect))?;
-    if header.log != log {
+    if log.is_some_and(|log| header.log != log) {
         return Err(damaged(place, 0, &Defect::Wrong("it belongs to another log")));
     }
     if header.number != number {
@@ -213,9 +216,29 @@ pub(crate) fn check<F>(loaded: &[Loaded<F>]) -> Result<(), OpenError> {
 /// What is to be done with the segments that are not sealed.
 #[derive(Debug)]
 struct Settled<F> {
-    to_seal: Vec<(Arc<Segment<F>>, Footer)>,
+    to_seal: Vec<Unsealed<F>>,
     /// The numbers of those that have nothing in them.
     empty: Vec<(u64, u32)>,
+}
+
+/// A segment that is to be sealed.
+#[derive(Debug)]
+struct Unsealed<F> {
+    segment: Arc<Segment<F>>,
+    footer: Footer,
+    /// Where its last group begins.
+    last: u32,
+}
+
+impl<F: File> Unsealed<F> {
+    fn seal(&self) -> std::io::Result<()> {
+        // The last group can be read, but if its sync has failed it need not be on the disk, and no sync brings it
+        // there unless it is written again.
+        let mut group = vec![0; (self.footer.table.end - self.last) as usize];
+        self.segment.file.read_at(&mut group, u64::from(self.last))?;
+        self.segment.file.write_at(&group, u64::from(self.last))?;
+        seal_short(&self.segment.file, &self.footer)
+    }
 }
 
 impl<F> Default for Settled<F> {
@@ -250,7 +273,7 @@ impl<F: File> Settled<F> {
                 segment.length = scan.end + (footer.footer.len() + TRAILER_BYTES) as u32;
                 let segment = Arc::new(segment);
                 let table = footer.table.clone();
-                self.to_seal.push((Arc::clone(&segment), footer));
+                self.to_seal.push(Unsealed { segment: Arc::clone(&segment), footer, last: scan.last });
                 (segment, table)
             }
         };
@@ -259,8 +282,8 @@ impl<F: File> Settled<F> {
     }
 
     fn write<D: Disk<File = F>>(&self, disk: &D) -> Result<(), OpenError> {
-        for (segment, footer) in &self.to_seal {
-            seal_short(&segment.file, footer).map_err(failed("seal", segment.place.clone()))?;
+        for one in &self.to_seal {
+            one.seal().map_err(failed("seal", one.segment.place.clone()))?;
         }
         for (number, _) in &self.empty {
             let name = format::segment_name(*number);
@@ -286,8 +309,7 @@ fn spares<D: Disk>(
     for name in found.chain(empty.iter().map(|(number, _)| format::spare_name(*number))) {
         let length =
             disk.open(&name).and_then(|file| file.len()).map_err(failed("open", disk.path(&name)))?;
-        // One is needed at once.
-        match length == u64::from(config.segment_bytes) && spares.len() <= config.spares_max {
+        match length == u64::from(config.segment_bytes) && spares.len() < config.spares_max {
             true => spares.push(name),
             false => disk.remove(&name).map_err(failed("remove", disk.path(&name)))?,
         }

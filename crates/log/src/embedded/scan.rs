@@ -14,7 +14,9 @@ pub(crate) struct Scan {
     pub index: Index,
     /// The ordinal of the first group, and how many there are that are whole.
     pub groups: (u64, u32),
-    /// Where the last of these ends.
+    /// Where the last of these begins,
+    pub last: u32,
+    /// and where it ends.
     pub end: u32,
     /// What is wrong with what is there, if something has been begun.
     pub begun: Option<&'static str>,
@@ -31,9 +33,14 @@ impl Scan {
 
 /// Reads all groups that are whole, up to the first that is not, and looks for later ones.
 pub(crate) fn scan<F: File>(segment: &Segment<F>) -> io::Result<Scan> {
+    scan_from(segment, HEADER_BYTES)
+}
+
+/// The same from the group at `begin` on.
+pub(crate) fn scan_from<F: File>(segment: &Segment<F>, begin: u32) -> io::Result<Scan> {
     let mut window = Window::new(&segment.file, segment.length);
     let mut scan =
-        Scan { index: Index::default(), groups: (0, 0), end: HEADER_BYTES, begun: None, later: None };
+        Scan { index: Index::default(), groups: (0, 0), last: begin, end: begin, begun: None, later: None };
     let mut records = Vec::new();
     let begun = loop {
         let Some(header) = header(&mut window, segment.seed, scan.end)? else { break None };
@@ -76,6 +83,7 @@ impl Scan {
             self.groups.0 = header.ordinal;
         }
         self.groups.1 += 1;
+        self.last = self.end;
         self.end += header.length;
         true
     }

@@ -9,7 +9,7 @@ use super::segment::Segment;
 use super::{Inner, Upkeep, lock};
 use crate::AppendError;
 use crate::disk::{Disk, File, is_full};
-use crate::format::{Footer, HEADER_BYTES, Header, TRAILER_BYTES, new_name, segment_name};
+use crate::format::{Footer, HEADER_BYTES, Header, TRAILER_BYTES, new_name, segment_name, spare_name};
 
 /// Where the next segment comes from.
 #[derive(Debug)]
@@ -138,8 +138,16 @@ impl<D: Disk> Inner<D> {
         let last = unsealed.pop();
         unsealed.into_iter().try_for_each(|number| self.seal(number))?;
         let last = last.and_then(|number| self.directory().footer(number));
-        last.map_or(Ok(()), |(segment, footer)| seal_short(&segment.file, &footer))
-            .map_err(|error| self.fail(error))
+        let sealed = last.map_or(Ok(()), |(segment, footer)| seal_short(&segment.file, &footer));
+        sealed.and_then(|()| self.put_back()).map_err(|error| self.fail(error))
+    }
+
+    /// Makes a spare of a segment that was made before it was needed, so that the next opening need not look into it.
+    fn put_back(&self) -> io::Result<()> {
+        let Some(ready) = lock(&self.pool).ready.take() else { return Ok(()) };
+        let number = ready.segment.number();
+        self.disk.rename(&segment_name(number), &spare_name(number))?;
+        self.disk.sync()
     }
 
     /// Writes the footer of the segment `number`.
@@ -183,7 +191,7 @@ pub(super) fn seal_short(file: &impl File, footer: &Footer) -> io::Result<()> {
 
 /// Writes a footer, and its trailer at `trailer`: not before the footer is durable, since opening looks no further than
 /// to the trailer and the table.
-fn write_footer(file: &impl File, footer: &Footer, trailer: u64) -> io::Result<()> {
+pub(super) fn write_footer(file: &impl File, footer: &Footer, trailer: u64) -> io::Result<()> {
     file.write_at(&footer.footer, u64::from(footer.table.end))?;
     file.sync()?;
     file.write_at(&footer.trailer, trailer)?;

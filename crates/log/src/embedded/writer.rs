@@ -14,7 +14,8 @@ use crate::{AppendError, Batch, Sequence};
 /// Where the next group goes.
 #[derive(Debug)]
 pub(crate) struct Writer<F> {
-    segment: Arc<Segment<F>>,
+    /// None before the first append, which then need not find room for opening, reading and trimming.
+    segment: Option<Arc<Segment<F>>>,
     end: u32,
     /// Up to where the file has been written once. Beyond, its blocks are only reserved, and the first write to
     /// such a block costs an entry in the file system's journal, which doubles what a sync takes.
@@ -42,11 +43,11 @@ struct Plan {
 }
 
 impl<F: File> Writer<F> {
-    pub fn new(fresh: Fresh<F>, ordinal: u64, lasts: Vec<Sequence>) -> Writer<F> {
+    pub fn new(ordinal: u64, lasts: Vec<Sequence>) -> Writer<F> {
         Writer {
-            segment: fresh.segment,
-            end: HEADER_BYTES,
-            filled: fresh.filled,
+            segment: None,
+            end: 0,
+            filled: 0,
             records: 0,
             shards: 0,
             ordinal,
@@ -61,16 +62,21 @@ impl<F: File> Writer<F> {
     fn has_room(&self, bytes: usize, records: usize) -> bool {
         let records = self.records + self.plan.records + records;
         let footer = footer_bytes(self.shards + self.plan.batches.len() + 1, records);
-        self.end as usize + group_bytes(self.plan.bytes + bytes) + footer <= self.segment.length as usize
+        self.end as usize + group_bytes(self.plan.bytes + bytes) + footer <= self.length() as usize
     }
 
     fn is_half_full(&self) -> bool {
-        self.end > self.segment.length / 2
+        self.end > self.length() / 2
+    }
+
+    /// The length of the segment; zero if there is none.
+    fn length(&self) -> u32 {
+        self.segment.as_ref().map_or(0, |segment| segment.length)
     }
 
     /// Goes on in another segment.
     fn switch(&mut self, fresh: Fresh<F>) {
-        self.segment = fresh.segment;
+        self.segment = Some(fresh.segment);
         self.filled = fresh.filled;
         (self.end, self.records, self.shards) = (HEADER_BYTES, 0, 0);
     }
@@ -157,24 +163,24 @@ impl<D: Disk> Inner<D> {
 
     /// Writes what is planned, and waits until it is durable.
     fn write(&self, writer: &mut Writer<D::File>, batches: &[Batch]) -> Result<(), Arc<std::io::Error>> {
-        if writer.plan.batches.is_empty() {
+        let Some(segment) = writer.segment.clone().filter(|_| !writer.plan.batches.is_empty()) else {
             return Ok(());
-        }
-        let mut group = Group::new(writer.segment.seed, writer.plan.bytes);
+        };
+        let mut group = Group::new(segment.seed, writer.plan.bytes);
         writer.offsets.clear();
         for at in &writer.plan.batches {
             group.push(&batches[*at], |offset| writer.offsets.push(writer.end + offset));
         }
         let group = group.finish(writer.ordinal);
         let end = writer.end + group.len() as u32;
-        let written = self.fill(writer, end).and_then(|()| {
-            writer.segment.file.write_at(&group, u64::from(writer.end))?;
-            writer.segment.file.sync()
+        let written = self.fill(writer, &segment, end).and_then(|()| {
+            segment.file.write_at(&group, u64::from(writer.end))?;
+            segment.file.sync()
         });
         written.map_err(|error| self.fail(error))?;
 
         let was_half_full = writer.is_half_full();
-        let number = writer.segment.number();
+        let number = segment.number();
         let ranges = ranges(&writer.plan.batches, batches);
         let written = ranges.map(|(batch, range)| Written {
             shard: batch.shard,
@@ -194,13 +200,18 @@ impl<D: Disk> Inner<D> {
 
     /// Writes zeros before a group that ends at `end`, a piece at a time, so that only few groups come to blocks that
     /// never were written.
-    fn fill(&self, writer: &mut Writer<D::File>, end: u32) -> std::io::Result<()> {
+    fn fill(
+        &self,
+        writer: &mut Writer<D::File>,
+        segment: &Segment<D::File>,
+        end: u32,
+    ) -> std::io::Result<()> {
         if end <= writer.filled {
             return Ok(());
         }
         let from = writer.filled.max(writer.end);
-        let to = end.saturating_add(FILL_BYTES).min(writer.segment.length);
-        writer.segment.file.write_at(&vec![0; (to - from) as usize], u64::from(from))?;
+        let to = end.saturating_add(FILL_BYTES).min(segment.length);
+        segment.file.write_at(&vec![0; (to - from) as usize], u64::from(from))?;
         writer.filled = to;
         Ok(())
     }
@@ -208,9 +219,9 @@ impl<D: Disk> Inner<D> {
     fn switch(&self, writer: &mut Writer<D::File>) -> Result<(), AppendError> {
         let fresh = self.next_segment()?;
         self.directory_mut().begin(Arc::clone(&fresh.segment), HEADER_BYTES, writer.ordinal);
-        let full = writer.segment.number();
+        let full = writer.segment.as_ref().map(|segment| segment.number());
         writer.switch(fresh);
-        self.full(full).map_err(AppendError::Failed)
+        full.map_or(Ok(()), |full| self.full(full)).map_err(AppendError::Failed)
     }
 }
 

@@ -4,8 +4,8 @@
 //! of them is whole at any time, and later damage to one of them does no harm. They are written over in place,
 //! so that a full disk never keeps one from trimming.
 
-use super::fields::Fields;
-use super::{Defect, VERSION};
+use super::Defect;
+use super::fields::{PROLOGUE_BYTES, after_prologue, prologue};
 use crate::{SHARDS_MAX, Sequence};
 
 /// The head's content.
@@ -15,6 +15,8 @@ pub(crate) struct Head {
     pub log: u64,
     /// One more each time that it is written.
     pub generation: u64,
+    /// Whether this slot was the second to be written of its generation: then the first is durable.
+    pub is_second: bool,
     /// For each shard the first sequence that has not been trimmed.
     pub firsts: Vec<Sequence>,
 }
@@ -22,8 +24,8 @@ pub(crate) struct Head {
 impl Head {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FIXED + 8 * self.firsts.len());
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&prologue(MAGIC));
+        out.extend_from_slice(&u32::from(self.is_second).to_le_bytes());
         out.extend_from_slice(&(self.firsts.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.log.to_le_bytes());
         out.extend_from_slice(&self.generation.to_le_bytes());
@@ -35,30 +37,24 @@ impl Head {
     /// What one slot says.
     pub fn decode(slot: &[u8]) -> Result<Head, Defect> {
         let cut = Defect::Wrong("the head is cut off");
-        let mut fields = Fields(slot);
-        if fields.take::<8>().as_ref() != Some(MAGIC) {
-            return Err(Defect::Wrong("this is no head of a log"));
-        }
-        let version = fields.u32().ok_or(cut.clone())?;
-        if version != VERSION {
-            return Err(Defect::Version(version));
-        }
+        let mut fields = after_prologue(MAGIC, slot)?;
+        let is_second = fields.u32().ok_or(cut.clone())? == 1;
         let count = fields.u32().filter(|count| *count <= SHARDS_MAX).ok_or(cut.clone())?;
         let (log, generation) = fields.u64().zip(fields.u64()).ok_or(cut.clone())?;
         let firsts = (0..count).map(|_| fields.u64()).collect::<Option<Vec<_>>>().ok_or(cut.clone())?;
         let written = slot.len() - fields.0.len();
         let sum = fields.u32().ok_or(cut)?;
         match crc32c::crc32c(&slot[..written]) == sum {
-            true => Ok(Head { log, generation, firsts }),
+            true => Ok(Head { log, generation, is_second, firsts }),
             false => Err(Defect::Wrong("the head's checksum does not fit")),
         }
     }
 }
 
 const MAGIC: &[u8; 8] = b"COLONYLH";
-const FIXED: usize = 8 + 2 * 4 + 2 * 8 + 4;
+const FIXED: usize = PROLOGUE_BYTES + 2 * 4 + 2 * 8 + 4;
 /// The length of a slot.
-pub(crate) const SLOT_BYTES: usize = 64 << 10;
+pub(crate) const SLOT_BYTES: usize = 12 << 10;
 /// The length of the file.
 pub(crate) const HEAD_BYTES: usize = 2 * SLOT_BYTES;
 const _: () = assert!(FIXED + 8 * SHARDS_MAX as usize <= SLOT_BYTES);

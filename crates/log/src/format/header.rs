@@ -1,7 +1,7 @@
 //! The beginning of a segment.
 
-use super::fields::{Fields, seed};
-use super::{Defect, VERSION};
+use super::Defect;
+use super::fields::{PROLOGUE_BYTES, after_prologue, prologue, seed};
 
 /// What the beginning of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,7 @@ impl Header {
 
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(WRITTEN);
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&prologue(MAGIC));
         out.extend_from_slice(&self.log.to_le_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.salt.to_le_bytes());
@@ -33,14 +32,7 @@ impl Header {
 
     pub fn decode(bytes: &[u8]) -> Result<Header, Defect> {
         let cut = Defect::Wrong("the header is cut off");
-        let mut fields = Fields(bytes);
-        if fields.take::<8>().as_ref() != Some(MAGIC) {
-            return Err(Defect::Wrong("this is no segment of a log"));
-        }
-        let version = fields.u32().ok_or(cut.clone())?;
-        if version != VERSION {
-            return Err(Defect::Version(version));
-        }
+        let mut fields = after_prologue(MAGIC, bytes)?;
         let mut number = || fields.u64().ok_or(cut.clone());
         let header = Header { log: number()?, number: number()?, salt: number()? };
         let sum = fields.u32().ok_or(cut)?;
@@ -54,4 +46,4 @@ impl Header {
 /// Where the first group begins: in a page of its own, so that no write of a group touches the header.
 pub(crate) const HEADER_BYTES: u32 = 4096;
 const MAGIC: &[u8; 8] = b"COLONYLS";
-const WRITTEN: usize = 8 + 4 + 3 * 8 + 4;
+const WRITTEN: usize = PROLOGUE_BYTES + 3 * 8 + 4;

@@ -47,7 +47,7 @@ fn look<D: Disk>(seed: u64, log: &Embedded<D>, appended: &[Vec<Bytes>]) -> usize
 }
 
 /// A log of one segment that is not sealed, with ten writes of 1000 bytes in it.
-fn unsealed() -> Simulated {
+pub fn unsealed() -> Simulated {
     let disk = Simulated::new(1);
     let log = Embedded::open(disk.clone(), config()).expect("it opens");
     (0..10).for_each(|_| fill(&log, 0, 1, 1000));
@@ -55,9 +55,9 @@ fn unsealed() -> Simulated {
     disk
 }
 
-const SEGMENT: &str = "000000000001.segment";
+pub const SEGMENT: &str = "000000000001.segment";
 /// Where the nth write begins: after the segment's header; each takes its header, the record's, and the payload.
-const fn write(n: u64) -> u64 {
+pub const fn write(n: u64) -> u64 {
     4096 + n * (24 + 20 + 1000_u64).next_multiple_of(8)
 }
 
@@ -122,7 +122,7 @@ fn what_does_not_belong_together_is_refused() {
     disk.flip("head", 20, 1);
     assert!(Embedded::open(disk.clone(), config()).is_ok(), "there is another copy");
     disk.end_process();
-    disk.flip("head", (64 << 10) + 20, 1);
+    disk.flip("head", (12 << 10) + 20, 1);
     assert_eq!(refused(disk), "head");
 
     let disk = unsealed();
@@ -131,7 +131,7 @@ fn what_does_not_belong_together_is_refused() {
 
     let disk = unsealed();
     let other = Simulated::new(2);
-    drop(Embedded::open(other.clone(), config()).expect("it opens"));
+    fill(&Embedded::open(other.clone(), config()).expect("it opens"), 0, 1, 10);
     disk.set_content("000000000002.segment", &other.content(SEGMENT).expect("it is there"));
     assert_eq!(refused(disk), "000000000002.segment");
 

@@ -7,6 +7,7 @@ mod damage;
 mod disks;
 mod full;
 mod mutation;
+mod repair;
 mod world;
 
 use std::ops::Range;

@@ -94,9 +94,13 @@ impl<D: Disk + Clone> World<D> {
             }
         }
         if self.log().failed().is_some() {
-            // The process that sees that ends; and perhaps the power is off.
-            self.crash();
-            self.open();
+            // The process that sees that ends; what it could not make durable is still shown, until the power fails.
+            if self.simulated.is_off() || self.pick(2) == 0 {
+                self.crash();
+                self.open();
+            } else {
+                self.end_process();
+            }
         }
     }
 
@@ -171,7 +175,7 @@ impl<D: Disk + Clone> World<D> {
     fn reopen(&mut self) {
         let closed = self.log.take().map(Embedded::close);
         match closed {
-            Some(Ok(())) => {}
+            Some(Ok(())) if !self.simulated.is_off() => {}
             _ => self.simulated.restart(),
         }
         self.open();
