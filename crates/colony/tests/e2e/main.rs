@@ -29,3 +29,4 @@ mod splits;
 mod tls;
 mod tries;
 mod world;
+mod zones;
