@@ -86,6 +86,11 @@ impl<'a> Context<'a> {
         self.state.put(key, value);
     }
 
+    /// Puts bytes under `key`, where nothing is: see [`State::insert`].
+    pub fn insert_bytes(&mut self, key: Key, value: Bytes) {
+        self.state.insert(key, value);
+    }
+
     /// Takes away what is under `key`.
     pub fn delete(&mut self, key: Key) {
         self.state.delete(key);

@@ -44,7 +44,7 @@ impl Cancel {
                 continue;
             };
             match queue.take_waiting(*id, &item) {
-                Some(_) => queue.remove(*id, &item),
+                Some(waiting) => queue.remove(*id, &item, waiting.history),
                 None => cancelled.not_waiting.push(*id),
             }
         }

@@ -28,6 +28,7 @@ impl Define {
         let mut queue = Queue::open(context, &self.queue);
         queue.room_for_timer()?;
         queue.context.put(settings_key(&self.queue), &self.settings);
+        queue.ledger.defined = true;
         queue.unblock_all();
         queue.wake();
         queue.close();

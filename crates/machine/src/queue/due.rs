@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::lease::Lease;
 use super::open::Queue;
 use super::send::Seen;
-use super::{Failure, Place, Reason, STEP_MAX, Settings, Waiting, lease_key, seen_key, settings_key};
+use super::{Failure, Place, Reason, STEP_MAX, Settings, Waiting, lease_key, seen_key};
 use crate::context::{Context, decode};
 use crate::key::{Key, Table};
 use crate::state::Order;
@@ -61,8 +61,8 @@ fn index(queue: &str) -> Key {
 /// The queue's timer fires: `key` is the queue's name.
 pub(crate) fn fire(context: &mut Context<'_>, key: &[u8]) {
     let name = std::str::from_utf8(key).expect("a queue's timer has its name");
-    let settings: Settings = context.get_or_default(&settings_key(name));
     let mut queue = Queue::open(context, name);
+    let settings = queue.settings();
     queue.timer_fired();
     let mut left = STEP_MAX;
     for key in queue.due() {
@@ -102,7 +102,7 @@ impl Queue<'_, '_> {
             Kind::Expiry => self.item_expires(settings, number(rest)),
             Kind::Seen => self.forget(rest),
             Kind::Key => self.key_is_due(settings, std::str::from_utf8(rest).expect("a key")),
-            Kind::Unblock => return self.unblock_step(&value, max).max(1),
+            Kind::Unblock => return self.unblock_step(max).max(1),
             Kind::Redrive => return self.redrive_step(max).max(1),
             Kind::Purge => return self.purge_step(max).max(1),
         }
@@ -140,9 +140,11 @@ impl Queue<'_, '_> {
 
     /// An item that somebody has is let be: if it fails, it expires then.
     fn item_expires(&mut self, settings: &Settings, id: u64) {
-        let item = self.item(id);
+        let mut item = self.item(id);
         if let Some(waiting) = self.take_waiting(id, &item) {
-            self.expire(settings, id, &item, waiting.attempts);
+            // Its entry in the index has just been taken out.
+            item.expires_ms = 0;
+            self.expire(settings, id, &item, &waiting);
         }
     }
 

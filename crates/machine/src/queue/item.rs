@@ -80,6 +80,9 @@ pub struct Dead {
     /// The item's key.
     #[prost(string, tag = "5")]
     pub key: String,
+    /// Whether there is no [`History`].
+    #[prost(bool, tag = "6")]
+    pub no_history: bool,
 }
 
 /// Why an attempt has failed, or an item is dead. Numbers are stored and never reused.

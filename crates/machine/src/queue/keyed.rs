@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::open::{Queue, encoded};
-use super::{Place, Settings, Waiting, blocked_key, due, key_key, rate, ready_key};
+use super::open::Queue;
+use super::{Place, Settings, Waiting, blocked_key, due, key_key, rate, ready_key, task_key};
 use crate::context::decode;
 use crate::key::{Key, Table};
 use crate::state::Order;
@@ -24,6 +24,17 @@ pub(super) struct KeyState {
     /// When the queue looks at it again; zero for never.
     #[prost(uint64, tag = "4")]
     look_ms: u64,
+}
+
+/// What moves items back that stand aside, while it is under way: a value under [`Table::Queue`].
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Unblock {
+    /// The key of the first that is not looked at yet; none for all.
+    #[prost(bytes = "vec", tag = "1")]
+    from: Vec<u8>,
+    /// When its next step is due.
+    #[prost(uint64, tag = "2")]
+    at_ms: u64,
 }
 
 impl Queue<'_, '_> {
@@ -62,7 +73,7 @@ impl Queue<'_, '_> {
     /// Moves a ready item aside.
     pub(super) fn block(&mut self, place: Place, waiting: &Waiting) {
         self.take_ready(place);
-        self.context.put_bytes(blocked_key(self.name, &waiting.key, place), encoded(waiting));
+        self.context.insert(blocked_key(self.name, &waiting.key, place), waiting);
         self.ledger.blocked += 1;
         self.key(&waiting.key).blocked += 1;
     }
@@ -122,24 +133,37 @@ impl Queue<'_, '_> {
 
     /// Limits of keys have changed: all that stands aside is looked at anew, in steps.
     pub(super) fn unblock_all(&mut self) {
-        if self.ledger.blocked > 0 {
-            self.index(self.now_ms(), due::Kind::Unblock, b"", bytes::Bytes::new());
+        if self.ledger.blocked == 0 {
+            return;
         }
+        let key = task_key(self.name, due::Kind::Unblock);
+        if let Some(before) = self.context.get::<Unblock>(&key) {
+            self.unindex(before.at_ms, due::Kind::Unblock, b"");
+        }
+        self.unblock_from(Vec::new());
     }
 
-    /// A step of that, from the key `from` on: how many items it moved.
-    pub(super) fn unblock_step(&mut self, from: &[u8], max: usize) -> usize {
+    fn unblock_from(&mut self, from: Vec<u8>) {
+        let task = Unblock { from, at_ms: self.now_ms() };
+        self.index(task.at_ms, due::Kind::Unblock, b"", bytes::Bytes::new());
+        self.context.put(task_key(self.name, due::Kind::Unblock), &task);
+    }
+
+    /// A step of that: how many items it moved.
+    pub(super) fn unblock_step(&mut self, max: usize) -> usize {
+        let key = task_key(self.name, due::Kind::Unblock);
+        let task: Unblock = self.context.get(&key).expect("items are being moved back");
         let all = blocked(self.name);
+        let from = if task.from.is_empty() { all.clone() } else { Key::from(task.from.as_slice()) };
         let mut found: Vec<(Vec<u8>, Waiting)> = Vec::new();
-        let from = if from.is_empty() { all.clone() } else { Key::from(from) };
         self.context.scan(&from, &all.end(), Order::Forwards, &mut |key, value| {
             found.push((key.to_vec(), decode(key, value.clone())));
             if found.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         let moved = found.len();
-        if moved == max {
-            let last = found.last().map(|(key, _)| key.clone()).unwrap_or_default();
-            self.index(self.now_ms(), due::Kind::Unblock, b"", last.into());
+        match found.last() {
+            Some((last, _)) if moved == max => self.unblock_from(last.clone()),
+            _ => self.context.delete(key),
         }
         for (key, waiting) in found {
             let name = waiting.key.clone();

@@ -1,7 +1,7 @@
 //! Leases: who has what, and until when.
 
 use super::due;
-use super::open::{Queue, encoded};
+use super::open::Queue;
 use super::{RECEIPTS_MAX, check_list, lease_key};
 use crate::body::Stored;
 use crate::refusal::{Code, Refusal};
@@ -116,7 +116,7 @@ impl Queue<'_, '_> {
                 self.unindex(lease.look_ms, due::Kind::Lease, &number.to_be_bytes());
             }
         } else {
-            self.context.put_bytes(key, encoded(lease));
+            self.context.put(key, lease);
         }
     }
 

@@ -33,6 +33,9 @@ pub struct Ledger {
     /// Whether nothing is handed out.
     #[prost(bool, tag = "10")]
     pub paused: bool,
+    /// Whether somebody has set its settings.
+    #[prost(bool, tag = "11")]
+    pub defined: bool,
 }
 
 impl Ledger {

@@ -247,7 +247,7 @@ fn ledger_key(queue: &str) -> Key {
     Key::new(Table::Queue).name(queue).u8(1)
 }
 
-/// A redrive or purge that is under way.
+/// A redrive, a purge or the like that is under way.
 fn task_key(queue: &str, kind: due::Kind) -> Key {
     Key::new(Table::Queue).name(queue).u8(2).u8(kind as u8)
 }

@@ -4,7 +4,7 @@ use super::lease::check_receipts;
 use super::open::Queue;
 use super::{
     CAUSE_BYTES_MAX, DELAY_MS_MAX, Failure, Held, History, Place, Reason, Receipt, Settings, Settled,
-    Waiting, check_within, history_key, settings_key,
+    Waiting, check_within, history_key,
 };
 use crate::context::Context;
 use crate::limits;
@@ -44,8 +44,8 @@ impl Nack {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Settled, Refusal> {
-        let settings: Settings = context.get_or_default(&settings_key(&self.queue));
         let mut queue = Queue::open(context, &self.queue);
+        let settings = queue.settings();
         let (opened, fenced) = queue.open_leases(&self.receipts, false)?;
         queue.room_for_timer()?;
         for one in opened {
@@ -80,9 +80,10 @@ impl Queue<'_, '_> {
     fn put_back(&mut self, settings: &Settings, held: &Held) {
         self.let_go(held);
         let item = self.item(held.item);
-        let attempts = held.attempt - 1;
+        let waiting =
+            Waiting { attempts: held.attempt - 1, key: item.key.clone(), history: held.history, priority: 0 };
         if self.is_expired(&item) {
-            return self.expire(settings, held.item, &item, attempts);
+            return self.expire(settings, held.item, &item, &waiting);
         }
         let history: Option<History> = match held.history {
             true => self.context.get(&history_key(self.name, held.item)),
@@ -90,6 +91,6 @@ impl Queue<'_, '_> {
         };
         let ready_ms = history.map_or(item.ready_ms, |history| history.ready_ms);
         let place = Place { priority: item.priority, ready_ms, id: held.item };
-        self.put_ready(place, Waiting { attempts, key: item.key, history: held.history, priority: 0 });
+        self.put_ready(place, waiting);
     }
 }

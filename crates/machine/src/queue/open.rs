@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::keyed::KeyState;
 use super::{
     Dead, FAILURES_MAX, Failure, Held, History, Item, Ledger, Place, Reason, Settings, Waiting, blocked_key,
-    dead_key, due, history_key, item_key, ledger_key, ready_key,
+    dead_key, due, history_key, item_key, ledger_key, ready_key, settings_key,
 };
 use crate::context::Context;
 use crate::effect::Channel;
@@ -34,6 +34,14 @@ impl<'c, 'a> Queue<'c, 'a> {
         let ledger: Ledger = context.get_or_default(&ledger_key(name));
         let as_opened = ledger.clone();
         Queue { context, name, ledger, keys: BTreeMap::new(), as_opened, first_due_ms: None, woken: false }
+    }
+
+    /// The queue's settings. Looking for some that nobody made would take longer than all else.
+    pub(super) fn settings(&self) -> Settings {
+        match self.ledger.defined {
+            true => self.context.get_or_default(&settings_key(self.name)),
+            false => Settings::default(),
+        }
     }
 
     /// Writes what has changed, sets the queue's timer, and wakes who waits.
@@ -71,9 +79,9 @@ impl<'c, 'a> Queue<'c, 'a> {
         }
     }
 
-    /// Has the queue look at `at_ms` at what `kind` and `rest` name.
+    /// Has the queue look at `at_ms` at what `kind` and `rest` name, which it does not yet.
     pub(super) fn index(&mut self, at_ms: u64, kind: due::Kind, rest: &[u8], value: Bytes) {
-        self.context.put_bytes(due::key(self.name, at_ms, kind, rest), value);
+        self.context.insert_bytes(due::key(self.name, at_ms, kind, rest), value);
         self.first_due_ms = Some(self.first_due_ms.map_or(at_ms, |first| first.min(at_ms)));
     }
 
@@ -83,15 +91,10 @@ impl<'c, 'a> Queue<'c, 'a> {
 
     /// The queue's timer is set for the first of its index or earlier: an early one costs a look.
     fn set_timer(&mut self, at_ms: u64) {
-        let set = self.ledger.timer_ms;
-        if set != 0 && set <= at_ms {
-            return;
-        }
-        if set != 0 {
-            self.context.cancel_timer(Time::from_millis(set), Owner::Queue, self.name.as_bytes());
-        }
-        self.context.set_timer(Time::from_millis(at_ms), Owner::Queue, self.name.as_bytes());
-        self.ledger.timer_ms = at_ms;
+        let set = Some(self.ledger.timer_ms).filter(|set| *set != 0).map(Time::from_millis);
+        let due = Some(Time::from_millis(at_ms));
+        let set = self.context.move_timer(set, due, Owner::Queue, self.name.as_bytes());
+        self.ledger.timer_ms = set.map_or(0, Time::as_millis);
     }
 
     /// Puts an item where it waits: to be had at once, or when its time has come.
@@ -107,7 +110,7 @@ impl<'c, 'a> Queue<'c, 'a> {
 
     pub(super) fn put_ready(&mut self, place: Place, waiting: Waiting) {
         let waiting = Waiting { priority: 0, ..waiting };
-        self.context.put_bytes(ready_key(self.name, place), encoded(&waiting));
+        self.context.insert(ready_key(self.name, place), &waiting);
         self.ledger.ready += 1;
         self.wake();
     }
@@ -151,56 +154,74 @@ impl<'c, 'a> Queue<'c, 'a> {
         self.let_go(held);
         let (id, attempt) = (held.item, failure.attempt);
         let item = self.item(id);
-        let mut history = match held.history {
-            true => self.context.get_or_default(&history_key(self.name, id)),
-            false => History::default(),
+        let used_up = attempt >= settings.attempts_max();
+        let over = used_up || self.is_expired(&item);
+        let keeps = if used_up { settings.keeps_dead_letters() } else { settings.dead_letters_expired };
+        if over && !keeps {
+            return self.remove(id, &item, held.history);
+        }
+        let (reason, cause) = match used_up {
+            true => (failure.reason(), failure.cause.clone()),
+            false => (Reason::Expired, String::new()),
         };
-        let (reason, cause) = (failure.reason(), failure.cause.clone());
+        let wait_ms = delay_ms.unwrap_or_else(|| settings.wait_ms(attempt));
+        let ready_ms = self.now_ms().saturating_add(wait_ms);
+        self.remember(held, failure, ready_ms);
+        if over {
+            return self.bury(
+                id,
+                &item,
+                Dead { attempts: attempt, reason: reason.into(), cause, ..Dead::default() },
+            );
+        }
+        let place = Place { priority: item.priority, ready_ms, id };
+        self.put_waiting(place, Waiting { attempts: attempt, key: item.key, history: true, priority: 0 });
+    }
+
+    /// Adds a failure to an item's history.
+    fn remember(&mut self, held: &Held, failure: Failure, ready_ms: u64) {
+        let key = history_key(self.name, held.item);
+        let mut history: History =
+            if held.history { self.context.get_or_default(&key) } else { History::default() };
         if history.failures.len() == FAILURES_MAX {
             history.failures.remove(0);
         }
         history.failures.push(failure);
-        if attempt >= settings.attempts_max() {
-            self.context.put(history_key(self.name, id), &history);
-            return self.bury(settings.keeps_dead_letters(), id, &item, attempt, reason, cause);
-        }
-        let wait = delay_ms.unwrap_or_else(|| settings.wait_ms(attempt));
-        history.ready_ms = self.now_ms().saturating_add(wait);
-        self.context.put(history_key(self.name, id), &history);
-        if self.is_expired(&item) {
-            return self.expire(settings, id, &item, attempt);
-        }
-        let place = Place { priority: item.priority, ready_ms: history.ready_ms, id };
-        self.put_waiting(place, Waiting { attempts: attempt, key: item.key, history: true, priority: 0 });
+        history.ready_ms = ready_ms;
+        self.context.put(key, &history);
     }
 
     pub(super) fn is_expired(&self, item: &Item) -> bool {
         item.expires_ms != 0 && item.expires_ms <= self.now_ms()
     }
 
-    /// An item that waited, or waits no longer, is too old.
-    pub(super) fn expire(&mut self, settings: &Settings, id: u64, item: &Item, attempts: u32) {
-        let keep = settings.dead_letters_expired;
-        self.bury(keep, id, item, attempts, Reason::Expired, String::new());
+    /// An item that waited is too old.
+    pub(super) fn expire(&mut self, settings: &Settings, id: u64, item: &Item, waiting: &Waiting) {
+        if !settings.dead_letters_expired {
+            return self.remove(id, item, waiting.history);
+        }
+        // It has died of age, so that there may be no failure to remember.
+        let Waiting { attempts, history, .. } = *waiting;
+        let reason = Reason::Expired.into();
+        let dead = Dead { attempts, reason, no_history: !history, ..Dead::default() };
+        self.bury(id, item, dead);
     }
 
-    fn bury(&mut self, keep: bool, id: u64, item: &Item, attempts: u32, reason: Reason, cause: String) {
-        if !keep {
-            return self.remove(id, item);
-        }
+    fn bury(&mut self, id: u64, item: &Item, dead: Dead) {
         self.unindex_expiry(id, item);
-        let dead =
-            Dead { at_ms: self.now_ms(), attempts, reason: reason.into(), cause, key: item.key.clone() };
-        self.context.put(dead_key(self.name, id), &dead);
+        let dead = Dead { at_ms: self.now_ms(), key: item.key.clone(), ..dead };
+        self.context.insert(dead_key(self.name, id), &dead);
         self.ledger.dead += 1;
     }
 
     /// Takes away all that is stored of an item that is nowhere any more.
-    pub(super) fn remove(&mut self, id: u64, item: &Item) {
+    pub(super) fn remove(&mut self, id: u64, item: &Item, history: bool) {
         self.unindex_expiry(id, item);
         self.context.release(&item.body);
         self.context.delete(item_key(self.name, id));
-        self.context.delete(history_key(self.name, id));
+        if history {
+            self.context.delete(history_key(self.name, id));
+        }
     }
 
     fn unindex_expiry(&mut self, id: u64, item: &Item) {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::open::Queue;
-use super::{Item, dead_key, due, item_key, task_key};
+use super::{Dead, Item, dead_key, due, item_key, task_key};
 use crate::context::{Context, decode};
 use crate::key::{Key, Parts, Table};
 use crate::limits;
@@ -78,10 +78,14 @@ impl Queue<'_, '_> {
         let looked_at = found.len();
         for (id, item) in found {
             task.next = id + 1;
-            let goes =
-                (task.waiting && self.take_waiting(id, &item).is_some()) || (task.dead && self.take_dead(id));
-            if goes {
-                self.remove(id, &item);
+            let waited = if task.waiting { self.take_waiting(id, &item) } else { None };
+            let history = match waited {
+                Some(waiting) => Some(waiting.history),
+                None if task.dead => self.take_dead(id).map(|dead| !dead.no_history),
+                None => None,
+            };
+            if let Some(history) = history {
+                self.remove(id, &item, history);
             }
         }
         if looked_at < max {
@@ -94,14 +98,12 @@ impl Queue<'_, '_> {
         looked_at
     }
 
-    fn take_dead(&mut self, id: u64) -> bool {
+    fn take_dead(&mut self, id: u64) -> Option<Dead> {
         let key = dead_key(self.name, id);
-        let is = self.context.state().get(key.as_bytes()).is_some();
-        if is {
-            self.context.delete(key);
-            self.ledger.dead -= 1;
-        }
-        is
+        let dead = self.context.get(&key)?;
+        self.context.delete(key);
+        self.ledger.dead -= 1;
+        Some(dead)
     }
 
     /// Up to `max` items from the number `from` to the number `last`.

@@ -100,7 +100,7 @@ pub fn available(state: &(impl Read + ?Sized), queue: &str, now: Time) -> Availa
     if ledger.paused || ledger.ready == 0 {
         return Available::WhenWoken;
     }
-    let settings = settings(state, queue);
+    let settings = if ledger.defined { settings(state, queue) } else { Settings::default() };
     if room(&settings, ledger.leased) == 0 {
         return Available::WhenWoken;
     }

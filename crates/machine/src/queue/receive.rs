@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::open::Queue;
 use super::{
     Header, Held, Item, LEASE_ITEMS_MAX, Lease, Place, RECEIPTS_MAX, Receipt, STEP_MAX, Settings,
-    VISIBILITY_MS_MAX, Waiting, check_within, settings_key,
+    VISIBILITY_MS_MAX, Waiting, check_within, lease_key,
 };
 use crate::body::Stored;
 use crate::context::{Context, decode};
@@ -87,8 +87,8 @@ impl Receive {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Received, Refusal> {
-        let settings: Settings = context.get_or_default(&settings_key(&self.queue));
         let queue = Queue::open(context, &self.queue);
+        let settings = queue.settings();
         let wanted = room(&settings, queue.ledger.leased).min(self.max as usize);
         if queue.ledger.paused || queue.ledger.ready == 0 || wanted == 0 {
             return Ok(Received::default());
@@ -162,7 +162,7 @@ impl Hand<'_, '_, '_> {
         if self.queue.is_expired(&item) {
             self.queue.take_ready(place);
             self.queue.left_ready(&item.key);
-            self.queue.expire(self.settings, place.id, &item, waiting.attempts);
+            self.queue.expire(self.settings, place.id, &item, &waiting);
             return Ok(false);
         }
         let counted = !waiting.key.is_empty() && self.settings.limits_keys();
@@ -210,7 +210,7 @@ impl Hand<'_, '_, '_> {
             self.queue.ledger.last_lease += 1;
             let number = self.queue.ledger.last_lease;
             self.queue.look_at_lease(number, &mut lease, self.until_ms);
-            self.queue.put_lease(number, &lease);
+            self.queue.context.insert(lease_key(self.queue.name, number), &lease);
         }
         self.queue.close();
         self.reply

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::item::check_headers;
-use super::open::{Queue, encoded};
+use super::open::Queue;
 use super::{
     DEDUP_ID_BYTES_MAX, DELAY_MS_MAX, Header, Item, PRIORITY_DEFAULT, PRIORITY_MAX, Place, SEND_ITEMS_MAX,
-    Settings, Waiting, check_list, check_within, due, item_key, seen_key, settings_key,
+    Settings, Waiting, check_list, check_within, due, item_key, seen_key,
 };
 use crate::body::Body;
 use crate::context::Context;
@@ -83,8 +83,8 @@ impl Send {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Sent, Refusal> {
-        let settings: Settings = context.get_or_default(&settings_key(&self.queue));
         let mut queue = Queue::open(context, &self.queue);
+        let settings = queue.settings();
         for item in &self.items {
             queue.context.length(item.body)?;
         }
@@ -163,7 +163,7 @@ impl SendItem {
             ready_ms,
             expires_ms,
         };
-        queue.context.put_bytes(item_key(queue.name, id), encoded(&item));
+        queue.context.insert(item_key(queue.name, id), &item);
         queue.ledger.last_item = id;
         if expires_ms != 0 {
             queue.index(expires_ms, due::Kind::Expiry, &id.to_be_bytes(), bytes::Bytes::new());

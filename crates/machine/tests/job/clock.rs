@@ -1,8 +1,10 @@
 //! What the clock on a wall does: days, months, leap years, and hours that are not or are twice.
 
-use jiff::Timestamp;
+use jiff::tz::TimeZoneDatabase;
+use jiff::{Timestamp, Zoned};
 use machine::Time;
 use machine::job::schedule;
+use proptest::prelude::*;
 
 /// The first runs of a schedule after a time, as UTC.
 fn runs(text: &str, after: &str, count: usize) -> Vec<String> {
@@ -142,4 +144,81 @@ fn a_day_that_does_not_exist_is_made_up_for_by_the_next() {
         runs("CRON_TZ=Pacific/Apia 0 12 30 12 *", "2011-12-01T00:00:00Z", 2),
         ["2011-12-30T10:00:00Z", "2012-12-29T22:00:00Z"]
     );
+}
+
+const ZONES: [&str; 6] =
+    ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia"];
+
+fn zones() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&ZONES[..])
+}
+
+/// What a clock in `zone` shows.
+fn shown(zone: &str, at: Time) -> Zoned {
+    let zone = TimeZoneDatabase::bundled().get(zone).expect("a zone");
+    Timestamp::from_millisecond(at.as_millis() as i64).expect("a time").to_zoned(zone)
+}
+
+/// A minute of the years 2024 to 2027, often near one in which clocks change.
+fn moments() -> impl Strategy<Value = Time> {
+    let near = prop::sample::select(vec![
+        1_774_746_000_i64,
+        1_792_890_000,
+        1_772_953_200,
+        1_793_512_800,
+        1_775_314_800,
+    ]);
+    prop_oneof![
+        1_704_067_200..1_830_297_600_i64,
+        (near, -100_000..100_000_i64).prop_map(|(change, off)| change + off),
+    ]
+    .prop_map(|seconds| Time::from_millis((seconds / 60 * 60) as u64 * 1_000))
+}
+
+proptest! {
+    /// By the clock: the minutes at which it shows one of the schedule's times, and no others.
+    #[test]
+    fn what_runs_by_the_clock_runs_whenever_it_shows_the_time(
+        zone in zones(), from in moments(), minute in 0..60_i8, hour in prop::option::of(0..24_i8),
+    ) {
+        let text = match hour {
+            Some(hour) => format!("CRON_TZ={zone} */7 {hour} * * *"),
+            None => format!("CRON_TZ={zone} {minute} * * * *"),
+        };
+        let schedule = schedule(&text).expect("a schedule");
+        let matches = |at: Time| {
+            let shown = shown(zone, at);
+            match hour {
+                Some(hour) => shown.hour() == hour && shown.minute() % 7 == 0,
+                None => shown.minute() == minute,
+            }
+        };
+        let minutes = (1..=2_000).map(|minute| from.after(minute * 60_000));
+        let expected: Vec<Time> = minutes.filter(|at| matches(*at)).collect();
+        let mut at = from;
+        for run in expected {
+            at = schedule.next(Time::ZERO, at).expect("a run");
+            prop_assert_eq!(at, run, "{} {}", text, shown(zone, run));
+        }
+    }
+
+    /// Fixed times: once on each day, at the time, or where that is not there at the end of the gap.
+    #[test]
+    fn a_fixed_time_runs_once_on_each_day(
+        zone in zones(), from in moments(), minute in 0..60_i8, hour in 0..24_i8,
+    ) {
+        let schedule = schedule(&format!("CRON_TZ={zone} {minute} {hour} * * *")).expect("a schedule");
+        let mut at = schedule.next(Time::ZERO, from).expect("a run");
+        prop_assert!(at > from);
+        for _ in 0..5 {
+            let run = shown(zone, at);
+            let at_the_time = (run.hour(), run.minute(), run.second()) == (hour, minute, 0);
+            let before = shown(zone, Time::from_millis(at.as_millis() - 1_000));
+            let after_a_gap = run.offset() > before.offset() && run.datetime() > run.date().at(hour, minute, 0, 0);
+            prop_assert!(at_the_time || after_a_gap, "{}", run);
+            let next = schedule.next(Time::ZERO, at).expect("a run");
+            prop_assert_eq!(shown(zone, next).date(), run.date().tomorrow().expect("a day"));
+            at = next;
+        }
+    }
 }

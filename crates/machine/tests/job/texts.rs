@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use machine::Time;
 use machine::job::{ScheduleKind, duration, point, schedule};
+use proptest::prelude::*;
 
 fn bits(numbers: impl IntoIterator<Item = u32>) -> u64 {
     numbers.into_iter().fold(0, |bits, number| bits | 1 << number)
@@ -97,5 +98,28 @@ fn a_point_in_time_is_a_time_or_a_duration_from_now() {
         ["2026-13-01T00:00:00Z", "2026-01-01T01:00:00", "1960-01-01T00:00:00Z", "P", "-PT1S", "soon", ""]
     {
         assert!(point(bad, now).is_err(), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_understood_or_refused_within_it(
+        text in prop_oneof![
+            "\\PC{0,40}",
+            "[-*/,0-9 @?TZ=A-Zµ]{0,30}",
+            "(CRON_TZ=Europe/Berlin )?([0-9*/,-]{1,6} ){5}[0-9A-Z*]{1,4}",
+            "(@every )?[0-9.]{0,4}(h|ms|µs|P|T|D|x)[0-9.]{0,4}[smh]?",
+        ],
+    ) {
+        let columns = 1..=text.chars().count() + 1;
+        if let Err(error) = schedule(&text) {
+            prop_assert!(columns.contains(&error.column), "{}", error);
+        }
+        if let Err(error) = duration(&text) {
+            prop_assert!(columns.contains(&error.column), "{}", error);
+        }
+        if let Err(error) = point(&text, Time::from_millis(1_767_225_600_000)) {
+            prop_assert!(columns.contains(&error.column), "{}", error);
+        }
     }
 }

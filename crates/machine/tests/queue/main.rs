@@ -3,6 +3,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod cost;
 mod keys;
 mod model;
 mod shop;
