@@ -49,7 +49,7 @@ pub use ejection::{Ejection, EjectionConfig};
 pub use fault::{Asked, Fault, FaultConfig, Strike, Trickle};
 pub use hedge::{After, Hedge, HedgeConfig};
 pub use limit::{Gcra, Left};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, is_grpc_failure};
 pub use retry::backoff::Backoff;
 pub use retry::budget::{Budget, BudgetConfig};
 pub use retry::{Conditions, Jitter, Request, Retrier, RetryConfig, Stop, Verdict};

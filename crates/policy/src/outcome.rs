@@ -43,9 +43,11 @@ impl Outcome {
 
 const NOT_IMPLEMENTED: u16 = 501;
 
+/// Whether a status of gRPC speaks of the upstream's ill health.
+///
 /// UNKNOWN, INTERNAL and DATA_LOSS are taken for 500, UNAVAILABLE for 503, DEADLINE_EXCEEDED for 504, and
 /// what gRPC does not know for 500. RESOURCE_EXHAUSTED is 429 and UNIMPLEMENTED 501.
-fn is_grpc_failure(status: u16) -> bool {
+pub fn is_grpc_failure(status: u16) -> bool {
     matches!(status, 2 | 4 | 13 | 14 | 15 | 17..)
 }
 

@@ -11,6 +11,7 @@ mod discovery;
 #[path = "../../../mesh/tests/stories/world/dns.rs"]
 mod dns;
 mod door;
+mod endings;
 mod explain;
 mod failures;
 mod faults;

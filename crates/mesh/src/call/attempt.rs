@@ -113,7 +113,8 @@ pub(super) async fn attempt(
         Ok(Ok(answered)) => (outcome_of(outgoing, &answered), Ok(answered)),
     };
     let blameless = cut_short || outgoing.body_broken().is_some();
-    if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless) {
+    let open = result.as_ref().is_ok_and(|answered| outgoing.ends_later(outcome, &answered.fields));
+    if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless || open) {
         ejection.record(ended, lease.instance.shared.key, outcome.is_failure());
     }
     let result = match (result, lease) {

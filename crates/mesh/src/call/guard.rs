@@ -50,6 +50,13 @@ pub(crate) enum Pass {
     Ticket(Ticket),
 }
 
+impl Pass {
+    /// Whether others are kept out until its end is told.
+    pub(crate) fn is_probe(self) -> bool {
+        matches!(self, Pass::Ticket(ticket) if ticket.is_probe())
+    }
+}
+
 impl SharedBreaker {
     pub(crate) fn new(config: BreakerConfig, cores: usize, now: Time) -> SharedBreaker {
         SharedBreaker {

@@ -23,7 +23,7 @@
 //!
 //! What decides is in the `policy` crate; here is what carries: [`tries`] a request through all of
 //! its tries, [`attempt`] one of them for as long as [`times`] says, [`hedge`] several at a time,
-//! [`deliver`] the answer, [`shared`] holds a call's state.
+//! [`deliver`] the answer, [`shared`] holds a call's state, [`late`] tells what is known only at an answer's end.
 
 mod attempt;
 mod balance;
@@ -34,6 +34,7 @@ pub(crate) mod faults;
 pub(crate) mod guard;
 mod hedge;
 pub(crate) mod key;
+pub(crate) mod late;
 pub(crate) mod limit;
 mod queue;
 mod shared;
@@ -57,6 +58,7 @@ use crate::request::body::{Broken, RequestBody, Source};
 use crate::request::interim::Interim;
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
+use crate::request::{grpc, headers};
 pub(crate) use bulkhead::Place;
 pub use choose::HOLD_MAX;
 pub(crate) use shared::{CallState, LocalCall, Tally};
@@ -111,10 +113,12 @@ impl Outgoing {
 
     /// What the head of an answer says of a call of gRPC that failed before it began.
     fn grpc_status(&self, fields: &Fields) -> Option<u16> {
-        if !self.grpc {
-            return None;
-        }
-        std::str::from_utf8(fields.get(Id::GrpcStatus)?).ok()?.parse().ok()
+        if self.grpc { grpc::status_in(fields) } else { None }
+    }
+
+    /// Whether an answer that begins so leaves open how the call ends: that comes behind the messages.
+    fn ends_later(&self, outcome: Outcome, head: &Fields) -> bool {
+        self.grpc && !outcome.is_failure() && !head.has(Id::GrpcStatus) && headers::is_grpc(head)
     }
 
     fn body_broken(&self) -> Option<Broken> {
@@ -125,7 +129,7 @@ impl Outgoing {
 /// Sends a request through a call's policies and counts how it went.
 pub(crate) async fn run(
     core: &Core,
-    call: &LocalCall,
+    call: &Rc<LocalCall>,
     outgoing: Outgoing,
     started: Time,
 ) -> Result<Answer, Problem> {

@@ -1,6 +1,7 @@
 //! A request's way through its tries: the loop around what the policies decide.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use policy::{Hedge, Outcome, Retrier, RetryConfig, Time, Verdict};
@@ -8,6 +9,7 @@ use policy::{Hedge, Outcome, Retrier, RetryConfig, Time, Verdict};
 use super::attempt::{self, Failure, Reply, Slot, Tried};
 use super::deliver::{deliver, throw_away};
 use super::hedge::{self, Finish, Race};
+use super::late::Late;
 use super::times::Times;
 use super::{LocalCall, Outgoing, Place, too_late};
 use crate::call::guard::Pass;
@@ -21,7 +23,7 @@ use crate::request::problem::{Kind, Problem};
 /// Tries until one succeeds or the policies say stop.
 pub(super) async fn carry(
     core: &Core,
-    call: &LocalCall,
+    call: &Rc<LocalCall>,
     outgoing: &Outgoing,
     place: Option<Place>,
     started: Time,
@@ -49,7 +51,7 @@ pub(super) async fn carry(
 /// What holds from one try to the next.
 struct Tries<'a> {
     core: &'a Core,
-    call: &'a LocalCall,
+    call: &'a Rc<LocalCall>,
     outgoing: &'a Outgoing,
     /// Its place in the bulkhead.
     place: Option<Place>,
@@ -89,7 +91,7 @@ impl<'a> Tries<'a> {
                 (trying.await, pass)
             }
         };
-        let Tried { outcome, ended, took, blameless, result } = tried;
+        let Tried { outcome, ended, took, blameless, mut result } = tried;
         self.now = ended;
         let nowhere = matches!(&result, Err(failure) if failure.kind == Kind::NoInstance);
         if nowhere || blameless {
@@ -101,8 +103,12 @@ impl<'a> Tries<'a> {
         }
         let again = self.decide(outcome, self.outgoing.replayable());
         let mended = is_lost(outcome) && again.is_some();
-        if !mended {
-            pass.record(ended, outcome.is_failure(), took);
+        match &mut result {
+            Ok(reply) if self.outgoing.ends_later(outcome, &reply.fields) => {
+                self.tell_later(reply, pass, took)
+            }
+            _ if !mended => pass.record(ended, outcome.is_failure(), took),
+            _ => {}
         }
         match again {
             Some(wait) => {
@@ -120,6 +126,19 @@ impl<'a> Tries<'a> {
         let Finish { tried, pass, hedges } = race.run(hedge, pass, times).await;
         self.hedges = hedges;
         (tried, pass)
+    }
+
+    /// Has it told at its end how a call ended whose answer has begun.
+    fn tell_later(&self, reply: &mut Reply, pass: Passed<'_>, took: Duration) {
+        let instance = reply.lease.instance.shared.key;
+        let pass = match pass.is_probe() {
+            true => {
+                pass.record(self.now, false, took);
+                None
+            }
+            false => pass.leave(),
+        };
+        reply.lease.late = Some(Box::new(Late::new(self.call.clone(), pass, instance, took)));
     }
 
     /// How long to wait before the next try. None: there is none.
@@ -250,6 +269,17 @@ impl<'a> Passed<'a> {
         {
             breaker.record(now, pass, config.ending(failed, took), self.call.core);
         }
+    }
+}
+
+impl Passed<'_> {
+    fn is_probe(&self) -> bool {
+        self.pass.is_some_and(Pass::is_probe)
+    }
+
+    /// Leaves it to somebody else to tell.
+    fn leave(mut self) -> Option<Pass> {
+        self.pass.take()
     }
 }
 

@@ -198,6 +198,9 @@ impl UpstreamBody {
         let (trailers, connection) = std::mem::replace(&mut self.from, From::Over).finish();
         // Those of HTTP/2 have come by then.
         self.trailers = self.trailers.take().or(trailers);
+        if let (Some(Lease { late: Some(late), .. }), Some(trailers)) = (&mut self.lease, &self.trailers) {
+            late.hear(trailers);
+        }
         if let (Some(lease), Some(connection), true) = (&self.lease, connection, uploaded) {
             lease.keep(connection);
         }

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use http::StatusCode;
 
-use crate::message::fields::Fields;
+use crate::message::fields::{Fields, Id};
 use crate::request::answer::{Answer, Body};
 use crate::request::problem::{Kind, Problem};
 
@@ -54,6 +54,11 @@ const UNIMPLEMENTED: u8 = 12;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
 const UNAUTHENTICATED: u8 = 16;
+
+/// The status that stands among these fields.
+pub(crate) fn status_in(fields: &Fields) -> Option<u16> {
+    std::str::from_utf8(fields.get(Id::GrpcStatus)?).ok()?.parse().ok()
+}
 
 /// The status of gRPC that stands for an error of HTTP, after gRPC's "HTTP to gRPC Status Code Mapping".
 pub(crate) fn of_http(status: u16) -> u16 {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::call::bulkhead::Bulkhead;
 use crate::call::guard::lock;
+use crate::call::late::Late;
 use crate::clock;
 use crate::config;
 use crate::upstream::Sides;
@@ -411,7 +412,7 @@ impl LocalInstance {
     pub(crate) fn lease(self: &Rc<Self>, now: Time) -> Lease {
         self.latency.borrow_mut().begin(now);
         self.shared.count(self.core, |count| count + 1);
-        Lease { instance: self.clone(), place: None, latency: None }
+        Lease { instance: self.clone(), place: None, latency: None, late: None }
     }
 }
 
@@ -432,6 +433,8 @@ pub(crate) struct Lease {
     pub(crate) place: Option<crate::call::Place>,
     /// Sample for the balancer. None: there is none to learn from.
     pub(crate) latency: Option<Duration>,
+    /// What is to be told when the answer has ended.
+    pub(crate) late: Option<Box<Late>>,
 }
 
 impl Lease {

@@ -197,3 +197,94 @@ async fn a_stream_of_messages_may_be_silent_for_as_long_as_it_likes() {
     let answer = whole(streaming).await;
     assert_eq!((answer.text().as_str(), answer.trailer("grpc-status")), ("one two", Some("0")));
 }
+
+/// A server of streams that sends a message, and ends each as it is told.
+async fn streaming(ends: tokio::sync::watch::Receiver<&'static str>) -> Server {
+    Server::http2(move |_| {
+        let mut ends = ends.clone();
+        async move {
+            let (feed, answer) = sending();
+            feed.data("one");
+            tokio::spawn(async move {
+                if let Ok(status) = ends.wait_for(|end| !end.is_empty()).await {
+                    feed.trailers("grpc-status", &status);
+                }
+            });
+            http::Response::builder().header("content-type", "application/grpc").body(answer).unwrap()
+        }
+    })
+    .await
+}
+
+async fn streams(server: &Server, call: Call) -> World {
+    let mut world = World::new();
+    world.upstream("shop", Protocol::Http2, &[]);
+    world.route("/**", call);
+    world.start(&[server, server]).await
+}
+
+#[tokio::test]
+async fn a_failure_behind_the_messages_counts_when_it_is_known() {
+    for (end, ill) in [("14", true), ("13", true), ("0", false), ("5", false), ("8", false)] {
+        let (tell, ends) = tokio::sync::watch::channel("");
+        let server = streaming(ends).await;
+        let ejection = Some(EjectionConfig { failures: 1, ..EjectionConfig::default() });
+        let two = BreakerConfig { failures: 2, ..breaker().unwrap() };
+        let world = streams(&server, Call { breaker: Some(two), ejection, ..call("shop") }).await;
+        let client = world.h2().await;
+        let ask = || async {
+            let (_, nothing) = sending();
+            client.stream(request().body(nothing).unwrap()).await
+        };
+        let (one, other) = (ask().await, ask().await);
+        assert_eq!((world.status("shop").failures, world.status("shop").breaker.as_str()), (0, "closed"));
+        tell.send_replace(end);
+        for answer in [whole(one).await, whole(other).await] {
+            assert_eq!((answer.text().as_str(), answer.trailer("grpc-status")), ("one", Some(end)));
+        }
+        until("both to be told", || (world.status("shop").breaker == "open") == ill).await;
+        let seen = world.status("shop");
+        assert_eq!((seen.failures, seen.requests), (if ill { 2 } else { 0 }, 2), "{end}");
+        assert_eq!(seen.ejections > 0, ill, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_without_a_status_counts_as_it_began() {
+    let (_tell, ends) = tokio::sync::watch::channel("");
+    let server = streaming(ends).await;
+    let world = streams(&server, Call { breaker: breaker(), ..call("shop") }).await;
+    let (_, nothing) = sending();
+    // Taken back by the client.
+    drop(world.h2().await.stream(request().body(nothing).unwrap()).await);
+    let (_, nothing) = sending();
+    let lost = world.h2().await.stream(request().body(nothing).unwrap()).await;
+    server.kill();
+    assert_eq!(whole(lost).await.trailer("grpc-status"), Some("14"), "it is told what is known");
+    let seen = world.status("shop");
+    assert_eq!((seen.breaker.as_str(), seen.failures), ("closed", 0));
+}
+
+#[tokio::test]
+async fn a_probe_that_streams_keeps_nobody_out() {
+    let (tell, ends) = tokio::sync::watch::channel("14");
+    let server = streaming(ends).await;
+    let probing = BreakerConfig { open_for: ms(50), ..breaker().unwrap() };
+    let world = streams(&server, Call { breaker: Some(probing), ..call("shop") }).await;
+    let client = world.h2().await;
+    let ask = || async {
+        let (_, nothing) = sending();
+        client.stream(request().body(nothing).unwrap()).await
+    };
+    assert_eq!(whole(ask().await).await.trailer("grpc-status"), Some("14"));
+    until("it to open", || world.status("shop").breaker == "open").await;
+    tell.send_replace("");
+    until("it to half-open", || world.status("shop").breaker == "half-open").await;
+    let probe = ask().await;
+    until("it to close", || world.status("shop").breaker == "closed").await;
+    let beside = ask().await;
+    tell.send_replace("14");
+    assert_eq!(whole(probe).await.trailer("grpc-status"), Some("14"));
+    assert_eq!(whole(beside).await.trailer("grpc-status"), Some("14"));
+    until("it to open again", || world.status("shop").breaker == "open").await;
+}

@@ -117,6 +117,14 @@ pub enum BreakerState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     generation: u64,
+    probe: bool,
+}
+
+impl Ticket {
+    /// Whether it is that of a probe: until its end is told it keeps others out.
+    pub fn is_probe(self) -> bool {
+        self.probe
+    }
 }
 
 /// Whether a request may pass.
@@ -181,7 +189,7 @@ impl Breaker {
     #[inline]
     pub fn admit(&mut self, now: Time) -> Admission {
         self.half_open_if_due(now);
-        let probes = self.probes();
+        let (probes, mut probe) = (self.probes(), false);
         match &mut self.state {
             State::Closed | State::ForcedClosed => {}
             State::ForcedOpen => return Admission::Reject { retry_after: None },
@@ -189,9 +197,12 @@ impl Breaker {
             State::HalfOpen { in_flight, .. } if *in_flight >= probes => {
                 return Admission::Reject { retry_after: Some(self.config.open_for) };
             }
-            State::HalfOpen { in_flight, .. } => *in_flight += 1,
+            State::HalfOpen { in_flight, .. } => {
+                *in_flight += 1;
+                probe = true;
+            }
         }
-        Admission::Pass(Ticket { generation: self.generation })
+        Admission::Pass(Ticket { generation: self.generation, probe })
     }
 
     /// Tells how a request ended.
@@ -247,9 +258,9 @@ impl Breaker {
     #[inline]
     pub fn closed_ticket(&self) -> Ticket {
         match self.state {
-            State::Closed => Ticket { generation: self.generation },
+            State::Closed => Ticket { generation: self.generation, probe: false },
             State::Open { .. } | State::HalfOpen { .. } | State::ForcedOpen | State::ForcedClosed => {
-                Ticket { generation: NO_GENERATION }
+                Ticket { generation: NO_GENERATION, probe: false }
             }
         }
     }

@@ -145,7 +145,8 @@ fn no_more_probes_than_there_may_be() {
     let mut world = World::tripped(CONFIG);
     world.wait(5_000);
     let probes = [world.admit(), world.admit(), world.admit()];
-    assert_eq!(probes.map(|probe| probe.is_some()), [true, true, false]);
+    assert_eq!(probes.map(|probe| probe.map(Ticket::is_probe)), [Some(true), Some(true), None]);
+    assert!(!World::new(CONFIG).admit().unwrap().is_probe(), "closed, all pass");
 }
 
 #[test]
