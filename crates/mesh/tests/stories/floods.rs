@@ -86,6 +86,7 @@ async fn empty_frames_end_the_connection() {
 async fn a_body_byte_by_byte_is_bounded() {
     let mut scene = Scene::new().await;
     scene.attacker.send(frame(HEADERS, END_HEADERS, 1, POST)).await;
+    until("the upload to begin", || scene.echo.requests() == 1).await;
     let one = frame(DATA, 0, 1, b"a");
     assert_eq!(scene.flood(|_| one.clone(), 100_000).await, Some(ENHANCE_YOUR_CALM));
     scene.others_go_on().await;
