@@ -4,6 +4,7 @@
 //! to do, for handing over to another thread costs more than a small write; under load a thread of the log's own
 //! writes and syncs, so that the worker applies one batch while the disk is busy with the next.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -12,12 +13,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use log::{AppendError, Batch, Log, ReadError};
 use machine::effect::Channel;
-use machine::{Entry, Reply, Shard, Shards, Stored, Time};
+use machine::{Entry, Reply, Shard, Shards, Stored, Time, topic};
 use tokio::sync::oneshot;
 
 use crate::checkpoint::checkpoint;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::consume::{Consumer, ConsumerConfig, Lanes};
 use crate::error::{Error, Failure, OpenError};
 use crate::metrics::{Metrics, Snapshot};
 use crate::overlay::Overlay;
@@ -35,7 +37,7 @@ pub struct Engine<L: Log, S: Store> {
     checkpointer: Option<JoinHandle<()>>,
 }
 
-struct Inner<L, S> {
+pub(crate) struct Inner<L, S> {
     config: Config,
     shards: Shards,
     shared: Vec<Arc<Shared<S>>>,
@@ -46,6 +48,7 @@ struct Inner<L, S> {
     store: Arc<S>,
     clock: Box<dyn Clock>,
     waiters: Arc<Waiters>,
+    lanes: Lanes<L, S>,
     metrics: Metrics,
     failure: OnceLock<Arc<Failure>>,
     closing: AtomicBool,
@@ -62,7 +65,7 @@ struct Inner<L, S> {
     reason = "nearly all are commands, and a box would be an allocation for each"
 )]
 enum Message {
-    Propose { shard: Shard, entry: Entry, bytes: usize, reply: oneshot::Sender<Result<Reply, Error>> },
+    Propose { shard: Shard, entry: Entry, asker: Asker },
     Letter(Letter),
     Appended(Vec<Result<(), AppendError>>),
 }
@@ -70,7 +73,15 @@ enum Message {
 /// Who asked, with how many bytes.
 struct Asker {
     bytes: usize,
-    reply: oneshot::Sender<Result<Reply, Error>>,
+    then: Then,
+}
+
+/// What is done with a command's outcome.
+enum Then {
+    /// Somebody waits for it.
+    Tell(oneshot::Sender<Result<Reply, Error>>),
+    /// It is called on the worker's thread, and must be quick.
+    Call(Box<dyn FnOnce(Result<Reply, Error>) + Send>),
 }
 
 impl<L: Log, S: Store> Engine<L, S> {
@@ -102,6 +113,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             store,
             clock: Box::new(clock),
             waiters: Arc::default(),
+            lanes: Lanes::default(),
             metrics: Metrics::default(),
             failure: OnceLock::new(),
             closing: AtomicBool::new(false),
@@ -146,16 +158,23 @@ impl<L: Log, S: Store> Engine<L, S> {
     /// [`Error`] says whose fault it is, and whether anything may have happened. If the future is dropped, the command
     /// may still be done.
     pub async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
-        let inner = &self.inner;
-        entry.check(inner.config.body_bytes_max)?;
-        inner.may_write()?;
-        let bytes = entry.encoded_len();
-        if !inner.metrics.enter(bytes, inner.config.waiting_max, inner.config.waiting_bytes_max) {
-            return Err(Error::Overloaded);
-        }
-        let (reply, answer) = oneshot::channel();
-        inner.inbox(shard).push(Message::Propose { shard, entry, bytes, reply });
-        answer.await.unwrap_or_else(|_| Err(inner.failed()))
+        self.inner.propose(shard, entry).await
+    }
+
+    /// Consumes `partitions` of a topic for a group, which is made if it is not there and then begins at `from`.
+    ///
+    /// # Errors
+    ///
+    /// If the group cannot be made.
+    pub async fn consume(
+        &self,
+        topic: &str,
+        partitions: Range<u32>,
+        group: &str,
+        from: topic::Place,
+        config: ConsumerConfig,
+    ) -> Result<Consumer<L, S>, Error> {
+        Consumer::open(&self.inner, topic, partitions, group, from, config).await
     }
 
     /// Looks at what has been applied in `shard`: everything that was acknowledged before, without a write to the log.
@@ -165,13 +184,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// If the store cannot be read.
     pub fn read<R>(&self, shard: Shard, look: impl FnOnce(&Overlay<S>, Time) -> R) -> Result<R, Error> {
-        let applied = self.inner.shared[shard.0 as usize].read();
-        let now = self.inner.clock.now().max(applied.time);
-        let looked = look(&applied.state, now);
-        match applied.state.failure() {
-            Some(failure) => Err(Error::Failed(Arc::new(Failure::Store(failure.clone())))),
-            None => Ok(looked),
-        }
+        self.inner.read(shard, look)
     }
 
     /// As [`Engine::read`], with the payloads that `look` found: it returns where they are, in order.
@@ -186,35 +199,15 @@ impl<L: Log, S: Store> Engine<L, S> {
     ) -> Result<(R, Vec<Bytes>), Error> {
         loop {
             let (looked, stored) = self.read(shard, &look)?;
-            if let Some(payloads) = self.payloads(shard, &stored)? {
+            if let Some(payloads) = self.inner.payloads(shard, &stored)? {
                 return Ok((looked, payloads));
             }
         }
     }
 
-    /// Nothing if one of them has been let go since the state was looked at.
-    fn payloads(&self, shard: Shard, stored: &[Stored]) -> Result<Option<Vec<Bytes>>, Error> {
-        let log = self.inner.log.as_ref();
-        let mut payloads = Vec::with_capacity(stored.len());
-        for stored in stored {
-            let found = match payload(log, &machine::Memory::new(), shard, stored) {
-                Err(Failure::Read(ReadError::Trimmed { .. })) => {
-                    self.read(shard, |state, _| payload(log, state, shard, stored))?
-                }
-                found => found,
-            };
-            match found {
-                Ok(bytes) => payloads.push(bytes),
-                Err(Failure::Read(ReadError::Trimmed { .. })) => return Ok(None),
-                Err(failure) => return Err(Error::Failed(Arc::new(failure))),
-            }
-        }
-        Ok(Some(payloads))
-    }
-
     /// A place at `channel`, to wait for what a command will wake.
     pub fn waiting(&self, channel: Channel) -> Waiting {
-        Waiters::at(&self.inner.waiters, channel)
+        Waiters::at(&self.inner.waiters, vec![channel])
     }
 
     /// The time that a command would be stamped with.
@@ -269,6 +262,91 @@ impl<L: Log, S: Store> Drop for Engine<L, S> {
 }
 
 impl<L: Log, S: Store> Inner<L, S> {
+    pub(crate) async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.put(shard, entry, Then::Tell(reply))?;
+        answer.await.unwrap_or_else(|_| Err(self.failed()))
+    }
+
+    /// Proposes, and has `then` called with what came of it, on the worker's thread. It is not called if the engine ends.
+    pub(crate) fn propose_then(
+        &self,
+        shard: Shard,
+        entry: Entry,
+        then: impl FnOnce(Result<Reply, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        self.put(shard, entry, Then::Call(Box::new(then)))
+    }
+
+    fn put(&self, shard: Shard, entry: Entry, then: Then) -> Result<(), Error> {
+        entry.check(self.config.body_bytes_max)?;
+        self.may_write()?;
+        let bytes = entry.encoded_len();
+        if !self.metrics.enter(bytes, self.config.waiting_max, self.config.waiting_bytes_max) {
+            return Err(Error::Overloaded);
+        }
+        self.inbox(shard).push(Message::Propose { shard, entry, asker: Asker { bytes, then } });
+        Ok(())
+    }
+
+    pub(crate) fn read<R>(
+        &self,
+        shard: Shard,
+        look: impl FnOnce(&Overlay<S>, Time) -> R,
+    ) -> Result<R, Error> {
+        let applied = self.shared[shard.0 as usize].read();
+        let now = self.clock.now().max(applied.time);
+        let looked = look(&applied.state, now);
+        match applied.state.failure() {
+            Some(failure) => Err(Error::Failed(Arc::new(Failure::Store(failure.clone())))),
+            None => Ok(looked),
+        }
+    }
+
+    /// Nothing if one of them has been let go since the state was looked at.
+    pub(crate) fn payloads(&self, shard: Shard, stored: &[Stored]) -> Result<Option<Vec<Bytes>>, Error> {
+        let mut payloads = Vec::with_capacity(stored.len());
+        for stored in stored {
+            match self.payload(shard, stored)? {
+                Some(bytes) => payloads.push(bytes),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(payloads))
+    }
+
+    /// Nothing if it has been let go since the state was looked at.
+    pub(crate) fn payload(&self, shard: Shard, stored: &Stored) -> Result<Option<Bytes>, Error> {
+        let log = self.log.as_ref();
+        let found = match payload(log, &machine::Memory::new(), shard, stored) {
+            Err(Failure::Read(ReadError::Trimmed { .. })) => {
+                self.read(shard, |state, _| payload(log, state, shard, stored))?
+            }
+            found => found,
+        };
+        match found {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Failure::Read(ReadError::Trimmed { .. })) => Ok(None),
+            Err(failure) => Err(Error::Failed(Arc::new(failure))),
+        }
+    }
+
+    pub(crate) fn shards(&self) -> Shards {
+        self.shards
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes<L, S> {
+        &self.lanes
+    }
+
     fn inbox(&self, shard: Shard) -> &Inbox {
         &self.inboxes[shard.0 as usize % self.inboxes.len()]
     }
@@ -286,8 +364,17 @@ impl<L: Log, S: Store> Inner<L, S> {
         Ok(())
     }
 
+    /// Whether there is any use in waiting for something new.
+    pub(crate) fn may_go_on(&self) -> Result<(), Error> {
+        match self.failure.get() {
+            _ if self.is_over() => Err(Error::Closed),
+            Some(failure) => Err(Error::Failed(Arc::clone(failure))),
+            None => Ok(()),
+        }
+    }
+
     /// What is said where an answer was lost with a worker.
-    fn failed(&self) -> Error {
+    pub(crate) fn failed(&self) -> Error {
         match self.failure.get() {
             Some(failure) => Error::Failed(Arc::clone(failure)),
             None => Error::Closed,
@@ -459,8 +546,8 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
         let now = self.inner.clock.now();
         for message in messages.drain(..) {
             match message {
-                Message::Propose { shard, entry, bytes, reply } => {
-                    self.worker.propose(now, shard, entry, Asker { bytes, reply });
+                Message::Propose { shard, entry, asker } => {
+                    self.worker.propose(now, shard, entry, asker);
                 }
                 Message::Letter(letter) => self.worker.letter(now, letter),
                 Message::Appended(results) => self.worker.appended(now, results),
@@ -503,8 +590,11 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
         for (asker, outcome) in outputs.replies.drain(..) {
             bytes += asker.bytes;
             refused += u64::from(matches!(outcome, Err(Error::Full | Error::Failed(_))));
-            // Who asked may have gone.
-            let _ = asker.reply.send(outcome);
+            match asker.then {
+                // Who asked may have gone.
+                Then::Tell(reply) => drop(reply.send(outcome)),
+                Then::Call(then) => then(outcome),
+            }
         }
         if count > 0 {
             inner.metrics.leave(count, bytes, refused);

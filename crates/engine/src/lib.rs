@@ -13,6 +13,7 @@
 pub mod checkpoint;
 pub mod clock;
 pub mod config;
+pub mod consume;
 pub mod embedded;
 pub mod engine;
 pub mod error;
@@ -27,6 +28,7 @@ pub mod worker;
 
 pub use clock::{Clock, System};
 pub use config::Config;
+pub use consume::{Consumer, ConsumerConfig, Received};
 pub use embedded::Embedded;
 pub use engine::Engine;
 pub use error::{Error, OpenError};

@@ -1,6 +1,7 @@
 //! Waiting until a shard's machine says that there may be something to look at.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,10 +12,10 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Waiters {
     count: AtomicUsize,
-    channels: Mutex<HashMap<Channel, Arc<Notify>>>,
+    channels: Mutex<HashMap<Channel, Vec<Arc<Notify>>>>,
 }
 
-/// A place at a channel. Whoever has one looks at the state, then waits, and looks again:
+/// A place at channels. Whoever has one looks at the state, then waits, and looks again:
 ///
 /// ```text
 /// loop {
@@ -26,19 +27,23 @@ pub struct Waiters {
 #[derive(Debug)]
 pub struct Waiting {
     waiters: Arc<Waiters>,
-    channel: Channel,
+    at: Vec<Channel>,
     notify: Arc<Notify>,
 }
 
 impl Waiters {
-    /// A place at `channel`.
-    pub fn at(waiters: &Arc<Waiters>, channel: Channel) -> Waiting {
+    /// A place at all of `at`.
+    pub fn at(waiters: &Arc<Waiters>, at: Vec<Channel>) -> Waiting {
+        let notify = Arc::new(Notify::new());
         let mut channels = waiters.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let notify = Arc::clone(channels.entry(channel).or_default());
+        for channel in &at {
+            channels.entry(*channel).or_default().push(Arc::clone(&notify));
+        }
         // After the entry is there, and before the state is looked at: a waker that sees no one has written
         // what this one will see.
         waiters.count.fetch_add(1, Ordering::SeqCst);
-        Waiting { waiters: Arc::clone(waiters), channel, notify }
+        drop(channels);
+        Waiting { waiters: Arc::clone(waiters), at, notify }
     }
 
     /// Wakes all who wait at `channel`.
@@ -47,7 +52,7 @@ impl Waiters {
             return;
         }
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(notify) = channels.get(&channel) {
+        for notify in channels.get(&channel).into_iter().flatten() {
             notify.notify_waiters();
         }
     }
@@ -55,12 +60,17 @@ impl Waiters {
     /// Wakes all, since nothing will happen any more.
     pub fn wake_all(&self) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        channels.values().for_each(|notify| notify.notify_waiters());
+        channels.values().flatten().for_each(|notify| notify.notify_waiters());
     }
 }
 
 impl Waiting {
-    /// Comes true when the channel is woken after this call.
+    /// What wakes it, for others who have something for it.
+    pub(crate) fn waker(&self) -> Arc<Notify> {
+        Arc::clone(&self.notify)
+    }
+
+    /// Comes true when a channel is woken after this call.
     pub fn woken(&self) -> impl Future<Output = ()> + '_ {
         self.notify.notified()
     }
@@ -70,9 +80,13 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         self.waiters.count.fetch_sub(1, Ordering::SeqCst);
         let mut channels = self.waiters.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's and this one.
-        if Arc::strong_count(&self.notify) <= 2 {
-            channels.remove(&self.channel);
+        for channel in &self.at {
+            if let Entry::Occupied(mut occupied) = channels.entry(*channel) {
+                occupied.get_mut().retain(|notify| !Arc::ptr_eq(notify, &self.notify));
+                if occupied.get().is_empty() {
+                    occupied.remove();
+                }
+            }
         }
     }
 }

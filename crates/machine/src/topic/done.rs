@@ -55,6 +55,11 @@ impl Done {
         first.into_iter().chain(self.beyond.iter().cloned())
     }
 
+    /// Whether no offset is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.cursor == 0 && self.beyond.is_empty()
+    }
+
     /// How many offsets beyond the cursor are in the set.
     pub fn count_beyond(&self) -> u64 {
         self.beyond.iter().map(|range| range.end - range.start).sum()

@@ -74,6 +74,16 @@ impl Proposals {
 }
 
 impl Delivery {
+    /// Whether all that came of deliveries is written down, as far as it shall be.
+    pub fn is_settled(&self) -> bool {
+        let waiting = &self.proposals;
+        waiting.proposed.is_none()
+            && waiting.acknowledged.is_empty()
+            && waiting.gone.is_empty()
+            && waiting.failed.is_empty()
+            && waiting.parked.is_empty()
+    }
+
     /// The next command to propose, if there is anything to write down and nothing on its way. Its outcome is
     /// told by [`Delivery::settle`].
     pub fn propose(&mut self) -> Option<Command> {
