@@ -9,6 +9,7 @@
 //! Colony alone, over time and in trouble.
 
 mod cases;
+mod durable;
 mod harness;
 mod peers;
 mod report;
@@ -27,6 +28,10 @@ use harness::machine::{self, Machine};
 use peers::{Binaries, Front, System, install};
 use report::Run;
 
+/// As Colony's binary has it, for what of Colony is measured in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Colony and its peers, measured side by side on this machine.
 #[derive(Parser)]
 struct Options {
@@ -42,6 +47,11 @@ enum What {
     Idle(Idle),
     /// What each of Colony's policies costs: Colony with one less, or more, than by default.
     Policies(Policies),
+    /// Durable messages, state and events of 1 KiB, each fsynced before it is acknowledged.
+    Durable(Durable),
+    /// The load on Colony's engine, for `durable`: in a process of its own, so that its cost can be told.
+    #[command(hide = true)]
+    DurableLoad(DurableLoad),
     /// The marketplace under load while instances are killed, the manifest changes and faults are on.
     Soak(Soak),
 }
@@ -88,6 +98,37 @@ struct Policies {
     time: Time,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Args)]
+struct Durable {
+    /// What is done.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "publish-1,publish-64,publish-1024,put-64,get-64,append-64,consume"
+    )]
+    cases: Vec<durable::Case>,
+    /// What to measure; the first one is compared with the others, as far as they do the same.
+    #[arg(long, value_delimiter = ',', default_value = "colony,redis,jetstream,disk")]
+    systems: Vec<durable::System>,
+    /// Where the data is written: on the disk that is to be measured.
+    #[arg(long, value_name = "DIR", default_value = "target/bench/durable")]
+    data: PathBuf,
+    #[command(flatten)]
+    time: Time,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct DurableLoad {
+    #[arg(long)]
+    case: durable::Case,
+    #[arg(long)]
+    seconds: u32,
+    #[arg(long)]
+    data: PathBuf,
 }
 
 #[derive(Args)]
@@ -164,6 +205,8 @@ fn run(what: What) -> harness::Result<()> {
         What::Idle(options) => finish(&options.common, options.measure()?),
         What::Policies(options) if options.instructions => options.count(),
         What::Policies(options) => finish(&options.common, options.measure()?),
+        What::Durable(options) => finish(&options.common, options.measure()?),
+        What::DurableLoad(options) => durable::load(options.case, options.seconds, &options.data),
         What::Soak(options) => options.soak(),
     }
 }
@@ -229,6 +272,20 @@ impl Policies {
             false => print!("{text}"),
         }
         self.common.keep_text("instructions", &counts.date, &counts.machine, &counts, &text)
+    }
+}
+
+impl Durable {
+    fn measure(&self) -> harness::Result<Run> {
+        let Time { rounds, seconds } = self.time;
+        let plan = durable::Plan {
+            rounds,
+            seconds,
+            cases: self.cases.clone(),
+            systems: self.systems.clone(),
+            data: self.data.clone(),
+        };
+        durable::run(&plan, self.common.machine())
     }
 }
 

@@ -23,3 +23,8 @@ pub fn free_port() -> Result<u16> {
     let found = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     found.map(|address| address.port()).map_err(|error| Error::new("find a free port", error))
 }
+
+/// Whether somebody listens on a port of the loopback; why not.
+pub fn listens(port: u16) -> std::result::Result<(), String> {
+    std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|error| error.to_string())
+}

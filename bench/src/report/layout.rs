@@ -21,6 +21,7 @@ pub struct Metric {
 pub fn columns(what: What) -> &'static [Column] {
     match what {
         What::Proxy => &PROXY,
+        What::Durable => &DURABLE,
         What::Idle => &IDLE,
         What::Policies => &POLICIES,
     }
@@ -29,7 +30,7 @@ pub fn columns(what: What) -> &'static [Column] {
 /// The panels of a case.
 pub fn metrics(what: What) -> &'static [Metric] {
     match what {
-        What::Proxy | What::Policies => &LOADED_BARS,
+        What::Proxy | What::Policies | What::Durable => &LOADED_BARS,
         What::Idle => &IDLE_BARS,
     }
 }
@@ -39,6 +40,12 @@ pub fn compare(what: What, first: &Row, other: &Row) -> String {
     let (own, its) = (&first.system, &other.system);
     let cpu = ratio(first.cpu_us_per_op, other.cpu_us_per_op);
     match what {
+        What::Durable => format!(
+            "{own} has {cpu} the CPU time of {its}, {} its operations/s, {} its p99, {} its memory",
+            ratio(first.ops_per_s, other.ops_per_s),
+            ratio(first.p99_us, other.p99_us),
+            ratio(first.rss_mib, other.rss_mib)
+        ),
         What::Proxy => format!(
             "{own} has {cpu} the CPU time of {its}, {} its requests/s, {} its p99, {} its memory",
             ratio(first.ops_per_s, other.ops_per_s),
@@ -84,6 +91,16 @@ const PROXY: [Column; 7] = [
     Column { head: "loaded", cell: |row| format!("{:.0}", row.rss_mib) },
 ];
 
+const DURABLE: [Column; 7] = [
+    Column { head: "op/s", ..OPS },
+    OPS_ENDS,
+    P50,
+    P99,
+    Column { head: "CPU µs/op (user + kernel)", ..CPU },
+    Column { head: "MiB idle", cell: |row| format!("{:.0}", row.rss_idle_mib) },
+    Column { head: "loaded", cell: |row| format!("{:.0}", row.rss_mib) },
+];
+
 const POLICIES: [Column; 7] = [
     OPS,
     OPS_ENDS,
@@ -107,7 +124,7 @@ const IDLE: [Column; 5] = [
 
 const LOADED_BARS: [Metric; 4] = [
     Metric {
-        title: "requests a second",
+        title: "operations a second",
         better: "more is better",
         parts: |row| [row.ops_per_s, 0.0],
         text: |row| thousands(row.ops_per_s),
@@ -119,7 +136,7 @@ const LOADED_BARS: [Metric; 4] = [
         text: |row| format!("{:.2}", row.p99_us / 1e3),
     },
     Metric {
-        title: "CPU µs a request: user, kernel",
+        title: "CPU µs an operation: user, kernel",
         better: LESS,
         parts: cpu_parts,
         text: |row| format!("{:.1}", row.cpu_us_per_op),

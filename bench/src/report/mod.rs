@@ -97,6 +97,7 @@ pub enum What {
     Proxy,
     Idle,
     Policies,
+    Durable,
 }
 
 /// What is kept of a run.

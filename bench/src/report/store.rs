@@ -45,6 +45,7 @@ fn name(run: &Run) -> String {
         What::Proxy => "",
         What::Idle => "-idle",
         What::Policies => "-policies",
+        What::Durable => "-durable",
     };
     format!("{}-{}{what}", run.date, run.machine.host)
 }

@@ -1,0 +1,207 @@
+//! Colony's engine, asked inside of a process of its own.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use engine::{Config, ConsumerConfig, Embedded};
+use machine::stream::{self, Expected, NewEvent, Spread};
+use machine::topic::Place;
+use machine::{Entry, kv, topic};
+
+use super::tasks::{Load, closed_loop};
+use super::{Case, ITEMS, Measured, PAYLOAD_BYTES};
+use crate::harness::{Error, Result, usage};
+
+/// Runs the load in a process of its own, on an empty folder.
+pub fn measure(case: Case, seconds: u32, folder: &Path) -> Result<Measured> {
+    let own = std::env::current_exe().map_err(|error| Error::new("find this program", error))?;
+    let said = Command::new(own)
+        .args(["durable-load", "--case", &case.name(), "--seconds", &seconds.to_string(), "--data"])
+        .arg(folder)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Error::new("start the load", error))?;
+    if !said.status.success() {
+        return Err(Error::say(format!("the load on Colony's engine ended with {}", said.status)));
+    }
+    serde_json::from_slice(&said.stdout).map_err(|error| Error::new("read what the load came to", error))
+}
+
+/// The load, in this process. What it came to is one line of JSON on standard output.
+pub fn load(case: Case, seconds: u32, folder: &Path) -> Result<()> {
+    let engine = Embedded::open_in(folder, Config::default())
+        .map_err(|error| Error::new("open Colony's engine", error))?;
+    let engine = Arc::new(engine);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new("start a runtime", error))?;
+    let idle = usage::of_tree(std::process::id());
+    let payload = Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+    runtime.block_on(prepare(case, &engine, &payload));
+    let before = usage::of_tree(std::process::id());
+    let time = Duration::from_secs(u64::from(seconds));
+    let load = runtime.block_on(async {
+        match case {
+            Case::Consume => consume(&engine, time).await,
+            _ => ask(case, &engine, payload, time).await,
+        }
+    });
+    let after = usage::of_tree(std::process::id());
+    let (user, kernel) = after.cpu_since(&before);
+    let measured = Measured {
+        user_us: user.as_secs_f64() * 1e6,
+        kernel_us: kernel.as_secs_f64() * 1e6,
+        rss_idle_kib: idle.rss_kib,
+        rss_kib: after.rss_kib,
+        ..load.measured()
+    };
+    println!("{}", crate::report::json_line(&measured));
+    eprintln!("{:?}", engine.metrics());
+    Ok(())
+}
+
+/// What a case finds there.
+async fn prepare(case: Case, engine: &Arc<Embedded>, payload: &Bytes) {
+    let count = match case {
+        Case::Append64 => return define(engine).await,
+        Case::Get64 => ITEMS,
+        Case::Consume => CONSUMED,
+        _ => return,
+    };
+    let share = count / FILLERS;
+    let fillers: Vec<_> = (0..FILLERS)
+        .map(|filler| {
+            let (engine, payload) = (Arc::clone(engine), payload.clone());
+            tokio::spawn(async move {
+                for item in filler * share..(filler + 1) * share {
+                    match case {
+                        Case::Get64 => put(&engine, item, payload.clone()).await,
+                        _ => publish(&engine, item, payload.clone()).await,
+                    }
+                }
+            })
+        })
+        .collect();
+    for filler in fillers {
+        filler.await.expect("what is prepared is taken");
+    }
+}
+
+/// A store of streams is there when each shard that its streams may lie in knows of it.
+async fn define(engine: &Embedded) {
+    for shard in engine.shards().all() {
+        let settings = stream::Settings { spread: Spread::ByStream.into(), ..stream::Settings::default() };
+        let define = stream::Define { store: "orders".to_owned(), settings };
+        engine.propose(shard, Entry::new(define)).await.expect("it is taken");
+    }
+}
+
+async fn ask(case: Case, engine: &Arc<Embedded>, payload: Bytes, time: Duration) -> Load {
+    let tasks: Vec<(u64, u64)> = (0..u64::from(case.tasks())).map(|number| (number, 0)).collect();
+    let engine = Arc::clone(engine);
+    closed_loop(tasks, time, move |(number, version), call| {
+        let (engine, payload) = (Arc::clone(&engine), payload.clone());
+        let item = (number * 7919 + call * 31) % ITEMS;
+        async move {
+            match case {
+                Case::Publish1 | Case::Publish64 | Case::Publish1024 => {
+                    publish(&engine, number + call * 7, payload).await;
+                }
+                Case::Put64 => put(&engine, item, payload).await,
+                Case::Get64 => {
+                    get(&engine, item);
+                    // Nothing is waited for, so others of the same thread would starve.
+                    tokio::task::yield_now().await;
+                }
+                Case::Append64 => append(&engine, number, version, payload).await,
+                Case::Consume => {}
+            }
+            ((number, version + 1), 1)
+        }
+    })
+    .await
+}
+
+/// Consumers of one group, until `time` is over or all is consumed; then until all is durably acknowledged.
+async fn consume(engine: &Arc<Embedded>, time: Duration) -> Load {
+    let begun = Instant::now();
+    let left = Arc::new(AtomicU64::new(CONSUMED));
+    let mut consuming = Vec::new();
+    for _ in 0..Case::Consume.tasks() {
+        let (engine, left) = (Arc::clone(engine), Arc::clone(&left));
+        consuming.push(tokio::spawn(async move {
+            let config = ConsumerConfig::default();
+            let consumer = engine.consume("orders", 0..8, "group", Place::start(), config).await;
+            let consumer = consumer.expect("the group is made");
+            let mut each_ns = Vec::new();
+            while begun.elapsed() < time && left.load(Ordering::Relaxed) > 0 {
+                let asked = Instant::now();
+                let next = tokio::time::timeout(CONSUME_WAIT, consumer.next(CONSUME_BATCH)).await;
+                let Ok(messages) = next else { continue };
+                let messages = messages.expect("the engine goes on");
+                consumer.acknowledge(&messages).expect("the engine goes on");
+                left.fetch_sub(messages.len() as u64, Ordering::Relaxed);
+                each_ns.push(asked.elapsed().as_nanos() as u64);
+            }
+            consumer.settled().await.expect("the engine goes on");
+            each_ns
+        }));
+    }
+    let mut each_ns = Vec::new();
+    for consumer in consuming {
+        each_ns.append(&mut consumer.await.expect("no consumer panics"));
+    }
+    let count = CONSUMED - left.load(Ordering::Relaxed);
+    Load { count, took: begun.elapsed(), each_ns }
+}
+
+async fn publish(engine: &Embedded, number: u64, payload: Bytes) {
+    let partition = (number % 8) as u32;
+    let shard = topic::shard(engine.shards(), "orders", partition);
+    let message = topic::NewMessage::new(0);
+    let publish = topic::Publish { topic: "orders".to_owned(), partition, message };
+    engine.propose(shard, Entry::new(publish).with_body(payload)).await.expect("it is taken");
+}
+
+async fn put(engine: &Embedded, item: u64, payload: Bytes) {
+    let key = Bytes::from(format!("key-{item}"));
+    let shard = engine.shards().of(&[b"kv", &key]);
+    let put = kv::Put { store: "items".to_owned(), key, ..kv::Put::default() };
+    engine.propose(shard, Entry::new(put).with_body(payload)).await.expect("it is taken");
+}
+
+fn get(engine: &Embedded, item: u64) {
+    let key = format!("key-{item}");
+    let shard = engine.shards().of(&[b"kv", key.as_bytes()]);
+    let (_, found) = engine
+        .read_with_payloads(shard, |state, now| {
+            let item = kv::get(state, "items", "", key.as_bytes(), now);
+            ((), item.map(|item| item.value).into_iter().collect())
+        })
+        .expect("it can be read");
+    assert_eq!(found.first().map(Bytes::len), Some(PAYLOAD_BYTES), "{key} is not there");
+}
+
+async fn append(engine: &Embedded, number: u64, version: u64, payload: Bytes) {
+    let stream = format!("order-{number}");
+    let shard = stream::shard(engine.shards(), "orders", Spread::ByStream, &stream);
+    let event = NewEvent { r#type: "paid".to_owned(), ..NewEvent::default() };
+    let expected = if version == 0 { Expected::NoStream(()) } else { Expected::Version(version) };
+    let append =
+        stream::Append { store: "orders".to_owned(), stream, expected: Some(expected), events: vec![event] };
+    engine.propose(shard, Entry::new(append).with_body(payload)).await.expect("the version is as expected");
+}
+
+/// Messages that are there to be consumed.
+const CONSUMED: u64 = 1_000_000;
+const FILLERS: u64 = 500;
+/// How many a consumer asks for at a time.
+const CONSUME_BATCH: usize = 256;
+/// The last may have been taken by another.
+const CONSUME_WAIT: Duration = Duration::from_millis(20);
