@@ -106,9 +106,13 @@ impl<S: Store> Overlay<S> {
     pub fn not_written(&mut self) {
         let Some(layer) = self.writing.take() else { return };
         for (key, change) in layer.iter() {
-            if let btree_map::Entry::Vacant(vacant) = self.changed.entry(key.clone()) {
-                self.changed_bytes += cost(key, change.value.as_ref());
-                vacant.insert(change.clone());
+            match self.changed.entry(key.clone()) {
+                btree_map::Entry::Vacant(vacant) => {
+                    self.changed_bytes += cost(key, change.value.as_ref());
+                    vacant.insert(change.clone());
+                }
+                // What is further down is now what was further down of the one that was set aside.
+                btree_map::Entry::Occupied(mut occupied) => occupied.get_mut().fresh = change.fresh,
             }
         }
     }
