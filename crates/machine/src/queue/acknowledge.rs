@@ -45,10 +45,6 @@ impl Acknowledge {
             }
             queue.put_lease(one.number, &one.lease);
         }
-        if queue.ledger.ready > 0 {
-            // They wait for room: there may be some now.
-            queue.wake();
-        }
         queue.close();
         Ok(Settled { fenced })
     }

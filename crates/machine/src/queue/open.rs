@@ -144,6 +144,10 @@ impl<'c, 'a> Queue<'c, 'a> {
     /// A lease of an item is over: the caller has taken it out of its lease's record.
     pub(super) fn let_go(&mut self, held: &Held) {
         self.ledger.leased -= 1;
+        if self.ledger.ready > 0 && self.ledger.defined {
+            // They may have waited for the room that there is now: without settings there are no limits.
+            self.wake();
+        }
         if !held.key.is_empty() {
             self.release_key(&held.key);
         }

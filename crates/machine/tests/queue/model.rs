@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use machine::effect::Channel;
 use machine::queue::{
-    Cancel, Extend, Nack, Pause, Purge, Rate, Receipt, Redrive, Resume, SendItem, Settings, Standing,
+    Available, Cancel, Extend, Nack, Pause, Purge, Rate, Receipt, Redrive, Resume, SendItem, Settings,
+    Standing,
 };
-use machine::{Code, queue};
+use machine::{Code, Effect, queue};
 use proptest::prelude::*;
 
 use crate::shop::{QUEUE, Shop};
@@ -142,7 +144,24 @@ impl Model {
         self.shop.world.now().as_millis()
     }
 
+    fn available(&self) -> Available {
+        queue::available(&self.shop.world.state, QUEUE, self.shop.world.now())
+    }
+
+    /// Does it, and looks whether all is as it should be, and whether who waits was woken if there is something.
     fn act(&mut self, action: Action) {
+        let waits = self.available() == Available::WhenWoken;
+        self.shop.world.wanted.clear();
+        let did = format!("{action:?}");
+        self.apply(action);
+        self.compare();
+        if waits && self.available() != Available::WhenWoken {
+            let wake = Effect::Wake(Channel::queue(QUEUE));
+            assert!(self.shop.world.wanted.contains(&wake), "{did} makes room, and nobody is woken");
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
         match action {
             Action::Send { priority, key, delay_ms, ttl_ms, dedup } => {
                 let text = |value: Option<u8>, kind: &str| {
@@ -192,7 +211,6 @@ impl Model {
                 self.advance(0);
             }
         }
-        self.compare();
     }
 
     fn send(&mut self, item: SendItem) {

@@ -20,6 +20,8 @@ pub struct World {
     pub state: Memory,
     /// What the last entry wanted done.
     pub effects: Vec<Effect>,
+    /// What all entries wanted done since somebody took it.
+    pub wanted: Vec<Effect>,
     now: Time,
     log: Vec<Bytes>,
 }
@@ -31,7 +33,7 @@ pub const BEGIN: Time = Time::from_millis(1_767_225_600_000);
 
 impl World {
     pub fn new() -> World {
-        World { state: Memory::new(), effects: Vec::new(), now: BEGIN, log: Vec::new() }
+        World { state: Memory::new(), effects: Vec::new(), wanted: Vec::new(), now: BEGIN, log: Vec::new() }
     }
 
     pub fn now(&self) -> Time {
@@ -58,6 +60,7 @@ impl World {
         assert_eq!(decoded, entry);
         let sequence = self.sequence();
         let outcome = apply(&mut self.state, SHARD, sequence, &decoded, &mut self.effects);
+        self.wanted.extend_from_slice(&self.effects);
         if outcome.is_err() && entry.idempotency.is_none() {
             assert_eq!(before, self.state, "a refused command has written");
         }
