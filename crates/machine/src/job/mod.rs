@@ -9,8 +9,8 @@
 //! on a wall somewhere ([`Cron`]). A job that will not run any more is gone.
 //!
 //! **Missed runs.** A run is late if nobody led the shard when it was due. [`Missed`] says what becomes of
-//! the runs that all are due by then: all but those that are a little late are skipped, one is done for all
-//! of them, or each, up to a number.
+//! the runs that all are due by then: one is done for all of them, or each up to a number, or none but the
+//! last if that is only a little late.
 //!
 //! **Time zones.** Their rules are in the program, and part of this machine: with other rules the same entries
 //! give other times. A newer program with newer rules MUST therefore not replay what an older one has applied:
@@ -168,7 +168,7 @@ pub struct Progress {
 pub enum Missed {
     /// One run is done for all of them, at once.
     RunOnce = 0,
-    /// They are skipped, but for one that is late by no more than `grace_ms`.
+    /// They are skipped; but if the last of them is late by no more than `grace_ms`, that is done.
     Skip = 1,
     /// Each is done, the oldest first, up to `missed_max`; the others are skipped.
     RunAll = 2,

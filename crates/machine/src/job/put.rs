@@ -43,7 +43,8 @@ pub struct Put {
     /// How many missed runs are made up for by [`Missed::RunAll`], 1 to [`MISSED_MAX`]; for nothing else.
     #[prost(uint32, tag = "9")]
     pub missed_max: u32,
-    /// How late a run may be that [`Missed::Skip`] does not skip, in milliseconds. Zero: one minute.
+    /// How late the last of the missed runs may be that [`Missed::Skip`] does not skip, in milliseconds. Zero:
+    /// one minute.
     #[prost(uint64, tag = "10")]
     pub grace_ms: u64,
     /// The shard that the command is for.

@@ -29,17 +29,17 @@ impl Job {
         let due = Time::from_millis(progress.next_ms);
         let following = self.next(due);
         let behind = following <= now;
-        let in_time = now.since(due).as_millis() <= u128::from(self.grace_ms);
+        let not_past = || if behind { self.next(now) } else { following };
         let (runs, next) = match self.missed() {
-            Missed::Skip => (in_time, if behind { self.next(now) } else { following }),
-            Missed::RunOnce => (true, if behind { self.next(now) } else { following }),
+            Missed::Skip => (self.in_time(due, now), not_past()),
+            Missed::RunOnce => (true, not_past()),
             Missed::RunAll if behind && progress.made_up + 1 < self.missed_max => {
                 progress.made_up += 1;
                 (true, following)
             }
             Missed::RunAll => {
                 progress.made_up = 0;
-                (true, if behind { self.next(now) } else { following })
+                (true, not_past())
             }
         };
         progress.next_ms = next.as_millis();
@@ -51,6 +51,12 @@ impl Job {
             progress.next_ms = Time::MAX.as_millis();
         }
         runs
+    }
+
+    /// Whether a run from `due` on is late by no more than its grace.
+    fn in_time(&self, due: Time, now: Time) -> bool {
+        let earliest = now.as_millis().saturating_sub(self.grace_ms);
+        due.as_millis() >= earliest || self.next(Time::from_millis(earliest - 1)) <= now
     }
 
     /// The first run after `after`; the end of time if there is none.

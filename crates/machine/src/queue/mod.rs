@@ -14,7 +14,7 @@
 //!
 //! What a command costs decides how this is stored. An item's own record ([`Item`]) is written once and
 //! read once. Where it stands is a key without much behind it, in [`Table::QueueReady`] or in the queue's
-//! index of what comes due ([`due`]). Leases are kept by the [`LEASE_ITEMS_MAX`] of one receipt after
+//! index of what comes due, [`Table::QueueIndex`]. Leases are kept by the [`LEASE_ITEMS_MAX`] of one receipt after
 //! another, so that a batch is leased and acknowledged by few writes. The queue has one timer, at the
 //! first time in its index, not one for each item. Counts and limits are in one small record
 //! ([`Ledger`]), read and written once a command.

@@ -158,7 +158,11 @@ fn missed_runs_are_skipped_unless_they_are_a_little_late() {
     assert_eq!(desk.runs(), [130], "late by 31 ms");
     desk.advance(100);
     assert_eq!(desk.runs(), [130, 300]);
-    assert_eq!(desk.get("a").expect("a job").progress.runs, 2);
+    desk.outage(689);
+    assert_eq!(desk.runs(), [130, 300, 1_020], "of seven the last is late by 20 ms");
+    desk.advance(80);
+    assert_eq!(desk.runs(), [130, 300, 1_020, 1_100]);
+    assert_eq!(desk.get("a").expect("a job").progress.runs, 4);
 }
 
 #[test]
