@@ -87,6 +87,12 @@ impl Context<'_> {
         self.effect(Effect::Outbox(target));
     }
 
+    /// Whether there is room for one more command on the way to `target`, for what need not be sent now.
+    pub fn has_room_to(&self, target: Shard) -> bool {
+        let way = way(self.state(), target);
+        way.sent - way.delivered < ON_THE_WAY_MAX
+    }
+
     fn send_to_itself(&mut self, command: &Command, bodies: &[Stored]) {
         let outcome = command.apply(&mut self.with(Bodies::Stored(bodies)));
         for stored in bodies {

@@ -17,26 +17,32 @@ use crate::placement::Shards;
 /// How the names of all headers begin that a dead letter has of its death.
 pub const PREFIX: &str = "dead-letter-";
 
-/// Sends a message to where its group's dead letters go, if they go anywhere.
+/// Sends a message to where its group's dead letters go. Says no if they go nowhere, or the way there is full.
 pub(super) fn send(
     context: &mut Context<'_>,
     open: &Open<'_>,
     failing: &Failing,
     (offset, message): (u64, &Message),
     aside: &Aside,
-) {
-    let Some(to) = &failing.dead_letter else { return };
+) -> bool {
+    let Some(to) = &failing.dead_letter else { return false };
     let partition = match message.attributes.key.is_empty() {
         true => open.number % to.partitions,
         false => partition_of(&message.attributes.key, to.partitions),
     };
+    let shards = Shards::new(to.shards).expect("a number of shards that was checked");
+    let target = shard(shards, &to.topic, partition);
+    if !context.has_room_to(target) {
+        return false;
+    }
     let mut letter = NewMessage { attributes: message.attributes.clone(), body: 0, ttl_ms: None };
     letter.attributes.headers.retain(|header| !header.name.starts_with(PREFIX));
     letter.attributes.headers.extend(headers(open, offset, message, aside));
-    let publish: Command = Publish { topic: to.topic.clone(), partition, message: letter }.into();
-    let shards = Shards::new(to.shards).expect("a number of shards that was checked");
+    let topic = to.topic.clone();
+    let publish: Command = Publish { topic, partition, message: letter, is_dead_letter: true }.into();
     let body = context.share(&message.body);
-    context.send(shard(shards, &to.topic, partition), publish, vec![body]);
+    context.send(target, publish, vec![body]);
+    true
 }
 
 fn headers(open: &Open<'_>, offset: u64, message: &Message, aside: &Aside) -> Vec<Header> {

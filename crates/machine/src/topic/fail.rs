@@ -96,9 +96,11 @@ impl Open<'_> {
         let mut aside = known.unwrap_or_else(|| Aside::new(&message));
         aside.add(context.time(), &failed.cause);
         let spent = failing.attempts_max() != 0 && aside.attempts >= failing.attempts_max();
-        match (failed.give_up || spent).then(|| failing.given_up()) {
-            Some(GivenUp::DeadLetter) if failing.dead_letter.is_some() => {
-                dead_letter::send(context, self, failing, (offset, &message), &aside);
+        let given_up = (failed.give_up || spent).then(|| failing.given_up());
+        match given_up {
+            Some(GivenUp::DeadLetter)
+                if dead_letter::send(context, self, failing, (offset, &message), &aside) =>
+            {
                 self.group.dead += 1;
                 self.settle(context, offset, is_new, Verdict::DeadLettered)
             }
@@ -107,10 +109,9 @@ impl Open<'_> {
                 self.settle(context, offset, is_new, Verdict::Skipped)
             }
             Some(GivenUp::Block) => self.wait(context, offset, aside, is_new, Waits::Blocked),
-            Some(GivenUp::Park | GivenUp::DeadLetter) => {
-                self.wait(context, offset, aside, is_new, Waits::Parked)
-            }
-            None => {
+            Some(GivenUp::Park) => self.wait(context, offset, aside, is_new, Waits::Parked),
+            // A dead letter that there is no way for is tried once more, too.
+            Some(GivenUp::DeadLetter) | None => {
                 aside.next = retry_at(context.time(), failing, offset, aside.attempts).as_millis();
                 self.wait(context, offset, aside, is_new, Waits::Turn)
             }

@@ -261,7 +261,8 @@ pub struct Resolved {
     /// How many messages.
     #[prost(uint64, tag = "1")]
     pub count: u64,
-    /// Whether there are more, to be resolved by the same command again.
+    /// Whether there are more, to be resolved by the same command again: at once, unless none were resolved, for
+    /// then there is no room on the way to where dead letters go.
     #[prost(bool, tag = "2")]
     pub more: bool,
 }

@@ -62,13 +62,23 @@ pub(super) struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    /// To append to it: it comes to be with its first message.
-    pub(super) fn to_append(context: &Context<'_>, topic: &'a str, number: u32) -> Result<Open<'a>, Refusal> {
+    /// To append to it: it comes to be with its first message. Nothing is refused to `anything`.
+    pub(super) fn to_append(
+        context: &Context<'_>,
+        topic: &'a str,
+        number: u32,
+        anything: bool,
+    ) -> Result<Open<'a>, Refusal> {
         let key = partition_key(topic, number);
-        let partition = match context.get(&key) {
-            Some(partition) => partition,
-            None => born(context, topic, number)?,
-        };
+        if let Some(partition) = context.get(&key) {
+            return Ok(Open { topic, number, key, partition });
+        }
+        let settings: Settings = context.get_or_default(&settings_key(topic));
+        if !anything {
+            check_birth(context, topic, number, &settings)?;
+        }
+        let mut partition = Partition::default();
+        partition.set(&settings);
         Ok(Open { topic, number, key, partition })
     }
 
@@ -120,17 +130,12 @@ impl<'a> Open<'a> {
     }
 }
 
-/// A partition that has no message yet.
-fn born(context: &Context<'_>, topic: &str, number: u32) -> Result<Partition, Refusal> {
-    let settings: Settings = context.get_or_default(&settings_key(topic));
+/// Refuses a partition that the topic does not have, or that there is no timer for: it has one at most.
+fn check_birth(context: &Context<'_>, topic: &str, number: u32, settings: &Settings) -> Result<(), Refusal> {
     if number >= settings.partitions() {
         let wrong =
             format!("topic {topic:?} has {} partitions, so none of number {number}", settings.partitions());
         return Err(Refusal::new(Code::Invalid, wrong));
     }
-    // For the one timer that it ever has.
-    context.room_for_timers(1)?;
-    let mut partition = Partition::default();
-    partition.set(&settings);
-    Ok(partition)
+    context.room_for_timers(1)
 }

@@ -77,17 +77,19 @@ impl Resolve {
             let nowhere = format!("dead letters of group {:?} have no topic to go to: set one", self.group);
             return Err(Refusal::new(Code::Conflict, nowhere));
         }
-        let mut found = self.find(context, &open);
-        let more = found.len() > RESOLVED_MAX;
-        found.truncate(RESOLVED_MAX);
-        let count = found.len() as u64;
-        for (offset, aside) in found {
-            self.resolve(context, &mut open, &failing, offset, aside);
+        let found = self.find(context, &open);
+        let mut resolved = Resolved { count: 0, more: found.len() > RESOLVED_MAX };
+        for (offset, aside) in found.into_iter().take(RESOLVED_MAX) {
+            if !self.resolve(context, &mut open, &failing, offset, aside) {
+                resolved.more = true;
+                break;
+            }
+            resolved.count += 1;
         }
         open.group.revision = context.sequence();
         open.wake(context);
         open.close(context);
-        Ok(Resolved { count, more }.into())
+        Ok(resolved.into())
     }
 
     /// What is to be resolved, one more than can be at once if there are more.
@@ -104,6 +106,7 @@ impl Resolve {
         open.asides(context, range, wanted, RESOLVED_MAX + 1)
     }
 
+    /// Says no if there is no way for a dead letter at present.
     fn resolve(
         &self,
         context: &mut Context<'_>,
@@ -111,22 +114,26 @@ impl Resolve {
         failing: &Failing,
         offset: u64,
         aside: Aside,
-    ) {
+    ) -> bool {
         match self.action() {
             Action::Retry => {
                 let again = aside.again(context.time());
-                return open.set_aside(context, offset, &again, false);
+                open.set_aside(context, offset, &again, false);
+                return true;
             }
             Action::Skip => open.group.skipped += 1,
             Action::DeadLetter => match open.alive(context, offset) {
                 Some(message) => {
-                    dead_letter::send(context, open, failing, (offset, &message), &aside);
+                    if !dead_letter::send(context, open, failing, (offset, &message), &aside) {
+                        return false;
+                    }
                     open.group.dead += 1;
                 }
                 None => open.group.missed += 1,
             },
         }
         open.take_from_aside(context, offset);
+        true
     }
 }
 

@@ -1,11 +1,11 @@
 //! Messages that fail: retried, given up, set aside, resolved, sent to where dead letters go.
 
-use machine::outbox::on_the_way;
+use machine::outbox::{ON_THE_WAY_MAX, on_the_way};
 use machine::topic::{
     self, Action, DeadLetter, Define, DefineGroup, Failing, GivenUp, NewMessage, Place, Publish, Settings,
     Unsubscribe, Verdict, Waits, Which, dead_letter, read,
 };
-use machine::{Code, Entry, Shards, Table, command};
+use machine::{Code, Entry, Key, Shards, State, Table, command};
 
 use crate::shop::{
     GROUP, PARTITION, TOPIC, acknowledge, asides, check, define, define_failing, exhaust, fail, failure, lag,
@@ -193,6 +193,35 @@ fn a_dead_letter_with_all_headers_that_there_can_be_is_taken() {
     let (_, parcel) = on_the_way(&world.state, target, 0, 10).remove(0);
     parcel.command.check().expect("a dead letter is taken");
     assert_eq!(letter(&parcel.command).message.attributes.headers.len(), machine::limits::HEADERS_MAX + 8);
+}
+
+#[test]
+fn a_dead_letter_is_taken_even_where_its_topic_has_no_such_partition() {
+    let settings = Settings { partitions: Some(1), ..Settings::default() };
+    let mut world = World::new();
+    world.run(Entry::new(Define { topic: DEAD.into(), settings })).unwrap();
+    let message = NewMessage::new(0);
+    let letter = Publish { topic: DEAD.into(), partition: 7, message, is_dead_letter: true };
+    world.run(Entry::new(letter).with_body("x")).unwrap();
+    assert_eq!(read::partition(&world.state, DEAD, 7).messages, 1);
+}
+
+#[test]
+fn a_dead_letter_waits_while_the_way_to_its_shard_is_full() {
+    let mut world = world_with_dead_letters(1024, 1);
+    let target = topic::shard(Shards::new(1024).unwrap(), DEAD, 0);
+    let way = Key::new(Table::Shard).name("ways").u32(target.0);
+    let mut full = Vec::new();
+    prost::encoding::uint64::encode(1, &ON_THE_WAY_MAX, &mut full);
+    world.state.put(way.clone(), full.into());
+    for _ in 0..4 {
+        assert_eq!(fail(&mut world, 0, "no").verdict(), Verdict::Retry);
+    }
+    let resolved = resolve(&mut world, Which::All(true), Action::DeadLetter).unwrap();
+    assert_eq!((resolved.count, resolved.more, asides(&world).len()), (0, true, 1));
+    world.state.delete(way);
+    assert_eq!(fail(&mut world, 0, "no").verdict(), Verdict::DeadLettered);
+    assert_eq!(lag(&world, GROUP), 3);
 }
 
 #[test]
