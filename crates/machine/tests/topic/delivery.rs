@@ -170,6 +170,21 @@ fn a_parked_key_is_set_aside_and_comes_back_in_order() {
 }
 
 #[test]
+fn what_is_resolved_before_its_failure_is_told_stays_resolved() {
+    let mut leader = leader("aa");
+    define_failing(&mut leader.world, GivenUp::Park);
+    leader.grant(1, 10);
+    leader.fail(0, true);
+    assert!(leader.step() && leader.step(), "proposed and applied");
+    resolve(&mut leader.world, Which::Offset(0), Action::Skip).unwrap();
+    assert_eq!(leader.poll(), []);
+    assert!(leader.step(), "told");
+    leader.poll();
+    leader.settle_all();
+    assert_eq!(leader.poll(), [1]);
+}
+
+#[test]
 fn a_blocked_key_stays_in_the_partition_and_stops_the_group_at_its_window() {
     let mut leader = leader_with("aab", Config { window: 8, ..Config::default() });
     define_failing(&mut leader.world, GivenUp::Block);

@@ -19,8 +19,14 @@ pub struct Leader {
     pub acknowledged: BTreeSet<u64>,
     /// All that was ever handed out, in order.
     pub history: Vec<Handout>,
-    /// A command that is on its way.
-    on_the_way: Option<Command>,
+    on_the_way: Option<OnTheWay>,
+}
+
+/// How far a command has come.
+enum OnTheWay {
+    Proposed(Command),
+    /// It is applied, but the delivery has not been told.
+    Applied(Result<Reply, Refusal>),
 }
 
 impl Leader {
@@ -98,24 +104,28 @@ impl Leader {
         self.delivery.leave(self.now(), consumer);
     }
 
-    /// Applies the command that is on its way, or takes the next one up: one step of either.
+    /// Proposes a command, applies the one that is proposed, or tells what came of it: one step of these.
     pub fn step(&mut self) -> bool {
         match self.on_the_way.take() {
-            Some(command) => {
-                let outcome = self.world.run(Entry::new(command));
+            Some(OnTheWay::Proposed(command)) => {
+                self.on_the_way = Some(OnTheWay::Applied(self.world.run(Entry::new(command))));
+                true
+            }
+            Some(OnTheWay::Applied(outcome)) => {
                 self.settle(outcome);
                 true
             }
             None => {
-                self.on_the_way = self.delivery.propose();
+                self.on_the_way = self.delivery.propose().map(OnTheWay::Proposed);
                 self.on_the_way.is_some()
             }
         }
     }
 
-    /// There is no room for the command that is on its way.
+    /// There is no room for the command that is proposed.
     pub fn refuse(&mut self) {
-        if self.on_the_way.take().is_some() {
+        if matches!(self.on_the_way, Some(OnTheWay::Proposed(_))) {
+            self.on_the_way = None;
             self.settle(Err(Refusal::new(Code::Unavailable, "too much is on its way")));
         }
     }
