@@ -29,6 +29,9 @@ impl Define {
         queue.room_for_timer()?;
         queue.context.put(settings_key(&self.queue), &self.settings);
         queue.ledger.defined = true;
+        if let Some(rate) = &self.settings.rate {
+            queue.ledger.tat_ns = rate.settled(queue.ledger.tat_ns, queue.now());
+        }
         queue.unblock_all();
         queue.wake();
         queue.close();

@@ -45,13 +45,15 @@ impl Queue<'_, '_> {
         if settings.key_concurrency > 0 && state.leased >= settings.key_concurrency {
             return false;
         }
-        match settings.key_rate.as_ref().map(|rate| rate.check(state.tat_ns, now)) {
-            Some(Err(at)) => {
-                self.look_at_key(key, at);
-                return false;
+        if let Some(rate) = &settings.key_rate {
+            state.tat_ns = rate.settled(state.tat_ns, now);
+            match rate.check(state.tat_ns, now) {
+                Ok(tat_ns) => state.tat_ns = tat_ns,
+                Err(at) => {
+                    self.look_at_key(key, at);
+                    return false;
+                }
             }
-            Some(Ok(tat_ns)) => state.tat_ns = tat_ns,
-            None => {}
         }
         state.leased += 1;
         true

@@ -55,7 +55,7 @@ pub use ledger::Ledger;
 pub use nack::Nack;
 pub use pause::{Pause, Resume};
 pub use purge::Purge;
-pub use read::{Available, Page, Peeked, Standing, Which, available, counts, get, peek, settings};
+pub use read::{Available, Page, Peeked, Standing, Which, available, counts, get, peek, queues, settings};
 pub use receive::{Receive, Received, Work};
 pub use redrive::{Filter, LOOKED_AT_MAX, Redrive, Redriven};
 pub use send::{Send, SendItem, Sent};

@@ -25,6 +25,12 @@ impl Rate {
         Ok(due + self.interval_ns())
     }
 
+    /// A theoretical arrival time that a slower rate may have left, no further ahead than this one would be.
+    pub(super) fn settled(&self, tat_ns: u64, now: Time) -> u64 {
+        let ahead = self.tolerance_ns() + self.interval_ns();
+        tat_ns.min(now.as_millis().saturating_mul(NANOS).saturating_add(ahead))
+    }
+
     /// The time between two at the steady rate, in whole milliseconds, at least one.
     pub(super) fn interval_ms(&self) -> u64 {
         self.interval_ns().div_ceil(NANOS)

@@ -134,3 +134,20 @@ fn limits_that_are_lifted_let_all_go_that_stood_aside() {
     shop.acknowledge(&receipts(&first)).expect("acknowledged");
     shop.assert_clean();
 }
+
+#[test]
+fn a_faster_rate_of_keys_holds_at_once() {
+    let rate = |count, per_ms, burst| Some(Rate { count, per_ms, burst });
+    let mut shop = Shop::with(Settings { key_rate: rate(1, 86_400_000, 10), ..Settings::default() });
+    for _ in 0..12 {
+        shop.send(of("a"));
+    }
+    assert_eq!(shop.receive(20).len(), 10);
+    shop.define(Settings { key_rate: rate(1, 100, 1), ..Settings::default() });
+    shop.advance(0);
+    for _ in 0..2 {
+        assert_eq!(shop.receive(20).len(), 0);
+        shop.advance(100);
+        assert_eq!(shop.receive(20).len(), 1);
+    }
+}

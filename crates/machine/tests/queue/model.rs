@@ -53,6 +53,7 @@ enum Action {
         waiting: bool,
         dead: bool,
     },
+    Define(Settings),
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -73,6 +74,7 @@ fn action() -> impl Strategy<Value = Action> {
         5 => (0..150_u64).prop_map(Action::Advance),
         2 => (0..400_u64).prop_map(Action::Late),
         1 => any::<bool>().prop_map(Action::Pause),
+        1 => settings().prop_map(Action::Define),
         1 => Just(Action::Redrive),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(waiting, dead)| Action::Purge { waiting: waiting || !dead, dead }),
     ]
@@ -192,6 +194,17 @@ impl Model {
                 };
                 outcome.expect("never refused");
                 self.paused = paused;
+            }
+            Action::Define(settings) => {
+                // Of what is leased while keys have no limit, nothing is counted: the model would not agree.
+                let key_concurrency = match self.settings.key_concurrency {
+                    0 => 0,
+                    _ => settings.key_concurrency.max(1),
+                };
+                let Settings { rate, key_rate, .. } = self.settings.clone();
+                self.settings = Settings { key_concurrency, rate, key_rate, ..settings };
+                self.shop.define(self.settings.clone());
+                self.advance(0);
             }
             Action::Redrive => {
                 self.shop.run(Redrive { queue: QUEUE.into(), ..Redrive::default() }).expect("never refused");

@@ -328,6 +328,35 @@ fn no_more_are_handed_out_than_the_rate_allows() {
 }
 
 #[test]
+fn a_faster_rate_holds_at_once() {
+    let rate = |count, per_ms, burst| Some(queue::Rate { count, per_ms, burst });
+    let mut shop = Shop::with(Settings { rate: rate(1, 86_400_000, 10), ..settings() });
+    shop.send_plain(12);
+    assert_eq!(shop.receive(20).len(), 10);
+    shop.define(Settings { rate: rate(1, 100, 1), ..settings() });
+    shop.advance(100);
+    assert_eq!(shop.receive(20).len(), 1);
+    shop.advance(100);
+    assert_eq!(shop.receive(20).len(), 1);
+}
+
+#[test]
+fn queues_are_listed_by_name() {
+    let mut shop = Shop::new();
+    for name in ["a", "ab", "b"] {
+        shop.run(queue::Send { queue: name.into(), items: vec![SendItem::default(); 2] }).expect("sent");
+    }
+    shop.define(settings());
+    let listed = |after, max| {
+        let found = queue::queues(&shop.world.state, after, max).into_iter();
+        found.map(|(name, counts)| format!("{name} {}", counts.ready)).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, 10), ["a 2", "ab 2", "b 2", "mail 0"]);
+    assert_eq!(listed(None, 2), ["a 2", "ab 2"]);
+    assert_eq!(listed(Some("a"), 2), ["ab 2", "b 2"]);
+}
+
+#[test]
 fn a_full_queue_takes_all_of_a_batch_or_nothing() {
     let mut shop = Shop::with(Settings { length_max: 3, ..settings() });
     shop.send_plain(2);
