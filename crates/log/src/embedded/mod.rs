@@ -8,6 +8,7 @@
 mod cache;
 mod config;
 mod directory;
+mod fresh;
 mod head;
 mod index;
 mod open_error;
@@ -53,6 +54,8 @@ pub struct Embedded<D: Disk> {
 struct Inner<D: Disk> {
     disk: D,
     config: Config,
+    /// Which log this is.
+    log: u64,
     writer: Mutex<Writer<D::File>>,
     pool: Mutex<Pool<D::File>>,
     head: Mutex<HeadFile<D::File>>,

@@ -102,6 +102,7 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
     let inner = Inner {
         disk,
         config,
+        log,
         writer: Mutex::new(writer),
         pool: Mutex::new(Pool { ready: None, next: number }),
         head: Mutex::new(head),

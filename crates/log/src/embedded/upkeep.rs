@@ -5,11 +5,11 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use super::segment::Segment;
+use super::fresh::{Blank, Fresh};
 use super::{Inner, Upkeep, lock};
 use crate::AppendError;
 use crate::disk::{Disk, File, is_full};
-use crate::format::{Footer, HEADER_BYTES, Header, TRAILER_BYTES, new_name, segment_name, spare_name};
+use crate::format::{Footer, Header, TRAILER_BYTES, segment_name, spare_name};
 
 /// Where the next segment comes from.
 #[derive(Debug)]
@@ -18,14 +18,6 @@ pub(crate) struct Pool<F> {
     pub ready: Option<Fresh<F>>,
     /// The number of the next that is made.
     pub next: u64,
-}
-
-/// A segment with nothing in it.
-#[derive(Debug)]
-pub(crate) struct Fresh<F> {
-    pub segment: Arc<Segment<F>>,
-    /// Up to where the file has been written once.
-    pub filled: u32,
 }
 
 /// What the thread is to do.
@@ -109,13 +101,14 @@ pub(super) fn start<D: Disk>(inner: &Arc<Inner<D>>) -> io::Result<thread::JoinHa
 }
 
 impl<D: Disk> Inner<D> {
-    /// A segment to go on in.
+    /// A segment to go on in. Whoever appends does not wait for one that is still being made.
     pub(super) fn next_segment(&self) -> Result<Fresh<D::File>, AppendError> {
         let mut pool = lock(&self.pool);
         if let Some(ready) = pool.ready.take() {
             return Ok(ready);
         }
-        self.make(&mut pool, false).map_err(|error| match is_full(&error) {
+        let made = self.blank(pool.next).and_then(|blank| self.dedicate(blank, &mut pool));
+        made.map_err(|error| match is_full(&error) {
             true => AppendError::Full(Arc::new(error)),
             false => AppendError::Failed(self.fail(error)),
         })
@@ -160,27 +153,43 @@ impl<D: Disk> Inner<D> {
     }
 
     fn prepare(&self) {
-        let mut pool = lock(&self.pool);
-        if pool.ready.is_some() || self.failed.get().is_some() {
+        if lock(&self.pool).ready.is_some() || self.failed.get().is_some() {
             return;
         }
-        match self.make(&mut pool, true) {
-            Ok(ready) => pool.ready = Some(ready),
+        let made = self.blank(PREPARED).and_then(|mut blank| {
+            blank.fill(|| !lock(&self.duties.state).stop)?;
+            // Only now its number: segments are numbered in the order in which they are used.
+            let mut pool = lock(&self.pool);
+            pool.ready = Some(self.dedicate(blank, &mut pool)?);
+            Ok(())
+        });
+        match made {
+            Ok(()) => {}
             // Whoever needs it tries again, and tells.
             Err(error) if is_full(&error) => lock(&self.duties.state).starved = true,
             Err(error) => drop(self.fail(error)),
         }
     }
 
-    /// Makes a segment, of a spare file if there is one. A new one is filled with zeros if there is time for that.
-    fn make(&self, pool: &mut Pool<D::File>, has_time: bool) -> io::Result<Fresh<D::File>> {
+    /// A file that can become a segment: one that is written over, or else a new one.
+    fn blank(&self, number: u64) -> io::Result<Blank<D::File>> {
+        let length = self.config.segment_bytes;
+        let spare = lock(&self.spares).pop();
+        spare.map_or_else(
+            || Blank::reserved(&self.disk, number, length),
+            |name| Blank::spare(&self.disk, name, length),
+        )
+    }
+
+    fn dedicate(&self, blank: Blank<D::File>, pool: &mut Pool<D::File>) -> io::Result<Fresh<D::File>> {
         let number = pool.next;
         pool.next += 1;
-        let spare = lock(&self.spares).pop();
-        let log = lock(&self.head).head().log;
-        make(&self.disk, number, log, self.config.segment_bytes, spare, has_time)
+        blank.dedicate(&self.disk, Header { log: self.log, number, salt: self.disk.random() })
     }
 }
+
+/// What stands for the number of a segment that is made before its number is known.
+const PREPARED: u64 = 0;
 
 /// Seals a segment with the file cut off behind its footer: the room that was reserved is given back.
 pub(super) fn seal_short(file: &impl File, footer: &Footer) -> io::Result<()> {
@@ -197,62 +206,3 @@ pub(super) fn write_footer(file: &impl File, footer: &Footer, trailer: u64) -> i
     file.write_at(&footer.trailer, trailer)?;
     file.sync()
 }
-
-/// Makes the segment `number` of a spare file or a new one.
-pub(super) fn make<D: Disk>(
-    disk: &D,
-    number: u64,
-    log: u64,
-    length: u32,
-    spare: Option<String>,
-    has_time: bool,
-) -> io::Result<Fresh<D::File>> {
-    let is_new = spare.is_none();
-    let name = spare.unwrap_or_else(|| new_name(number));
-    let header = Header { log, number, salt: disk.random() };
-    let made = build(disk, &name, &header, length, is_new, has_time);
-    if made.is_err() && is_new {
-        // So that what little room there is is not taken by half a file.
-        let _ = disk.remove(&name).or_else(|_| disk.remove(&segment_name(number)));
-    }
-    let (file, filled) = made?;
-    let segment = Segment::new(header, file, length, disk.path(&segment_name(number)));
-    Ok(Fresh { segment: Arc::new(segment), filled })
-}
-
-fn build<D: Disk>(
-    disk: &D,
-    name: &str,
-    header: &Header,
-    length: u32,
-    is_new: bool,
-    has_time: bool,
-) -> io::Result<(D::File, u32)> {
-    let file = if is_new { disk.create(name)? } else { disk.open(name)? };
-    let mut filled = length;
-    if is_new {
-        file.reserve(u64::from(length))?;
-        filled = if has_time { fill(&file, length)? } else { HEADER_BYTES };
-    }
-    file.write_at(&header.encode(), 0)?;
-    file.sync()?;
-    disk.rename(name, &segment_name(header.number))?;
-    disk.sync()?;
-    Ok((file, filled))
-}
-
-/// Writes zeros all over a file, in pieces that are synced one by one: a sync of another file waits for one of them at
-/// most.
-fn fill(file: &impl File, length: u32) -> io::Result<u32> {
-    let zeros = vec![0; PIECE_BYTES.min(length as usize)];
-    let mut offset = 0;
-    while offset < length {
-        let piece = zeros.len().min((length - offset) as usize);
-        file.write_at(&zeros[..piece], u64::from(offset))?;
-        file.sync()?;
-        offset += piece as u32;
-    }
-    Ok(length)
-}
-
-const PIECE_BYTES: usize = 1 << 20;

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::directory::Written;
+use super::fresh::Fresh;
 use super::segment::Segment;
-use super::upkeep::Fresh;
 use super::{Inner, lock};
 use crate::disk::{Disk, File};
 use crate::format::{Group, HEADER_BYTES, footer_bytes, group_bytes, record_bytes};
