@@ -3,12 +3,14 @@
 
 use bytes::Bytes;
 
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance", feature = "fuzzing"))]
 pub mod conformance;
 pub mod disk;
 mod embedded;
 mod error;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod memory;
 
 pub use embedded::{

@@ -172,7 +172,8 @@ pub(crate) fn table<F: File>(segment: &Segment<F>) -> std::io::Result<Option<Tab
     }
     let mut footer = vec![0; bytes as usize];
     segment.file.read_at(&mut footer, u64::from(table.end))?;
-    Ok(table.read_spans(&segment.header, &footer, sum).is_ok().then_some(table))
+    let is_read = table.read_spans(&segment.header, &footer, sum).is_ok();
+    Ok((is_read && table.offsets_end() <= u64::from(at)).then_some(table))
 }
 
 impl<F> Loaded<F> {

@@ -5,7 +5,7 @@ use std::io;
 use super::index::Index;
 use super::segment::Segment;
 use crate::disk::File;
-use crate::format::{GroupHeader, HEADER_BYTES, RecordHeader};
+use crate::format::{GroupHeader, HEADER_BYTES, RecordHeader, SEQUENCE_MAX};
 use crate::{SHARDS_MAX, Sequence};
 
 /// What is in a segment.
@@ -115,7 +115,10 @@ fn group<F: File>(
         let Some(said) = bytes.first_chunk().copied() else { return Ok(Err("a record is cut off")) };
         let record = RecordHeader::peek(&said);
         at += RecordHeader::BYTES as u32;
-        if record.length > end - at || record.shard >= SHARDS_MAX || record.sequence == 0 {
+        if record.length > end - at
+            || record.shard >= SHARDS_MAX
+            || !(1..SEQUENCE_MAX).contains(&record.sequence)
+        {
             return Ok(Err("what a record says of itself cannot be"));
         }
         let payload = window.get(at, record.length as usize)?;

@@ -1,8 +1,8 @@
 //! The end of a sealed segment: where its records are.
 
 use super::fields::{Fields, seed};
-use super::{Defect, HEADER_BYTES, Header};
-use crate::Sequence;
+use super::{Defect, HEADER_BYTES, Header, SEQUENCE_MAX};
+use crate::{SHARDS_MAX, Sequence};
 
 /// The records of one shard in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,8 @@ impl Table {
         let sum = fields.u32()?;
         let whole = crc32c::crc32c_append(header.seed(), &bytes[..TRAILER_WRITTEN - 4]) == sum;
         let table = Table { end, ordinal, groups, offsets_sum, spans: Vec::new() };
-        (ours && whole && end >= HEADER_BYTES).then_some((table, spans, table_sum))
+        (ours && whole && end >= HEADER_BYTES && (1..SEQUENCE_MAX).contains(&ordinal))
+            .then_some((table, spans, table_sum))
     }
 
     /// Reads the spans, from the beginning of the footer.
@@ -116,7 +117,8 @@ impl Table {
         let mut fields = Fields(bytes);
         let mut at = u64::from(self.end) + bytes.len() as u64;
         while let (Some(shard), Some(count), Some(first)) = (fields.u32(), fields.u32(), fields.u64()) {
-            let placed = u32::try_from(at).ok().filter(|_| count > 0 && first > 0);
+            let is_possible = count > 0 && shard < SHARDS_MAX && (1..SEQUENCE_MAX).contains(&first);
+            let placed = u32::try_from(at).ok().filter(|_| is_possible);
             let ordered = self.spans.last().is_none_or(|before| before.shard < shard);
             let Some(at_now) = placed.filter(|_| ordered) else {
                 return Err(Defect::Wrong("the footer contradicts itself"));
@@ -133,6 +135,11 @@ impl Table {
         self.spans.get(at)
     }
 
+    /// Where the last offset ends.
+    pub fn offsets_end(&self) -> u64 {
+        self.spans.last().map_or(0, |span| u64::from(span.at) + 4 * u64::from(span.count))
+    }
+
     /// The ordinal of the group that follows the last.
     pub fn next_ordinal(&self) -> u64 {
         self.ordinal + u64::from(self.groups)
@@ -147,4 +154,4 @@ pub(crate) fn footer_bytes(shards: usize, records: usize) -> usize {
 const MAGIC: &[u8; 8] = b"COLONYLT";
 pub(crate) const SPAN_BYTES: usize = 16;
 pub(crate) const TRAILER_BYTES: usize = 64;
-const TRAILER_WRITTEN: usize = 8 + 3 * 8 + 6 * 4;
+pub(super) const TRAILER_WRITTEN: usize = 8 + 3 * 8 + 6 * 4;

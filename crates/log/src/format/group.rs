@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Defect;
 use super::fields::Fields;
+use super::{Defect, SEQUENCE_MAX};
 use crate::{Batch, Sequence};
 
 /// A group while it is put together: one buffer, into which each record is copied once.
@@ -83,7 +83,7 @@ impl GroupHeader {
         let fits = crc32c::crc32c_append(seed, &bytes[8..]) == sum
             && (header.length as usize).is_multiple_of(ALIGNMENT)
             && header.length as usize >= GROUP_HEADER_BYTES
-            && header.ordinal > 0;
+            && (1..SEQUENCE_MAX).contains(&header.ordinal);
         fits.then_some(header)
     }
 }

@@ -4,8 +4,8 @@
 //! of them is whole at any time, and later damage to one of them does no harm. They are written over in place,
 //! so that a full disk never keeps one from trimming.
 
-use super::Defect;
 use super::fields::{PROLOGUE_BYTES, after_prologue, prologue};
+use super::{Defect, SEQUENCE_MAX};
 use crate::{SHARDS_MAX, Sequence};
 
 /// The head's content.
@@ -42,6 +42,9 @@ impl Head {
         let count = fields.u32().filter(|count| *count <= SHARDS_MAX).ok_or(cut.clone())?;
         let (log, generation) = fields.u64().zip(fields.u64()).ok_or(cut.clone())?;
         let firsts = (0..count).map(|_| fields.u64()).collect::<Option<Vec<_>>>().ok_or(cut.clone())?;
+        if !firsts.iter().all(|first| (1..SEQUENCE_MAX).contains(first)) {
+            return Err(Defect::Wrong("the head names sequences that cannot be"));
+        }
         let written = slot.len() - fields.0.len();
         let sum = fields.u32().ok_or(cut)?;
         match crc32c::crc32c(&slot[..written]) == sum {

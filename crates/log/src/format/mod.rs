@@ -29,17 +29,24 @@
 
 mod fields;
 mod footer;
+#[cfg(any(test, feature = "fuzzing"))]
+mod forgery;
 mod group;
 mod head;
 mod header;
 
 pub(crate) use footer::{Footer, SPAN_BYTES, TRAILER_BYTES, Table, footer_bytes};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use forgery::Forgery;
 pub(crate) use group::{Group, GroupHeader, RecordHeader, group_bytes, record_bytes};
 pub(crate) use head::{HEAD_BYTES, Head, SLOT_BYTES};
 pub(crate) use header::{HEADER_BYTES, Header};
 
 /// The version that is written, and the only one that there is.
 pub(crate) const VERSION: u32 = 1;
+
+/// Beyond every sequence that there will ever be: a number that is not below was never written by us.
+pub(crate) const SEQUENCE_MAX: u64 = 1 << 62;
 
 /// What is wrong with bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
