@@ -151,7 +151,7 @@ impl World {
         let partition = if key.is_empty() { 0 } else { partition_of(key, 8) };
         let shard = topic::shard(self.engine().shards(), "orders", partition);
         let message = NewMessage::new(0).with_key(key.to_vec());
-        let publish = Publish { topic: "orders".to_owned(), partition, message, ..Publish::default() };
+        let publish = Publish { topic: "orders".to_owned(), partition, message };
         let entry = Entry::new(publish).with_body(text.to_owned());
         self.engine().propose(shard, entry).await.expect("it is taken");
     }

@@ -5,9 +5,9 @@
 //! death.
 
 use super::aside::Aside;
+use super::bury::Bury;
 use super::group::Open;
 use super::message::{Header, Message, NewMessage};
-use super::publish::Publish;
 use super::settings::Failing;
 use super::{partition_of, shard};
 use crate::command::Command;
@@ -39,9 +39,9 @@ pub(super) fn send(
     letter.attributes.headers.retain(|header| !header.name.starts_with(PREFIX));
     letter.attributes.headers.extend(headers(open, offset, message, aside));
     let topic = to.topic.clone();
-    let publish: Command = Publish { topic, partition, message: letter, is_dead_letter: true }.into();
+    let bury: Command = Bury { topic, partition, letter }.into();
     let body = context.share(&message.body);
-    context.send(target, publish, vec![body]);
+    context.send(target, bury, vec![body]);
     true
 }
 

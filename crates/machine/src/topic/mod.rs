@@ -20,6 +20,7 @@
 
 mod acknowledge;
 mod aside;
+mod bury;
 pub mod dead_letter;
 mod define;
 mod define_group;
@@ -42,6 +43,7 @@ mod unsubscribe;
 
 pub use acknowledge::{Acknowledge, Span};
 pub use aside::{Aside, Failure, Waits};
+pub use bury::Bury;
 pub use define::Define;
 pub use define_group::DefineGroup;
 pub use done::Done;
@@ -110,7 +112,7 @@ pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub kind: Option<Kind>,
 }
 
@@ -152,6 +154,9 @@ pub enum Kind {
     /// Takes a group away.
     #[prost(message, tag = "11")]
     Unsubscribe(Unsubscribe),
+    /// Takes a dead letter.
+    #[prost(message, tag = "12")]
+    Bury(Bury),
 }
 
 /// What a command to a partition was answered.
@@ -182,7 +187,8 @@ pub enum Answer {
     Resolved(Resolved),
 }
 
-/// Where messages are that were published: the answer to [`Publish`] and [`PublishBatch`].
+/// Where messages are that were published: the answer to [`Publish`], [`PublishBatch`] and
+/// [`Bury`].
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct Published {
     /// The first's offset.
@@ -305,7 +311,8 @@ commands!(
     Park,
     Resolve,
     Seek,
-    Unsubscribe
+    Unsubscribe,
+    Bury
 );
 
 macro_rules! answers {

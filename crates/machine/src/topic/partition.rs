@@ -62,21 +62,32 @@ pub(super) struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    /// To append to it: it comes to be with its first message. Nothing is refused to `anything`.
-    pub(super) fn to_append(
+    /// To append to it: it comes to be with its first message.
+    pub(super) fn to_append(context: &Context<'_>, topic: &'a str, number: u32) -> Result<Open<'a>, Refusal> {
+        Open::or_born(context, topic, number, |settings| check_birth(context, topic, number, settings))
+    }
+
+    /// To append to it, whatever the topic says.
+    pub(super) fn to_append_anyway(
         context: &Context<'_>,
         topic: &'a str,
         number: u32,
-        anything: bool,
+    ) -> Result<Open<'a>, Refusal> {
+        Open::or_born(context, topic, number, |_| Ok(()))
+    }
+
+    fn or_born(
+        context: &Context<'_>,
+        topic: &'a str,
+        number: u32,
+        check: impl FnOnce(&Settings) -> Result<(), Refusal>,
     ) -> Result<Open<'a>, Refusal> {
         let key = partition_key(topic, number);
         if let Some(partition) = context.get(&key) {
             return Ok(Open { topic, number, key, partition });
         }
         let settings: Settings = context.get_or_default(&settings_key(topic));
-        if !anything {
-            check_birth(context, topic, number, &settings)?;
-        }
+        check(&settings)?;
         let mut partition = Partition::default();
         partition.set(&settings);
         Ok(Open { topic, number, key, partition })

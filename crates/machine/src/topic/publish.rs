@@ -18,10 +18,6 @@ pub struct Publish {
     /// The message.
     #[prost(message, required, tag = "3")]
     pub message: NewMessage,
-    /// Whether it is a dead letter: that is taken even where the topic has no such partition, or there are too
-    /// many timers, for there is nobody to refuse it to.
-    #[prost(bool, tag = "4")]
-    pub is_dead_letter: bool,
 }
 
 impl Publish {
@@ -32,7 +28,7 @@ impl Publish {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         context.length(self.message.body)?;
-        let mut partition = Open::to_append(context, &self.topic, self.partition, self.is_dead_letter)?;
+        let mut partition = Open::to_append(context, &self.topic, self.partition)?;
         let offset = partition.append(context, &self.message)?;
         partition.trim_after(context, 1);
         partition.close(context);

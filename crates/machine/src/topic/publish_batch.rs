@@ -35,7 +35,7 @@ impl PublishBatch {
         for message in &self.messages {
             context.length(message.body)?;
         }
-        let mut partition = Open::to_append(context, &self.topic, self.partition, false)?;
+        let mut partition = Open::to_append(context, &self.topic, self.partition)?;
         let offset = partition.partition.next;
         for message in &self.messages {
             partition.append(context, message)?;

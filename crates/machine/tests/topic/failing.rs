@@ -2,7 +2,7 @@
 
 use machine::outbox::{ON_THE_WAY_MAX, on_the_way};
 use machine::topic::{
-    self, Action, DeadLetter, Define, DefineGroup, Failing, GivenUp, NewMessage, Place, Publish, Settings,
+    self, Action, Bury, DeadLetter, Define, DefineGroup, Failing, GivenUp, NewMessage, Place, Settings,
     Unsubscribe, Verdict, Waits, Which, dead_letter, read,
 };
 use machine::{Code, Entry, Key, Shards, State, Table, command};
@@ -126,9 +126,9 @@ fn a_dead_letter_says_what_happened_to_it() {
     parcel.command.check().expect("a dead letter is taken");
     let letter = letter(&parcel.command);
     assert_eq!((letter.topic.as_str(), letter.partition), (DEAD, partition));
-    assert_eq!(letter.message.attributes.key.as_ref(), b"order-7");
+    assert_eq!(letter.letter.attributes.key.as_ref(), b"order-7");
     let said: Vec<_> = letter
-        .message
+        .letter
         .attributes
         .headers
         .iter()
@@ -192,7 +192,7 @@ fn a_dead_letter_with_all_headers_that_there_can_be_is_taken() {
     let target = topic::shard(Shards::new(1024).unwrap(), DEAD, topic::partition_of(b"k", 64));
     let (_, parcel) = on_the_way(&world.state, target, 0, 10).remove(0);
     parcel.command.check().expect("a dead letter is taken");
-    assert_eq!(letter(&parcel.command).message.attributes.headers.len(), machine::limits::HEADERS_MAX + 8);
+    assert_eq!(letter(&parcel.command).letter.attributes.headers.len(), machine::limits::HEADERS_MAX + 8);
 }
 
 #[test]
@@ -200,8 +200,7 @@ fn a_dead_letter_is_taken_even_where_its_topic_has_no_such_partition() {
     let settings = Settings { partitions: Some(1), ..Settings::default() };
     let mut world = World::new();
     world.run(Entry::new(Define { topic: DEAD.into(), settings })).unwrap();
-    let message = NewMessage::new(0);
-    let letter = Publish { topic: DEAD.into(), partition: 7, message, is_dead_letter: true };
+    let letter = Bury { topic: DEAD.into(), partition: 7, letter: NewMessage::new(0) };
     world.run(Entry::new(letter).with_body("x")).unwrap();
     assert_eq!(read::partition(&world.state, DEAD, 7).messages, 1);
 }
@@ -390,9 +389,9 @@ fn what_cannot_hold_is_not_set() {
     refused(dead_letter("", 1, 1), "empty");
 }
 
-fn letter(command: &machine::Command) -> &Publish {
+fn letter(command: &machine::Command) -> &Bury {
     match &command.kind {
-        Some(command::Kind::Topic(topic::Command { kind: Some(topic::Kind::Publish(publish)) })) => publish,
+        Some(command::Kind::Topic(topic::Command { kind: Some(topic::Kind::Bury(bury)) })) => bury,
         other => panic!("{other:?} instead of a message"),
     }
 }

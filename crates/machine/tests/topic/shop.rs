@@ -22,7 +22,7 @@ pub fn payload(text: &str) -> Vec<u8> {
 
 /// Publishes a message with a payload of its own.
 pub fn publish(world: &mut World, message: NewMessage) -> Result<Published, Refusal> {
-    let publish = Publish { topic: TOPIC.into(), partition: PARTITION, message, ..Publish::default() };
+    let publish = Publish { topic: TOPIC.into(), partition: PARTITION, message };
     world.run(Entry::new(publish).with_body(payload("x"))).map(published)
 }
 
