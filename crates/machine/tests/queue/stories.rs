@@ -105,6 +105,18 @@ fn a_lease_that_runs_out_is_a_failed_attempt_and_its_receipt_is_fenced() {
 }
 
 #[test]
+fn an_acknowledgement_counts_until_the_item_is_taken_back() {
+    let mut shop = Shop::new();
+    shop.send_plain(2);
+    let works = shop.receive(2);
+    shop.world.sleep(60_000);
+    shop.acknowledge(&[works[0].receipt]).expect("late, and nobody else has it");
+    shop.advance(0);
+    assert_eq!(shop.acknowledge(&[works[1].receipt]).expect_err("taken back").code(), Code::Fenced);
+    assert_eq!(shop.counts().len(), 1);
+}
+
+#[test]
 fn among_many_receipts_the_fenced_ones_are_named_and_the_others_settled() {
     let mut shop = Shop::new();
     shop.send_plain(3);
