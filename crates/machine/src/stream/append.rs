@@ -78,9 +78,11 @@ impl Append {
         stream.set_life(Life::Live);
         stream.version += self.events.len() as u64;
         let trim = trim::plan(context, &mut stream, &store.settings, before)?;
-        for (version, event) in (before + 1..).zip(&self.events) {
+        let mut place = Place { stream: self.stream.clone(), version: before, r#type: String::new() };
+        for event in &self.events {
             store.position += 1;
-            self.put(context, event, version, store.position)?;
+            place.version += 1;
+            self.put(context, event, store.position, &mut place)?;
         }
         let reply = Reply { version: stream.version, position: store.position };
         trim.carry_out(context, &self.store, &self.stream, stream_key, stream);
@@ -89,21 +91,22 @@ impl Append {
         Ok(reply)
     }
 
+    /// Puts an event at its place. No version and no position is ever used twice, so nothing is there.
     fn put(
         &self,
         context: &mut Context<'_>,
         event: &NewEvent,
-        version: u64,
         position: u64,
+        place: &mut Place,
     ) -> Result<(), Refusal> {
         let payload = context.store(event.payload)?;
         let metadata = event.metadata.map(|body| context.store(body)).transpose()?;
         let time = context.time().as_millis();
         let (id, r#type) = (event.id.clone(), event.r#type.clone());
-        let place = Place { stream: self.stream.clone(), version, r#type: r#type.clone() };
         let event = Event { id, r#type, position, time, payload, metadata };
-        context.put(event_key(&self.store, &self.stream, version), &event);
-        context.put(place_key(&self.store, position), &place);
+        context.insert(event_key(&self.store, &self.stream, place.version), &event);
+        place.r#type = event.r#type;
+        context.insert(place_key(&self.store, position), place);
         Ok(())
     }
 

@@ -1,72 +1,19 @@
 //! What the way of an item costs: how often the state is read and written.
 
-use std::cell::Cell;
-
-use bytes::Bytes;
+use machine::Entry;
 use machine::command::Answer;
 use machine::queue::{self, Acknowledge, Receipt, Receive, Send, SendItem};
-use machine::state::Visit;
-use machine::{Entry, Key, Memory, Order, Read, Reply, Shard, State, apply};
 
 use crate::shop::QUEUE;
-use crate::world::BEGIN;
+use crate::world::counting::Counting;
 
-/// A state that counts.
-#[derive(Default)]
-struct Counting {
-    state: Memory,
-    reads: Cell<usize>,
-    writes: usize,
-    sequence: u64,
-}
-
-impl Read for Counting {
-    fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.reads.set(self.reads.get() + 1);
-        self.state.get(key)
-    }
-
-    fn scan(&self, from: &[u8], to: &[u8], order: Order, visit: &mut Visit<'_>) {
-        self.state.scan(from, to, order, &mut |key, value| {
-            self.reads.set(self.reads.get() + 1);
-            visit(key, value)
-        });
-    }
-}
-
-impl State for Counting {
-    fn put(&mut self, key: Key, value: Bytes) {
-        self.writes += 1;
-        self.state.put(key, value);
-    }
-
-    fn insert(&mut self, key: Key, value: Bytes) {
-        self.writes += 1;
-        self.state.insert(key, value);
-    }
-
-    fn delete(&mut self, key: Key) {
-        self.writes += 1;
-        self.state.delete(key);
-    }
-}
-
-impl Counting {
-    fn run(&mut self, entry: Entry) -> Reply {
-        self.sequence += 1;
-        let entry = Entry { time: BEGIN.after(self.sequence), ..entry };
-        let sequence = self.sequence;
-        apply(self, Shard(0), sequence, &entry, &mut Vec::new()).expect("not refused")
-    }
-
-    fn receive(&mut self, max: u32) -> Vec<Receipt> {
-        let receive = Receive { queue: QUEUE.into(), consumer: "ada".into(), max, visibility_ms: 0 };
-        match self.run(Entry::new(receive)).answer {
-            Some(Answer::Queue(queue::Reply { answer: Some(queue::Answer::Received(received)) })) => {
-                received.items.iter().map(|work| work.receipt).collect()
-            }
-            other => panic!("{other:?}"),
+fn receive(state: &mut Counting, max: u32) -> Vec<Receipt> {
+    let receive = Receive { queue: QUEUE.into(), consumer: "ada".into(), max, visibility_ms: 0 };
+    match state.run(Entry::new(receive)).answer {
+        Some(Answer::Queue(queue::Reply { answer: Some(queue::Answer::Received(received)) })) => {
+            received.items.iter().map(|work| work.receipt).collect()
         }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -80,11 +27,11 @@ fn cost(batch: u32, payload: usize) -> (f64, f64) {
         state.run((0..batch).fold(send, |entry, _| entry.with_body(vec![7; payload])));
     }
     for _ in 0..ITEMS / batch {
-        let receipts = state.receive(batch);
+        let receipts = receive(&mut state, batch);
         assert_eq!(receipts.len(), batch as usize);
         state.run(Entry::new(Acknowledge { queue: QUEUE.into(), receipts, all: true }));
     }
-    (state.reads.get() as f64 / f64::from(ITEMS), state.writes as f64 / f64::from(ITEMS))
+    (state.reads() as f64 / f64::from(ITEMS), state.writes() as f64 / f64::from(ITEMS))
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What an append does, and when it is refused.
 
 use machine::effect::Channel;
+use machine::outbox::Send;
 use machine::stream::{
     self, Append, EVENT_ID_BYTES_MAX, EVENTS_APPENDED_MAX, Expected, NewEvent, Settings, Spread,
 };
 use machine::{Code, Effect, Entry, Shards};
 
+use super::world::SHARD;
 use super::{STORE, all_ids, append, check, delete, find, ids, refused, run, spread, version, world};
 
 const NO_STREAM: Option<Expected> = Some(Expected::NoStream(()));
@@ -134,6 +136,25 @@ fn metadata_is_kept_beside_the_payload() {
     assert_eq!(events[1].event.metadata, Some(events[0].event.payload.clone()));
     check(&world);
     run(&mut world, delete("a", None, false)).expect("it is deleted");
+    check(&world);
+}
+
+#[test]
+fn what_is_sent_with_an_append_is_appended_with_it() {
+    let mut world = world(Settings::default());
+    let mut entry = append("a", None, &["made"]);
+    for target in [SHARD.0, 9] {
+        let command = Box::new(append("b", None, &["made-b"]).command);
+        entry.sends.push(Send { target, command, bodies: vec![0] });
+    }
+    let first = run(&mut world, entry.clone()).expect("it is appended");
+    assert_eq!((first.position, all_ids(&world)), (1, vec!["made".to_owned(), "made-b".to_owned()]));
+    check(&world);
+    // An append that is refused sends nothing.
+    entry.command = append("a", version(0), &["paid"]).command;
+    assert_eq!(refused(&mut world, entry).0, Code::Conflict);
+    run(&mut world, delete("a", None, false)).expect("it is deleted");
+    assert_eq!(all_ids(&world), ["made-b"]);
     check(&world);
 }
 

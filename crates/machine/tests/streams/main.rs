@@ -4,6 +4,7 @@
 mod world;
 
 mod appending;
+mod cost;
 mod model;
 mod projecting;
 mod reading;

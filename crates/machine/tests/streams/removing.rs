@@ -55,6 +55,11 @@ fn what_was_truncated_is_not_known_again() {
     run(&mut world, append("a", version(0), &["made", "paid"])).expect("it is appended");
     run(&mut world, truncate("a", 2)).expect("it is truncated");
     assert_eq!(refused(&mut world, append("a", version(0), &["made", "paid"])).0, Code::Conflict);
+    // Nor while it has yet to be taken out.
+    append_many(&mut world, "b", 100);
+    run(&mut world, truncate("b", 100)).expect("it is truncated");
+    assert_eq!(refused(&mut world, append("b", version(98), &["e-98", "e-99"])).0, Code::Conflict);
+    assert_eq!(run(&mut world, append("b", version(99), &["e-99"])).map(|reply| reply.version), Ok(100));
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod counting;
+
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
