@@ -1,7 +1,7 @@
 //! What is known of the log's content in memory: where each shard begins and ends, and which segment has what.
 //!
 //! For each segment there are some bytes and 16 for each shard that has records in it, and for the newest ones the place of
-//! each record: that is all that grows with the log. (16 shards and segments of 64 MiB make about 14 KiB for a GiB.)
+//! each record: that is all that grows with the log. (16 shards and segments of 64 MiB make about 16 KiB for a GiB.)
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -242,11 +242,13 @@ impl<F: File> Directory<F> {
         Some(held.segment)
     }
 
+    /// The oldest sealed segment that has records which have not been trimmed.
     pub fn oldest(&self) -> Option<Oldest> {
-        let (held, table) = self.segments.values().find_map(|held| Some((held, held.table.as_ref()?)))?;
-        let left = table.spans.iter().filter(|span| span.last() >= self.first(span.shard));
-        let up_to: Vec<_> = left.map(|span| (span.shard, span.last())).collect();
-        (!up_to.is_empty()).then_some(Oldest { bytes: u64::from(held.segment.length), up_to })
+        self.segments.values().find_map(|held| {
+            let left = held.table.as_ref()?.spans.iter().filter(|span| span.last() >= self.first(span.shard));
+            let up_to: Vec<_> = left.map(|span| (span.shard, span.last())).collect();
+            (!up_to.is_empty()).then(|| Oldest { bytes: u64::from(held.segment.length), up_to })
+        })
     }
 
     /// How many bytes the segments have in them.
