@@ -49,6 +49,8 @@ enum What {
     Policies(Policies),
     /// Durable messages, state and events of 1 KiB, each fsynced before it is acknowledged.
     Durable(Durable),
+    /// A backlog of messages that nobody consumes, and a start after a crash with all of it.
+    Backlog(Backlog),
     /// The load on Colony's engine, for `durable`: in a process of its own, so that its cost can be told.
     #[command(hide = true)]
     DurableLoad(DurableLoad),
@@ -117,6 +119,18 @@ struct Durable {
     data: PathBuf,
     #[command(flatten)]
     time: Time,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Backlog {
+    /// Its size in GiB of payload.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    gib: u32,
+    /// Where the data is written; half as much again must be free there.
+    #[arg(long, value_name = "DIR", default_value = "target/bench/durable")]
+    data: PathBuf,
     #[command(flatten)]
     common: Common,
 }
@@ -206,6 +220,7 @@ fn run(what: What) -> harness::Result<()> {
         What::Policies(options) if options.instructions => options.count(),
         What::Policies(options) => finish(&options.common, options.measure()?),
         What::Durable(options) => finish(&options.common, options.measure()?),
+        What::Backlog(options) => options.fill(),
         What::DurableLoad(options) => durable::load(options.case, options.seconds, &options.data),
         What::Soak(options) => options.soak(),
     }
@@ -286,6 +301,18 @@ impl Durable {
             data: self.data.clone(),
         };
         durable::run(&plan, self.common.machine())
+    }
+}
+
+impl Backlog {
+    fn fill(&self) -> harness::Result<()> {
+        let backlog = durable::backlog::run(self.gib, &self.data, self.common.machine())?;
+        let text = backlog.text();
+        match self.common.json {
+            true => println!("{}", report::json_line(&backlog)),
+            false => print!("{text}"),
+        }
+        self.common.keep_text("backlog", &backlog.date, &backlog.machine, &backlog, &text)
     }
 }
 

@@ -161,7 +161,7 @@ async fn consume(engine: &Arc<Embedded>, time: Duration) -> Load {
     Load { count, took: begun.elapsed(), each_ns }
 }
 
-async fn publish(engine: &Embedded, number: u64, payload: Bytes) {
+pub async fn publish(engine: &Embedded, number: u64, payload: Bytes) {
     let partition = (number % 8) as u32;
     let shard = topic::shard(engine.shards(), "orders", partition);
     let message = topic::NewMessage::new(0);

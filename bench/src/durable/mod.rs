@@ -3,6 +3,7 @@
 //! Peers are asked over their own sockets by tasks of this process, of which each waits for its answer. Colony's engine
 //! has no socket of its own: it is asked inside of a process (`colony`), whose CPU time then includes the tasks that ask.
 
+pub mod backlog;
 mod colony;
 mod disk;
 mod jetstream;

@@ -220,6 +220,11 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.inner.metrics.snapshot(self.inner.changed_bytes())
     }
 
+    /// How many bytes of storage the log takes.
+    pub fn log_bytes(&self) -> u64 {
+        self.inner.log.bytes()
+    }
+
     /// The log.
     pub fn log(&self) -> &L {
         &self.inner.log
