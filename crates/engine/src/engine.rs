@@ -468,20 +468,22 @@ impl<L: Log, S: Store> Inner<L, S> {
     }
 
     fn checkpoint_and_reclaim(&self) {
-        while self.checkpoint() {
-            match reclaim(
-                &self.shared,
-                self.log.as_ref(),
-                self.config.log_bytes_slack,
-                self.config.checkpoint_bytes as u64,
-            ) {
+        if !self.checkpoint() {
+            return;
+        }
+        let (slack, move_max) = (self.config.log_bytes_slack, self.config.checkpoint_bytes as u64);
+        while !self.stopping.load(Ordering::SeqCst) {
+            match reclaim(&self.shared, self.log.as_ref(), slack, move_max) {
                 Ok(Reclaimed::Nothing) => return,
                 Ok(Reclaimed::Trimmed) => {}
-                Ok(Reclaimed::Moved(bytes)) => self.metrics.moved(bytes),
+                Ok(Reclaimed::Moved(bytes)) => {
+                    self.metrics.moved(bytes);
+                    // What was moved must be in the store before it is given up here.
+                    if !self.checkpoint() {
+                        return;
+                    }
+                }
                 Err(failure) => return self.fail(&Arc::new(failure)),
-            }
-            if self.stopping.load(Ordering::SeqCst) {
-                return;
             }
         }
     }
