@@ -94,6 +94,8 @@ impl<D: Disk> Inner<D> {
     pub(super) fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>> {
         let mut writer = lock(&self.writer);
         let writer = &mut *writer;
+        // A call that failed has left it as it was.
+        writer.plan.clear();
         let mut results = vec![Ok(()); batches.len()];
         // Once there was no room for a segment, nobody else of this call need try.
         let mut full = None;
