@@ -15,34 +15,74 @@ pub struct Written {
     pub pairs: usize,
 }
 
+/// What has been set aside to be written.
+pub struct Begun {
+    sections: Vec<Section>,
+}
+
 /// Writes what has changed in `shards`, which are in the order of their numbers. Commands are applied meanwhile. One
 /// at a time.
 ///
 /// # Errors
 ///
-/// If the store cannot be written: nothing is lost, and what has changed stays in memory.
+/// If the store cannot be written, or could not be read: nothing is lost, and what has changed stays in memory.
 pub fn checkpoint<S: Store>(shards: &[Arc<Shared<S>>], store: &S) -> Result<Written, StoreError> {
-    let sections: Vec<Section> = shards
-        .iter()
-        .filter_map(|shared| {
-            let mut applied = shared.write();
-            let changes = applied.freeze()?;
-            shared.note_changes(&applied);
-            Some(Section { prefix: prefix(shared.shard()), changes })
-        })
-        .collect();
-    if sections.is_empty() {
-        return Ok(Written::default());
-    }
-    let pairs = sections.iter().map(|section| section.changes.len()).sum();
-    let outcome = store.ingest(&sections);
+    let Some(begun) = begin(shards)? else { return Ok(Written::default()) };
+    let outcome = begun.write(store);
+    begun.end(shards, outcome)
+}
+
+/// Sets aside what has changed in `shards`; nothing if nothing has. Until [`Begun::end`] no other is begun.
+///
+/// # Errors
+///
+/// If reading the state of one of them has failed, so that what has changed cannot be relied on.
+pub fn begin<S: Store>(shards: &[Arc<Shared<S>>]) -> Result<Option<Begun>, StoreError> {
+    let mut begun = Begun { sections: Vec::new() };
     for shared in shards {
         let mut applied = shared.write();
-        match outcome {
-            Ok(()) => applied.written(),
-            Err(_) => applied.state.not_written(),
-        }
+        let changes = match applied.freeze() {
+            Ok(changes) => changes,
+            Err(error) => {
+                drop(applied);
+                return begun.end(shards, Err(error)).map(|_| None);
+            }
+        };
         shared.note_changes(&applied);
+        begun.sections.extend(changes.map(|changes| Section { prefix: prefix(shared.shard()), changes }));
     }
-    outcome.map(|()| Written { shards: sections.len(), pairs })
+    Ok((!begun.sections.is_empty()).then_some(begun))
+}
+
+impl Begun {
+    /// Writes it, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn write<S: Store>(&self, store: &S) -> Result<(), StoreError> {
+        store.ingest(&self.sections)
+    }
+
+    /// Notes in `shards` what became of it.
+    ///
+    /// # Errors
+    ///
+    /// What writing it ended with: what has changed stays in memory.
+    pub fn end<S: Store>(
+        self,
+        shards: &[Arc<Shared<S>>],
+        outcome: Result<(), StoreError>,
+    ) -> Result<Written, StoreError> {
+        for shared in shards {
+            let mut applied = shared.write();
+            match outcome {
+                Ok(()) => applied.written(),
+                Err(_) => applied.state.not_written(),
+            }
+            shared.note_changes(&applied);
+        }
+        let pairs = self.sections.iter().map(|section| section.changes.len()).sum();
+        outcome.map(|()| Written { shards: self.sections.len(), pairs })
+    }
 }

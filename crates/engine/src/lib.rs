@@ -20,7 +20,7 @@ pub mod error;
 pub mod metrics;
 mod outbox;
 pub mod overlay;
-mod reclaim;
+pub mod reclaim;
 pub mod replica;
 pub mod store;
 mod wait;

@@ -26,7 +26,7 @@ struct Way {
     telling: bool,
     /// Whether there may be more than has been sent.
     more: bool,
-    /// Not to be tried before, after the receiver could not take one.
+    /// Nothing is tried before, after something could not be written.
     not_before: Time,
 }
 
@@ -49,12 +49,17 @@ impl Outbox {
         self.ways.entry((source, target)).or_default().more = true;
     }
 
+    /// A clock that was set back must not hold up what is to be tried again.
+    pub fn set_clock(&mut self, now: Time) {
+        let latest = now.after(RETRY_MS);
+        self.ways.values_mut().for_each(|way| way.not_before = way.not_before.min(latest));
+    }
+
     /// What may be handed over at `now`.
     pub fn next(&self, now: Time) -> Vec<Next> {
         let next = |(&(source, target), way): (&(Shard, Shard), &Way)| {
-            let max = ON_THE_WAY_MAX.saturating_sub(way.sent.saturating_sub(way.received)) as usize;
-            let may = way.more && max > 0 && way.not_before <= now;
-            may.then_some(Next { source, target, after: way.sent, max })
+            let may = way.may_send() && way.not_before <= now;
+            may.then_some(Next { source, target, after: way.sent, max: way.room() })
         };
         self.ways.iter().filter_map(next).collect()
     }
@@ -70,6 +75,8 @@ impl Outbox {
     pub fn received(&mut self, source: Shard, target: Shard, number: u64) {
         let way = self.ways.entry((source, target)).or_default();
         way.received = way.received.max(number);
+        // What was refused and is to be handed over again may have arrived meanwhile.
+        way.sent = way.sent.max(way.received);
     }
 
     /// The receiver could not take one: from the last it has on they are handed over again, a little later.
@@ -80,12 +87,12 @@ impl Outbox {
         way.not_before = now.after(RETRY_MS);
     }
 
-    /// Which senders are to be told, durably, up to which number their receivers have everything. Says so once
-    /// until [`Outbox::told`].
-    pub fn take_news(&mut self) -> Vec<(Shard, Shard, u64)> {
+    /// Which senders are to be told at `now`, durably, up to which number their receivers have everything. Says so
+    /// once until [`Outbox::told`].
+    pub fn take_news(&mut self, now: Time) -> Vec<(Shard, Shard, u64)> {
         let mut tell = Vec::new();
         for (&(source, target), way) in &mut self.ways {
-            if way.received > way.told && !way.telling {
+            if way.has_news() && way.not_before <= now {
                 way.telling = true;
                 tell.push((source, target, way.received));
             }
@@ -93,27 +100,44 @@ impl Outbox {
         tell
     }
 
-    /// The sender knows, up to `number`, or does not because it could not be written.
-    pub fn told(&mut self, source: Shard, target: Shard, number: Option<u64>) {
+    /// The sender knows, up to `number`.
+    pub fn told(&mut self, source: Shard, target: Shard, number: u64) {
         let way = self.ways.entry((source, target)).or_default();
         way.telling = false;
-        if let Some(number) = number {
-            way.told = way.told.max(number);
-        }
+        way.told = way.told.max(number);
     }
 
-    /// When something may be tried again.
+    /// That the sender knows could not be written: it is told again a little later.
+    pub fn not_told(&mut self, source: Shard, target: Shard, now: Time) {
+        let way = self.ways.entry((source, target)).or_default();
+        way.telling = false;
+        way.not_before = now.after(RETRY_MS);
+    }
+
+    /// When there is something to hand over or to tell.
     pub fn deadline(&self) -> Option<Time> {
-        self.ways
-            .values()
-            .filter(|way| way.more && way.not_before > Time::ZERO)
-            .map(|way| way.not_before)
-            .min()
+        let wanting = self.ways.values().filter(|way| way.may_send() || way.has_news());
+        wanting.map(|way| way.not_before).min()
     }
 
     /// Whether nothing is on its way.
     pub fn is_idle(&self) -> bool {
         self.ways.values().all(|way| !way.more && way.sent == way.received && way.told == way.received)
+    }
+}
+
+impl Way {
+    /// How many more may be on their way.
+    fn room(&self) -> usize {
+        ON_THE_WAY_MAX.saturating_sub(self.sent.saturating_sub(self.received)) as usize
+    }
+
+    fn may_send(&self) -> bool {
+        self.more && self.room() > 0
+    }
+
+    fn has_news(&self) -> bool {
+        self.received > self.told && !self.telling
     }
 }
 

@@ -32,12 +32,13 @@ pub enum Reclaimed {
     Moved(u64),
 }
 
-/// Takes the oldest part of the log apart, or gives it back if it has been, as far as the last checkpoint allows. No more
-/// than about `move_bytes_max` bytes are moved at a time, into the state in memory, from which the next checkpoint takes them.
+/// Takes the oldest part of the log apart, or gives it back if it has been, as far as the last checkpoint allows. To be
+/// called when a checkpoint has just succeeded, for what was moved before must be in it. No more than about
+/// `move_bytes_max` bytes are moved at a time, into the state in memory, from which the next checkpoint takes them.
 ///
 /// # Errors
 ///
-/// If the log cannot be read or trimmed.
+/// If log or store cannot be read, or the log cannot be trimmed.
 pub fn reclaim<L: Log, S: Store>(
     shards: &[Arc<Shared<S>>],
     log: &L,
@@ -48,7 +49,7 @@ pub fn reclaim<L: Log, S: Store>(
     if !is_behind_checkpoint(shards, &oldest) {
         return Ok(Reclaimed::Nothing);
     }
-    let alive = alive(shards, log, &oldest, move_bytes_max);
+    let alive = alive(shards, log, &oldest, move_bytes_max)?;
     if alive.is_empty() {
         trim(log, &oldest)?;
         return Ok(Reclaimed::Trimmed);
@@ -81,7 +82,7 @@ fn alive<'a, L: Log, S: Store>(
     log: &L,
     oldest: &Oldest,
     bytes_max: u64,
-) -> Alive<'a, S> {
+) -> Result<Alive<'a, S>, Failure> {
     let mut bytes = 0;
     let mut alive = Vec::new();
     for (shard, up_to) in &oldest.up_to {
@@ -89,7 +90,8 @@ fn alive<'a, L: Log, S: Store>(
         let from = Key::new(Table::Kept).u64(log.first(*shard));
         let to = Key::new(Table::Kept).u64(up_to + 1);
         let mut payloads = Vec::new();
-        shared.read().state.scan(from.as_bytes(), to.as_bytes(), Order::Forwards, &mut |key, value| {
+        let applied = shared.read();
+        applied.state.scan(from.as_bytes(), to.as_bytes(), Order::Forwards, &mut |key, value| {
             if bytes >= bytes_max {
                 return ControlFlow::Break(());
             }
@@ -101,11 +103,15 @@ fn alive<'a, L: Log, S: Store>(
             }
             ControlFlow::Continue(())
         });
+        // A store that fails answers as if there were nothing, and that must not be taken for having nothing alive.
+        if let Some(failure) = applied.state.failure() {
+            return Err(Failure::Store(failure.clone()));
+        }
         if !payloads.is_empty() {
             alive.push((shared, payloads));
         }
     }
-    alive
+    Ok(alive)
 }
 
 /// Where a payload lies is no part of what the state means, so this needs no entry in the log.

@@ -1,7 +1,9 @@
 //! One shard: what has been applied, and what waits to be.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::vec;
 
 use bytes::{Bytes, BytesMut};
 use log::{Batch, Log};
@@ -75,16 +77,23 @@ struct Checkpoint {
 
 impl<S: Store> Applied<S> {
     /// Sets what has changed aside for a checkpoint; nothing if there is nothing new.
-    pub fn freeze(&mut self) -> Option<Arc<Layer>> {
+    ///
+    /// # Errors
+    ///
+    /// If reading the state has failed: what was applied since may rest on what was not there to be read.
+    pub fn freeze(&mut self) -> Result<Option<Arc<Layer>>, StoreError> {
+        if let Some(failure) = self.state.failure() {
+            return Err(failure.clone());
+        }
         if self.sequence == self.checkpointed && self.state.changed_bytes() == 0 {
-            return None;
+            return Ok(None);
         }
         let checkpoint = Checkpoint {
             sequence: self.sequence,
             time: self.time.as_millis(),
             kept_bytes: self.state.kept_bytes(),
         };
-        Some(self.state.freeze(CHECKPOINT_KEY.to_vec(), checkpoint.encode_to_vec().into()))
+        Ok(Some(self.state.freeze(CHECKPOINT_KEY.to_vec(), checkpoint.encode_to_vec().into())))
     }
 
     /// What was set aside is in the store.
@@ -166,7 +175,7 @@ fn replay<L: Log, S: Store>(
                 sequence,
                 malformed,
             })?;
-            let _refused_again = applied.apply(shard, sequence, &entry, &mut effects);
+            let _refused_again = applied.apply(shard, sequence, &entry, &mut effects)?;
             effects.clear();
         }
     }
@@ -174,18 +183,28 @@ fn replay<L: Log, S: Store>(
 }
 
 impl<S: Store> Applied<S> {
+    /// # Errors
+    ///
+    /// If the store failed meanwhile: then what came of it is worth nothing.
     fn apply(
         &mut self,
         shard: Shard,
         sequence: u64,
         entry: &Entry,
         effects: &mut Vec<Effect>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Result<Reply, Refusal>, StoreError> {
         assert_eq!(sequence, self.sequence + 1, "an entry is applied out of order");
-        let outcome = machine::apply(&mut self.state, shard, sequence, entry, effects);
+        let state = &mut self.state;
+        let apply = AssertUnwindSafe(|| machine::apply(state, shard, sequence, entry, effects));
+        let outcome = catch_unwind(apply);
+        if let Some(failure) = self.state.failure() {
+            return Err(failure.clone());
+        }
+        // Where the store has failed the machine may have missed what must be there. Otherwise it is broken itself.
+        let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
         self.sequence = sequence;
         self.time = entry.time;
-        outcome
+        Ok(outcome)
     }
 }
 
@@ -318,25 +337,22 @@ impl<S: Store, O> Replica<S, O> {
     ///
     /// # Errors
     ///
-    /// If the store failed, so that nothing may be answered.
+    /// If the store failed, so that nothing may be answered: what is left of `proposals` has not been applied.
     pub fn apply(
         &mut self,
-        proposals: Vec<Proposal<O>>,
+        proposals: &mut vec::IntoIter<Proposal<O>>,
         done: &mut Vec<Done<O>>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), StoreError> {
         let shard = self.shard();
-        let mut proposals = proposals.into_iter().peekable();
-        while proposals.peek().is_some() {
+        while !proposals.as_slice().is_empty() {
             // Not too many at once, so that readers get in between.
             let mut applied = self.shared.write();
-            for proposal in proposals.by_ref().take(APPLY_MAX) {
+            for _ in 0..APPLY_MAX {
+                let Some(proposal) = proposals.as_slice().first() else { break };
                 let sequence = applied.sequence + 1;
-                let outcome = applied.apply(shard, sequence, &proposal.entry, effects);
-                done.push(Done { origin: proposal.origin, outcome });
-            }
-            if let Some(failure) = applied.state.failure() {
-                return Err(failure.clone());
+                let outcome = applied.apply(shard, sequence, &proposal.entry, effects)?;
+                done.extend(proposals.next().map(|Proposal { origin, .. }| Done { origin, outcome }));
             }
             self.shared.note_changes(&applied);
             if applied.state.take_timers_changed() {
@@ -354,7 +370,8 @@ impl<S: Store, O> Replica<S, O> {
     /// Whether a timer is due at `now`, and the caller has to propose that it be fired. Says so once until
     /// [`Replica::fired`].
     pub fn fire(&mut self, now: Time) -> bool {
-        // A clock that was set back must not hold up what was due before.
+        // A clock that was set back must not hold up what was due before, or is to be tried again.
+        self.not_before = self.not_before.min(now.after(FIRE_RETRY_MS));
         let due = self.deadline().is_some_and(|due| due <= now.max(self.time));
         self.firing |= due;
         due

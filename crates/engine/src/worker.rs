@@ -8,7 +8,7 @@
 //! 4. calls [`Worker::apply`], while the disk is busy with what was taken;
 //! 5. carries out what [`Worker::outputs`] holds: replies to those who asked, letters to other shards' workers, who
 //!    is to be woken;
-//! 6. waits for something new, no longer than until [`Worker::deadline`].
+//! 6. waits for something new, no longer than until [`Worker::deadline`], nor than a second, for clocks are set.
 
 use std::sync::Arc;
 
@@ -167,13 +167,14 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 self.put(now, shard, Entry::new(Fire {}), Origin::Fire);
             }
         }
+        self.outbox.set_clock(now);
         for next in self.outbox.next(now) {
             if let Err(failure) = self.send(next) {
                 self.fail(failure);
                 return;
             }
         }
-        for (source, target, number) in self.outbox.take_news() {
+        for (source, target, number) in self.outbox.take_news(now) {
             let delivered = Entry::new(Delivered { target: target.0, number });
             self.put(now, source, delivered, Origin::Delivered { target, number });
         }
@@ -197,6 +198,10 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
 
     /// What became of the batches that were taken, in their order.
     pub fn appended(&mut self, now: Time, results: Vec<Result<(), AppendError>>) {
+        if self.failed.is_some() {
+            // Who waited for them has been told that nobody knows.
+            return;
+        }
         let appending = std::mem::take(&mut self.appending);
         assert_eq!(appending.len(), results.len(), "the log answers for other batches than it was given");
         for (place, result) in appending.into_iter().zip(results) {
@@ -209,7 +214,9 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                         self.refuse(now, shard, origin, &Error::Full);
                     }
                 }
-                Err(error) => self.fail(Failure::Append(error)),
+                Err(error) => {
+                    self.fail(Failure::Append(error));
+                }
             }
         }
     }
@@ -218,17 +225,17 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
     pub fn apply(&mut self) {
         let mut done = Vec::new();
         let mut effects = Vec::new();
-        for (place, proposals) in std::mem::take(&mut self.durable) {
-            if self.failed.is_some() {
-                return;
-            }
-            let outcome = self.replicas[place].apply(proposals, &mut done, &mut effects);
-            if let Err(error) = outcome {
+        let mut durable = std::mem::take(&mut self.durable).into_iter();
+        while let Some((place, proposals)) = durable.next() {
+            let mut proposals = proposals.into_iter();
+            if let Err(error) = self.replicas[place].apply(&mut proposals, &mut done, &mut effects) {
                 // Nothing that was read since the store failed can be relied on, so nobody gets an answer.
+                self.durable.push((place, proposals.collect()));
+                self.durable.extend(durable);
+                let failure = self.fail(Failure::Store(error));
                 for done in done.drain(..) {
-                    self.give_up(done.origin, &Arc::new(Failure::Store(error.clone())));
+                    self.give_up(done.origin, &failure);
                 }
-                self.fail(Failure::Store(error));
                 return;
             }
             let shard = self.replicas[place].shard();
@@ -246,8 +253,11 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         &mut self.outputs
     }
 
-    /// When [`Worker::tick`] has something to do though nothing comes.
+    /// When [`Worker::tick`] has something to do though nothing comes; a time that is past if at once.
     pub fn deadline(&self) -> Option<Time> {
+        if self.failed.is_some() {
+            return None;
+        }
         let timers = self.replicas.iter().filter_map(Replica::deadline).min();
         [timers, self.outbox.deadline()].into_iter().flatten().min()
     }
@@ -267,7 +277,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
     }
 
     /// Nothing more is done, for `failure`. What became of what waits is not known.
-    pub fn fail(&mut self, failure: Failure) {
+    pub fn fail(&mut self, failure: Failure) -> Arc<Failure> {
         let failure = Arc::new(failure);
         self.failed = Some(Arc::clone(&failure));
         let mut origins = Vec::new();
@@ -281,6 +291,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         for origin in origins {
             self.give_up(origin, &failure);
         }
+        failure
     }
 
     fn give_up(&mut self, origin: Origin<T>, failure: &Arc<Failure>) {
@@ -313,7 +324,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 let place = self.place(shard);
                 self.replicas[place].retry_fire(now);
             }
-            Origin::Delivered { target, .. } => self.outbox.told(shard, target, None),
+            Origin::Delivered { target, .. } => self.outbox.not_told(shard, target, now),
         }
     }
 
@@ -327,7 +338,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 self.outputs.letters.push(Letter::Received { source, target: shard, number });
             }
             Origin::Fire => self.replicas[place].fired(),
-            Origin::Delivered { target, number } => self.outbox.told(shard, target, Some(number)),
+            Origin::Delivered { target, number } => self.outbox.told(shard, target, number),
         }
     }
 
