@@ -70,10 +70,7 @@ fn call(id: &str, to: &str, policies: &valid::CallPolicies, limits: &[valid::Rat
             max: ejection.max,
             ceiling: ejection.ceiling,
         }),
-        balance: plane::Balance {
-            zone: policies.zone_preference.map(|given| policy::ZonePreference::new(given.percent)),
-            ..balance(&policies.balance, policies.slow_start.as_ref())
-        },
+        balance: balance(&policies.balance, policies.slow_start.as_ref()),
         fallback,
         limits: limits.iter().map(limit).collect(),
         split: None,
@@ -152,7 +149,7 @@ fn balance(balance: &valid::Balance, slow_start: Option<&valid::SlowStart>) -> p
         aggression: given.aggression,
         min: given.min,
     });
-    plane::Balance { policy, key, slow_start, zone: None }
+    plane::Balance { policy, key, slow_start }
 }
 
 fn hash_key(key: &valid::HashKey) -> plane::HashKey {

@@ -7,7 +7,6 @@ mod printer;
 pub(crate) mod reload;
 mod routing;
 mod watch;
-mod zones;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,6 @@ use hyper::Method;
 use manifest::valid;
 use mesh::{ApplyError, Mesh};
 use serde::Serialize;
-use serde_json::Value;
 use supervisor::Supervisor;
 use telemetry::logs::LogWindow;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -80,10 +78,7 @@ pub(crate) struct NodeStatus {
     manifest: String,
     data: String,
     rss_kib: Option<u64>,
-    /// The zone that the node is in, if that is known.
-    zone: Option<String>,
-    /// As the supervisor says, with the zone of each instance.
-    services: Vec<Value>,
+    services: Vec<supervisor::ServiceStatus>,
     #[serde(flatten)]
     plane: mesh::Status,
 }
@@ -219,12 +214,9 @@ impl Node {
     }
 
     fn status(&self) -> NodeStatus {
-        let manifest = self.current().manifest.clone();
-        let services = self.supervisor.status();
+        let name = self.current().manifest.name.clone();
         NodeStatus {
-            services: services.iter().map(|service| zones::told(&manifest, service)).collect(),
-            name: manifest.name,
-            zone: manifest.zone,
+            name,
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
@@ -234,6 +226,7 @@ impl Node {
             manifest: self.source.file.display().to_string(),
             data: self.source.data_dir().display().to_string(),
             rss_kib: rss_kib(),
+            services: self.supervisor.status(),
             plane: self.mesh.status(),
         }
     }

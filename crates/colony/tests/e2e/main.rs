@@ -30,4 +30,3 @@ mod splits;
 mod tls;
 mod tries;
 mod world;
-mod zones;

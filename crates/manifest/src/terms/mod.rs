@@ -11,7 +11,6 @@ mod policies;
 #[cfg(test)]
 mod tests;
 mod worst;
-mod zones;
 
 use std::collections::BTreeSet;
 

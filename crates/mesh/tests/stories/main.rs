@@ -32,4 +32,3 @@ mod streams;
 mod tls;
 mod websocket;
 mod world;
-mod zones;

@@ -1,0 +1,118 @@
+//! Deterministic simulation: engine, log and machine on a disk and a clock that misbehave, one seed a run.
+//!
+//! A run is a small [`world`]: a node of a few shards, clients that ask for whatever there is ([`workload`]), and a list of
+//! [`actions`], of which chance takes one after the other. A [`witness`] sees each record that becomes durable, replays it by
+//! the machine alone, and has a shadow [`model`] say whether the answer is right. [`invariants`] hold at any time;
+//! at [`quiet`] everything must agree, and again after one more crash.
+//!
+//! ```text
+//! cargo test -p engine --test simulation                                 # 2,000 seeds
+//! COLONY_SIM_SEED=7 cargo test -p engine --test simulation               # one of them, with what it did
+//! COLONY_SIM_SEEDS=1000000 cargo test --release -p engine --test simulation   # a soak
+//! ```
+//!
+//! `COLONY_SIM_FROM` says where a soak begins, `COLONY_SIM_STEPS` how long each run is.
+
+mod actions;
+mod invariants;
+mod model;
+mod node;
+mod quiet;
+mod requests;
+mod rng;
+mod store;
+mod trace;
+mod witness;
+mod workload;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use trace::Trace;
+use world::World;
+
+#[test]
+fn nothing_that_goes_wrong_loses_repeats_or_reorders_anything() {
+    let steps = number("COLONY_SIM_STEPS").unwrap_or(STEPS);
+    if let Some(seed) = number("COLONY_SIM_SEED") {
+        return tell(seed, steps);
+    }
+    let from = number("COLONY_SIM_FROM").unwrap_or(0);
+    let count = number("COLONY_SIM_SEEDS").unwrap_or(SEEDS);
+    if let Some(seed) = first_failing(from..from + count, steps) {
+        tell(seed, steps);
+        panic!("seed {seed} failed, and does not when it runs again: the simulation is not deterministic");
+    }
+}
+
+/// One run.
+fn run(seed: u64, steps: u64, trace: &Trace) {
+    let mut world = World::new(seed, trace);
+    for _ in 0..steps {
+        actions::step(&mut world);
+    }
+    quiet::check(&mut world);
+}
+
+/// Runs all of `seeds` on all cores, up to the first that fails.
+fn first_failing(seeds: std::ops::Range<u64>, steps: u64) -> Option<u64> {
+    let next = AtomicU64::new(seeds.start);
+    let has_failed = AtomicBool::new(false);
+    let failed = Mutex::new(None);
+    let work = || {
+        while !has_failed.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if catch_unwind(AssertUnwindSafe(|| run(seed, steps, &Trace::new(false)))).is_err() {
+                has_failed.store(true, Ordering::Relaxed);
+                let mut failed = failed.lock().expect("nobody panics with it");
+                *failed = Some(failed.map_or(seed, |other: u64| other.min(seed)));
+            }
+        }
+    };
+    // Most panics are of a machine whose store has failed, and caught; the one that is not comes again in `tell`.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        for _ in 0..cores {
+            scope.spawn(work);
+        }
+    });
+    std::panic::set_hook(hook);
+    failed.into_inner().expect("nobody panics with it")
+}
+
+/// Runs a seed and, if it fails, says what was done last and how to see it again.
+fn tell(seed: u64, steps: u64) {
+    let trace = Trace::new(true);
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, steps, &trace)));
+    if let Err(panic) = outcome {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said =
+            said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something else than words");
+        let lines = trace.lines().join("\n  ");
+        let again = match steps {
+            STEPS => String::new(),
+            steps => format!("COLONY_SIM_STEPS={steps} "),
+        };
+        panic!(
+            "seed {seed} failed. The last that was done:\n  {lines}\n\nThen: {said}\n\nTo see it again:\n\n  \
+             {again}COLONY_SIM_SEED={seed} cargo test -p engine --test simulation\n"
+        );
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable}={value}: this is no number")))
+}
+
+/// How many runs there are, if nothing else is said.
+const SEEDS: u64 = 2_000;
+/// How many actions a run has.
+const STEPS: u64 = 400;

@@ -1,0 +1,227 @@
+//! The shadow model: what should have come of the log's entries, said a second time and simply.
+//!
+//! It shares no code with the machine and knows no keys, timers, pointers or tables: maps of what users think in. It says of
+//! each entry what the answer must be, and at quiet what must be read. That what shards send each other comes once, in
+//! order and as it was sent is seen here, too.
+
+mod kv;
+mod queue;
+mod topic;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use machine::command::{Answer, Kind};
+use machine::{Code, Command, Effect, Entry, Read, Reply, Shard, Shards, Stored, Time};
+
+use crate::requests::Outcome;
+
+/// An entry of a shard's log, and what the machine made of it.
+pub struct Logged<'a> {
+    pub shard: Shard,
+    pub sequence: u64,
+    pub entry: &'a Entry,
+    pub outcome: &'a Outcome,
+    pub effects: &'a [Effect],
+}
+
+/// What should be, in all shards.
+pub struct Model {
+    shards: Vec<Blocks>,
+    /// What each shard has sent to each other, in order.
+    sent: BTreeMap<(Shard, Shard), Vec<Sent>>,
+    /// How much of that has been applied.
+    arrived: BTreeMap<(Shard, Shard), usize>,
+}
+
+/// What should be in a shard.
+#[derive(Default)]
+struct Blocks {
+    time: Time,
+    /// What is remembered of requests, by scope and key: the outcome, and until when.
+    remembered: BTreeMap<(String, String), (Outcome, Time)>,
+    kv: kv::Kv,
+    topics: topic::Topics,
+    queues: queue::Queues,
+}
+
+/// A command from shard to shard.
+#[derive(Clone, Debug, PartialEq)]
+struct Sent {
+    command: Command,
+    bodies: Vec<Bytes>,
+}
+
+/// What a block is told of a command.
+pub struct Step<'a> {
+    pub time: Time,
+    pub sequence: u64,
+    pub bodies: &'a [Bytes],
+}
+
+/// Where payloads are read from.
+pub type Payloads<'a> = &'a dyn Fn(&Stored) -> Bytes;
+
+impl Model {
+    pub fn new(shards: Shards) -> Model {
+        Model {
+            shards: shards.all().map(|_| Blocks::default()).collect(),
+            sent: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+        }
+    }
+
+    /// Says what should come of an entry, and that it did.
+    pub fn apply(&mut self, logged: &Logged<'_>) {
+        let Logged { shard, sequence, entry, outcome, .. } = *logged;
+        let blocks = &mut self.shards[shard.0 as usize];
+        assert!(entry.time >= blocks.time, "{shard:?} {sequence}: time runs back");
+        blocks.time = entry.time;
+        if let Some(idempotency) = &entry.idempotency {
+            let name = (idempotency.scope.clone(), idempotency.key.clone());
+            if let Some((before, until)) = blocks.remembered.get(&name)
+                && entry.time < *until
+            {
+                assert_eq!(before, outcome, "{shard:?} {sequence}: a request that came again");
+                return;
+            }
+            let until = entry.time.after(idempotency.remember_ms);
+            blocks.remembered.insert(name, (outcome.clone(), until));
+        }
+        let step = Step { time: entry.time, sequence, bodies: &entry.bodies };
+        match &entry.command.kind {
+            Some(Kind::Fire(_)) => blocks.fire(entry.time),
+            Some(Kind::Deliver(deliver)) => {
+                let from = Shard(deliver.source);
+                self.deliver(logged, from, deliver.number, &deliver.command);
+            }
+            Some(Kind::Delivered(delivered)) => {
+                let arrived = self.arrived.get(&(shard, Shard(delivered.target))).copied().unwrap_or(0);
+                assert!(delivered.number <= arrived as u64, "{shard:?} forgets what has not arrived");
+            }
+            _ => {
+                let expected = blocks.command(&step, &entry.command);
+                assert_agree(logged, &entry.command, &expected);
+            }
+        }
+        if outcome.is_ok() {
+            for send in &entry.sends {
+                let bodies = send.bodies.iter().map(|body| entry.bodies[*body as usize].clone()).collect();
+                self.send(
+                    &step,
+                    shard,
+                    Shard(send.target),
+                    Sent { command: (*send.command).clone(), bodies },
+                );
+            }
+        }
+    }
+
+    fn send(&mut self, step: &Step<'_>, from: Shard, to: Shard, sent: Sent) {
+        if from == to {
+            let step = Step { bodies: &sent.bodies, ..*step };
+            // Whether it was refused is of no consequence.
+            let _ = self.shards[to.0 as usize].command(&step, &sent.command);
+        } else {
+            self.sent.entry((from, to)).or_default().push(sent);
+        }
+    }
+
+    fn deliver(&mut self, logged: &Logged<'_>, from: Shard, number: u64, command: &Command) {
+        let Logged { shard, sequence, entry, .. } = *logged;
+        let way = (from, shard);
+        let arrived = self.arrived.entry(way).or_default();
+        let at = format!("{shard:?} {sequence}: number {number} of {from:?}, from where {arrived} have come");
+        if number > *arrived as u64 + 1 {
+            let code = logged.outcome.as_ref().err().map(machine::Refusal::code);
+            assert_eq!(code, Some(Code::Conflict), "{at}");
+            return;
+        }
+        assert!(logged.outcome.is_ok(), "{at}");
+        let comes = Sent { command: command.clone(), bodies: entry.bodies.clone() };
+        let sent = self.sent.get(&way).and_then(|sent| sent.get(number as usize - 1));
+        assert_eq!(sent, Some(&comes), "{at}: it is not what was sent");
+        if number <= *arrived as u64 {
+            return;
+        }
+        *arrived += 1;
+        let step = Step { time: entry.time, sequence, bodies: &entry.bodies };
+        let expected = self.shards[shard.0 as usize].command(&step, command);
+        let refused = logged.effects.iter().any(|effect| matches!(effect, Effect::Undeliverable { .. }));
+        assert_eq!(expected.is_err(), refused, "{at}: {command:?} should come to {expected:?}");
+    }
+
+    /// What was sent to another shard and has not arrived.
+    pub fn on_the_way(&self) -> usize {
+        let sent: usize = self.sent.values().map(Vec::len).sum();
+        sent - self.arrived.values().sum::<usize>()
+    }
+
+    /// Asserts that what is read of a shard is what should be, by the shard's time.
+    pub fn assert_read(&self, shard: Shard, state: &impl Read, payloads: Payloads<'_>) {
+        let blocks = &self.shards[shard.0 as usize];
+        blocks.kv.assert_read(state, blocks.time, payloads);
+        blocks.topics.assert_read(state, payloads);
+        blocks.queues.assert_read(state, payloads);
+    }
+
+    /// The time of the shard's last entry.
+    pub fn time(&self, shard: Shard) -> Time {
+        self.shards[shard.0 as usize].time
+    }
+
+    /// A shard's items, of which clients know a little.
+    pub fn kv(&self, shard: Shard) -> &kv::Kv {
+        &self.shards[shard.0 as usize].kv
+    }
+
+    /// A shard's queues.
+    pub fn queues(&self, shard: Shard) -> &queue::Queues {
+        &self.shards[shard.0 as usize].queues
+    }
+
+    /// A shard's partitions.
+    pub fn topics(&self, shard: Shard) -> &topic::Topics {
+        &self.shards[shard.0 as usize].topics
+    }
+}
+
+impl Blocks {
+    /// What a command should be answered.
+    fn command(&mut self, step: &Step<'_>, command: &Command) -> Result<Reply, Code> {
+        match &command.kind {
+            Some(Kind::Kv(command)) => self.kv.apply(step, command).map(Reply::from),
+            Some(Kind::Topic(command)) => self.topics.apply(step, command).map(Reply::from),
+            Some(Kind::Queue(command)) => self.queues.apply(step, command).map(Reply::from),
+            other => panic!("the model does not know {other:?}"),
+        }
+    }
+
+    fn fire(&mut self, now: Time) {
+        self.remembered.retain(|_, (_, until)| *until > now);
+        self.queues.fire(now);
+    }
+}
+
+/// A reply without what the model does not say: sentences for people, and where payloads lie.
+fn plain(reply: &Reply) -> Reply {
+    let mut reply = reply.clone();
+    match &mut reply.answer {
+        Some(Answer::Kv(reply)) => {
+            reply.failed.iter_mut().for_each(|failed| failed.refusal.message.clear());
+        }
+        Some(Answer::Queue(reply)) => {
+            if let Some(machine::queue::Answer::Received(received)) = &mut reply.answer {
+                received.items.iter_mut().for_each(|work| work.body = Stored::default());
+            }
+        }
+        _ => {}
+    }
+    reply
+}
+
+fn assert_agree(logged: &Logged<'_>, command: &Command, expected: &Result<Reply, Code>) {
+    let Logged { shard, sequence, outcome, .. } = logged;
+    let is = outcome.as_ref().map(plain).map_err(machine::Refusal::code);
+    assert_eq!(is, *expected, "{shard:?} {sequence}: the answer to {command:?}, and what it should be");
+}

@@ -1,0 +1,254 @@
+//! Queues as users think of them, with the settings that hold where nothing is set.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use machine::queue::{self, Answer, Receipt, Received, Reply, SendItem, Sent, Settled, Standing, Work};
+use machine::{Code, Read, Time};
+
+use super::{Payloads, Step};
+
+/// Queues by name.
+#[derive(Default)]
+pub struct Queues {
+    queues: BTreeMap<String, Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    items: BTreeMap<u64, Item>,
+    last_item: u64,
+    last_lease: u64,
+    /// Until when a deduplication id is known, and which item it was.
+    seen: BTreeMap<String, (u64, u64)>,
+}
+
+struct Item {
+    payload: Bytes,
+    priority: u32,
+    sent_ms: u64,
+    ready_ms: u64,
+    failed: u32,
+    stands: Stands,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Delayed,
+    Ready,
+    Leased { lease: u64, until_ms: u64 },
+    Dead,
+}
+
+impl Queues {
+    pub(super) fn apply(&mut self, step: &Step<'_>, command: &queue::Command) -> Result<Reply, Code> {
+        let answer = match command.kind.as_ref().expect("what is in the log says what it is") {
+            queue::Kind::Send(send) => {
+                let queue = self.at(&send.queue);
+                let mut sent = Sent::default();
+                for (index, item) in (0..).zip(&send.items) {
+                    match queue.send(step, item) {
+                        Ok(id) => sent.items.push(id),
+                        Err(first) => {
+                            sent.items.push(first);
+                            sent.duplicates.push(index);
+                        }
+                    }
+                }
+                Answer::Sent(sent)
+            }
+            queue::Kind::Receive(receive) => {
+                let visibility =
+                    if receive.visibility_ms == 0 { VISIBILITY_MS } else { receive.visibility_ms };
+                let queue = self.at(&receive.queue);
+                Answer::Received(queue.receive(step, receive.max as usize, visibility))
+            }
+            queue::Kind::Acknowledge(acknowledge) => {
+                let queue = self.at(&acknowledge.queue);
+                let (good, fenced) = queue.split(&acknowledge.receipts, acknowledge.all)?;
+                for receipt in good {
+                    queue.items.remove(&receipt.item);
+                }
+                Answer::Settled(Settled { fenced })
+            }
+            queue::Kind::Nack(nack) => {
+                let queue = self.at(&nack.queue);
+                let (good, fenced) = queue.split(&nack.receipts, false)?;
+                for receipt in good {
+                    queue.fail(receipt.item, step.time, nack.delay_ms);
+                }
+                Answer::Settled(Settled { fenced })
+            }
+            queue::Kind::Extend(extend) => {
+                let queue = self.at(&extend.queue);
+                let (good, fenced) = queue.split(&extend.receipts, false)?;
+                let until_ms = step.time.after(extend.visibility_ms).as_millis();
+                for Receipt { lease, item } in good {
+                    queue.item(item).stands = Stands::Leased { lease, until_ms };
+                }
+                Answer::Extended(queue::Extended { until_ms, fenced })
+            }
+            other => panic!("the model does not know {other:?}"),
+        };
+        Ok(Reply { answer: Some(answer) })
+    }
+
+    /// What comes due by `now`: delays and leases end.
+    pub(super) fn fire(&mut self, now: Time) {
+        for queue in self.queues.values_mut() {
+            queue.seen.retain(|_, (until, _)| *until > now.as_millis());
+            let leases: Vec<u64> =
+                queue.items.iter().filter(|(_, item)| item.ends_by(now)).map(|(id, _)| *id).collect();
+            for id in leases {
+                queue.fail(id, now, None);
+            }
+            let ready = |item: &&mut Item| item.stands == Stands::Delayed && item.ready_ms <= now.as_millis();
+            queue.items.values_mut().filter(ready).for_each(|item| item.stands = Stands::Ready);
+        }
+    }
+
+    fn at(&mut self, queue: &str) -> &mut Queue {
+        self.queues.entry(queue.to_owned()).or_default()
+    }
+
+    /// The receipts by which items are held, for consumers.
+    pub fn held(&self, queue: &str) -> Vec<Receipt> {
+        let items = self.queues.get(queue).into_iter().flat_map(|queue| &queue.items);
+        let receipt = |(id, item): (&u64, &Item)| match item.stands {
+            Stands::Leased { lease, .. } => Some(Receipt { lease, item: *id }),
+            _ => None,
+        };
+        items.filter_map(receipt).collect()
+    }
+
+    pub(super) fn assert_read(&self, state: &impl Read, payloads: Payloads<'_>) {
+        for (name, queue) in &self.queues {
+            let counts = queue::counts(state, name);
+            assert_eq!(counts.len(), queue.items.len() as u64, "how many items {name:?} has");
+            for (id, item) in &queue.items {
+                let read =
+                    queue::get(state, name, *id).unwrap_or_else(|| panic!("{name:?} has lost item {id}"));
+                let stands = match (&read.standing, item.stands) {
+                    (Standing::Ready, Stands::Ready) | (Standing::Dead(_), Stands::Dead) => true,
+                    (Standing::Delayed(at), Stands::Delayed) => at.as_millis() == item.ready_ms,
+                    (Standing::Leased { until, .. }, Stands::Leased { until_ms, .. }) => {
+                        until.as_millis() == until_ms
+                    }
+                    _ => false,
+                };
+                assert!(
+                    stands,
+                    "item {id} of {name:?} is {:?}, and should be {:?}",
+                    read.standing, item.stands
+                );
+                assert_eq!(payloads(&read.item.body), item.payload, "the payload of item {id} of {name:?}");
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// The item's number; that of the one that it repeats, if it does.
+    fn send(&mut self, step: &Step<'_>, item: &SendItem) -> Result<u64, u64> {
+        let now = step.time.as_millis();
+        if !item.dedup_id.is_empty() {
+            if let Some((until, first)) = self.seen.get(&item.dedup_id)
+                && *until > now
+            {
+                return Err(*first);
+            }
+            self.seen.insert(item.dedup_id.clone(), (now + DEDUP_WINDOW_MS, self.last_item + 1));
+        }
+        self.last_item += 1;
+        let ready_ms = now + item.delay_ms;
+        self.items.insert(
+            self.last_item,
+            Item {
+                payload: step.bodies[item.body as usize].clone(),
+                priority: item.priority.unwrap_or(queue::PRIORITY_DEFAULT),
+                sent_ms: now,
+                ready_ms,
+                failed: 0,
+                stands: if ready_ms > now { Stands::Delayed } else { Stands::Ready },
+            },
+        );
+        Ok(self.last_item)
+    }
+
+    fn receive(&mut self, step: &Step<'_>, max: usize, visibility_ms: u64) -> Received {
+        let mut ready: Vec<(Reverse<u32>, u64, u64)> = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.stands == Stands::Ready)
+            .map(|(id, item)| (Reverse(item.priority), item.ready_ms, *id))
+            .collect();
+        ready.sort_unstable();
+        ready.truncate(max);
+        let until_ms = step.time.after(visibility_ms).as_millis();
+        let first = self.last_lease + 1;
+        self.last_lease += ready.len().div_ceil(queue::LEASE_ITEMS_MAX) as u64;
+        let mut received = Received::default();
+        for (place, (_, _, id)) in ready.into_iter().enumerate() {
+            let lease = first + (place / queue::LEASE_ITEMS_MAX) as u64;
+            let item = self.item(id);
+            item.stands = Stands::Leased { lease, until_ms };
+            received.items.push(Work {
+                receipt: Receipt { lease, item: id },
+                until_ms,
+                attempt: item.failed + 1,
+                priority: item.priority,
+                sent_ms: item.sent_ms,
+                ..Work::default()
+            });
+        }
+        received
+    }
+
+    /// Receipts that are good, and those that are not.
+    fn split(&self, receipts: &[Receipt], all: bool) -> Result<(Vec<Receipt>, Vec<Receipt>), Code> {
+        let mut sorted = receipts.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let count = sorted.len();
+        let is_good = |receipt: &Receipt| match self.items.get(&receipt.item).map(|item| item.stands) {
+            Some(Stands::Leased { lease, .. }) => lease == receipt.lease,
+            _ => false,
+        };
+        let (good, fenced): (Vec<_>, Vec<_>) = sorted.into_iter().partition(is_good);
+        if fenced.len() == count || (all && !fenced.is_empty()) {
+            return Err(Code::Fenced);
+        }
+        Ok((good, fenced))
+    }
+
+    fn fail(&mut self, id: u64, now: Time, delay_ms: Option<u64>) {
+        let item = self.item(id);
+        item.failed += 1;
+        if item.failed >= ATTEMPTS_MAX {
+            item.stands = Stands::Dead;
+            return;
+        }
+        let doubled = BACKOFF_MS << (item.failed - 1);
+        let wait = delay_ms.unwrap_or(doubled.min(BACKOFF_MS_MAX));
+        item.ready_ms = now.as_millis() + wait;
+        item.stands = if wait > 0 { Stands::Delayed } else { Stands::Ready };
+    }
+
+    fn item(&mut self, id: u64) -> &mut Item {
+        self.items.get_mut(&id).expect("the item is there")
+    }
+}
+
+impl Item {
+    fn ends_by(&self, now: Time) -> bool {
+        matches!(self.stands, Stands::Leased { until_ms, .. } if until_ms <= now.as_millis())
+    }
+}
+
+// As the docs of the settings say.
+const VISIBILITY_MS: u64 = 30_000;
+const DEDUP_WINDOW_MS: u64 = 5 * 60_000;
+const ATTEMPTS_MAX: u32 = 10;
+const BACKOFF_MS: u64 = 1_000;
+const BACKOFF_MS_MAX: u64 = 15 * 60_000;
