@@ -46,7 +46,8 @@ pub fn settle(world: &mut World<'_>) {
 /// Whether a timer is due: then one that could not be fired before will be, a little later.
 fn is_overdue(world: &mut World<'_>) -> bool {
     let now = world.now;
-    let is_due = |shared: &Arc<Shared<Flaky>>| timer::next(&shared.read().state).is_some_and(|due| due <= now);
+    let is_due =
+        |shared: &Arc<Shared<Flaky>>| timer::next(&shared.read().state).is_some_and(|due| due <= now);
     world.node().shards.iter().any(is_due)
 }
 
