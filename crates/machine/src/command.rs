@@ -142,7 +142,7 @@ impl Command {
     pub fn check(&self) -> Result<(), Refusal> {
         match &self.kind {
             Some(Kind::Fire(_) | Kind::Delivered(_)) => Ok(()),
-            Some(Kind::Deliver(deliver)) => deliver.command.check(),
+            Some(Kind::Deliver(deliver)) => deliver.command.check_sent(),
             Some(Kind::Kv(command)) => command.check(),
             Some(Kind::Topic(command)) => command.check(),
             Some(Kind::Queue(command)) => command.check(),
@@ -151,6 +151,17 @@ impl Command {
             Some(Kind::Config(command)) => command.check(),
             Some(Kind::Job(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
+        }
+    }
+
+    /// As [`Command::check`], for a command that a shard sends to another: the machine's own are not among
+    /// those, or whoever may send could acknowledge for others.
+    pub(crate) fn check_sent(&self) -> Result<(), Refusal> {
+        match &self.kind {
+            Some(Kind::Fire(_) | Kind::Deliver(_) | Kind::Delivered(_)) => {
+                Err(Refusal::new(Code::Invalid, "a command of the machine's own is not sent to other shards"))
+            }
+            _ => self.check(),
         }
     }
 

@@ -20,6 +20,8 @@ pub mod config;
 pub mod context;
 pub mod effect;
 pub mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod idempotency;
 pub mod job;
 pub mod key;

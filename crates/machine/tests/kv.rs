@@ -150,6 +150,14 @@ fn a_transaction_does_all_or_nothing() {
 }
 
 #[test]
+fn a_transaction_whose_payload_is_missing_writes_nothing() {
+    let mut world = World::new();
+    let order = transact(vec![Operation::put("a", 0), Operation::put("b", 1)]);
+    assert_eq!(code(world.kv(order, &[b"alone"])), Code::Invalid);
+    assert_eq!(world.value("a"), None);
+}
+
+#[test]
 fn a_transaction_relies_on_what_it_only_looks_at() {
     let mut world = World::new();
     let price = world.kv(put("price"), &[b"10"]).unwrap().etag;

@@ -358,6 +358,17 @@ fn a_payload_that_is_not_there_is_not_sent() {
     assert_eq!(world.run(entry).unwrap_err().code(), Code::Invalid);
 }
 
+#[test]
+fn what_is_the_machines_own_is_not_sent() {
+    let mut world = World::new();
+    let acknowledge = Delivered { target: 1, number: 1 };
+    let mut entry = sending(Shard(1));
+    entry.sends.push(Send::new(SHARD, acknowledge));
+    assert_eq!(world.run(entry).unwrap_err().code(), Code::Invalid);
+    let nested = Deliver { source: 1, number: 1, command: Box::new(acknowledge.into()) };
+    assert_eq!(world.run(Entry::new(nested)).unwrap_err().code(), Code::Invalid);
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let shard = || 0..COUNT;
     let targets = prop::collection::vec(shard(), 0..4);

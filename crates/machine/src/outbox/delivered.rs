@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::placement::Shard;
 
 /// Forgets what the receiver has applied durably.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct Delivered {
     /// Who has it.
     #[prost(uint32, tag = "1")]

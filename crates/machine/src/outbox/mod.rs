@@ -68,7 +68,7 @@ impl Send {
                 "a command to another shard speaks of a payload that is not there",
             ));
         }
-        self.command.check()
+        self.command.check_sent()
     }
 }
 

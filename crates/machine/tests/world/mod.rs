@@ -30,6 +30,8 @@ pub struct World {
 
 /// The shard's number.
 pub const SHARD: Shard = Shard(3);
+/// After how many entries that fire timers something must be wrong.
+const FIRED_MAX: u32 = 100_000;
 /// When the world begins: 2026-01-01T00:00:00Z.
 pub const BEGIN: Time = Time::from_millis(1_767_225_600_000);
 
@@ -80,7 +82,10 @@ impl World {
     /// Lets `millis` pass; what is due fires, each at its time.
     pub fn advance(&mut self, millis: u64) {
         let until = self.now.after(millis);
+        let mut fired = 0;
         while let Some(due) = timer::next(&self.state).filter(|due| *due <= until) {
+            fired += 1;
+            assert!(fired < FIRED_MAX, "timers are due again and again: {due:?}");
             self.now = self.now.max(due);
             self.run(Entry::new(Fire {})).expect("firing is not refused");
         }

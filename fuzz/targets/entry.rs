@@ -1,0 +1,4 @@
+//! Fuzzes `machine::fuzz::entry`, which says what must hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| machine::fuzz::entry(bytes));
