@@ -93,6 +93,9 @@ pub(crate) struct Manifest {
     /// Merge this file over the manifest, such as colony.prod.yaml; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub(crate) overlay: Vec<PathBuf>,
+    /// The zone that the node is in, such as eu-1a; none: $COLONY_ZONE, or `zone` of the manifest
+    #[arg(long, value_name = "ZONE", value_parser = manifest::zone_name)]
+    pub(crate) zone: Option<String>,
 }
 
 /// Build and start everything, and keep it running until Ctrl-C
@@ -310,6 +313,9 @@ pub(crate) struct Explain {
     /// Merge this file over the manifest, such as colony.prod.yaml; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub(crate) overlay: Vec<PathBuf>,
+    /// The zone that the node is in, such as eu-1a; none: $COLONY_ZONE, or `zone` of the manifest
+    #[arg(long, value_name = "ZONE", value_parser = manifest::zone_name)]
+    pub(crate) zone: Option<String>,
     /// A header of the request; may be given more than once
     #[arg(short = 'H', long, value_name = "NAME: VALUE")]
     pub(crate) header: Vec<String>,

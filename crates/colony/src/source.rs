@@ -14,6 +14,9 @@ pub(crate) const DATA: &str = ".colony";
 /// Names the data folder where no `--data` does.
 const DATA_VARIABLE: &str = "COLONY_DATA";
 
+/// Names the node's zone where no `--zone` does.
+const ZONE_VARIABLE: &str = "COLONY_ZONE";
+
 /// Where a manifest and its overlays lie; reading it again reads what is there now.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -23,6 +26,8 @@ pub(crate) struct Source {
     pub(crate) overlays: Vec<PathBuf>,
     /// The manifest's folder, absolute.
     pub(crate) root: PathBuf,
+    /// The zone that the node was told it is in.
+    zone: Option<String>,
     /// Where Colony keeps what belongs to it, absolute.
     data: PathBuf,
 }
@@ -48,6 +53,7 @@ impl Source {
             shown: file.display().to_string(),
             file: absolute,
             overlays: args.overlay.clone(),
+            zone: zone(args.zone.clone())?,
             data: data.map_or_else(|| root.join(DATA), Path::to_owned),
             root,
         })
@@ -68,7 +74,7 @@ impl Source {
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(manifest::Input { root: self.root.clone(), base, overlays, env })
+        Ok(manifest::Input { root: self.root.clone(), base, overlays, env, zone: self.zone.clone() })
     }
 
     /// Where Colony keeps what belongs to this manifest.
@@ -88,6 +94,14 @@ fn shown(path: &Path) -> String {
         true => "this folder".to_owned(),
         false => path.display().to_string(),
     }
+}
+
+/// The zone that the command line or else the environment names.
+fn zone(given: Option<String>) -> Result<Option<String>, Failure> {
+    let variable = || std::env::var(ZONE_VARIABLE).ok().filter(|zone| !zone.is_empty());
+    let Some(zone) = given.or_else(variable) else { return Ok(None) };
+    let named = manifest::zone_name(&zone);
+    named.map(Some).map_err(|why| Failure::new(format!("{ZONE_VARIABLE}: {why}")))
 }
 
 /// The data folder that the command line or else the environment names; None: the one beside the

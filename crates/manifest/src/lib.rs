@@ -59,6 +59,8 @@ pub struct Input {
     pub overlays: Vec<Source>,
     /// The environment that `${NAME}` is taken from.
     pub env: BTreeMap<String, String>,
+    /// The zone that the node was told it is in, a valid [`zone_name`]; goes before the manifest's own `zone`.
+    pub zone: Option<String>,
 }
 
 /// What [`check`] found.
@@ -79,6 +81,17 @@ pub fn check(input: &Input) -> Checked {
         .and_then(|tree| valid(tree, input, &mut found))
         .filter(|_| !found.iter().any(|one| one.severity == Severity::Error));
     Checked { manifest, diagnostics: Diagnostics::new(found, input, &mask) }
+}
+
+/// The name of a zone, if that can be one.
+///
+/// # Errors
+/// Why it cannot, in a sentence.
+pub fn zone_name(text: &str) -> Result<String, String> {
+    typed::zone_name(text).map_err(|wrong| match wrong.help {
+        Some(help) => format!("{}: {help}", wrong.message),
+        None => wrong.message,
+    })
 }
 
 /// All files as one.
@@ -109,7 +122,7 @@ fn valid(tree: Tree, input: &Input, found: &mut Vec<Diagnostic>) -> Option<valid
     let mut cx = typed::Cx::default();
     let typed = typed::Manifest::decode(&tree.root, &mut cx);
     found.append(&mut cx.found);
-    let resolved = typed.and_then(|typed| resolve::resolve(&typed, found));
+    let resolved = typed.and_then(|typed| resolve::resolve(&typed, input.zone.as_deref(), found));
     for removed in &tree.removed {
         found.iter_mut().for_each(|one| removed.explain(one));
     }

@@ -7,7 +7,7 @@ use manifest::{Input, Kind, Source, check, diff, valid};
 fn manifest(text: &str, token: &str) -> valid::Manifest {
     let base = Source { name: "colony.yaml".to_owned(), text: text.to_owned() };
     let env = BTreeMap::from([("API_TOKEN".to_owned(), token.to_owned())]);
-    let checked = check(&Input { root: "/srv".into(), base, overlays: Vec::new(), env });
+    let checked = check(&Input { root: "/srv".into(), base, overlays: Vec::new(), env, zone: None });
     checked.manifest.unwrap_or_else(|| panic!("{}", checked.diagnostics.render(100, false)))
 }
 
@@ -44,6 +44,30 @@ fn a_gateway_that_turns_to_tls_is_told() {
     let files = plain.replace("8080", "8080, tls: { cert: a.pem, key: a.key }");
     assert_eq!(told(plain, &dev), ["Changed gateway tls added: dev"]);
     assert_eq!(told(&dev, &files), ["Changed gateway tls dev -> a.pem (a.key)"]);
+}
+
+#[test]
+fn a_change_of_zones_is_told() {
+    let shop = |zone: &str, there: &str, policy: &str| {
+        format!(
+            "name: shop\nzone: {zone}\nservices:\n  app: {{ run: ./app, calls: {{ shop: {{ zone-preference: {policy} }}, pay: {{}} }} }}\n  \
+             shop: {{ url: [{{ url: \"http://10.0.0.1:80\", zone: {there} }}, \"http://10.0.0.2:80\"] }}\n\
+             externals: {{ pay: {{ url: {{ url: https://pay.example, zone: {there} }} }} }}\n"
+        )
+    };
+    assert_eq!(
+        told(&shop("a", "a", "{}"), &shop("b", "b", "{ factor: 2.25 }")),
+        [
+            "Changed external pay url https://pay.example:443 in a -> https://pay.example:443 in b",
+            "Changed service app calls.shop.zone-preference factor 1.4 -> factor 2.25",
+            "Changed service shop url 10.0.0.1:80 in a, 10.0.0.2:80 -> 10.0.0.1:80 in b, 10.0.0.2:80",
+            "Changed system zone a -> b",
+        ]
+    );
+    assert_eq!(
+        told(&shop("a", "a", "{}"), &shop("a", "a", "none")),
+        ["Changed service app calls.shop.zone-preference factor 1.4 -> none"]
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn input(path: &Path) -> Input {
         [("PAYMENT_TOKEN", "tk-51-very-secret"), ("STRIPE", "sk-77-very-secret"), ("WORDS", "many words")];
     let env: BTreeMap<String, String> =
         env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Input { root: "/srv".into(), base: source(path, "colony.yaml"), overlays, env }
+    Input { root: "/srv".into(), base: source(path, "colony.yaml"), overlays, env, zone: None }
 }
 
 fn cases() -> Vec<PathBuf> {

@@ -6,7 +6,7 @@ use manifest::{Checked, Input, Source, check, valid};
 
 fn checked(text: &str) -> Checked {
     let base = Source { name: "colony.yaml".to_owned(), text: text.to_owned() };
-    check(&Input { root: "/srv".into(), base, overlays: Vec::new(), env: BTreeMap::new() })
+    check(&Input { root: "/srv".into(), base, overlays: Vec::new(), env: BTreeMap::new(), zone: None })
 }
 
 /// The manifest of a text that must be without fault.
@@ -36,7 +36,7 @@ fn five_lines_serve_a_monolith_at_the_default_address() {
     assert!(gateway.routes[0].path.rest && gateway.routes[0].path.segments.is_empty());
     assert_eq!(
         manifest.services["app"].source,
-        valid::Source::Url { authorities: vec!["127.0.0.1:3000".into()] }
+        valid::Source::Url { authorities: vec!["127.0.0.1:3000".into()], zones: BTreeMap::new() }
     );
 }
 
@@ -102,7 +102,7 @@ fn defaults_are_filled_in() {
 
 #[test]
 fn policies_are_switched_off_by_none() {
-    let text = "name: a\nservices:\n  a:\n    run: ./a\n    calls:\n      b: { timeout: none, retries: none, breaker: none, ejection: none, fallback: none, limit: none }\n  b: { run: ./b }\n";
+    let text = "name: a\nservices:\n  a:\n    run: ./a\n    calls:\n      b: { timeout: none, retries: none, breaker: none, ejection: none, fallback: none, limit: none, zone-preference: none }\n  b: { run: ./b }\n";
     let policies = good(text).services["a"].calls["b"].policies.clone();
     let off = valid::CallPolicies {
         timeout: None,
@@ -115,10 +115,27 @@ fn policies_are_switched_off_by_none() {
         breaker: None,
         ejection: None,
         balance: valid::Balance::P2cEwma,
+        zone_preference: None,
         slow_start: None,
         fallback: None,
     };
     assert_eq!(policies, off);
+}
+
+#[test]
+fn zones_are_those_of_places_and_the_node_s_is_the_one_it_was_told() {
+    let text = "name: a\nzone: eu-1a\nservices:\n  a: { run: ./a, calls: { b: {}, c: {} } }\n  b: { url: [{ url: \"http://127.0.0.1:1\", zone: eu-1b }, \"http://127.0.0.1:2\"] }\nexternals: { c: [{ url: http+srv://_http._tcp.c.example, zone: eu-1a }, { url: http://c.example, zone: 3 }] }\n";
+    let manifest = good(text);
+    assert_eq!(manifest.zone.as_deref(), Some("eu-1a"));
+    assert_eq!(manifest.zones("b"), [Some("eu-1b"), None]);
+    assert_eq!(manifest.zones("c"), [Some("eu-1a"), Some("3")]);
+    assert_eq!(manifest.zones("a"), []);
+    let percent = manifest.services["a"].calls["b"].policies.zone_preference.map(|given| given.percent);
+    assert_eq!(percent, Some(140));
+    let base = Source { name: "colony.yaml".to_owned(), text: text.to_owned() };
+    let zone = Some("eu-1b".to_owned());
+    let told = check(&Input { root: "/srv".into(), base, overlays: Vec::new(), env: BTreeMap::new(), zone });
+    assert_eq!(told.manifest.and_then(|manifest| manifest.zone).as_deref(), Some("eu-1b"));
 }
 
 #[test]

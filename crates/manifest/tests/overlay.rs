@@ -12,7 +12,7 @@ fn layered(texts: &[&str], env: &[(&str, &str)]) -> Checked {
     let base = sources.next().unwrap();
     let env: BTreeMap<String, String> =
         env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    check(&Input { root: "/srv".into(), base, overlays: sources.collect(), env })
+    check(&Input { root: "/srv".into(), base, overlays: sources.collect(), env, zone: None })
 }
 
 fn run(checked: &Checked, name: &str) -> valid::Run {

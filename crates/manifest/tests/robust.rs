@@ -15,6 +15,7 @@ fn checked(text: &str, overlay: Option<&str>, token: &str) -> Checked {
         base: source(text),
         overlays: overlay.map(source).into_iter().collect(),
         env,
+        zone: None,
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use certs::Certificate;
 use policy::{
     BalanceConfig, BreakerConfig, BudgetConfig, Class, EjectionConfig, Gcra, GradientConfig, HedgeConfig,
-    RetryConfig, Shares, SlowStart,
+    RetryConfig, Shares, SlowStart, ZonePreference,
 };
 use tokio_rustls::rustls::ServerConfig;
 
@@ -277,6 +277,8 @@ pub struct Balance {
     pub key: Option<HashKey>,
     /// How a new instance starts. None: with its whole share.
     pub slow_start: Option<SlowStart>,
+    /// How much the own zone is preferred. None: not at all.
+    pub zone: Option<ZonePreference>,
 }
 
 /// The part of a request that decides to which instance it goes.
@@ -379,6 +381,27 @@ pub struct Upstream {
     pub external: Option<External>,
     /// How many requests may be in flight, of all calls together. None: any number.
     pub concurrency: Option<Concurrency>,
+    /// Where its instances are. None: nobody knows.
+    pub zones: Option<Zones>,
+}
+
+/// The zones that the instances of an upstream are in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zones {
+    /// The one that requests come from: the node's. None: not known, so none is preferred.
+    pub own: Option<String>,
+    /// Where instances should be, by [`crate::Endpoint::place`]. None: in no zone that is known, so not in the
+    /// own one.
+    pub places: BTreeMap<String, Option<String>>,
+    /// The zone of instances at no such place.
+    pub otherwise: Option<String>,
+}
+
+impl Zones {
+    /// The zone of an instance at this place.
+    pub(crate) fn of(&self, place: &str) -> Option<&str> {
+        self.places.get(place).unwrap_or(&self.otherwise).as_deref()
+    }
 }
 
 /// A system outside the colony.
@@ -403,6 +426,13 @@ pub struct Origin {
     pub port: u16,
     /// The name whose SRV records say where the instances are. None: they are at the addresses of `host`.
     pub srv: Option<String>,
+}
+
+impl Origin {
+    /// What it is in [`Zones::places`].
+    pub fn place(&self) -> String {
+        self.srv.clone().unwrap_or_else(|| format!("{}:{}", self.host, self.port))
+    }
 }
 
 /// HTTP version spoken to an upstream.

@@ -41,6 +41,6 @@ pub use crate::request::preview::{Asked, Misfit, Part, Preview, Refusal, Tried, 
 pub use crate::request::split::Side;
 pub use crate::status::{
     CallStatus, ClassStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status,
-    UpstreamStatus,
+    UpstreamStatus, ZoneStatus,
 };
 pub use crate::upstream::Endpoint;

@@ -9,7 +9,7 @@ use crate::call::{CallState, Tally};
 use crate::clock;
 use crate::faults::FaultStatus;
 use crate::table::Table;
-use crate::upstream::Upstream;
+use crate::upstream::{Sides, Upstream};
 
 /// Everything at once.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -93,10 +93,28 @@ pub struct CallStatus {
     pub ejections: u64,
     /// How an instance is chosen, such as `p2c-ewma`.
     pub balance: String,
+    /// How the zone of the node is preferred. None where it is not, or all instances are on one side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneStatus>,
     /// Median time to the answer's head, microseconds.
     pub p50_us: u64,
     /// 99th percentile of the same.
     pub p99_us: u64,
+}
+
+/// How a call prefers the zone of the node.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    /// The zone.
+    pub own: String,
+    /// Instances in it that are ready and not ejected.
+    pub well: usize,
+    /// Instances that there should be in it.
+    pub all: usize,
+    /// The part of the requests, 0 to 1, that stays in it. None: nobody is well anywhere.
+    pub share: Option<f64>,
+    /// Tries that went elsewhere so far.
+    pub elsewhere: u64,
 }
 
 /// How full a bulkhead is.
@@ -165,6 +183,9 @@ pub struct InstanceStatus {
     pub weight: u16,
     /// Only those of the lowest that is well get requests.
     pub priority: u16,
+    /// The zone that it is in, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 pub(crate) fn of(table: &Table) -> Status {
@@ -185,13 +206,14 @@ pub(crate) fn of(table: &Table) -> Status {
 }
 
 fn of_upstream(upstream: &Upstream) -> UpstreamStatus {
-    let live = upstream.live();
+    let (live, zones) = (upstream.live(), upstream.config.zones.as_ref());
     let instances = live.iter().map(|instance| InstanceStatus {
         id: instance.endpoint.id.clone(),
         address: instance.endpoint.address.to_string(),
         in_flight: instance.in_flight(),
         weight: instance.weight(),
         priority: instance.priority(),
+        zone: zones.and_then(|zones| zones.of(&instance.endpoint.place)).map(str::to_owned),
     });
     UpstreamStatus {
         name: upstream.name.clone(),
@@ -238,6 +260,7 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         ejected: ejected(call, upstream),
         ejections: call.ejection.as_ref().map_or(0, |ejection| ejection.total()),
         balance: call.config.balance.policy.name().to_owned(),
+        zone: zone(call, upstream),
         p50_us: latency.quantile(0.5),
         p99_us: latency.quantile(0.99),
     }
@@ -259,6 +282,21 @@ fn of_bulkhead(bulkhead: &Bulkhead) -> ConcurrencyStatus {
         refused: classes.iter().map(|class| class.refused).sum(),
         classes: if bulkhead.sheds() { classes } else { Vec::new() },
     }
+}
+
+fn zone(call: &CallState, upstream: &Upstream) -> Option<ZoneStatus> {
+    let preference = call.config.balance.zone?;
+    let (live, zones) = (upstream.live(), upstream.config.zones.as_ref());
+    let sides = Sides::of(zones, live.iter().map(|instance| &instance.endpoint))?;
+    let ejected = call.ejection.as_ref().map(|ejection| ejection.ejected(clock::now())).unwrap_or_default();
+    let (own, elsewhere) = sides.health(|at| ejected.iter().all(|(key, _)| *key != live[at].key));
+    Some(ZoneStatus {
+        own: zones?.own.clone()?,
+        well: own.well,
+        all: own.all,
+        share: preference.share(own, elsewhere),
+        elsewhere: call.tallies.iter().map(|tally| tally.elsewhere.get()).sum(),
+    })
 }
 
 fn breaker_word(state: BreakerState) -> &'static str {

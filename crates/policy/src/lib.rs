@@ -40,6 +40,7 @@ mod ring;
 
 pub use balance::ewma::PeakEwma;
 pub use balance::slow_start::SlowStart;
+pub use balance::zone::ZonePreference;
 pub use balance::{BalanceConfig, Balancer, Open, View, choose};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Ending, Force, Ticket};
 pub use bulkhead::{Gradient, GradientConfig, Samples};

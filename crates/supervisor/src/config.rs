@@ -125,6 +125,9 @@ pub struct Endpoint {
     pub slot: u32,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Which of the authorities of its service it stands for, if it is not a process of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
 }
 
 /// Where ready instances are told to the data plane. Both methods are called from async tasks: they MUST

@@ -43,6 +43,9 @@ pub struct InstanceStatus {
     pub pid: Option<u32>,
     /// Where it listens.
     pub address: Option<SocketAddr>,
+    /// Where it was said to be, if it is not a process of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
     /// How it is.
     pub state: InstanceState,
     /// Since the process was started.

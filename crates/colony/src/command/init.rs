@@ -39,8 +39,13 @@ pub(crate) fn run(args: &Init) -> Result<ExitCode, Failure> {
 fn check(args: &Init, shown: &str, text: &str) -> Result<Option<String>, Failure> {
     let root = std::env::current_dir().map_err(|error| Failure::new(format!("cannot work here: {error}")))?;
     let base = manifest::Source { name: shown.to_owned(), text: text.to_owned() };
-    let checked =
-        manifest::check(&manifest::Input { root, base, overlays: Vec::new(), env: Default::default() });
+    let checked = manifest::check(&manifest::Input {
+        root,
+        base,
+        overlays: Vec::new(),
+        env: Default::default(),
+        zone: None,
+    });
     let found = &checked.diagnostics;
     let Some(manifest) = checked.manifest else {
         if !args.json {

@@ -20,6 +20,9 @@ const DAYS_FEW: u64 = 7;
 /// The column of a call's share.
 const SHARE: usize = 1;
 
+/// The column of an instance's zone.
+const ZONE: usize = 4;
+
 pub(crate) async fn run(args: &Json, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let status = Client::find(data).await?.call(Method::GET, "/v1/status", None).await?;
     match args.json {
@@ -37,7 +40,7 @@ fn render(status: &Value, colours: bool) -> String {
         paint(colours, Style::Bold, text(status, "name")),
         status["gateway"].as_str().unwrap_or("no gateway"),
         time(Duration::from_millis(number(status, "uptime_ms"))),
-        paint(colours, Style::Dim, &format!("pid {}, {}", number(status, "pid"), mib(&status["rss_kib"]))),
+        paint(colours, Style::Dim, &whereabouts(status)),
     );
     out.push_str(&faults(status, colours));
     out.push_str(&certificates(status, colours));
@@ -54,6 +57,11 @@ fn render(status: &Value, colours: bool) -> String {
     }
     out.push('\n');
     out
+}
+
+fn whereabouts(status: &Value) -> String {
+    let zone = status["zone"].as_str().map_or(String::new(), |zone| format!("zone {zone}, "));
+    format!("{zone}pid {}, {}", number(status, "pid"), mib(&status["rss_kib"]))
 }
 
 /// First of all: nobody shall take for an illness what somebody does on purpose.
@@ -80,8 +88,18 @@ fn certificates(status: &Value, colours: bool) -> String {
 }
 
 fn services(status: &Value, colours: bool) -> String {
-    let headings =
-        ["service", "state", "instance", "address", " pid", " up", " restarts", " memory", " in flight"];
+    let mut headings = vec![
+        "service",
+        "state",
+        "instance",
+        "address",
+        "zone",
+        " pid",
+        " up",
+        " restarts",
+        " memory",
+        " in flight",
+    ];
     let mut rows = Vec::new();
     let mut notes = String::new();
     for service in list(status, "services") {
@@ -114,7 +132,16 @@ fn services(status: &Value, colours: bool) -> String {
             }
         }
     }
+    without(&mut headings, &mut rows, ZONE);
     table(colours, &headings, &rows) + &notes
+}
+
+/// Takes a column out that says nothing.
+fn without(headings: &mut Vec<&str>, rows: &mut [Vec<(String, Style)>], column: usize) {
+    if rows.iter().all(|row| row.get(column).is_none_or(|cell| cell.0.is_empty())) {
+        headings.remove(column);
+        rows.iter_mut().filter(|row| row.len() > column).for_each(|row| drop(row.remove(column)));
+    }
 }
 
 fn externals(status: &Value, colours: bool) -> String {
@@ -123,8 +150,11 @@ fn externals(status: &Value, colours: bool) -> String {
     let mut notes = String::new();
     for upstream in list(status, "upstreams").iter().filter(external) {
         notes.push_str(&crowd(text(upstream, "name"), upstream, colours));
-        let addresses: Vec<&str> =
-            list(upstream, "instances").iter().map(|instance| text(instance, "address")).collect();
+        let address = |instance: &Value| match text(instance, "zone") {
+            "" => text(instance, "address").to_owned(),
+            zone => format!("{} in {zone}", text(instance, "address")),
+        };
+        let addresses: Vec<String> = list(upstream, "instances").iter().map(address).collect();
         let state = match (upstream["trouble"].as_str(), addresses.is_empty()) {
             (Some(trouble), _) => (trouble.to_owned(), Style::Bad),
             (None, true) => ("looking it up".to_owned(), Style::Warn),
@@ -157,6 +187,7 @@ fn instance_cells(status: &Value, service: &Value, instance: &Value) -> Vec<(Str
     vec![
         (shown, state_style(state)),
         plain(instance["address"].as_str().unwrap_or("")),
+        plain(text(instance, "zone")),
         plain(&pid.map_or(String::new(), |pid| pid.to_string())),
         plain(&pid.map_or(String::new(), |_| time(Duration::from_millis(number(instance, "uptime_ms"))))),
         plain(&number(instance, "restarts").to_string()),
@@ -205,6 +236,7 @@ fn calls(status: &Value, colours: bool) -> String {
             let _ =
                 writeln!(notes, "  {} {}: {note}", paint(colours, Style::Warn, "note:"), text(call, "call"));
         }
+        notes.push_str(&spilt(call, colours));
         notes.push_str(&late(call, colours));
         notes.push_str(&hedged(call, colours));
         let requests = number(call, "requests");
@@ -238,10 +270,7 @@ fn calls(status: &Value, colours: bool) -> String {
         ]);
     }
     // Only where a call shares its requests with others.
-    if rows.iter().all(|row: &Vec<_>| row[SHARE].0.is_empty()) {
-        headings.remove(SHARE);
-        rows.iter_mut().for_each(|row| drop(row.remove(SHARE)));
-    }
+    without(&mut headings, &mut rows, SHARE);
     match rows.is_empty() {
         true => notes,
         false => table(colours, &headings, &rows) + &notes,
@@ -278,6 +307,28 @@ fn hedged(call: &Value, colours: bool) -> String {
             text(call, "call"),
         ),
     }
+}
+
+/// What is to be said of requests that leave the zone of the node, or left it.
+fn spilt(call: &Value, colours: bool) -> String {
+    let zone = &call["zone"];
+    let whole = zone["share"] == 1.0;
+    if zone.is_null() || (whole && number(zone, "elsewhere") == 0) {
+        return String::new();
+    }
+    let stay = match zone["share"].as_f64() {
+        None => "no zone is preferred".to_owned(),
+        Some(share) => format!("{}% of its requests stay there", (share * 1e3).round() / 10.0),
+    };
+    format!(
+        "  {} {}: {} of {} in {} are well, so {stay}; {} tries went elsewhere so far\n",
+        paint(colours, if whole { Style::Dim } else { Style::Warn }, "note:"),
+        text(call, "call"),
+        number(zone, "well"),
+        number(zone, "all"),
+        text(zone, "own"),
+        number(zone, "elsewhere"),
+    )
 }
 
 /// What is to be said of requests that came too late.

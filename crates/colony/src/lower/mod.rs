@@ -18,11 +18,16 @@ pub(crate) fn mesh(manifest: &valid::Manifest, tls: Option<plane::Tls>) -> plane
     let mut config = plane::Config::default();
     for (name, service) in &manifest.services {
         let concurrency = service.concurrency.as_ref().map(policies::concurrency);
-        let upstream = plane::Upstream { protocol: protocol(service.protocol), external: None, concurrency };
+        let upstream = plane::Upstream {
+            protocol: protocol(service.protocol),
+            external: None,
+            concurrency,
+            zones: zones_of(manifest, service),
+        };
         config.upstreams.insert(name.clone(), upstream);
     }
     for (name, external) in &manifest.externals {
-        config.upstreams.insert(name.clone(), upstream_of(external, &manifest.resolver));
+        config.upstreams.insert(name.clone(), upstream_of(name, external, manifest));
     }
     if let Some(gateway) = &manifest.gateway {
         config.listeners.insert(GATEWAY.to_owned(), gateway_listener(gateway, tls));
@@ -133,21 +138,44 @@ fn pattern(pattern: &valid::PathPattern) -> plane::Pattern {
     plane::Pattern { segments: segments.collect(), rest: pattern.rest }
 }
 
-fn upstream_of(external: &valid::External, resolver: &[SocketAddr]) -> plane::Upstream {
-    let origins = external.origins.iter().map(|origin| plane::Origin {
+fn upstream_of(name: &str, external: &valid::External, manifest: &valid::Manifest) -> plane::Upstream {
+    let origin = |origin: &valid::Origin| plane::Origin {
         host: origin.host.clone(),
         port: origin.port,
         srv: origin.srv.clone(),
-    });
+    };
+    let origins: Vec<plane::Origin> = external.origins.iter().map(origin).collect();
+    let zones = manifest.zones(name).into_iter().map(|zone| zone.map(str::to_owned));
+    let places: BTreeMap<_, _> = origins.iter().map(plane::Origin::place).zip(zones).collect();
     plane::Upstream {
         protocol: protocol(external.protocol),
         external: Some(plane::External {
             tls: external.tls,
-            origins: origins.collect(),
+            origins,
             prefix: external.prefix.clone(),
-            resolver: resolver.to_vec(),
+            resolver: manifest.resolver.clone(),
         }),
         concurrency: external.concurrency.as_ref().map(policies::concurrency),
+        zones: (!places.is_empty()).then(|| plane::Zones {
+            own: manifest.zone.clone(),
+            places,
+            otherwise: None,
+        }),
+    }
+}
+
+/// What Colony starts is where the node is.
+fn zones_of(manifest: &valid::Manifest, service: &valid::Service) -> Option<plane::Zones> {
+    let own = manifest.zone.clone();
+    match &service.source {
+        valid::Source::Run(_) => {
+            own.clone().map(|_| plane::Zones { own: own.clone(), places: BTreeMap::new(), otherwise: own })
+        }
+        valid::Source::Url { zones, .. } if zones.is_empty() => None,
+        valid::Source::Url { authorities, zones } => {
+            let zone = |authority: &String| (authority.clone(), zones.get(authority).cloned());
+            Some(plane::Zones { own, places: authorities.iter().map(zone).collect(), otherwise: None })
+        }
     }
 }
 
@@ -174,7 +202,9 @@ fn service(
     address: &impl Fn(&str) -> Option<SocketAddr>,
 ) -> supervisor::Service {
     let source = match &declared.source {
-        valid::Source::Url { authorities } => supervisor::Source::Url { authorities: authorities.clone() },
+        valid::Source::Url { authorities, .. } => {
+            supervisor::Source::Url { authorities: authorities.clone() }
+        }
         valid::Source::Run(run) => supervisor::Source::Run(supervisor::Run {
             command: run.command.clone(),
             build: run.build.clone(),

@@ -70,7 +70,10 @@ fn call(id: &str, to: &str, policies: &valid::CallPolicies, limits: &[valid::Rat
             max: ejection.max,
             ceiling: ejection.ceiling,
         }),
-        balance: balance(&policies.balance, policies.slow_start.as_ref()),
+        balance: plane::Balance {
+            zone: policies.zone_preference.map(|given| policy::ZonePreference::new(given.percent)),
+            ..balance(&policies.balance, policies.slow_start.as_ref())
+        },
         fallback,
         limits: limits.iter().map(limit).collect(),
         split: None,
@@ -149,7 +152,7 @@ fn balance(balance: &valid::Balance, slow_start: Option<&valid::SlowStart>) -> p
         aggression: given.aggression,
         min: given.min,
     });
-    plane::Balance { policy, key, slow_start }
+    plane::Balance { policy, key, slow_start, zone: None }
 }
 
 fn hash_key(key: &valid::HashKey) -> plane::HashKey {

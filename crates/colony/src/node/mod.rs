@@ -7,6 +7,7 @@ mod printer;
 pub(crate) mod reload;
 mod routing;
 mod watch;
+mod zones;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use hyper::Method;
 use manifest::valid;
 use mesh::{ApplyError, Mesh};
 use serde::Serialize;
+use serde_json::Value;
 use supervisor::Supervisor;
 use telemetry::logs::LogWindow;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -78,7 +80,10 @@ pub(crate) struct NodeStatus {
     manifest: String,
     data: String,
     rss_kib: Option<u64>,
-    services: Vec<supervisor::ServiceStatus>,
+    /// The zone that the node is in, if that is known.
+    zone: Option<String>,
+    /// As the supervisor says, with the zone of each instance.
+    services: Vec<Value>,
     #[serde(flatten)]
     plane: mesh::Status,
 }
@@ -214,9 +219,12 @@ impl Node {
     }
 
     fn status(&self) -> NodeStatus {
-        let name = self.current().manifest.name.clone();
+        let manifest = self.current().manifest.clone();
+        let services = self.supervisor.status();
         NodeStatus {
-            name,
+            services: services.iter().map(|service| zones::told(&manifest, service)).collect(),
+            name: manifest.name,
+            zone: manifest.zone,
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
@@ -226,7 +234,6 @@ impl Node {
             manifest: self.source.file.display().to_string(),
             data: self.source.data_dir().display().to_string(),
             rss_kib: rss_kib(),
-            services: self.supervisor.status(),
             plane: self.mesh.status(),
         }
     }

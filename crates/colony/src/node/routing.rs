@@ -11,6 +11,7 @@ impl Routing for MeshRouting {
         let endpoints: Vec<mesh::Endpoint> = instances
             .iter()
             .map(|instance| mesh::Endpoint {
+                place: instance.authority.clone().unwrap_or_default(),
                 slot: format!("{service}-{}", instance.slot),
                 ..mesh::Endpoint::new(instance.id.clone(), instance.address)
             })

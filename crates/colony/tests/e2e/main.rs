@@ -30,3 +30,4 @@ mod splits;
 mod tls;
 mod tries;
 mod world;
+mod zones;

@@ -152,6 +152,7 @@ fn system_lines(manifest: &Manifest) -> Lines {
         let servers: Vec<String> = manifest.resolver.iter().map(ToString::to_string).collect();
         lines.insert("resolver".to_owned(), servers.join(", "));
     }
+    lines.extend(manifest.zone.clone().map(|zone| ("zone".to_owned(), zone)));
     lines
 }
 
@@ -219,8 +220,9 @@ fn service_lines(service: &Service) -> Lines {
         ("concurrency", service.concurrency.as_ref().map_or_else(none, show_shared)),
     ]);
     match &service.source {
-        Source::Url { authorities } => {
-            lines.insert("url".to_owned(), authorities.join(", "));
+        Source::Url { authorities, zones } => {
+            let urls = authorities.iter().map(|url| in_zone(url.clone(), zones.get(url)));
+            lines.insert("url".to_owned(), urls.collect::<Vec<_>>().join(", "));
         }
         Source::Run(run) => {
             lines.extend(table([
@@ -259,10 +261,15 @@ fn external_lines(external: &External) -> Lines {
 
 fn show_origin(external: &External, origin: &Origin) -> String {
     let scheme = if external.tls { "https" } else { "http" };
-    match &origin.srv {
+    let url = match &origin.srv {
         Some(name) => format!("{scheme}+srv://{name}{}", external.prefix),
         None => format!("{scheme}://{}:{}{}", origin.host, origin.port, external.prefix),
-    }
+    };
+    in_zone(url, origin.zone.as_ref())
+}
+
+fn in_zone(url: String, zone: Option<&String>) -> String {
+    zone.map_or(url.clone(), |zone| format!("{url} in {zone}"))
 }
 
 fn put_probe(lines: &mut Lines, key: &str, probe: &Probe) {

@@ -5,7 +5,7 @@ use crate::resolve::defaults;
 use crate::units::{show_duration, show_percentage, show_size};
 use crate::valid::{
     Balance, Breaker, CallPolicies, Concurrency, ConcurrencyLimit, Ejection, Fallback, GRPC_STATUSES,
-    HashKey, Hedge, HedgeAfter, Jitter, Priority, RateLimit, Shares, SlowStart,
+    HashKey, Hedge, HedgeAfter, Jitter, Priority, RateLimit, Shares, SlowStart, ZonePreference,
 };
 
 pub(crate) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolicies, limits: &[RateLimit]) {
@@ -37,6 +37,7 @@ pub(crate) fn put_policies(lines: &mut Lines, prefix: &str, policies: &CallPolic
         ("hedge", policies.hedge.as_ref().map_or_else(none, show_hedge)),
         ("breaker", policies.breaker.as_ref().map_or_else(none, |_| ON.to_owned())),
         ("balance", show_balance(&policies.balance)),
+        ("zone-preference", policies.zone_preference.map_or_else(none, show_zone_preference)),
         ("slow-start", policies.slow_start.as_ref().map_or_else(none, show_slow_start)),
         ("ejection", policies.ejection.as_ref().map_or_else(none, |_| ON.to_owned())),
     ]);
@@ -136,6 +137,10 @@ pub(super) fn show_hash_key(key: &HashKey) -> String {
         HashKey::Segment(before) => format!("segment {} of the path", before + 1),
         HashKey::Client => "client".to_owned(),
     }
+}
+
+fn show_zone_preference(preference: ZonePreference) -> String {
+    format!("factor {}", f64::from(preference.percent) / 100.0)
 }
 
 fn show_slow_start(slow_start: &SlowStart) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::valid::{
     Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Hedge, HedgeAfter, Jitter, Limits,
-    Priority, Retries, Shares, SlowStart,
+    Priority, Retries, Shares, SlowStart, ZonePreference,
 };
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -91,6 +91,11 @@ pub(crate) fn sticky_cookie() -> HashKey {
 
 /// How many `least-request` looks at, as in Envoy.
 pub(crate) const CHOICES: u32 = 2;
+
+/// Envoy's overprovisioning factor.
+pub(crate) fn zone_preference() -> ZonePreference {
+    ZonePreference { percent: 140 }
+}
 
 /// The shape of Envoy's slow start.
 pub(crate) fn slow_start(window: Duration) -> SlowStart {

@@ -4,6 +4,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::http::Url;
 use crate::resolve::policies::{self, contradiction};
+use crate::resolve::zones;
 use crate::typed::{self, At, Field};
 use crate::valid::{self, Origin};
 
@@ -15,8 +16,12 @@ pub(crate) fn resolve(
 ) -> Option<valid::External> {
     let concurrency = policies::concurrency(&external.concurrency, shares, found);
     let Field::Given { key, at } = &external.url else { return None };
-    let urls: Vec<At<&Url>> =
-        at.value.0.iter().map(|url| At { value: &url.value.0, span: url.span, secret: url.secret }).collect();
+    let placed = &at.value.0;
+    let urls: Vec<At<&Url>> = placed
+        .iter()
+        .map(|placed| &placed.value.url)
+        .map(|url| At { value: &url.value.0, span: url.span, secret: url.secret })
+        .collect();
     let Some(first) = urls.first() else {
         found.push(empty(*key));
         return None;
@@ -25,10 +30,15 @@ pub(crate) fn resolve(
         refuse_another(first, url, found);
     }
     urls.iter().for_each(|url| warn_srv(url, found));
+    let zones = zones::by_place(placed, place, found);
     let mut origins: Vec<Origin> = Vec::new();
     for url in &urls {
-        let origin =
-            Origin { host: url.value.host.clone(), port: url.value.port, srv: url.value.srv.clone() };
+        let origin = Origin {
+            host: url.value.host.clone(),
+            port: url.value.port,
+            srv: url.value.srv.clone(),
+            zone: zones.get(&place(url.value)).cloned(),
+        };
         if origins.contains(&origin) {
             let one = Diagnostic::warning(codes::NO_EFFECT, url.span, "this URL is listed twice");
             found.push(one.label("again here").help("an instance gets no more for being listed twice"));
@@ -43,6 +53,11 @@ pub(crate) fn resolve(
         protocol: external.protocol.unwrap_or(valid::Protocol::Http1),
         concurrency,
     })
+}
+
+/// What is one place.
+fn place(url: &Url) -> String {
+    url.srv.clone().unwrap_or_else(|| url.authority())
 }
 
 fn empty(key: Span) -> Diagnostic {

@@ -87,6 +87,7 @@ fn valid_defaults() -> crate::valid::CallPolicies {
         breaker: Some(defaults::breaker()),
         ejection: Some(defaults::ejection()),
         balance: crate::valid::Balance::P2cEwma,
+        zone_preference: Some(defaults::zone_preference()),
         slow_start: None,
         fallback: None,
     }

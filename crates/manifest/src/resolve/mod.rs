@@ -9,6 +9,7 @@ mod policies;
 mod ports;
 mod service;
 mod split;
+mod zones;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,13 @@ use names::Names;
 
 /// Checks what decoding alone cannot, and makes the valid manifest. None if there is an error,
 /// here or before, that leaves nothing to make it from.
-pub(crate) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> Option<valid::Manifest> {
+///
+/// `zone` is the one that the node was told it is in.
+pub(crate) fn resolve(
+    typed: &typed::Manifest,
+    zone: Option<&str>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<valid::Manifest> {
     let names = Names::new(typed, found);
     refuse_empty(typed, found);
     let shares = defaults::shares(highest_priority(typed));
@@ -35,16 +42,19 @@ pub(crate) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> O
     if found.iter().any(|one| one.severity == Severity::Error) {
         return None;
     }
-    Some(valid::Manifest {
+    let valid = valid::Manifest {
         name: typed.name.value()?.0.clone(),
         root: Default::default(),
         gateway,
         services,
         externals,
         resolver,
+        zone: zones::own(typed, zone),
         start_order: start_order?,
         secrets: Vec::new(),
-    })
+    };
+    found.extend(zones::warn(typed, zone, &valid));
+    Some(valid)
 }
 
 fn refuse_empty(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) {

@@ -59,8 +59,8 @@ fn service_listeners(typed: &typed::Manifest) -> Vec<Listener> {
             let (who, span, secret) = (who.clone(), port.span, port.secret);
             listeners.push(Listener { port: number, who, span, outside: false, secret });
         }
-        let local =
-            service.url.value().into_iter().flat_map(|urls| &urls.0).filter(|url| url.value.0.is_local());
+        let local = service.url.value().into_iter().flat_map(|urls| &urls.0).map(|placed| &placed.value.url);
+        let local = local.filter(|url| url.value.0.is_local());
         listeners.extend(local.map(|url| Listener {
             port: url.value.0.port,
             who: who.clone(),

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::http::Url;
 use crate::resolve::names::{Kind, Names};
 use crate::resolve::policies::{self, contradiction, set};
-use crate::resolve::{defaults, order, split};
+use crate::resolve::{defaults, order, split, zones};
 use crate::typed::{self, At, Field};
 use crate::valid;
 use crate::yaml::clip;
@@ -63,14 +64,16 @@ fn source(
         }
         (Field::Absent, url) => {
             refuse_run_keys(name, typed, found);
-            let authorities = url.value()?.0.iter().map(|url| url.value.0.authority()).collect::<Vec<_>>();
+            let placed = &url.value()?.0;
+            let authorities = placed.iter().map(|one| one.value.url.value.0.authority()).collect::<Vec<_>>();
+            let zones = zones::by_place(placed, Url::authority, found);
             if authorities.is_empty() {
                 found.push(
                     Diagnostic::error(codes::RUN_OR_URL, url.key()?, "`url` is an empty list")
                         .label("one URL at least"),
                 );
             }
-            Some(valid::Source::Url { authorities })
+            Some(valid::Source::Url { authorities, zones })
         }
         (run, url) => {
             let message = format!("the service `{}` has both `run` and `url`", clip(&name.value));

@@ -11,6 +11,7 @@ mod policies;
 #[cfg(test)]
 mod tests;
 mod worst;
+mod zones;
 
 use std::collections::BTreeSet;
 

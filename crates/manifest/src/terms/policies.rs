@@ -1,6 +1,6 @@
 //! Every policy of a call in the order in which a request meets it, with its values and where they were set.
 
-use super::{Place, Places, SECRET, secrets};
+use super::{Place, Places, SECRET, secrets, zones};
 use crate::diff::{Lines, holds_secret, put_policies, show_shared};
 use crate::valid::{CallPolicies, Concurrency, Manifest, RateLimit};
 
@@ -56,7 +56,14 @@ pub(super) fn list(
             option => policies[at].options.push(Setting { key: option.to_owned(), value, place }),
         }
     }
+    if answering.iter().all(|to| manifest.zones(to).is_empty()) {
+        policies.retain(|policy| policy.key != ZONES || policy.place.is_some());
+    }
     policies.sort_by_key(|policy| rank(&policy.key));
+    if let Some(own) = policies.iter().position(|policy| policy.key == ZONES) {
+        let zones = answering.iter().filter_map(|to| zones::of(manifest, places, to, call.zone_preference));
+        policies.splice(own + 1..own + 1, zones.collect::<Vec<_>>());
+    }
     let own = policies.iter().position(|policy| policy.key == CONCURRENCY).unwrap_or_default();
     let of_callees: Vec<Policy> = answering.iter().filter_map(|to| of_callee(manifest, places, to)).collect();
     policies.splice(own + 1..own + 1, of_callees);
@@ -108,13 +115,14 @@ fn rank(key: &str) -> usize {
 }
 
 /// The keys of the policies in the order of `docs/policies/README.md`, and what each is called there.
-pub(super) const ORDER: [(&str, &str); 13] = [
+pub(super) const ORDER: [(&str, &str); 14] = [
     ("limit", "rate limit"),
     ("timeout", "timeout"),
     ("priority", "priority"),
     (CONCURRENCY, "bulkhead"),
     ("breaker", "circuit breaker"),
     ("ejection", "ejection"),
+    (ZONES, "zone preference"),
     ("balance", "balancing"),
     ("slow-start", "slow start"),
     ("per-try", "timeout of a try"),
@@ -124,8 +132,11 @@ pub(super) const ORDER: [(&str, &str); 13] = [
     ("fallback", "fallback"),
 ];
 
+/// The key of what keeps requests in their zone.
+const ZONES: &str = "zone-preference";
+
 /// The key of a bulkhead.
 const CONCURRENCY: &str = "concurrency";
 
 /// Keys whose value, where they have options, is that of an option.
-const SHORT: [(&str, &str); 1] = [("retries", "max")];
+const SHORT: [(&str, &str); 2] = [("retries", "max"), (ZONES, "factor")];

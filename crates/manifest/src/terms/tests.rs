@@ -19,7 +19,7 @@ fn world(texts: &[&str], env: &[(&str, &str)]) -> World {
     let base = sources.next().unwrap();
     let env: BTreeMap<String, String> =
         env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let input = Input { root: "/srv".into(), base, overlays: sources.collect(), env };
+    let input = Input { root: "/srv".into(), base, overlays: sources.collect(), env, zone: None };
     let checked = check(&input);
     let drawn = checked.diagnostics.render(100, false);
     World { manifest: checked.manifest.unwrap_or_else(|| panic!("{drawn}")), places: Places::of(&input) }
@@ -144,11 +144,43 @@ fn policies_stand_in_their_order() {
     let shown = world(&[BASE], &[("DB_PASSWORD", "hunter2")]).route(0);
     let mut keys = Vec::new();
     Policies::keys(&mut keys);
+    // Told only where there are zones.
+    keys.retain(|key| *key != "zone-preference");
     let order: Vec<&str> = ORDER.iter().map(|(key, _)| *key).filter(|key| keys.contains(key)).collect();
     assert_eq!(shown.policies.iter().map(|policy| policy.key.as_str()).collect::<Vec<_>>(), order);
 }
 
 /// Worst time in ms, tries, sum and the time with `Retry-After` of a call with these policies.
+#[test]
+fn zones_are_told_with_what_their_preference_comes_to() {
+    let manifest = |zone: &str, policy: &str| {
+        let url = |at: u32, zone: &str| format!("{{ url: \"http://10.0.0.{at}:80\", zone: {zone} }}");
+        let urls = [url(1, "a"), url(2, "a"), url(3, "b"), "http://10.0.0.4:80".to_owned()].join(", ");
+        format!(
+            "name: x\n{zone}\nservices:\n  app: {{ run: ./app, calls: {{ shop: {policy} }} }}\n  shop:\n    url: [{urls}]\n"
+        )
+    };
+    let told = |zone: &str, policy: &str| {
+        let terms = world(&[&manifest(zone, policy)], &[]).call("app", "shop");
+        let at = terms.policies.iter().position(|one| one.key == "services.shop.url").expect("its zones");
+        let zones = &terms.policies[at];
+        assert_eq!(terms.policies[at - 1].key, "zone-preference");
+        assert_eq!(zones.place.as_ref().map(|place| place.line), Some(6));
+        [&terms.policies[at - 1].value, &zones.value, &zones.options[0].value].map(String::clone)
+    };
+    assert_eq!(
+        told("zone: a", "{ zone-preference: { factor: 2 } }"),
+        [
+            "factor 2",
+            "1 elsewhere, 2 in a, which is near, 1 in b",
+            "all while 1 of 2 are well, none without one that is"
+        ]
+    );
+    assert_eq!(told("zone: b", "{}")[1], "1 elsewhere, 2 in a, 1 in b, which is near");
+    assert_eq!(told("zone: c", "{}")[2], "none in particular: nothing is near");
+    assert_eq!(told("zone: a", "{ zone-preference: none }")[2], "none in particular");
+}
+
 fn worst(policies: &str) -> (Option<u128>, u32, String, Option<u128>) {
     let text = format!(
         "name: x\nservices:\n  a: {{ run: ./a, calls: {{ b: {policies} }} }}\n  b: {{ run: ./b }}\n  c: {{ run: ./c }}\n"

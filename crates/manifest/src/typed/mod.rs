@@ -10,6 +10,7 @@ mod scalars;
 mod shapes;
 mod short;
 mod split;
+mod zones;
 
 pub(crate) use decode::{At, Cx, Field, Keys, Typed};
 pub(crate) use macros::keys;
@@ -18,6 +19,7 @@ pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
 pub(crate) use short::{Balance, Concurrency, External, Hedge, Limit, Probe, Retries, Scale, SlowStart, Tls};
 pub(crate) use split::{Amount, Destination, Side, Sticky, WHOLE, Weight};
+pub(crate) use zones::{ExternalPlace, InstancePlace, Overprovisioning, Place, Placed, ZoneName, zone_name};
 
 keys! {
     /// A Colony manifest: services, what each may call, and the gateway in front of them.
@@ -35,6 +37,8 @@ keys! {
     "externals" => externals: Map<External>,
     /// DNS server or servers that the names of externals are asked of. Default: those of /etc/resolv.conf.
     "resolver" => resolver: OneOrMany<Resolver>,
+    /// The zone that this node is in, such as `eu-1a`: instances whose `url` names the same get its requests first. Default: not known; `--zone` and COLONY_ZONE go before it.
+    "zone" => zone: ZoneName,
 }
 
 keys! {
@@ -113,8 +117,8 @@ keys! {
     "scale" => scale: Scale,
     /// Time to end in peace, from SIGTERM to SIGKILL. Default 10s.
     "grace" => grace: DurOrZero,
-    /// Where it runs already, instead of `run`: a URL, or a list with one for each instance.
-    "url" => url: OneOrMany<InstanceUrl>,
+    /// Where it runs already, instead of `run`: a URL, or a list with one for each instance; a map with `url` and `zone` says in which zone.
+    "url" => url: OneOrMany<Placed<InstanceUrl>>,
     /// Whether an instance may get requests: a path, `tcp`, `none`, or a map. Default `tcp`.
     "ready" => ready: Probe,
     /// Whether an instance must be replaced: a path, `tcp`, `none`, or a map. Default `none`.
@@ -179,8 +183,8 @@ keys! {
 keys! {
     /// A system outside the colony.
     ExternalOptions, "an external";
-    /// Where it is: an http or https URL, with a path prefix if need be, or a list of some, which share the load.
-    "url" => url: OneOrMany<AnyUrl> = required,
+    /// Where it is: an http or https URL, with a path prefix if need be, or a list of some, which share the load; a map with `url` and `zone` says in which zone.
+    "url" => url: OneOrMany<Placed<AnyUrl>> = required,
     /// HTTP version that it speaks, `http1` or `http2`. Default `http1`.
     "protocol" => protocol: Protocol,
     /// Most requests in flight at a time, whoever calls: a number, `adaptive`, `none`, or a map. Default none: any number.
@@ -204,6 +208,9 @@ pub(crate) fn homes(key: &str) -> Vec<&'static str> {
     look(Service::WHAT, Service::keys);
     look(Call::WHAT, Call::keys);
     look(SideOptions::WHAT, SideOptions::keys);
+    look(InstancePlace::WHAT, InstancePlace::keys);
+    look(ExternalPlace::WHAT, ExternalPlace::keys);
+    look(ZoneOptions::WHAT, ZoneOptions::keys);
     look(BalanceOptions::WHAT, BalanceOptions::keys);
     look(SlowStartOptions::WHAT, SlowStartOptions::keys);
     look(ConcurrencyOptions::WHAT, ConcurrencyOptions::keys);

@@ -2,8 +2,8 @@
 
 use super::{
     Balance, BalancePolicy, Bool, Concurrency, Condition, CookieName, Dur, DurOrZero, Factor, GrpcStatus,
-    HeaderName, Hedge, HedgeAfter, Int, Jitter, Limit, Name, OneOrMany, OrNone, Part, Percentage, Priority,
-    Rate, Retries, Size, SlowStart, Status, Text, keys,
+    HeaderName, Hedge, HedgeAfter, Int, Jitter, Limit, Name, OneOrMany, OrNone, Overprovisioning, Part,
+    Percentage, Priority, Rate, Retries, Size, SlowStart, Status, Text, keys,
 };
 
 keys! {
@@ -29,6 +29,8 @@ keys! {
     "ejection" => ejection: OrNone<Ejection>,
     /// How an instance is chosen: `p2c-ewma`, `round-robin`, `random`, `least-request`, or a map, which `ring-hash` and `maglev` need. Default p2c-ewma.
     "balance" => balance: Balance,
+    /// Whether instances in the node's own zone get requests first, where `url`s name zones: `none`, or a map. Default on.
+    "zone-preference" => zone_preference: OrNone<ZoneOptions>,
     /// For how long a new instance gets a share that grows: a duration, `none`, or a map. Default none.
     "slow-start" => slow_start: OrNone<SlowStart>,
     /// What to answer when the call fails: `none`, a fixed answer, or another service. Default none.
@@ -71,6 +73,13 @@ keys! {
     "segment" => segment: Part,
     /// Whether the client's address is hashed. Default false.
     "client" => client: Bool,
+}
+
+keys! {
+    /// How far requests stay in the node's own zone.
+    ZoneOptions, "`zone-preference`";
+    /// How many times its usual load an instance can bear, 1 to 10: all requests stay while the share of the zone's instances that are well, times this, is 1. Default 1.4.
+    "factor" => factor: Overprovisioning,
 }
 
 keys! {

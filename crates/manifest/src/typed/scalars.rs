@@ -561,4 +561,4 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Int<MIN, MAX> {
 }
 
 /// Longest name: a label of a host name.
-const NAME_CHARS_MAX: usize = 63;
+pub(crate) const NAME_CHARS_MAX: usize = 63;

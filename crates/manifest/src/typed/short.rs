@@ -12,7 +12,7 @@ use crate::typed::decode::{At, Cx, Field, Typed, at};
 use crate::typed::shapes::{OneOrMany, OrNone, is_none, is_word, refuse_off};
 use crate::typed::{
     AnyUrl, BalanceOptions, BalancePolicy, BalanceWord, ConcurrencyOptions, Dur, ExternalOptions, HedgeAfter,
-    HedgeOptions, Int, LimitOptions, ProbeOptions, ProbePath, Rate, RetryOptions, ScaleOptions,
+    HedgeOptions, Int, LimitOptions, Placed, ProbeOptions, ProbePath, Rate, RetryOptions, ScaleOptions,
     SlowStartOptions, TlsFiles,
 };
 use crate::units::Wrong;
@@ -315,7 +315,7 @@ impl JsonSchema for SlowStart {
 /// A URL, a list of some, or a map.
 #[derive(Clone, Debug)]
 pub(crate) struct External {
-    pub url: Field<OneOrMany<AnyUrl>>,
+    pub url: Field<OneOrMany<Placed<AnyUrl>>>,
     pub protocol: Option<crate::valid::Protocol>,
     pub concurrency: Field<OrNone<Concurrency>>,
 }
@@ -323,7 +323,7 @@ pub(crate) struct External {
 impl Typed for External {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         if matches!(node.value, Value::Scalar(_) | Value::List(_)) {
-            let urls = OneOrMany::<AnyUrl>::decode(node, cx)?;
+            let urls = OneOrMany::<Placed<AnyUrl>>::decode(node, cx)?;
             let url = Field::Given { key: node.head(), at: at(urls, node) };
             return Some(External { url, protocol: None, concurrency: Field::Absent });
         }
@@ -340,7 +340,7 @@ impl JsonSchema for External {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
-            generator.subschema_for::<OneOrMany<AnyUrl>>(),
+            generator.subschema_for::<OneOrMany<Placed<AnyUrl>>>(),
             generator.subschema_for::<ExternalOptions>(),
         ] })
     }

@@ -28,6 +28,8 @@ pub struct Manifest {
     pub externals: BTreeMap<String, External>,
     /// DNS servers that the names of externals are asked of. Empty, the default: those of the machine.
     pub resolver: Vec<std::net::SocketAddr>,
+    /// The zone that this node is in: the one that it was started with, or the manifest's. Default none: not known.
+    pub zone: Option<String>,
     /// Service names in an order in which every service comes after those it waits for.
     pub start_order: Vec<String>,
     /// Values that came from secret variables: never to be printed.
@@ -155,6 +157,8 @@ pub enum Source {
     Url {
         /// `host:port` of each instance, at least one.
         authorities: Vec<String>,
+        /// The zones of those of them that name one.
+        zones: BTreeMap<String, String>,
     },
 }
 
@@ -238,6 +242,23 @@ pub struct Origin {
     pub port: u16,
     /// The name whose SRV records say where the instances are. None: they are at the addresses of `host`.
     pub srv: Option<String>,
+    /// The zone that it is in. None: not known.
+    pub zone: Option<String>,
+}
+
+impl Manifest {
+    /// The zone of each place where a service or an external is, as far as it is known. Empty: of none, as of
+    /// what Colony starts, all of which is where the node is.
+    pub fn zones(&self, name: &str) -> Vec<Option<&str>> {
+        let zones: Vec<Option<&str>> = match (self.services.get(name), self.externals.get(name)) {
+            (Some(Service { source: Source::Url { authorities, zones }, .. }), _) => {
+                authorities.iter().map(|authority| zones.get(authority).map(String::as_str)).collect()
+            }
+            (_, Some(external)) => external.origins.iter().map(|origin| origin.zone.as_deref()).collect(),
+            _ => Vec::new(),
+        };
+        if zones.iter().any(Option::is_some) { zones } else { Vec::new() }
+    }
 }
 
 /// Several that share the requests of a route or a call.

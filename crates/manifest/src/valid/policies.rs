@@ -25,6 +25,8 @@ pub struct CallPolicies {
     pub ejection: Option<Ejection>,
     /// How an instance is chosen. Default power of two choices on peak EWMA.
     pub balance: Balance,
+    /// How much instances in the node's own zone are preferred, where zones are known. Default on.
+    pub zone_preference: Option<ZonePreference>,
     /// How a new instance starts. Default none: with its whole share.
     pub slow_start: Option<SlowStart>,
     /// What to answer when the call fails. Default none.
@@ -318,6 +320,14 @@ pub enum HashKey {
     Segment(usize),
     /// The client's address.
     Client,
+}
+
+/// How much instances in the node's own zone are preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZonePreference {
+    /// Envoy's overprovisioning factor, in percent, at least 100: how many times its usual load an instance can
+    /// bear. Default 140.
+    pub percent: u32,
 }
 
 /// How a new instance starts.

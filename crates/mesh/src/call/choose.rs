@@ -1,5 +1,6 @@
 //! Which instance gets a try: held for while there is none, never one that is ejected or has just failed
-//! where there is a choice, and otherwise as the balancer says.
+//! where there is a choice, in the node's own zone as far as that is preferred, and otherwise as the balancer
+//! says.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use policy::{Open, Outcome, Time};
 use super::LocalCall;
 use super::attempt::Lost;
 use super::balance::Seen;
+use super::zone::Near;
 use crate::clock;
 use crate::core::Core;
 use crate::request::problem::Kind;
@@ -34,21 +36,11 @@ pub(super) async fn pick(
         instances = call.upstream.instances();
     }
     let out = ejected(call, &instances, now);
-    let only;
-    let ranks = call.upstream.ranks();
-    let whole = out.is_empty() && avoid.is_empty() && !ranks.tiered;
-    let open = if instances.len() == 1 || whole {
-        Open::All(instances.len())
-    } else {
-        only = open(&instances, &out, avoid);
-        Open::Only(&only)
-    };
-    let starting = call.balancer.as_ref().and_then(|balancer| balancer.starting(&call.upstream, now));
-    let seen = Seen { instances: &instances, open, now, starting, heaviest: ranks.heaviest };
-    let mut rng = core.rng.borrow_mut();
-    let chosen = match &call.balancer {
-        None => seen.choose(&mut rng),
-        Some(balancer) => balancer.choose(&mut rng, &call.upstream, &seen, key),
+    let near = if call.upstream.ranks().zoned { Near::of(call) } else { None };
+    let choice = Choice { core, call, instances: &instances, out: &out, avoid, now, key };
+    let chosen = match near {
+        None => choice.anywhere(),
+        Some(near) => choice.near(&near),
     };
     match chosen {
         Some(at) => Ok((instances[at].clone(), now)),
@@ -59,18 +51,73 @@ pub(super) async fn pick(
     }
 }
 
-/// Positions of the instances that are well and not to be avoided; of all that are well if there are
-/// none, and of all there are if there are none of these. Of these, only the lowest priority that there is.
-fn open(instances: &[Rc<LocalInstance>], out: &[u64], avoid: &[u64]) -> Vec<usize> {
-    let all = || 0..instances.len();
-    let key = |at: usize| instances[at].shared.key;
-    let well: Vec<usize> = all().filter(|at| !out.contains(&key(*at))).collect();
-    let fresh: Vec<usize> = well.iter().copied().filter(|at| !avoid.contains(&key(*at))).collect();
-    let mut open = match (fresh.is_empty(), well.is_empty()) {
-        (false, _) => fresh,
-        (true, false) => well,
-        (true, true) => all().collect(),
-    };
+/// What one instance is chosen by.
+struct Choice<'a> {
+    core: &'a Core,
+    call: &'a LocalCall,
+    instances: &'a [Rc<LocalInstance>],
+    /// Keys of the ejected ones.
+    out: &'a [u64],
+    avoid: &'a [u64],
+    now: Time,
+    key: Option<u64>,
+}
+
+impl Choice<'_> {
+    fn anywhere(&self) -> Option<usize> {
+        if self.instances.len() == 1 || self.is_even() {
+            return self.among(Open::All(self.instances.len()));
+        }
+        self.among(Open::Only(&best(self.instances, self.open())))
+    }
+
+    /// On the side of the zone's border where this try shall go, as far as somebody is there.
+    fn near(&self, near: &Near) -> Option<usize> {
+        let chosen = match near.stays(self.core, self.instances, self.out, self.key) {
+            None => self.anywhere(),
+            Some(own) if self.is_even() => self.among(Open::Only(near.side(own))),
+            Some(own) => self.among(Open::Only(&best(self.instances, near.narrow(self.open(), own)))),
+        };
+        if let Some(at) = chosen {
+            near.count(self.call, at);
+        }
+        chosen
+    }
+
+    /// All are as good as one another, but for what the balancer knows.
+    fn is_even(&self) -> bool {
+        self.out.is_empty() && self.avoid.is_empty() && !self.call.upstream.ranks().tiered
+    }
+
+    /// Positions of the instances that are well and not to be avoided; of all that are well if there are
+    /// none, and of all there are if there are none of these.
+    fn open(&self) -> Vec<usize> {
+        let all = || 0..self.instances.len();
+        let key = |at: usize| self.instances[at].shared.key;
+        let well: Vec<usize> = all().filter(|at| !self.out.contains(&key(*at))).collect();
+        let fresh: Vec<usize> = well.iter().copied().filter(|at| !self.avoid.contains(&key(*at))).collect();
+        match (fresh.is_empty(), well.is_empty()) {
+            (false, _) => fresh,
+            (true, false) => well,
+            (true, true) => all().collect(),
+        }
+    }
+
+    /// As the balancer says.
+    fn among(&self, open: Open<'_>) -> Option<usize> {
+        let Choice { call, instances, now, .. } = *self;
+        let starting = call.balancer.as_ref().and_then(|balancer| balancer.starting(&call.upstream, now));
+        let seen = Seen { instances, open, now, starting, heaviest: call.upstream.ranks().heaviest };
+        let mut rng = self.core.rng.borrow_mut();
+        match &call.balancer {
+            None => seen.choose(&mut rng),
+            Some(balancer) => balancer.choose(&mut rng, &call.upstream, &seen, self.key),
+        }
+    }
+}
+
+/// Of these only the lowest priority that there is.
+fn best(instances: &[Rc<LocalInstance>], mut open: Vec<usize>) -> Vec<usize> {
     let priority = |at: usize| instances[at].shared.priority();
     if let Some(lowest) = open.iter().map(|at| priority(*at)).min() {
         open.retain(|at| priority(*at) == lowest);

@@ -7,7 +7,7 @@
 //! 4. the bulkheads let the request in, or have it wait, or refuse it, those of low priority first: the
 //!    call's own, then the one of the upstream, which all calls to it share,
 //! 5. the circuit breaker admits a try or rejects it,
-//! 6. ejection and balancing choose an instance; with none at hand the request is held a while,
+//! 6. ejection, zone preference and balancing choose an instance; with none at hand the request is held a while,
 //! 7. the deadline of the try begins; the request is sent, with what is left of the time, or a fault strikes it
 //!    on purpose,
 //! 8. if it takes longer than most do, a hedge goes 5 to 7 beside it, and the first good answer counts,
@@ -40,6 +40,7 @@ mod queue;
 mod shared;
 mod times;
 mod tries;
+mod zone;
 
 use std::cell::RefCell;
 use std::rc::Rc;

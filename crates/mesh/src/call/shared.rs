@@ -56,6 +56,8 @@ pub(crate) struct Tally {
     pub(crate) overloaded: Counter,
     /// Refused by the open breaker.
     pub(crate) rejected: Counter,
+    /// Tries that left the zone of the node, which is preferred.
+    pub(crate) elsewhere: Counter,
     pub(crate) timeouts: Counter,
     /// Of these, requests or retries that were not sent, for their caller's deadline was over.
     pub(crate) expired: Counter,

@@ -19,6 +19,7 @@ use crate::call::guard::lock;
 use crate::call::late::Late;
 use crate::clock;
 use crate::config;
+use crate::upstream::Sides;
 use crate::upstream::http1::Connection;
 use crate::upstream::pool::Pool;
 
@@ -46,19 +47,22 @@ pub struct Endpoint {
     pub priority: u16,
     /// Which origin of its external it belongs to. Default 0.
     pub origin: usize,
+    /// Which place of [`config::Zones`] it is at. Default empty: none.
+    pub place: String,
 }
 
 impl Endpoint {
     /// One among equals.
     pub fn new(id: impl Into<String>, address: SocketAddr) -> Endpoint {
         let id = id.into();
-        Endpoint { slot: id.clone(), id, address, weight: 1, priority: 0, origin: 0 }
+        Endpoint { slot: id.clone(), id, address, weight: 1, priority: 0, origin: 0, place: String::new() }
     }
 
     /// Whether the other is the same instance, whatever its rank.
     fn is(&self, other: &Endpoint) -> bool {
-        let who = |one: &Endpoint| (one.address, one.origin);
-        who(self) == who(other) && self.id == other.id && self.slot == other.slot
+        let unranked = |one: &Endpoint| (one.address, one.origin);
+        unranked(self) == unranked(other)
+            && (&self.id, &self.slot, &self.place) == (&other.id, &other.slot, &other.place)
     }
 }
 
@@ -258,6 +262,8 @@ pub(crate) struct LocalUpstream {
     /// When the last of these was first published.
     newest: Cell<Time>,
     ranks: Cell<Ranks>,
+    /// The instances by zone, where that makes a difference.
+    sides: RefCell<Option<Rc<Sides>>>,
 }
 
 /// How the instances of a list differ in rank.
@@ -267,14 +273,17 @@ pub(crate) struct Ranks {
     pub(crate) tiered: bool,
     /// Some have another weight than others, and this is the largest.
     pub(crate) heaviest: Option<u16>,
+    /// Some are in the own zone and others are not.
+    pub(crate) zoned: bool,
 }
 
 impl Ranks {
-    fn of(instances: &[Arc<Instance>]) -> Ranks {
+    fn of(instances: &[Arc<Instance>], zoned: bool) -> Ranks {
         let differ =
             |rank: fn(&Instance) -> u16| instances.windows(2).any(|two| rank(&two[0]) != rank(&two[1]));
         let heaviest = instances.iter().map(|instance| instance.weight()).max();
-        Ranks { tiered: differ(Instance::priority), heaviest: heaviest.filter(|_| differ(Instance::weight)) }
+        let heaviest = heaviest.filter(|_| differ(Instance::weight));
+        Ranks { tiered: differ(Instance::priority), heaviest, zoned }
     }
 }
 
@@ -297,6 +306,7 @@ impl LocalUpstream {
             instances: RefCell::default(),
             newest: Cell::new(Time::ZERO),
             ranks: Cell::default(),
+            sides: RefCell::default(),
         }
     }
 
@@ -323,6 +333,11 @@ impl LocalUpstream {
         self.ranks.get()
     }
 
+    /// The instances by zone. None: there is nothing to prefer.
+    pub(crate) fn sides(&self) -> Option<Rc<Sides>> {
+        self.sides.borrow().clone()
+    }
+
     fn refresh(&self, version: u64) {
         let old = self.instances.borrow().clone();
         let live = self.shared.live();
@@ -334,7 +349,10 @@ impl LocalUpstream {
             }
         });
         *self.instances.borrow_mut() = Rc::new(fresh.collect());
-        self.ranks.set(Ranks::of(&live));
+        let endpoints = live.iter().map(|instance| &instance.endpoint);
+        let sides = Sides::of(self.shared.config.zones.as_ref(), endpoints);
+        self.ranks.set(Ranks::of(&live, sides.is_some()));
+        *self.sides.borrow_mut() = sides.map(Rc::new);
         self.newest.set(live.iter().map(|instance| instance.since).max().unwrap_or(Time::ZERO));
         self.version.set(version);
     }

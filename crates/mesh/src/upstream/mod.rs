@@ -6,7 +6,9 @@ pub(crate) mod http1;
 mod instances;
 pub(crate) mod pool;
 pub(crate) mod resolve;
+mod sides;
 mod tls;
 
 pub use instances::Endpoint;
 pub(crate) use instances::{Lease, LocalInstance, LocalUpstream, Upstream};
+pub(crate) use sides::Sides;

@@ -191,10 +191,11 @@ impl Search {
     /// when it moves; others are called by their addresses.
     fn endpoints(&self, host: &str, port: u16, addresses: &[IpAddr]) -> Vec<Endpoint> {
         let named = addresses.len() == 1 && (self.origin.srv.is_some() || !self.alone);
+        let place = self.origin.place();
         let endpoint = |ip: &IpAddr| {
             let address = SocketAddr::new(*ip, port);
             let id = if named { format!("{host}:{port}") } else { address.to_string() };
-            Endpoint { origin: self.at, ..Endpoint::new(id, address) }
+            Endpoint { origin: self.at, place: place.clone(), ..Endpoint::new(id, address) }
         };
         addresses.iter().take(INSTANCES_MAX).map(endpoint).collect()
     }

@@ -27,7 +27,7 @@ fn all(servers: &[Server]) -> Vec<&Server> {
 }
 
 fn by(policy: BalanceConfig, key: Option<HashKey>) -> Call {
-    let balance = Balance { policy, key, slow_start: None };
+    let balance = Balance { policy, key, slow_start: None, zone: None };
     Call { balance, retries: Some(retries()), ..call("shop") }
 }
 
@@ -206,7 +206,7 @@ async fn the_fewest_in_flight_get_the_next() {
 async fn a_newcomer_gets_few_at_first_and_its_share_in_the_end() {
     let window = ms(1500);
     let slow_start = Some(SlowStart { window, aggression: 1.0, min: 0.05 });
-    let balance = Balance { policy: BalanceConfig::RoundRobin, key: None, slow_start };
+    let balance = Balance { policy: BalanceConfig::RoundRobin, key: None, slow_start, zone: None };
     let servers = named(&["a", "b"]).await;
     let world = World::with(&[&servers[0]], Call { balance, ..call("shop") }).await;
     tokio::time::sleep(window).await;

@@ -158,7 +158,8 @@ async fn an_external_is_told_only_if_that_is_asked_for() {
         let (host, port) = (server.address.ip().to_string(), server.address.port());
         let origins = vec![Origin { host, port, srv: None }];
         let external = External { tls: false, origins, prefix: String::new(), resolver: Vec::new() };
-        let upstream = Upstream { protocol: Protocol::Http1, external: Some(external), concurrency: None };
+        let upstream =
+            Upstream { protocol: Protocol::Http1, external: Some(external), concurrency: None, zones: None };
         world.config.upstreams.insert("shop".to_owned(), upstream);
         world.route("/**", Call { timeout: Some(ms(9000)), deadline_header, ..call("shop") });
         world.apply().await;

@@ -47,7 +47,8 @@ fn service(name: &str) -> Origin {
 async fn before(dns: &Dns, origins: Vec<Origin>) -> World {
     let mut world = World::new();
     let external = External { tls: false, origins, prefix: String::new(), resolver: vec![dns.address] };
-    let upstream = Upstream { protocol: Protocol::Http1, external: Some(external), concurrency: None };
+    let upstream =
+        Upstream { protocol: Protocol::Http1, external: Some(external), concurrency: None, zones: None };
     world.config.upstreams.insert("shop".to_owned(), upstream);
     world.route("/**", Call { retries: Some(retries()), ..call("shop") });
     world.apply().await;

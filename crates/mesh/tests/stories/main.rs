@@ -32,3 +32,4 @@ mod streams;
 mod tls;
 mod websocket;
 mod world;
+mod zones;

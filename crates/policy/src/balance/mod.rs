@@ -10,7 +10,8 @@
 //! | `Maglev` | what a table says of the request's key | Eisenbud et al. 2016 |
 //!
 //! All of them choose only among what is open: what is ejected or has just failed is not, and where
-//! nothing is open there is no choice. A request without a key is balanced as by `PeakEwma`.
+//! nothing is open there is no choice. A request without a key is balanced as by `PeakEwma`. Whether it
+//! stays in its zone is decided before, by [`zone::ZonePreference`], and by the key where there is one.
 
 mod chance;
 pub mod ewma;
@@ -19,6 +20,7 @@ pub mod maglev;
 pub mod ring;
 pub mod round_robin;
 pub mod slow_start;
+pub mod zone;
 
 pub use chance::{choose, least_of, weighted};
 

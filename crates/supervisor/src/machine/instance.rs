@@ -103,7 +103,7 @@ impl Instance {
 
     pub fn endpoint(&self) -> Option<Endpoint> {
         let address = self.address.filter(|_| self.is_ready())?;
-        Some(Endpoint { id: self.id(), slot: self.slot, address })
+        Some(Endpoint { id: self.id(), slot: self.slot, address, authority: self.authority.clone() })
     }
 
     /// When its stage needs the machine.
@@ -153,6 +153,7 @@ impl Instance {
             slot: self.slot,
             pid: self.pid,
             address: self.address,
+            authority: self.authority.clone(),
             state: self.state(),
             uptime_ms: 0,
             restarts: self.restarts.total(),

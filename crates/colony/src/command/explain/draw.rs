@@ -290,6 +290,13 @@ fn now(live: &Value) -> String {
             number("waiting")
         ));
     }
+    if let Some(zone) = call["zone"].as_object() {
+        let number = |key: &str| zone.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let own = zone.get("own").and_then(Value::as_str).unwrap_or_default();
+        let share = zone.get("share").and_then(Value::as_f64).unwrap_or(0.0);
+        let share = (share * 1e3).round() / 10.0;
+        parts.push(format!("{share}% stay in {own}, {} of {} well", number("well"), number("all")));
+    }
     parts.push(format!(
         "{} requests, {} failed, {} retries",
         number("requests"),

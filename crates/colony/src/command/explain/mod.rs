@@ -31,7 +31,7 @@ pub(crate) fn run(args: &args::Explain, data: Option<&Path>) -> Result<ExitCode,
     if let Subject::Code(code) = subject {
         return page(&code, args.json);
     }
-    let manifest = args::Manifest { path, overlay: args.overlay.clone() };
+    let manifest = args::Manifest { path, overlay: args.overlay.clone(), zone: args.zone.clone() };
     let source = Source::find(&manifest, data)?;
     let read = read(&source, args.json)?;
     if let (Subject::Request(_) | Subject::Route(_), None) = (&subject, &read.manifest.gateway) {

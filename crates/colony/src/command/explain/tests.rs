@@ -13,7 +13,8 @@ fn call(policies: &str) -> (Worst, Call) {
     let text =
         format!("name: x\nservices:\n  a: {{ run: ./a, calls: {{ b: {policies} }} }}\n  b: {{ run: ./b }}\n");
     let base = manifest::Source { name: "colony.yaml".to_owned(), text };
-    let input = manifest::Input { root: "/".into(), base, overlays: Vec::new(), env: Default::default() };
+    let input =
+        manifest::Input { root: "/".into(), base, overlays: Vec::new(), env: Default::default(), zone: None };
     let manifest = manifest::check(&input).manifest.expect("valid");
     let terms = terms::call(&manifest, &Places::of(&input), "a", "b").expect("declared");
     let plane = lower::mesh(&manifest, None);

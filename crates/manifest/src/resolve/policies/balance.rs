@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::resolve::defaults;
 use crate::resolve::policies::{Call, contradiction};
 use crate::typed::{self, BalanceWord, Field, PathPart};
-use crate::valid::{Balance, HashKey, SlowStart};
+use crate::valid::{Balance, HashKey, SlowStart, ZonePreference};
 
 pub(super) fn resolve(field: &Field<typed::Balance>, call: &Call, found: &mut Vec<Diagnostic>) -> Balance {
     let Some(given) = field.get() else { return Balance::P2cEwma };
@@ -163,6 +163,13 @@ fn segment(part: &PathPart, span: Span, call: &Call, found: &mut Vec<Diagnostic>
         });
     }
     at
+}
+
+/// How much the own zone is preferred.
+pub(super) fn zone_preference(options: &typed::ZoneOptions) -> ZonePreference {
+    let mut valid = defaults::zone_preference();
+    super::set(&mut valid.percent, &options.factor, |factor| factor.0);
+    valid
 }
 
 /// How a newcomer starts.

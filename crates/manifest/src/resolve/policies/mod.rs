@@ -58,6 +58,7 @@ pub(crate) fn resolve(
         breaker: switch(&typed.breaker, defaults::breaker, |options| breaker::resolve(options, whole, found)),
         ejection: switch(&typed.ejection, defaults::ejection, |options| ejection::resolve(options, found)),
         slow_start: balance::slow_start(&typed.slow_start, &balance, found),
+        zone_preference: switch(&typed.zone_preference, defaults::zone_preference, balance::zone_preference),
         balance,
         fallback: typed
             .fallback

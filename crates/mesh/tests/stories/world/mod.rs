@@ -90,7 +90,7 @@ impl World {
     }
 
     pub fn upstream(&mut self, name: &str, protocol: Protocol, servers: &[&Server]) {
-        let upstream = mesh::config::Upstream { protocol, external: None, concurrency: None };
+        let upstream = mesh::config::Upstream { protocol, external: None, concurrency: None, zones: None };
         self.config.upstreams.insert(name.to_owned(), upstream);
         self.publish(name, servers);
     }
