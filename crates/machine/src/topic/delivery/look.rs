@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::track::{Stage, Tracked};
+use super::track::{Lane, Stage, Tracked};
 use super::{Delivery, Handout};
 use crate::context;
 use crate::state::Read;
@@ -74,7 +74,7 @@ impl Delivery {
                 Some(_) => {}
                 None if self.proposals.is_done(offset) => {}
                 None => {
-                    let mut tracked = Tracked::new(self.track.key(&aside.key), Time::ZERO);
+                    let mut tracked = Tracked::new(Lane::of(&aside.key), Time::ZERO);
                     tracked.follow(&aside);
                     self.track.add(now, offset, tracked);
                 }
@@ -159,13 +159,13 @@ impl Delivery {
         if self.done.contains(offset) || self.track.get(offset).is_some() {
             return;
         }
-        let key = self.track.key(&message.attributes.key);
-        self.track.add(now, offset, Tracked::new(key.clone(), Time::from_millis(message.expires)));
+        let lane = Lane::of(&message.attributes.key);
+        self.track.add(now, offset, Tracked::new(lane, Time::from_millis(message.expires)));
         if message.is_expired(now) {
             self.gone(now, offset);
-        } else if self.track.is_behind_parked(offset, &key) {
+        } else if self.track.is_behind_parked(offset, lane) {
             self.park(now, offset);
-        } else if self.has_room() && self.track.is_first(offset, &key) {
+        } else if self.has_room() && self.track.is_first(offset, lane) {
             self.hand_out(now, offset, message, out);
         }
     }

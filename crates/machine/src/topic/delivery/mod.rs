@@ -221,7 +221,7 @@ impl Delivery {
             Stage::Here
                 if !tracked.is_aside
                     && tracked.next <= now
-                    && self.track.is_behind_parked(offset, &tracked.key) =>
+                    && self.track.is_behind_parked(offset, tracked.lane) =>
             {
                 self.park(now, offset);
             }

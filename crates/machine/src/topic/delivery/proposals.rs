@@ -192,8 +192,8 @@ impl Delivery {
     }
 
     fn park_behind(&mut self, now: Time, offset: u64) {
-        let Some(key) = self.track.get(offset).map(|tracked| tracked.key.clone()) else { return };
-        for behind in self.track.behind(&key) {
+        let Some(lane) = self.track.get(offset).and_then(|tracked| tracked.lane) else { return };
+        for behind in self.track.behind(lane) {
             self.park(now, behind);
         }
     }

@@ -1,11 +1,12 @@
 //! What has been looked at and is not done with: whose turn it is, and when something is to be looked at again.
 //!
 //! Messages of one key are a *lane*, in the order of their offsets, and only the first of a lane is ever
-//! delivered. A message without a key is alone.
+//! delivered. A message without a key is alone. A lane is known by a hash of its key: keys that share one wait for
+//! each other, too, which harms neither.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
+use xxhash_rust::xxh64::xxh64;
 
 use super::ConsumerId;
 use crate::time::Time;
@@ -15,17 +16,23 @@ use crate::topic::aside::Waits;
 #[derive(Debug, Default)]
 pub(super) struct Track {
     messages: BTreeMap<u64, Tracked>,
-    lanes: BTreeMap<Bytes, BTreeSet<u64>>,
+    /// The offsets of each lane, ascending.
+    lanes: BTreeMap<Lane, VecDeque<u64>>,
     /// What may be delivered now.
     ready: BTreeSet<u64>,
     /// When something is to be looked at again: one entry a message at most.
     later: BTreeSet<(Time, u64)>,
 }
 
+/// Which messages wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lane(u64);
+
 /// A message that is not done with.
 #[derive(Clone, Debug)]
 pub(super) struct Tracked {
-    pub(super) key: Bytes,
+    /// Its lane; none if it has no key.
+    pub(super) lane: Option<Lane>,
     pub(super) stage: Stage,
     /// Whether the state has it set aside.
     pub(super) is_aside: bool,
@@ -54,10 +61,17 @@ pub(super) enum Stage {
     Proposed,
 }
 
+impl Lane {
+    /// The lane of a key; none if there is no key.
+    pub(super) fn of(key: &[u8]) -> Option<Lane> {
+        (!key.is_empty()).then(|| Lane(xxh64(key, 0)))
+    }
+}
+
 impl Tracked {
-    pub(super) fn new(key: Bytes, expires: Time) -> Tracked {
+    pub(super) fn new(lane: Option<Lane>, expires: Time) -> Tracked {
         Tracked {
-            key,
+            lane,
             stage: Stage::Here,
             is_aside: false,
             waits: Waits::Turn,
@@ -93,25 +107,16 @@ impl Track {
         asides.map(|(offset, _)| *offset).collect()
     }
 
-    /// The key, as the lane has it that is there for it: one copy for all of its messages, and none that keeps
-    /// what it was read from in memory.
-    pub(super) fn key(&self, key: &[u8]) -> Bytes {
-        match self.lanes.get_key_value(key) {
-            Some((key, _)) => key.clone(),
-            None => Bytes::copy_from_slice(key),
-        }
-    }
-
     /// Adds a message.
     pub(super) fn add(&mut self, now: Time, offset: u64, tracked: Tracked) {
-        let key = tracked.key.clone();
+        let lane = tracked.lane;
         self.messages.insert(offset, tracked);
-        let mut second = None;
-        if !key.is_empty() {
-            let lane = self.lanes.entry(key).or_default();
-            lane.insert(offset);
-            second = lane.range(offset + 1..).next().copied();
-        }
+        let second = lane.and_then(|lane| {
+            let lane = self.lanes.entry(lane).or_default();
+            let at = lane.partition_point(|other| *other < offset);
+            lane.insert(at, offset);
+            lane.get(at + 1).copied()
+        });
         self.consider(now, offset);
         // It may have been the first until now.
         if let Some(second) = second {
@@ -134,28 +139,35 @@ impl Track {
         if let Some(at) = tracked.later {
             self.later.remove(&(at, offset));
         }
-        let Some(lane) = self.lanes.get_mut(&tracked.key) else { return };
-        lane.remove(&offset);
-        match lane.first().copied() {
+        let Some(id) = tracked.lane else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        if let Ok(at) = lane.binary_search(&offset) {
+            lane.remove(at);
+        }
+        match lane.front().copied() {
             Some(first) => self.consider(now, first),
-            None => _ = self.lanes.remove(&tracked.key),
+            None => _ = self.lanes.remove(&id),
         }
     }
 
     /// Whether it is a message's turn.
-    pub(super) fn is_first(&self, offset: u64, key: &Bytes) -> bool {
-        self.lanes.get(key).is_none_or(|lane| lane.first() == Some(&offset))
+    pub(super) fn is_first(&self, offset: u64, lane: Option<Lane>) -> bool {
+        self.first(lane).is_none_or(|first| first == offset)
     }
 
     /// Whether a message waits behind one that is parked.
-    pub(super) fn is_behind_parked(&self, offset: u64, key: &Bytes) -> bool {
-        let first = self.lanes.get(key).and_then(|lane| lane.first()).filter(|first| **first < offset);
-        first.and_then(|first| self.get(*first)).is_some_and(|first| first.waits == Waits::Parked)
+    pub(super) fn is_behind_parked(&self, offset: u64, lane: Option<Lane>) -> bool {
+        let first = self.first(lane).filter(|first| *first < offset);
+        first.and_then(|first| self.get(first)).is_some_and(|first| first.waits == Waits::Parked)
+    }
+
+    fn first(&self, lane: Option<Lane>) -> Option<u64> {
+        self.lanes.get(&lane?)?.front().copied()
     }
 
     /// What waits in the partition behind the first of a lane.
-    pub(super) fn behind(&self, key: &Bytes) -> Vec<u64> {
-        let lane = self.lanes.get(key).into_iter().flatten().skip(1);
+    pub(super) fn behind(&self, lane: Lane) -> Vec<u64> {
+        let lane = self.lanes.get(&lane).into_iter().flatten().skip(1);
         let here = |offset: &&u64| {
             self.get(**offset).is_some_and(|tracked| !tracked.is_aside && tracked.stage == Stage::Here)
         };
@@ -188,7 +200,7 @@ impl Track {
     /// Puts a message where it belongs.
     pub(super) fn consider(&mut self, now: Time, offset: u64) {
         let Some(tracked) = self.messages.get(&offset) else { return };
-        let is_first = self.is_first(offset, &tracked.key);
+        let is_first = self.is_first(offset, tracked.lane);
         let is_here = tracked.stage == Stage::Here;
         let is_ready = is_here && is_first && tracked.waits == Waits::Turn && tracked.next <= now;
         let again = match tracked.stage {
@@ -207,7 +219,7 @@ impl Track {
     fn later_of(&self, now: Time, offset: u64, tracked: &Tracked) -> Option<Time> {
         let next = Some(tracked.next).filter(|next| *next > now && tracked.waits == Waits::Turn);
         let next = next
-            .filter(|_| self.is_first(offset, &tracked.key) || self.is_behind_parked(offset, &tracked.key));
+            .filter(|_| self.is_first(offset, tracked.lane) || self.is_behind_parked(offset, tracked.lane));
         let expires = Some(tracked.expires).filter(|expires| *expires != Time::ZERO);
         next.into_iter().chain(expires).min()
     }
