@@ -97,7 +97,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         clock: impl Clock,
     ) -> Result<Engine<L, S>, OpenError> {
         let shards = config.check().map_err(OpenError::Config)?;
-        replica::fix_shards(store.as_ref(), shards)?;
+        replica::fix_data(log.as_ref(), store.as_ref(), shards)?;
         let opened = shards.all().map(|shard| replica::open(shard, log.as_ref(), &store).map(Arc::new));
         let shared = opened.collect::<Result<Vec<_>, _>>()?;
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -519,7 +519,7 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
         let count = inner.inboxes.len();
         let its = |shared: &&Arc<Shared<S>>| shared.shard().0 as usize % count == number;
         let shared: Vec<_> = inner.shared.iter().filter(its).cloned().collect();
-        let worker = Worker::new(Arc::clone(&inner.log), shared, inner.config.batch_bytes_max);
+        let worker = Worker::new(Arc::clone(&inner.log), inner.shards, shared, inner.config.batch_bytes_max);
         Turns { inner, number, worker }
     }
 

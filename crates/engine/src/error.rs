@@ -49,6 +49,13 @@ pub enum OpenError {
         /// With how many it should be opened.
         wanted: u32,
     },
+    /// The log holds entries that were applied by another version of the machine.
+    Machine {
+        /// By which.
+        is: u32,
+        /// Which this program has.
+        wanted: u32,
+    },
     /// The store has applied more of a shard than its log holds: one of them is not the other's.
     Ahead {
         /// The shard.
@@ -139,6 +146,11 @@ impl fmt::Display for OpenError {
             OpenError::Shards { is, wanted } => write!(
                 f,
                 "the data was created with {is} shards and cannot be opened with {wanted}: the number is fixed"
+            ),
+            OpenError::Machine { is, wanted } => write!(
+                f,
+                "the data was last opened by a program whose machine has version {is}, and this one has {wanted}: open and close \
+                 it once with the program that wrote it, so that nothing of its log is left to be applied"
             ),
             OpenError::Ahead { shard, applied, last } => write!(
                 f,

@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use log::{Log, Oldest};
+use log::{Log, Oldest, TrimError};
 use machine::body::{self, Kept};
 use machine::{Key, Order, Read, State, Table};
 use prost::Message;
@@ -51,8 +51,8 @@ pub fn reclaim<L: Log, S: Store>(
     }
     let alive = alive(shards, log, &oldest, move_bytes_max)?;
     if alive.is_empty() {
-        trim(log, &oldest)?;
-        return Ok(Reclaimed::Trimmed);
+        // What could not be noted is given up the next time: nothing is lost by keeping it.
+        return Ok(if trim(log, &oldest).is_ok() { Reclaimed::Trimmed } else { Reclaimed::Nothing });
     }
     let kept: u64 = shards.iter().map(|shared| shared.read().state.kept_bytes()).sum();
     if log.bytes() <= slack + 2 * kept {
@@ -142,11 +142,8 @@ fn move_into_state<L: Log, S: Store>(
     Ok(moved)
 }
 
-fn trim<L: Log>(log: &L, oldest: &Oldest) -> Result<(), Failure> {
-    for (shard, up_to) in &oldest.up_to {
-        log.trim(*shard, up_to + 1).map_err(|error| Failure::Append(log::AppendError::Failed(error.0)))?;
-    }
-    Ok(())
+fn trim<L: Log>(log: &L, oldest: &Oldest) -> Result<(), TrimError> {
+    oldest.up_to.iter().try_for_each(|(shard, up_to)| log.trim(*shard, up_to + 1))
 }
 
 /// How many payloads are moved under one hold of the shard's lock.

@@ -107,21 +107,53 @@ impl<S: Store> Applied<S> {
     }
 }
 
-/// Notes in a new store how many shards its data is placed by, and refuses another number ever after.
+/// What a store says of the data as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+struct Data {
+    /// How many shards it is placed by.
+    #[prost(uint32, tag = "1")]
+    shards: u32,
+    /// The version of the machine that applied what is in the log.
+    #[prost(uint32, tag = "2")]
+    machine: u32,
+}
+
+/// Notes in a new store how many shards its data is placed by and which machine applies its log, and refuses another number ever
+/// after, and another machine as long as there is something to be applied again.
 ///
 /// # Errors
 ///
-/// If it was created with another number, or cannot be read or written.
-pub fn fix_shards<S: Store>(store: &S, shards: Shards) -> Result<(), OpenError> {
-    if let Some(count) = store.get(SHARDS_KEY)? {
-        let is = count.as_ref().try_into().map_or(0, u32::from_be_bytes);
-        let wanted = shards.count();
-        return if is == wanted { Ok(()) } else { Err(OpenError::Shards { is, wanted }) };
+/// If it was created with another number, or last opened by another version of the machine and not closed since, or cannot be read or written.
+pub fn fix_data<L: Log, S: Store>(log: &L, store: &S, shards: Shards) -> Result<(), OpenError> {
+    let wanted = Data { shards: shards.count(), machine: machine::VERSION };
+    if let Some(data) = store.get(DATA_KEY)? {
+        let is = Data::decode(data).map_err(|error| StoreError::new("understand", error))?;
+        if is.shards != wanted.shards {
+            return Err(OpenError::Shards { is: is.shards, wanted: wanted.shards });
+        }
+        if is == wanted {
+            return Ok(());
+        }
+        for shard in shards.all() {
+            if log.last(shard.0) > checkpoint(shard, store)?.sequence {
+                return Err(OpenError::Machine { is: is.machine, wanted: wanted.machine });
+            }
+        }
     }
-    let count = Bytes::copy_from_slice(&shards.count().to_be_bytes());
-    let (prefix, rest) = SHARDS_KEY.split_first_chunk().expect("the key is longer than a prefix");
-    let changes = Arc::new(Layer::from([(rest.to_vec(), Change::put(count))]));
+    let (prefix, rest) = DATA_KEY.split_first_chunk().expect("the key is longer than a prefix");
+    let change = Change::put(wanted.encode_to_vec().into());
+    let changes = Arc::new(Layer::from([(rest.to_vec(), change)]));
     Ok(store.ingest(&[Section { prefix: *prefix, changes }])?)
+}
+
+fn checkpoint<S: Store>(shard: Shard, store: &S) -> Result<Checkpoint, OpenError> {
+    let mut key = crate::overlay::prefix(shard).to_vec();
+    key.extend_from_slice(CHECKPOINT_KEY);
+    Ok(match store.get(&key)? {
+        Some(value) => Checkpoint::decode(value)
+            .map_err(|error| StoreError::new("understand the checkpoint in", error))?,
+        None => Checkpoint::default(),
+    })
 }
 
 /// Opens a shard: its state as the store has it, with the log applied from there.
@@ -130,13 +162,7 @@ pub fn fix_shards<S: Store>(store: &S, shards: Shards) -> Result<(), OpenError> 
 ///
 /// If store and log do not fit together, or one of them cannot be read.
 pub fn open<L: Log, S: Store>(shard: Shard, log: &L, store: &Arc<S>) -> Result<Shared<S>, OpenError> {
-    let mut key = crate::overlay::prefix(shard).to_vec();
-    key.extend_from_slice(CHECKPOINT_KEY);
-    let checkpoint = match store.get(&key)? {
-        Some(value) => Checkpoint::decode(value)
-            .map_err(|error| StoreError::new("understand the checkpoint in", error))?,
-        None => Checkpoint::default(),
-    };
+    let checkpoint = checkpoint(shard, store.as_ref())?;
     let (first, last) = (log.first(shard.0), log.last(shard.0));
     let applied = checkpoint.sequence;
     if applied > last {
@@ -410,8 +436,8 @@ pub fn pairs(state: &impl Read) -> Vec<(Vec<u8>, Bytes)> {
     pairs
 }
 
-/// Where the number of shards is: behind all shards.
-const SHARDS_KEY: &[u8] = b"\xff\xff\xff\xffshards";
+/// Where a store says what holds for the data as a whole: behind all shards.
+const DATA_KEY: &[u8] = b"\xff\xff\xff\xffdata";
 /// Where a checkpoint is beside the state: before all tables.
 const CHECKPOINT_KEY: &[u8] = &[0];
 /// How much of the log is read at a time when it is applied again.

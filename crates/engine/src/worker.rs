@@ -17,7 +17,7 @@ use log::{AppendError, Batch, Log, ReadError};
 use machine::effect::Channel;
 use machine::outbox::{self, Deliver, Delivered, Parcel};
 use machine::timer::Fire;
-use machine::{Effect, Entry, Read, Refusal, Reply, Shard, Stored, Time, body};
+use machine::{Code, Effect, Entry, Read, Refusal, Reply, Shard, Shards, Stored, Time, body};
 use prost::Message;
 
 use crate::error::{Error, Failure};
@@ -28,6 +28,7 @@ use crate::store::Store;
 /// Some shards, and everything that is decided about them. `T` is by whom a command was asked for.
 pub struct Worker<L, S, T> {
     log: Arc<L>,
+    shards: Shards,
     batch_bytes_max: usize,
     replicas: Vec<Replica<S, Origin<T>>>,
     /// By shard: which replica.
@@ -102,8 +103,13 @@ enum Origin<T> {
 }
 
 impl<L: Log, S: Store, T> Worker<L, S, T> {
-    /// For `shards`, whose log is `log`. A batch has at most about `batch_bytes_max` bytes a shard.
-    pub fn new(log: Arc<L>, shards: Vec<Arc<Shared<S>>>, batch_bytes_max: usize) -> Worker<L, S, T> {
+    /// For `shards` of `all`, whose log is `log`. A batch has at most about `batch_bytes_max` bytes a shard.
+    pub fn new(
+        log: Arc<L>,
+        all: Shards,
+        shards: Vec<Arc<Shared<S>>>,
+        batch_bytes_max: usize,
+    ) -> Worker<L, S, T> {
         let mut places = Vec::new();
         let mut outbox = Outbox::default();
         for (place, shared) in shards.iter().enumerate() {
@@ -116,6 +122,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         }
         Worker {
             log,
+            shards: all,
             batch_bytes_max,
             replicas: shards.into_iter().map(Replica::new).collect(),
             places,
@@ -169,6 +176,10 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         }
         self.outbox.set_clock(now);
         for next in self.outbox.next(now) {
+            if next.target.0 >= self.shards.count() {
+                self.give_back(next);
+                continue;
+            }
             if let Err(failure) = self.send(next) {
                 self.fail(failure);
                 return;
@@ -349,6 +360,21 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
             Effect::Undeliverable { source, refusal } => {
                 self.outputs.undeliverable.push((source, shard, refusal));
             }
+        }
+    }
+
+    /// What is for a shard that there is not, such as what a job sends that was put with a wrong target.
+    fn give_back(&mut self, next: Next) {
+        let Next { source, target, after, max } = next;
+        let parcels =
+            self.replicas[self.place(source)].look(|state| outbox::on_the_way(state, target, after, max));
+        let last = parcels.last().map_or(after, |(number, _)| *number);
+        self.outbox.sent(source, target, last, parcels.len() == max);
+        self.outbox.received(source, target, last);
+        let why = format!("there is no shard {}: there are {}", target.0, self.shards.count());
+        for _ in parcels {
+            let refusal = Refusal::new(Code::Invalid, why.clone());
+            self.outputs.undeliverable.push((source, target, refusal));
         }
     }
 

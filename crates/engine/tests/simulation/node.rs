@@ -58,14 +58,15 @@ impl Node {
     /// Opens all shards, for `workers` of them.
     pub fn open(log: TheLog, store: &Arc<Flaky>, shards: Shards, workers: usize) -> Result<Node, String> {
         let log = Arc::new(log);
-        replica::fix_shards(store.as_ref(), shards).map_err(|error| format!("{error:?}"))?;
+        replica::fix_data(log.as_ref(), store.as_ref(), shards).map_err(|error| format!("{error:?}"))?;
         let open = |shard| replica::open(shard, log.as_ref(), store).map(Arc::new);
+        let all = shards;
         let shards: Vec<_> =
             shards.all().map(open).collect::<Result<_, _>>().map_err(|error| format!("{error:?}"))?;
         let seat = |number: usize| {
             let its = |shared: &&Arc<Shared<Flaky>>| shared.shard().0 as usize % workers == number;
             let its = shards.iter().filter(its).cloned().collect();
-            let worker = Worker::new(Arc::clone(&log), its, BATCH_BYTES_MAX);
+            let worker = Worker::new(Arc::clone(&log), all, its, BATCH_BYTES_MAX);
             Seat { worker, proposals: VecDeque::new(), results: VecDeque::new() }
         };
         let seats = (0..workers).map(seat).collect();
