@@ -37,7 +37,7 @@ pub fn load(case: Case, seconds: u32, folder: &Path) -> Result<()> {
         .map_err(|error| Error::new("open Colony's engine", error))?;
     let engine = Arc::new(engine);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(case.threads())
         .enable_all()
         .build()
         .map_err(|error| Error::new("start a runtime", error))?;

@@ -98,6 +98,14 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Threads that ask. What is written waits for the disk most of the time; what is read is read by who asks.
+    fn threads(self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if self == Case::Get64 { cores } else { 1 }
+    }
+}
+
 impl System {
     fn name(self) -> &'static str {
         match self {
