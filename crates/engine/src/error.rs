@@ -1,6 +1,7 @@
 //! What can go wrong, by what the caller can do about it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use log::{AppendError, ReadError};
@@ -40,6 +41,8 @@ pub enum Failure {
 /// Why an engine cannot be opened.
 #[derive(Debug)]
 pub enum OpenError {
+    /// There is no data in the folder.
+    Nothing(PathBuf),
     /// The configuration cannot work.
     Config(String),
     /// The data was created with another number of shards.
@@ -142,6 +145,7 @@ impl std::error::Error for Failure {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            OpenError::Nothing(folder) => write!(f, "there is no data in {}", folder.display()),
             OpenError::Config(wrong) => f.write_str(wrong),
             OpenError::Shards { is, wanted } => write!(
                 f,

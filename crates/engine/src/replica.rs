@@ -109,13 +109,40 @@ impl<S: Store> Applied<S> {
 
 /// What a store says of the data as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-struct Data {
+pub(crate) struct Data {
     /// How many shards it is placed by.
     #[prost(uint32, tag = "1")]
-    shards: u32,
+    pub(crate) shards: u32,
     /// The version of the machine that applied what is in the log.
     #[prost(uint32, tag = "2")]
-    machine: u32,
+    pub(crate) machine: u32,
+}
+
+impl Data {
+    /// What `store` says; nothing if it is new.
+    pub(crate) fn of<S: Store>(store: &S) -> Result<Option<Data>, OpenError> {
+        let Some(data) = store.get(DATA_KEY)? else { return Ok(None) };
+        Ok(Some(Data::decode(data).map_err(|error| StoreError::new("understand", error))?))
+    }
+
+    /// Refuses another machine as long as there is something to be applied again.
+    pub(crate) fn check_machine<L: Log, S: Store>(&self, log: &L, store: &S) -> Result<Shards, OpenError> {
+        let shards = Shards::new(self.shards).map_err(|odd| StoreError::new("understand", odd))?;
+        let (is, wanted) = (self.machine, machine::VERSION);
+        for shard in shards.all().filter(|_| is != wanted) {
+            if log.last(shard.0) > checkpoint(shard, store)?.sequence {
+                return Err(OpenError::Machine { is, wanted });
+            }
+        }
+        Ok(shards)
+    }
+
+    pub(crate) fn write<S: Store>(&self, store: &S) -> Result<(), OpenError> {
+        let (prefix, rest) = DATA_KEY.split_first_chunk().expect("the key is longer than a prefix");
+        let change = Change::put(self.encode_to_vec().into());
+        let changes = Arc::new(Layer::from([(rest.to_vec(), change)]));
+        Ok(store.ingest(&[Section { prefix: *prefix, changes }])?)
+    }
 }
 
 /// Notes in a new store how many shards its data is placed by and which machine applies its log, and refuses another number ever
@@ -126,24 +153,16 @@ struct Data {
 /// If it was created with another number, or last opened by another version of the machine and not closed since, or cannot be read or written.
 pub fn fix_data<L: Log, S: Store>(log: &L, store: &S, shards: Shards) -> Result<(), OpenError> {
     let wanted = Data { shards: shards.count(), machine: machine::VERSION };
-    if let Some(data) = store.get(DATA_KEY)? {
-        let is = Data::decode(data).map_err(|error| StoreError::new("understand", error))?;
+    if let Some(is) = Data::of(store)? {
         if is.shards != wanted.shards {
             return Err(OpenError::Shards { is: is.shards, wanted: wanted.shards });
         }
         if is == wanted {
             return Ok(());
         }
-        for shard in shards.all() {
-            if log.last(shard.0) > checkpoint(shard, store)?.sequence {
-                return Err(OpenError::Machine { is: is.machine, wanted: wanted.machine });
-            }
-        }
+        is.check_machine(log, store)?;
     }
-    let (prefix, rest) = DATA_KEY.split_first_chunk().expect("the key is longer than a prefix");
-    let change = Change::put(wanted.encode_to_vec().into());
-    let changes = Arc::new(Layer::from([(rest.to_vec(), change)]));
-    Ok(store.ingest(&[Section { prefix: *prefix, changes }])?)
+    wanted.write(store)
 }
 
 fn checkpoint<S: Store>(shard: Shard, store: &S) -> Result<Checkpoint, OpenError> {

@@ -17,6 +17,7 @@ pub use embedded::{
     Config, Cut, Damage, Embedded, Lost, OpenError, Recovery, Repaired, Report, Upkeep, repair, verify,
 };
 pub use error::{AppendError, ReadError, TrimError};
+pub use format::VERSION as FORMAT_VERSION;
 pub use memory::Memory;
 
 /// A record's place in its shard: 1 for the first ever, and one more for each after it.

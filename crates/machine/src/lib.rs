@@ -14,6 +14,7 @@
 //! state: they stay in the log, and the state says where ([`body`]).
 
 pub mod body;
+pub mod census;
 pub mod changes;
 pub mod command;
 pub mod config;

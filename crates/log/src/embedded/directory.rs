@@ -75,6 +75,10 @@ impl<F: File> Directory<F> {
         self.shards.get(shard as usize).map_or(0, |shard| shard.last)
     }
 
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
     pub fn lasts(&self) -> Vec<Sequence> {
         self.shards.iter().map(|shard| shard.last).collect()
     }

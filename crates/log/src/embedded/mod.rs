@@ -92,6 +92,11 @@ impl<D: Disk> Embedded<D> {
         &self.recovery
     }
 
+    /// How many segments it has.
+    pub fn segments(&self) -> usize {
+        self.inner.directory().segments()
+    }
+
     /// Why nothing is taken any more, if that is so.
     pub fn failed(&self) -> Option<Arc<io::Error>> {
         self.inner.failed.get().cloned()

@@ -43,7 +43,7 @@ pub(crate) use head::{HEAD_BYTES, Head, SLOT_BYTES};
 pub(crate) use header::{HEADER_BYTES, Header};
 
 /// The version that is written, and the only one that there is.
-pub(crate) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// Beyond every sequence that there will ever be: a number that is not below was never written by us.
 pub(crate) const SEQUENCE_MAX: u64 = 1 << 62;

@@ -1,0 +1,96 @@
+//! A folder's data, opened to be looked at: nothing runs, no timer fires, nothing is written to the state.
+//!
+//! The log is opened as any start opens it, which cuts off what was never acknowledged, and holds its lock meanwhile, so
+//! that what is looked at stays as it is. The state is what a start would begin with: that of the last checkpoint with
+//! the log applied from there, in memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use log::disk::RealDisk;
+use log::{Log, ReadError};
+use machine::{Shards, Stored};
+
+use crate::embedded::{LOG_FOLDER, STORE_FOLDER};
+use crate::error::{Failure, OpenError};
+use crate::replica::{self, Data, Shared};
+use crate::store::Fjall;
+use crate::worker::payload;
+
+/// A folder's data, opened to be looked at.
+pub struct Inspection {
+    shards: Vec<Shared<Fjall>>,
+    store: Arc<Fjall>,
+    log: log::Embedded<RealDisk>,
+}
+
+impl Inspection {
+    /// Opens what is in `folder`. `progress` is told how many shards have been opened, and of how many.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing, or a process has it open, or it is damaged.
+    pub fn open(folder: &Path, mut progress: impl FnMut(u32, u32)) -> Result<Inspection, OpenError> {
+        let nothing = || OpenError::Nothing(folder.to_owned());
+        let log_folder = folder.join(LOG_FOLDER);
+        if !log_folder.is_dir() || !folder.join(STORE_FOLDER).is_dir() {
+            return Err(nothing());
+        }
+        let disk = RealDisk::new(log_folder).map_err(|error| OpenError::Folder(error.into()))?;
+        let config = log::Config { upkeep: log::Upkeep::Inline, ..log::Config::default() };
+        let log = log::Embedded::open(disk, config).map_err(OpenError::Open)?;
+        let store = Arc::new(Fjall::open(&folder.join(STORE_FOLDER), CACHE_BYTES)?);
+        let data = Data::of(store.as_ref())?.ok_or_else(nothing)?;
+        let count = data.check_machine(&log, store.as_ref())?;
+        let mut shards = Vec::new();
+        for shard in count.all() {
+            progress(shard.0, count.count());
+            shards.push(replica::open(shard, &log, &store)?);
+        }
+        Ok(Inspection { shards, store, log })
+    }
+
+    /// The shards, in the order of their numbers.
+    pub fn shards(&self) -> &[Shared<Fjall>] {
+        &self.shards
+    }
+
+    /// How many shards there are.
+    pub fn count(&self) -> Shards {
+        Shards::new(self.shards.len() as u32).expect("it was opened with as many")
+    }
+
+    /// The log.
+    pub fn log(&self) -> &log::Embedded<RealDisk> {
+        &self.log
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Fjall {
+        &self.store
+    }
+
+    /// The payload that a shard's state points to.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not as long as the state says.
+    pub fn payload(&self, shard: &Shared<Fjall>, stored: &Stored) -> Result<Bytes, Failure> {
+        let bytes = payload(&self.log, &shard.read().state, shard.shard(), stored)?;
+        if bytes.len() == stored.len() {
+            return Ok(bytes);
+        }
+        let what = format!("a payload of {} bytes has {}", stored.len(), bytes.len());
+        let place = format!("the log of shard {}", shard.shard().0);
+        Err(Failure::Read(ReadError::Damaged { place, offset: stored.sequence, what }))
+    }
+
+    /// Where a shard's log begins and ends.
+    pub fn span(&self, shard: &Shared<Fjall>) -> (u64, u64) {
+        (self.log.first(shard.shard().0), self.log.last(shard.shard().0))
+    }
+}
+
+/// What is looked at once need not be kept.
+const CACHE_BYTES: u64 = 8 << 20;
