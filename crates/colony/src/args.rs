@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. What is written here is what `--help` says.
 
+mod data;
 mod fault;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+pub(crate) use data::{Data, DataCommand, DataFolder, ExerciseData, RepairData};
 pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
 
 /// Everything between the services of a distributed system, from one file.
@@ -54,6 +56,7 @@ pub(crate) enum Command {
     Certs(Certs),
     Load(Load),
     Explain(Explain),
+    Data(Data),
     /// Print the JSON Schema of the manifest, for editors
     Schema,
 }
@@ -79,6 +82,7 @@ impl Command {
             Command::Certs(args) => args.json,
             Command::Load(args) => args.json,
             Command::Explain(args) => args.json,
+            Command::Data(args) => args.what.json(),
             Command::Schema => false,
         }
     }

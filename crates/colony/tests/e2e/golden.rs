@@ -13,9 +13,12 @@ fn help_reads_well() {
     let mut text = help(&[]);
     for command in [
         "up", "check", "status", "logs", "apply", "restart", "scale", "stop", "init", "certs", "load",
-        "explain", "schema",
+        "explain", "data", "schema",
     ] {
         text.push_str(&format!("\n\n=== colony {command} --help\n\n{}", help(&[command])));
+    }
+    for command in ["inspect", "verify", "repair", "exercise"] {
+        text.push_str(&format!("\n\n=== colony data {command} --help\n\n{}", help(&["data", command])));
     }
     insta::assert_snapshot!(text);
 }

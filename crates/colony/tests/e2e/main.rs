@@ -6,6 +6,7 @@ mod commands;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod daemons;
+mod data;
 mod discovery;
 #[allow(dead_code, reason = "the stories of the data plane have it say more")]
 #[path = "../../../mesh/tests/stories/world/dns.rs"]

@@ -1,0 +1,95 @@
+//! The command line of `colony data`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+/// Look into a folder of durable data, check it, mend it, or try a disk
+///
+/// The folder is one that an engine keeps its log and its state in (`log` and `store`). Only one process has it open at
+/// a time, so end what uses it first.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Data {
+    #[command(subcommand)]
+    pub(crate) what: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Show what a folder holds: shards, log and store, and how much there is of what
+    Inspect(DataFolder),
+    Verify(DataFolder),
+    Repair(RepairData),
+    Exercise(ExerciseData),
+}
+
+impl DataCommand {
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            DataCommand::Inspect(args) | DataCommand::Verify(args) => args.json,
+            DataCommand::Repair(args) => args.json,
+            DataCommand::Exercise(args) => args.json,
+        }
+    }
+}
+
+/// Read everything in a folder, and say what is damaged; exit 0 if nothing is
+///
+/// Every record of the log, every pair of the store, and that the two fit together: that each entry can be understood,
+/// and each payload that the state points to is there. Nothing is changed, but that an end of the log which was never
+/// acknowledged is cut off, as every start does.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DataFolder {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make a damaged folder open again, by giving up as little as can be told
+///
+/// A log that does not open is cut at the first damage that prevents it, for all shards: what is left is a state that the
+/// system really was in. Nothing is deleted: what is cut off stays beside, in files that end with .cut. Copy the folder
+/// first.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RepairData {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print JSON; needs --yes
+    #[arg(long, requires = "yes")]
+    pub(crate) json: bool,
+}
+
+/// Find out whether a disk keeps what it acknowledges
+///
+/// Writes numbered records of all kinds, and prints a line of JSON for each once it is acknowledged. Keep the lines on
+/// another machine, pull the plug, start again, and have them checked: everything acknowledged must be there, once, and
+/// in order.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "ssh HOST colony data exercise /data/try > lines     # pull HOST's plug after a while\n\
+    scp lines HOST: && ssh HOST colony data exercise /data/try --check lines"
+)]
+pub(crate) struct ExerciseData {
+    /// The folder: an empty one, or one that was used for this before
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// For how long; 0: until it is ended
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seconds: u64,
+    /// How many write at a time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) producers: u32,
+    /// Write nothing: check that what the lines of this file acknowledge is there; exit 1 if it is not
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "producers"])]
+    pub(crate) check: Option<PathBuf>,
+    /// Print JSON; the lines are JSON in any case
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,89 @@
+//! `colony data`: folders of durable data, a file for each thing that can be done with one.
+
+mod exercise;
+mod inspect;
+mod repair;
+mod verify;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use engine::OpenError;
+
+use crate::args::DataCommand;
+use crate::failure::Failure;
+
+pub(crate) fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
+    match command {
+        DataCommand::Inspect(args) => inspect::run(args),
+        DataCommand::Verify(args) => verify::run(args),
+        DataCommand::Repair(args) => repair::run(args),
+        DataCommand::Exercise(args) => exercise::run(args),
+    }
+}
+
+/// Why a folder's data could not be opened, and what to do about it.
+fn refused(folder: &Path, error: &OpenError) -> Failure {
+    let failure = Failure::new(with_causes(error));
+    let dir = folder.display();
+    match error {
+        OpenError::Nothing(_) => failure.hint("name the folder that has `log` and `store` in it"),
+        OpenError::Open(log::OpenError::Locked { .. }) => failure,
+        OpenError::Open(log::OpenError::Version { .. }) => {
+            failure.hint("use the version that wrote it, or a newer one")
+        }
+        OpenError::Open(log::OpenError::Damaged { .. } | log::OpenError::Missing { .. })
+        | OpenError::Ahead { .. }
+        | OpenError::Behind { .. }
+        | OpenError::Entry { .. }
+        | OpenError::Log(_)
+        | OpenError::Store(_) => failure.hint(format!("`colony data verify {dir}` says what is damaged")),
+        _ => failure,
+    }
+}
+
+/// An error with its causes, in one line.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Bytes as one says them: `512 B`, `4.0 KiB`, `1.5 GiB`.
+fn bytes(count: u64) -> String {
+    let mut size = count as f64;
+    let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for next in units {
+        if size < 1024.0 {
+            break;
+        }
+        size /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
+}
+
+/// So many of something.
+fn count(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_counts_are_said_as_people_say_them() {
+        assert_eq!(
+            [bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)],
+            ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]
+        );
+        assert_eq!([count(1, "record"), count(2, "record")], ["1 record", "2 records"]);
+    }
+}

@@ -1,0 +1,324 @@
+//! Folders of durable data: looked into, damaged and mended; and what is acknowledged survives `kill -9`.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::world::{binary, run_in};
+
+#[test]
+fn a_folder_is_looked_into_and_read_as_a_whole() {
+    let bench = Bench::new();
+    bench.exercised(2);
+    let shown = text(&bench.run(&["inspect", "try"]).stdout);
+    let read = bench.run(&["verify", "try"]);
+    assert!(read.status.success(), "{read:?}");
+    insta::assert_snapshot!(masked(&format!("{shown}\n=== verify\n\n{}", text(&read.stdout))));
+    let shown = bench.json(&["inspect", "try", "--json"]);
+    let shards = shown["shards"].as_array().expect("shards");
+    assert_eq!(shards.len(), 16);
+    assert!(shards.iter().all(|shard| shard["applied"] == shard["last"]), "{shown}");
+    assert_eq!(shown["stores"]["exercise"], 4, "two items of each producer: {shown}");
+    assert_eq!(shown["outbox"], 0);
+    assert_eq!(bench.json(&["verify", "try", "--json"])["whole"], true);
+    let repaired = bench.json(&["repair", "try", "--yes", "--json"]);
+    assert_eq!(repaired["repaired"], false, "nothing is damaged: {repaired}");
+}
+
+#[test]
+fn where_nothing_is_or_somebody_else_works_that_is_said() {
+    let bench = Bench::new();
+    let nothing = bench.run(&["inspect", "nowhere"]);
+    assert_eq!(text(&nothing.stderr).lines().next(), Some("error: there is no data in nowhere"));
+    std::fs::create_dir(bench.path("mine")).expect("made");
+    std::fs::write(bench.path("mine/file"), "mine").expect("written");
+    let mine = bench.run(&["exercise", "mine"]);
+    assert!(text(&mine.stderr).contains("mine is not empty, and was not made by this command"), "{mine:?}");
+    let mut running = Running::start(&bench);
+    running.wait_for_lines(1);
+    let busy = bench.run(&["inspect", "try"]);
+    let said = text(&busy.stderr);
+    assert!(!busy.status.success() && said.contains("the log is open in"), "{said}");
+    assert!(said.contains(&running.child.id().to_string()), "{said}");
+    running.kill();
+}
+
+#[test]
+fn a_hole_in_the_log_is_found_cut_and_kept() {
+    let bench = Bench::new();
+    let mut running = Running::start(&bench);
+    running.wait_for_lines(100);
+    running.kill();
+    bench.flip("try/log/000000000001.segment", 20_000);
+    let found = bench.run(&["verify", "try"]);
+    assert_eq!(found.status.code(), Some(1));
+    let said = masked(&text(&found.stdout));
+    // What exactly is at that byte differs, too.
+    let said: Vec<&str> =
+        said.lines().map(|line| line.split_once("byte N: ").map_or(line, |(place, _)| place)).collect();
+    insta::assert_snapshot!(said.join("\n"));
+    let found = bench.failing(&["verify", "try", "--json"]);
+    let damage = &found["log"]["damages"][0];
+    assert!(damage["file"].as_str().is_some_and(|file| file.ends_with("000000000001.segment")), "{found}");
+    assert!(damage["offset"].as_u64().is_some_and(|offset| (4096..=20_000).contains(&offset)), "{found}");
+    let shut = bench.run(&["inspect", "try"]);
+    assert!(text(&shut.stderr).contains("`colony data verify try` says what is damaged"), "{shut:?}");
+    let asked = bench.run(&["repair", "try"]);
+    assert!(text(&asked.stderr).contains("`--yes` repairs it without asking"), "{asked:?}");
+    let repaired = bench.json(&["repair", "try", "--yes", "--json"]);
+    assert_eq!(
+        (&repaired["opens"], &repaired["whole"]),
+        (&Value::Bool(true), &Value::Bool(true)),
+        "{repaired}"
+    );
+    let kept = repaired["kept"][0].as_str().expect("what was cut off is kept");
+    assert!(bench.path(kept).exists(), "{repaired}");
+    assert_eq!(bench.json(&["verify", "try", "--json"])["whole"], true);
+}
+
+#[test]
+fn where_the_log_ends_before_the_state_that_is_made_anew() {
+    let bench = Bench::new();
+    bench.exercised(2);
+    let log = std::fs::read_dir(bench.path("try/log")).expect("the log");
+    let names = log.map(|file| file.expect("a file").path());
+    let last = names.filter(|path| path.extension().is_some_and(|end| end == "segment")).max();
+    std::fs::remove_file(last.expect("a segment")).expect("removed");
+    let found = bench.failing(&["verify", "try", "--json"]);
+    assert!(
+        found["wrong"][0].as_str().is_some_and(|wrong| wrong.contains("part of the log is missing")),
+        "{found}"
+    );
+    let repaired = bench.run(&["repair", "try", "--yes"]);
+    assert!(repaired.status.success(), "{repaired:?}");
+    assert!(bench.path("try/store.1.cut").is_dir(), "what the state was is kept: {repaired:?}");
+    assert_eq!(bench.json(&["verify", "try", "--json"])["whole"], true);
+}
+
+#[test]
+fn a_check_sees_what_is_missing_or_moved() {
+    let bench = Bench::new();
+    bench.exercised(1);
+    let lines = std::fs::read_to_string(bench.path("lines")).expect("the lines");
+    assert!(bench.run(&["exercise", "try", "--check", "lines"]).status.success());
+    for kind in ["put", "publish", "send", "acknowledge", "append", "order"] {
+        let (printed, last) = last_of(&lines, kind);
+        let mut more = last.clone();
+        more["number"] = (last["number"].as_u64().expect("a number") + 1).into();
+        std::fs::write(bench.path("more"), format!("{lines}{more}\n")).expect("written");
+        let wrong = bench.failing(&["exercise", "try", "--check", "more", "--json"]);
+        assert_eq!(wrong["wrong"].as_array().map(Vec::len), Some(1), "{kind}, which never was: {wrong}");
+        if kind == "acknowledge" {
+            continue;
+        }
+        let mut moved = last.clone();
+        moved["at"] = (last["at"].as_u64().expect("an answer") + 1).into();
+        let moved = lines.replace(printed, &moved.to_string());
+        std::fs::write(bench.path("moved"), moved).expect("written");
+        let wrong = bench.failing(&["exercise", "try", "--check", "moved", "--json"]);
+        let odd = wrong["wrong"].as_array().map(Vec::len);
+        // That of an item that is done is not there to be looked at.
+        assert!(odd == Some(1) || (kind == "send" && odd == Some(0)), "{kind} elsewhere: {wrong}");
+    }
+}
+
+/// `COLONY_KILL_ROUNDS=500` has it go on for so many rounds; else it ends after half a minute.
+#[test]
+fn what_is_acknowledged_survives_kill_9() {
+    let rounds: Option<u64> =
+        std::env::var("COLONY_KILL_ROUNDS").ok().map(|rounds| rounds.parse().expect("a number"));
+    let begun = Instant::now();
+    let mut chance = Chance::new();
+    let mut bench = Bench::new();
+    let mut acknowledged = String::new();
+    for round in 0.. {
+        if rounds.map_or(round >= ROUNDS_MIN && begun.elapsed() > LASTS, |rounds| round >= rounds) {
+            break;
+        }
+        // What is there is read in each round: begin anew before that takes long.
+        if round % ROUNDS_OF_A_FOLDER == 0 {
+            bench = Bench::new();
+            acknowledged.clear();
+        }
+        let mut running = Running::start(&bench);
+        std::thread::sleep(Duration::from_millis(chance.next(600)));
+        acknowledged.push_str(&running.kill());
+        std::fs::write(bench.path("lines"), &acknowledged).expect("written");
+        if round % 3 == 0 {
+            // Also while it finds out what is there.
+            let mut check = bench.spawn(&["exercise", "try", "--check", "lines"]);
+            std::thread::sleep(Duration::from_millis(chance.next(60)));
+            let _ = check.kill();
+            check.wait().expect("it has ended");
+        }
+        if acknowledged.is_empty() {
+            continue;
+        }
+        let found = bench.json(&["exercise", "try", "--check", "lines", "--json"]);
+        let unseen = found["unseen_max"].as_u64().expect("a number");
+        assert!(unseen <= 1, "no more than one was on its way: {found}; {chance:?}, round {round}");
+        if round % 5 == 4 {
+            assert_eq!(bench.json(&["verify", "try", "--json"])["whole"], true, "{chance:?}, round {round}");
+        }
+    }
+}
+
+const ROUNDS_OF_A_FOLDER: u64 = 10;
+const ROUNDS_MIN: u64 = 5;
+const LASTS: Duration = Duration::from_secs(25);
+
+/// Where the commands are tried.
+struct Bench {
+    dir: TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { dir: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `colony data` with these arguments.
+    fn run(&self, args: &[&str]) -> Output {
+        run_in(self.dir.path(), &[&["data"], args].concat())
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    fn failing(&self, args: &[&str]) -> Value {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = Command::new(binary());
+        command.arg("data").args(args).current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().expect("colony starts")
+    }
+
+    /// Fills the folder `try` in a second, and puts what was acknowledged into `lines`. Nothing is on its way then.
+    fn exercised(&self, producers: u32) {
+        let output = self.run(&["exercise", "try", "--seconds", "1", "--producers", &producers.to_string()]);
+        assert!(output.status.success(), "{output:?}");
+        std::fs::write(self.path("lines"), &output.stdout).expect("written");
+        let checked = self.json(&["exercise", "try", "--check", "lines", "--json"]);
+        assert_eq!(checked["unseen_max"], 0, "{checked}");
+    }
+
+    fn flip(&self, file: &str, at: usize) {
+        let mut bytes = std::fs::read(self.path(file)).expect("read");
+        bytes[at] ^= 0xff;
+        std::fs::write(self.path(file), bytes).expect("written");
+    }
+}
+
+/// `colony data exercise` on the folder `try`.
+struct Running {
+    child: Child,
+    lines: Option<JoinHandle<String>>,
+    count: std::sync::mpsc::Receiver<()>,
+}
+
+impl Running {
+    fn start(bench: &Bench) -> Running {
+        let mut child = bench.spawn(&["exercise", "try"]);
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (line, count) = std::sync::mpsc::channel();
+        let lines = std::thread::spawn(move || {
+            let mut all = String::new();
+            while stdout.read_line(&mut all).is_ok_and(|length| length > 0) {
+                let _ = line.send(());
+            }
+            // The last one may have been cut off.
+            all.truncate(all.rfind('\n').map_or(0, |end| end + 1));
+            all
+        });
+        Running { child, lines: Some(lines), count }
+    }
+
+    fn wait_for_lines(&self, lines: usize) {
+        for _ in 0..lines {
+            self.count.recv_timeout(Duration::from_secs(60)).expect("a line");
+        }
+    }
+
+    /// Kills it, and returns what it had printed.
+    fn kill(&mut self) -> String {
+        let _ = self.child.kill();
+        self.child.wait().expect("it has ended");
+        self.lines.take().map(|lines| lines.join().expect("it reads")).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// When to kill, from a seed that a failure shows.
+#[derive(Debug)]
+struct Chance {
+    #[expect(dead_code, reason = "shown by Debug")]
+    seed: u64,
+    state: u64,
+}
+
+impl Chance {
+    fn new() -> Chance {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let seed = since_epoch.expect("after 1970").as_nanos() as u64 | 1;
+        Chance { seed, state: seed }
+    }
+
+    fn next(&mut self, below: u64) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % below
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// As it was printed, and as JSON.
+fn last_of<'a>(lines: &'a str, kind: &str) -> (&'a str, Value) {
+    let all = lines.lines().map(|line| (line, serde_json::from_str::<Value>(line).expect("JSON")));
+    all.rev().find(|(_, line)| line["kind"] == kind).expect("there is one")
+}
+
+/// Numbers, sizes and ages differ from run to run, and with them the widths of columns.
+fn masked(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        match (letter, out.chars().last()) {
+            ('0'..='9', Some('N')) | (' ', Some(' ')) => {}
+            ('0'..='9', _) => out.push('N'),
+            _ => out.push(letter),
+        }
+    }
+    let mut out = out.replace("N.N", "N");
+    for unit in ["B", "KiB", "MiB"] {
+        out = out.replace(&format!("N {unit}"), "SIZE");
+    }
+    for unit in ["ms", "s"] {
+        out = out.replace(&format!("N {unit} ago"), "AGE");
+    }
+    out.replace("N segments", "N segment")
+}
