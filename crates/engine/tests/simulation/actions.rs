@@ -1,5 +1,6 @@
 //! What can happen next, and how often it does.
 
+use engine::reclaim::Reclaimed;
 use log::disk::Faults;
 
 use crate::world::World;
@@ -88,7 +89,7 @@ pub fn step(world: &mut World<'_>) {
         Action::DiskIsFull => {
             world.say(|| "the disk is full".to_owned());
             // Whatever there is takes more.
-            world.disk.set_faults(Faults { room_bytes: 1, ..Faults::default() });
+            world.disk.set_faults(Faults { room_bytes: 1, ..world.faults() });
         }
         Action::StoreFails => {
             world.say(|| "the store fails".to_owned());
@@ -123,8 +124,12 @@ fn checkpoint(world: &mut World<'_>) {
 fn reclaim(world: &mut World<'_>) {
     let slack = world.rng.pick(&[0, 0, 16 << 10, 64 << 10]);
     let bytes = world.rng.pick(&[1_000, 10_000, 1 << 20]);
-    if let Some(reclaimed) = world.node().reclaim(slack, bytes) {
+    // As long as nothing is moved, which needs a checkpoint first.
+    while let Some(reclaimed) = world.node().reclaim(slack, bytes) {
         world.say(|| format!("reclaimed: {reclaimed:?}"));
+        if reclaimed != Reclaimed::Trimmed {
+            return;
+        }
     }
 }
 
@@ -146,13 +151,14 @@ fn close(world: &mut World<'_>) {
 }
 
 fn misbehave(world: &mut World<'_>) {
+    let always = world.faults();
     let mut once_in = || if world.rng.chance(50) { world.rng.between(1, 20) as u32 } else { 0 };
     let faults = Faults {
         sync_fails_in: once_in(),
         write_fails_in: once_in(),
         read_fails_in: once_in(),
         sync_slow_in: once_in(),
-        ..Faults::default()
+        ..always
     };
     world.say(|| format!("the disk misbehaves: {faults:?}"));
     world.disk.set_faults(faults);

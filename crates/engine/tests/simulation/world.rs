@@ -31,11 +31,13 @@ pub struct World<'a> {
     waited: std::time::Duration,
     /// How far the clock may still jump ahead, in milliseconds.
     pub ahead_ms: u64,
+    /// Whether the disk says that it has synced, and has not.
+    disk_lies: bool,
     trace: &'a Trace,
 }
 
 impl<'a> World<'a> {
-    pub fn new(seed: u64, trace: &'a Trace) -> World<'a> {
+    pub fn new(seed: u64, disk_lies: bool, trace: &'a Trace) -> World<'a> {
         let mut rng = Rng::new(seed);
         let shards = Shards::new(SHARDS).expect("so many there may be");
         let mut world = World {
@@ -48,9 +50,11 @@ impl<'a> World<'a> {
             shards,
             waited: std::time::Duration::ZERO,
             ahead_ms: AHEAD_MS_MAX,
+            disk_lies,
             trace,
             rng,
         };
+        world.heal();
         world.start();
         world
     }
@@ -149,9 +153,14 @@ impl<'a> World<'a> {
         self.start();
     }
 
+    /// What goes wrong with the disk at any time.
+    pub fn faults(&self) -> Faults {
+        Faults { sync_does_nothing: self.disk_lies, ..Faults::default() }
+    }
+
     /// Nothing goes wrong any more.
     pub fn heal(&mut self) {
-        self.disk.set_faults(Faults::default());
+        self.disk.set_faults(self.faults());
         self.disk.fail_power_at(u64::MAX);
         self.store.fail_reads(false);
         self.store.fail_writes(false);

@@ -5,6 +5,7 @@
 //! order and as it was sent is seen here, too.
 
 mod kv;
+mod lock;
 mod queue;
 mod topic;
 
@@ -43,6 +44,7 @@ struct Blocks {
     kv: kv::Kv,
     topics: topic::Topics,
     queues: queue::Queues,
+    locks: lock::Locks,
 }
 
 /// A command from shard to shard.
@@ -163,6 +165,7 @@ impl Model {
         blocks.kv.assert_read(state, blocks.time, payloads);
         blocks.topics.assert_read(state, payloads);
         blocks.queues.assert_read(state, payloads);
+        blocks.locks.assert_read(state, blocks.time);
     }
 
     /// The time of the shard's last entry.
@@ -173,6 +176,11 @@ impl Model {
     /// A shard's items, of which clients know a little.
     pub fn kv(&self, shard: Shard) -> &kv::Kv {
         &self.shards[shard.0 as usize].kv
+    }
+
+    /// A shard's locks.
+    pub fn locks(&self, shard: Shard) -> &lock::Locks {
+        &self.shards[shard.0 as usize].locks
     }
 
     /// A shard's queues.
@@ -193,6 +201,7 @@ impl Blocks {
             Some(Kind::Kv(command)) => self.kv.apply(step, command).map(Reply::from),
             Some(Kind::Topic(command)) => self.topics.apply(step, command).map(Reply::from),
             Some(Kind::Queue(command)) => self.queues.apply(step, command).map(Reply::from),
+            Some(Kind::Lock(command)) => self.locks.apply(step, command).map(Reply::from),
             other => panic!("the model does not know {other:?}"),
         }
     }

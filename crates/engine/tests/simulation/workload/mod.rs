@@ -1,6 +1,7 @@
 //! What clients ask for: commands of all blocks, on few names, so that they meet.
 
 mod kv;
+mod lock;
 mod queue;
 mod topic;
 
@@ -28,15 +29,18 @@ enum Block {
     Kv,
     Topic,
     Queue,
+    Lock,
 }
 
 /// Something to ask of a shard.
 pub fn entry(glance: &mut Glance<'_>, shards: Shards) -> Entry {
-    let block = glance.rng.weighted(&[(4, Block::Kv), (3, Block::Topic), (5, Block::Queue)]);
+    let block =
+        glance.rng.weighted(&[(4, Block::Kv), (3, Block::Topic), (5, Block::Queue), (3, Block::Lock)]);
     let mut entry = match block {
         Block::Kv => kv::entry(glance),
         Block::Topic => topic::entry(glance),
         Block::Queue => queue::entry(glance),
+        Block::Lock => lock::entry(glance),
     };
     if glance.rng.chance(25) {
         for _ in 0..=glance.rng.below(3) {

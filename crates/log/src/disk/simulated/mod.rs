@@ -47,6 +47,8 @@ pub struct Faults {
     pub write_fails_in: u32,
     /// A read fails once in so many; default 0.
     pub read_fails_in: u32,
+    /// A sync of a file says that it is done, and does nothing; default no.
+    pub sync_does_nothing: bool,
     /// A sync is slow once in so many; default 0.
     pub sync_slow_in: u32,
     /// How long a sync takes; default 100 µs.
@@ -65,6 +67,7 @@ impl Default for Faults {
             sync_fails_in: 0,
             write_fails_in: 0,
             read_fails_in: 0,
+            sync_does_nothing: false,
             sync_slow_in: 0,
             sync: Duration::from_micros(100),
             sync_slow: Duration::from_secs(2),

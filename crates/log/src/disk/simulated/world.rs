@@ -143,6 +143,9 @@ impl World {
         if self.chance.once_in(self.faults.sync_slow_in) {
             self.elapsed += self.faults.sync_slow;
         }
+        if self.faults.sync_does_nothing {
+            return Ok(());
+        }
         let fails = self.chance.once_in(self.faults.sync_fails_in);
         let sector_bytes = self.faults.sector_bytes;
         let World { nodes, chance, .. } = self;
