@@ -257,4 +257,4 @@ impl Node {
 }
 
 /// Small, so that there are many batches.
-const BATCH_BYTES_MAX: usize = 6 << 10;
+const BATCH_BYTES_MAX: usize = 4 << 10;

@@ -228,8 +228,8 @@ impl<'a> World<'a> {
 
 fn log_config() -> log::Config {
     log::Config {
-        segment_bytes: 48 << 10,
-        record_bytes_max: 30 << 10,
+        segment_bytes: 16 << 10,
+        record_bytes_max: 10 << 10,
         cache_bytes: 4 << 10,
         spares_max: 1,
         upkeep: log::Upkeep::Inline,

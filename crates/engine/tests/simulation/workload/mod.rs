@@ -85,8 +85,7 @@ pub fn payload(rng: &mut Rng, id: Id, index: usize) -> Bytes {
     let length = match rng.below(10) {
         0 => 0,
         1..4 => rng.between(1, 128),
-        4..9 => rng.between(129, 1_000),
-        _ => rng.between(1_000, 3_000),
+        _ => rng.between(129, 1_000),
     };
     let word = format!("<{id}.{index}>");
     word.bytes().cycle().take(length as usize).collect::<Vec<u8>>().into()
