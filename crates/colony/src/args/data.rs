@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 
 /// Look into a folder of durable data, check it, mend it, or try a disk
 ///
@@ -20,6 +20,7 @@ pub(crate) enum DataCommand {
     Inspect(DataFolder),
     Verify(DataFolder),
     Repair(RepairData),
+    Export(ExportData),
     Exercise(ExerciseData),
 }
 
@@ -28,6 +29,7 @@ impl DataCommand {
         match self {
             DataCommand::Inspect(args) | DataCommand::Verify(args) => args.json,
             DataCommand::Repair(args) => args.json,
+            DataCommand::Export(args) => args.json,
             DataCommand::Exercise(args) => args.json,
         }
     }
@@ -64,6 +66,41 @@ pub(crate) struct RepairData {
     /// Print JSON; needs --yes
     #[arg(long, requires = "yes")]
     pub(crate) json: bool,
+}
+
+/// Print what a folder holds, a JSON object a line
+///
+/// Items, messages, work, events and configuration; what has expired is left out, and jobs, locks and timers are no part of
+/// it. Bytes that are text are printed as such, others in base64 under a name that ends with _base64. A payload that
+/// cannot be read has an `error` in its line, all others are printed, and the exit code is 1.
+#[derive(Debug, ClapArgs)]
+#[command(group(ArgGroup::new("which").args(["store", "topic", "queue", "streams", "configuration"])))]
+pub(crate) struct ExportData {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Only the items of this store
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) store: Option<String>,
+    /// Only the messages of this topic
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) topic: Option<String>,
+    /// Only what is in this queue
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) queue: Option<String>,
+    /// Only the events of this store of streams
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) streams: Option<String>,
+    /// Only this store of configuration
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) configuration: Option<String>,
+    /// Also have a failure printed as JSON; the lines are JSON in any case
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn name(name: &str) -> Result<String, String> {
+    machine::limits::name("thing", name).map(|()| name.to_owned()).map_err(|refusal| refusal.message)
 }
 
 /// Find out whether a disk keeps what it acknowledges

@@ -127,6 +127,56 @@ fn a_check_sees_what_is_missing_or_moved() {
     }
 }
 
+#[test]
+fn what_a_folder_holds_is_printed_line_by_line() {
+    let bench = Bench::new();
+    bench.exercised(1);
+    let all = bench.lines(&["export", "try"]);
+    let acknowledged = std::fs::read_to_string(bench.path("lines")).expect("the lines");
+    let of = |kind: &str| last_of(&acknowledged, kind).1["number"].as_u64().expect("a number") as usize;
+    let count = |kind: &str| all.iter().filter(|line| line["kind"] == kind).count();
+    assert_eq!(count("item"), 2);
+    assert_eq!(count("message"), of("publish") + of("order"));
+    assert_eq!(count("work"), of("send") - of("acknowledge"));
+    assert_eq!(count("event"), of("append"));
+    assert_eq!(count("item") + count("message") + count("work") + count("event"), all.len());
+    assert!(all.iter().all(|line| line["error"].is_null()), "all can be read");
+    let one = bench.lines(&["export", "try", "--topic", "exercise"]);
+    assert_eq!(one.len(), of("publish"));
+    for (line, offset) in one.iter().zip(0..) {
+        assert_eq!((&line["topic"], &line["offset"]), (&Value::from("exercise"), &Value::from(offset)));
+        assert_eq!(line["key"], format!("{}-0", last_of(&acknowledged, "put").1["run"]));
+    }
+    // Those that are no text are in base64.
+    assert!(
+        one.iter().all(|line| line["payload"].is_string() != line["payload_base64"].is_string()),
+        "{one:?}"
+    );
+    assert!(bench.lines(&["export", "try", "--store", "other"]).is_empty());
+    let both = bench.run(&["export", "try", "--store", "a", "--topic", "b"]);
+    assert_eq!(both.status.code(), Some(2), "one of them: {both:?}");
+}
+
+#[test]
+fn a_payload_that_is_damaged_keeps_no_other_from_being_printed() {
+    let bench = Bench::new();
+    bench.exercised(1);
+    let whole = bench.lines(&["export", "try"]).len();
+    // Some of what is there belongs to nothing any more.
+    let segment = "try/log/000000000001.segment";
+    let length = std::fs::metadata(bench.path(segment)).expect("a segment").len() as usize;
+    (6_000..length.min(80_000)).step_by(2_000).for_each(|at| bench.flip(segment, at));
+    let damaged = bench.run(&["export", "try"]);
+    assert_eq!(damaged.status.code(), Some(1), "{}", text(&damaged.stderr));
+    let lines = text(&damaged.stdout);
+    assert_eq!(lines.lines().count(), whole);
+    let errors: Vec<&str> = lines.lines().filter(|line| line.contains("\"error\":")).collect();
+    assert!(
+        !errors.is_empty() && errors.iter().all(|line| line.contains("is damaged at byte")),
+        "{errors:?}"
+    );
+}
+
 /// `COLONY_KILL_ROUNDS=500` has it go on for so many rounds; else it ends after half a minute.
 #[test]
 fn what_is_acknowledged_survives_kill_9() {
@@ -195,6 +245,12 @@ impl Bench {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {output:?}");
         serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    fn lines(&self, args: &[&str]) -> Vec<Value> {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     fn failing(&self, args: &[&str]) -> Value {

@@ -1,6 +1,7 @@
 //! `colony data`: folders of durable data, a file for each thing that can be done with one.
 
 mod exercise;
+mod export;
 mod inspect;
 mod repair;
 mod verify;
@@ -19,6 +20,7 @@ pub(crate) fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
         DataCommand::Inspect(args) => inspect::run(args),
         DataCommand::Verify(args) => verify::run(args),
         DataCommand::Repair(args) => repair::run(args),
+        DataCommand::Export(args) => export::run(args),
         DataCommand::Exercise(args) => exercise::run(args),
     }
 }
