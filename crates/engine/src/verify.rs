@@ -182,7 +182,8 @@ pub struct Mended {
 /// put beside.
 ///
 /// What was cut off the log may have been applied already. If the log begins with the first entry ever, the state is
-/// made anew from it: the store is set aside. If not, it cannot be: then the folder still does not open, and says so.
+/// made anew from it: the store is set aside. If not, it cannot be: then the folder still does not open, and says so. Nor does it
+/// where a single entry is damaged that no checkpoint has yet.
 ///
 /// # Errors
 ///
