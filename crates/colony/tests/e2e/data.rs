@@ -51,9 +51,11 @@ fn where_nothing_is_or_somebody_else_works_that_is_said() {
 #[test]
 fn a_hole_in_the_log_is_found_cut_and_kept() {
     let bench = Bench::new();
-    let mut running = Running::start(&bench);
-    running.wait_for_lines(100);
-    running.kill();
+    // One that writes slowly, and is killed at once: its first segment must not be full.
+    let mut running = Slow(bench.spawn(&["exercise", "try", "--producers", "1"]));
+    let mut printed = BufReader::new(running.0.stdout.take().expect("piped")).lines();
+    assert!((0..50).all(|_| printed.next().is_some()));
+    drop(running);
     bench.flip("try/log/000000000001.segment", 20_000);
     let found = bench.run(&["verify", "try"]);
     assert_eq!(found.status.code(), Some(1));
@@ -323,6 +325,16 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Killed when it is dropped.
+struct Slow(Child);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
