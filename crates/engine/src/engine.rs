@@ -445,6 +445,7 @@ impl<L: Log, S: Store> Inner<L, S> {
 
     /// The checkpoints' thread.
     fn checkpoint_at_times(&self) {
+        yield_to_others();
         let _ = self.checkpointer.set(thread::current());
         let mut last = Instant::now();
         loop {
@@ -762,6 +763,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Has this thread get the processor after those that somebody waits for. Where that is not possible it is as it was.
+fn yield_to_others() {
+    // SAFETY: a plain system call; on Linux it is about the calling thread alone.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, CHECKPOINT_NICE) };
+}
+
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread::Builder::new().name(name).spawn(run).expect("a thread can be started")
 }
@@ -770,6 +777,8 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 const APPEND_SELF_MAX: usize = 4;
 /// How many checkpoints' worth of changes may be in memory before commands wait for one.
 const CHECKPOINTS_BEHIND_MAX: usize = 4;
+/// How far the checkpoints' thread stands back: it has up to four checkpoints' time before anyone waits for it.
+const CHECKPOINT_NICE: libc::c_int = 10;
 const CHECKPOINT_RETRY: Duration = Duration::from_secs(1);
 /// How long a worker waits before it looks whether a checkpoint has made room.
 const STALL_WAIT: Duration = Duration::from_millis(5);
