@@ -207,15 +207,21 @@ impl<F: File> Directory<F> {
             }),
             (None, Some(table)) => table.span(shard).and_then(|span| {
                 let skipped = u32::try_from(from.checked_sub(span.first)?).ok()?;
-                let count =
-                    span.count.checked_sub(skipped)?.min(u32::try_from(count_max).unwrap_or(u32::MAX));
+                let count = span
+                    .count
+                    .checked_sub(skipped)
+                    .filter(|count| *count > 0)?
+                    .min(u32::try_from(count_max).unwrap_or(u32::MAX));
                 let segment = Arc::clone(&held.segment);
                 Some(Found::Listed { segment, end: held.end, at: span.at + 4 * skipped, count })
             }),
             (None, None) => None,
         };
-        debug_assert!(found.is_some(), "{shard}/{from} is not where it should be");
-        Ok(found.unwrap_or(Found::None))
+        found.ok_or_else(|| ReadError::Damaged {
+            place: format!("the index of shard {shard}"),
+            offset: from,
+            what: "a record is not where it should be".to_owned(),
+        })
     }
 
     /// Gives up the records of `shard` before `before`.

@@ -34,7 +34,8 @@ impl<D: Disk> Inner<D> {
     ) -> Result<Vec<Record>, ReadError> {
         let mut batch = Reading { records: Vec::new(), shard, next: from, bytes: 0, bytes_max };
         while !batch.is_full() {
-            let found = self.directory().find(shard, batch.next, COUNT_MAX, bytes_max - batch.bytes);
+            let at = batch.next;
+            let found = self.directory().find(shard, at, COUNT_MAX, bytes_max - batch.bytes);
             let went_on = match found {
                 Ok(Found::None) => break,
                 Ok(Found::Records(records)) => {
@@ -51,6 +52,13 @@ impl<D: Disk> Inner<D> {
             match went_on {
                 Err(error) if batch.records.is_empty() => return Err(error),
                 Err(_) => break,
+                // An index that was forged may lead nowhere.
+                Ok(()) if batch.next == at && batch.records.is_empty() => {
+                    let place = format!("the index of shard {shard}");
+                    let what = "it leads to no record".to_owned();
+                    return Err(ReadError::Damaged { place, offset: at, what });
+                }
+                Ok(()) if batch.next == at => break,
                 Ok(()) => {}
             }
         }
