@@ -1,0 +1,149 @@
+//! The engine: workers on threads, behind a handle that anyone may ask.
+//!
+//! A worker's thread sleeps until something comes. What it takes to the log it appends itself while there is little
+//! to do, for handing over to another thread costs more than a small write; under load a thread of the log's own
+//! writes and syncs, so that the worker applies one batch while the disk is busy with the next.
+//!
+//! In here: what is proposed (`propose`) and read (`read`), the threads of the workers (`turns`), of the log (`append`)
+//! and of the checkpoints (`checkpoints`), and how all of it starts and ends (`life`).
+
+mod append;
+mod checkpoints;
+mod life;
+mod propose;
+mod read;
+mod turns;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
+
+use log::Log;
+use machine::effect::Channel;
+use machine::{Shard, Shards, Time, topic};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::consume::{Consumer, ConsumerConfig, Lanes};
+use crate::error::{Error, Failure};
+use crate::metrics::{Metrics, Snapshot};
+use crate::replica::Shared;
+use crate::store::Store;
+use crate::wait::{Waiters, Waiting};
+use append::Appender;
+use turns::Inbox;
+
+/// Shards that run. Dropping it stops it at once, as a crash would, but for what is acknowledged; [`Engine::close`]
+/// finishes what was begun and writes a checkpoint, so that the next start has nothing to apply again.
+pub struct Engine<L: Log, S: Store> {
+    inner: Arc<Inner<L, S>>,
+    threads: Vec<JoinHandle<()>>,
+    checkpointer: Option<JoinHandle<()>>,
+}
+
+pub(crate) struct Inner<L, S> {
+    config: Config,
+    shards: Shards,
+    shared: Vec<Arc<Shared<S>>>,
+    inboxes: Vec<Inbox>,
+    appender: Appender,
+    checkpointer: OnceLock<Thread>,
+    log: Arc<L>,
+    store: Arc<S>,
+    clock: Box<dyn Clock>,
+    waiters: Arc<Waiters>,
+    lanes: Lanes<L, S>,
+    metrics: Metrics,
+    failure: OnceLock<Arc<Failure>>,
+    closing: AtomicBool,
+    stopping: AtomicBool,
+    /// How many bytes had been appended when the last checkpoint began.
+    checkpointed_bytes: AtomicU64,
+    /// Whether the last checkpoint failed: then changed state may not grow without end.
+    store_full: AtomicBool,
+}
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// How many shards there are.
+    pub fn shards(&self) -> Shards {
+        self.inner.shards
+    }
+
+    /// Consumes `partitions` of a topic for a group, which is made if it is not there and then begins at `from`.
+    ///
+    /// # Errors
+    ///
+    /// If the group cannot be made.
+    pub async fn consume(
+        &self,
+        topic: &str,
+        partitions: Range<u32>,
+        group: &str,
+        from: topic::Place,
+        config: ConsumerConfig,
+    ) -> Result<Consumer<L, S>, Error> {
+        Consumer::open(&self.inner, topic, partitions, group, from, config).await
+    }
+
+    /// A place at `channel`, to wait for what a command will wake.
+    pub fn waiting(&self, channel: Channel) -> Waiting {
+        Waiters::at(&self.inner.waiters, vec![channel])
+    }
+
+    /// The time that a command would be stamped with.
+    pub fn now(&self) -> Time {
+        self.inner.clock.now()
+    }
+
+    /// What was counted up to now.
+    pub fn metrics(&self) -> Snapshot {
+        self.inner.metrics.snapshot(self.inner.changed_bytes())
+    }
+
+    /// How many bytes of storage the log takes.
+    pub fn log_bytes(&self) -> u64 {
+        self.inner.log.bytes()
+    }
+
+    /// The log.
+    pub fn log(&self) -> &L {
+        &self.inner.log
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.inner.store
+    }
+
+    /// Why nothing is written any more, if that is so.
+    pub fn failure(&self) -> Option<Arc<Failure>> {
+        self.inner.failure.get().cloned()
+    }
+}
+
+impl<L: Log, S: Store> Inner<L, S> {
+    pub(crate) fn shards(&self) -> Shards {
+        self.shards
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes<L, S> {
+        &self.lanes
+    }
+
+    fn inbox(&self, shard: Shard) -> &Inbox {
+        &self.inboxes[shard.0 as usize % self.inboxes.len()]
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,109 @@
+//! What is asked of an engine, on its way to a worker.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use log::{AppendError, Log};
+use machine::{Entry, Reply, Shard};
+use tokio::sync::oneshot;
+
+use super::{Engine, Inner};
+use crate::error::Error;
+use crate::store::Store;
+use crate::worker::Letter;
+
+/// What comes to a worker.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are commands, and a box would be an allocation for each"
+)]
+pub(super) enum Message {
+    Propose { shard: Shard, entry: Entry, asker: Asker },
+    Letter(Letter),
+    Appended(Vec<Result<(), AppendError>>),
+}
+
+/// Who asked, with how many bytes.
+pub(super) struct Asker {
+    pub(super) bytes: usize,
+    pub(super) then: Then,
+}
+
+/// What is done with a command's outcome.
+pub(super) enum Then {
+    /// Somebody waits for it.
+    Tell(oneshot::Sender<Result<Reply, Error>>),
+    /// It is called on the worker's thread, and must be quick.
+    Call(Box<dyn FnOnce(Result<Reply, Error>) + Send>),
+}
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Has `entry` made durable in `shard` and applied. Resolves when both is done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] says whose fault it is, and whether anything may have happened. If the future is dropped, the command
+    /// may still be done.
+    pub async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
+        self.inner.propose(shard, entry).await
+    }
+}
+
+impl<L: Log, S: Store> Inner<L, S> {
+    pub(crate) async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.put(shard, entry, Then::Tell(reply))?;
+        answer.await.unwrap_or_else(|_| Err(self.failed()))
+    }
+
+    /// Proposes, and has `then` called with what came of it, on the worker's thread. It is not called if the engine ends.
+    pub(crate) fn propose_then(
+        &self,
+        shard: Shard,
+        entry: Entry,
+        then: impl FnOnce(Result<Reply, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        self.put(shard, entry, Then::Call(Box::new(then)))
+    }
+
+    fn put(&self, shard: Shard, entry: Entry, then: Then) -> Result<(), Error> {
+        entry.check(self.config.body_bytes_max)?;
+        self.may_write()?;
+        let bytes = entry.encoded_len();
+        if !self.metrics.enter(bytes, self.config.waiting_max, self.config.waiting_bytes_max) {
+            return Err(Error::Overloaded);
+        }
+        self.inbox(shard).push(Message::Propose { shard, entry, asker: Asker { bytes, then } });
+        Ok(())
+    }
+
+    fn may_write(&self) -> Result<(), Error> {
+        if self.closing.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        if let Some(failure) = self.failure.get() {
+            return Err(Error::Failed(Arc::clone(failure)));
+        }
+        if self.store_full.load(Ordering::Relaxed) && self.is_stalled() {
+            return Err(Error::Full);
+        }
+        Ok(())
+    }
+
+    /// Whether there is any use in waiting for something new.
+    pub(crate) fn may_go_on(&self) -> Result<(), Error> {
+        match self.failure.get() {
+            _ if self.is_over() => Err(Error::Closed),
+            Some(failure) => Err(Error::Failed(Arc::clone(failure))),
+            None => Ok(()),
+        }
+    }
+
+    /// What is said where an answer was lost with a worker.
+    pub(crate) fn failed(&self) -> Error {
+        match self.failure.get() {
+            Some(failure) => Error::Failed(Arc::clone(failure)),
+            None => Error::Closed,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is read of an engine: what has been applied, without a write to the log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use log::{Log, ReadError};
+use machine::{Shard, Stored, Time};
+
+use super::{Engine, Inner};
+use crate::error::{Error, Failure};
+use crate::overlay::Overlay;
+use crate::store::Store;
+use crate::worker::payload;
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Looks at what has been applied in `shard`: everything that was acknowledged before, without a write to the log.
+    /// `look` gets the state and the time, and must be quick, for the shard waits.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn read<R>(&self, shard: Shard, look: impl FnOnce(&Overlay<S>, Time) -> R) -> Result<R, Error> {
+        self.inner.read(shard, look)
+    }
+
+    /// As [`Engine::read`], with the payloads that `look` found: it returns where they are, in order.
+    ///
+    /// # Errors
+    ///
+    /// If log or store cannot be read.
+    pub fn read_with_payloads<R>(
+        &self,
+        shard: Shard,
+        look: impl Fn(&Overlay<S>, Time) -> (R, Vec<Stored>),
+    ) -> Result<(R, Vec<Bytes>), Error> {
+        loop {
+            let (looked, stored) = self.read(shard, &look)?;
+            if let Some(payloads) = self.inner.payloads(shard, &stored)? {
+                return Ok((looked, payloads));
+            }
+        }
+    }
+}
+
+impl<L: Log, S: Store> Inner<L, S> {
+    pub(crate) fn read<R>(
+        &self,
+        shard: Shard,
+        look: impl FnOnce(&Overlay<S>, Time) -> R,
+    ) -> Result<R, Error> {
+        let applied = self.shared[shard.0 as usize].read();
+        let now = self.clock.now().max(applied.time);
+        let looked = look(&applied.state, now);
+        match applied.state.failure() {
+            Some(failure) => Err(Error::Failed(Arc::new(Failure::Store(failure.clone())))),
+            None => Ok(looked),
+        }
+    }
+
+    /// Nothing if one of them has been let go since the state was looked at.
+    pub(crate) fn payloads(&self, shard: Shard, stored: &[Stored]) -> Result<Option<Vec<Bytes>>, Error> {
+        let mut payloads = Vec::with_capacity(stored.len());
+        for stored in stored {
+            match self.payload(shard, stored)? {
+                Some(bytes) => payloads.push(bytes),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(payloads))
+    }
+
+    /// Nothing if it has been let go since the state was looked at.
+    pub(crate) fn payload(&self, shard: Shard, stored: &Stored) -> Result<Option<Bytes>, Error> {
+        let log = self.log.as_ref();
+        let found = match payload(log, &machine::Memory::new(), shard, stored) {
+            Err(Failure::Read(ReadError::Trimmed { .. })) => {
+                self.read(shard, |state, _| payload(log, state, shard, stored))?
+            }
+            found => found,
+        };
+        match found {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Failure::Read(ReadError::Trimmed { .. })) => Ok(None),
+            Err(failure) => Err(Error::Failed(Arc::new(failure))),
+        }
+    }
+}
