@@ -10,6 +10,9 @@ use machine::Refusal;
 use crate::store::StoreError;
 
 /// Why a command has no reply, or a read no answer.
+///
+/// Of a command that was answered with [`Error::InDoubt`] nobody can say yet whether it was done. With all others it
+/// surely was not, and never will be unless it is asked for again.
 #[derive(Clone, Debug)]
 pub enum Error {
     /// The machine refused it; nothing has happened. Whether to try again is in its code.
@@ -18,11 +21,14 @@ pub enum Error {
     Overloaded,
     /// There is no room on the disk; nothing has happened. Reads go on, and writes will when there is room.
     Full,
-    /// Durability was lost: a write or sync of the log, or the store, failed. What became of the command is not known
-    /// until the engine has been started anew.
+    /// Durability was lost before: a write or sync of the log, or the store, failed, and nothing is written until the
+    /// engine has been started anew. Nothing has happened.
     Failed(Arc<Failure>),
     /// The engine is being closed; nothing has happened.
     Closed,
+    /// The engine failed or was ended while the command was on its way: it may be in the log, and then it is done at the
+    /// next start. Who asks again under the same idempotency key learns what became of it. The failure, if it is known.
+    InDoubt(Option<Arc<Failure>>),
 }
 
 /// What ended an engine's work.
@@ -103,10 +109,14 @@ impl fmt::Display for Error {
             Error::Overloaded => f.write_str("too many commands wait already: try again later"),
             Error::Full => f.write_str("the disk is full: nothing can be written until there is room"),
             Error::Failed(_) => f.write_str(
-                "the engine has stopped, for it could not make sure that what it writes lasts: whether this command was \
-                 done shows when it is started anew",
+                "the engine has stopped, for it could not make sure that what it writes lasts: nothing is written until \
+                 it is started anew",
             ),
             Error::Closed => f.write_str("the engine is being closed"),
+            Error::InDoubt(_) => f.write_str(
+                "the engine has stopped while the command was on its way: whether it was done shows when the engine is \
+                 started anew",
+            ),
         }
     }
 }
@@ -114,7 +124,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Failed(failure) => Some(failure.as_ref()),
+            Error::Failed(failure) | Error::InDoubt(Some(failure)) => Some(failure.as_ref()),
             _ => None,
         }
     }

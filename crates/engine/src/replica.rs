@@ -365,17 +365,15 @@ impl<S: Store, O> Replica<S, O> {
         std::mem::take(&mut self.appending)
     }
 
-    /// The batch was not appended: who asked.
-    pub fn not_appended(&mut self) -> impl Iterator<Item = O> {
+    /// The batch that was taken, given up: who asked.
+    pub fn take_appending(&mut self) -> impl Iterator<Item = O> {
         std::mem::take(&mut self.appending).into_iter().map(|proposal| proposal.origin)
     }
 
-    /// Everything that waits, given up: who asked.
-    pub fn give_up(&mut self) -> impl Iterator<Item = O> {
+    /// What waits and was never in a batch, given up: who asked.
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = O> {
         self.waiting_bytes = 0;
-        let appending = std::mem::take(&mut self.appending);
-        let waiting = std::mem::take(&mut self.waiting);
-        appending.into_iter().chain(waiting).map(|proposal| proposal.origin)
+        std::mem::take(&mut self.waiting).into_iter().map(|proposal| proposal.origin)
     }
 
     /// Applies what has become durable, in order.

@@ -210,7 +210,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
     /// What became of the batches that were taken, in their order.
     pub fn appended(&mut self, now: Time, results: Vec<Result<(), AppendError>>) {
         if self.failed.is_some() {
-            // Who waited for them has been told that nobody knows.
+            // Who waited for them has been told that it is in doubt.
             return;
         }
         let appending = std::mem::take(&mut self.appending);
@@ -220,7 +220,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 Ok(()) => self.durable.push((place, self.replicas[place].appended())),
                 Err(AppendError::Full(_)) => {
                     let shard = self.replicas[place].shard();
-                    let not_appended: Vec<_> = self.replicas[place].not_appended().collect();
+                    let not_appended: Vec<_> = self.replicas[place].take_appending().collect();
                     for origin in not_appended {
                         self.refuse(now, shard, origin, &Error::Full);
                     }
@@ -245,7 +245,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 self.durable.extend(durable);
                 let failure = self.fail(Failure::Store(error));
                 for done in done.drain(..) {
-                    self.give_up(done.origin, &failure);
+                    self.give_up(done.origin, Error::InDoubt(Some(Arc::clone(&failure))));
                 }
                 return;
             }
@@ -287,27 +287,31 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 && self.replicas.iter().all(Replica::is_idle))
     }
 
-    /// Nothing more is done, for `failure`. What became of what waits is not known.
+    /// Nothing more is done, for `failure`. What is in the log, or was on its way there, may be done at the next start.
     pub fn fail(&mut self, failure: Failure) -> Arc<Failure> {
         let failure = Arc::new(failure);
         self.failed = Some(Arc::clone(&failure));
-        let mut origins = Vec::new();
-        for replica in &mut self.replicas {
-            origins.extend(replica.give_up());
-        }
+        let (mut in_doubt, mut not_done) = (Vec::new(), Vec::new());
         for (_, proposals) in std::mem::take(&mut self.durable) {
-            origins.extend(proposals.into_iter().map(Proposal::into_origin));
+            in_doubt.extend(proposals.into_iter().map(Proposal::into_origin));
+        }
+        for replica in &mut self.replicas {
+            in_doubt.extend(replica.take_appending());
+            not_done.extend(replica.take_waiting());
         }
         self.appending.clear();
-        for origin in origins {
-            self.give_up(origin, &failure);
+        for origin in in_doubt {
+            self.give_up(origin, Error::InDoubt(Some(Arc::clone(&failure))));
+        }
+        for origin in not_done {
+            self.give_up(origin, Error::Failed(Arc::clone(&failure)));
         }
         failure
     }
 
-    fn give_up(&mut self, origin: Origin<T>, failure: &Arc<Failure>) {
+    fn give_up(&mut self, origin: Origin<T>, error: Error) {
         if let Origin::Client(from) = origin {
-            self.outputs.replies.push((from, Err(Error::Failed(Arc::clone(failure)))));
+            self.outputs.replies.push((from, Err(error)));
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::store::Fjall;
 use engine::{Config, Engine, Error, OpenError, System};
-use log::{Log, Memory};
+use log::{AppendError, Batch, Log, Memory, Oldest, ReadError, Record, TrimError};
 use machine::{Code, Command, Entry, Shard, kv, outbox};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,6 +171,67 @@ async fn checkpoints_under_load_lose_nothing() {
             let found = world.get(&engine, Shard(writer), &format!("{writer} {}", number % 50));
             assert_eq!(found, Some(big(number).into()), "{writer} {number}");
         }
+    }
+}
+
+/// Whoever is told that a command is in doubt finds out at the next start; who is told anything else need not look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_was_on_its_way_when_the_log_failed_is_in_doubt() {
+    for panics in [false, true] {
+        let world = World::new();
+        let log = Arc::new(Broken { log: Arc::clone(&world.log), panics });
+        let engine = Engine::open(world.config.clone(), log, world.store(), System).expect("it opens");
+        let outcome = engine.propose(Shard(0), put("on its way", b"value")).await;
+        assert!(matches!(&outcome, Err(Error::InDoubt(_))), "{outcome:?}");
+        let outcome = engine.propose(Shard(0), put("too late", b"value")).await;
+        assert!(matches!(&outcome, Err(Error::Failed(_))), "{outcome:?}");
+        drop(engine);
+        let engine = world.open();
+        assert!(world.get(&engine, Shard(0), "on its way").is_some());
+        assert!(world.get(&engine, Shard(0), "too late").is_none());
+    }
+}
+
+/// A log that takes what it is given and does not know whether it has.
+struct Broken {
+    log: Arc<Memory>,
+    panics: bool,
+}
+
+impl Log for Broken {
+    fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>> {
+        self.log.append(batches);
+        assert!(!self.panics, "the log panics, as this test has it");
+        let error = AppendError::Failed(Arc::new(std::io::Error::other("as this test has it")));
+        batches.iter().map(|_| Err(error.clone())).collect()
+    }
+
+    fn read(&self, shard: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        self.log.read(shard, from, bytes_max)
+    }
+
+    fn get(&self, shard: u32, sequence: u64) -> Result<Bytes, ReadError> {
+        self.log.get(shard, sequence)
+    }
+
+    fn last(&self, shard: u32) -> u64 {
+        self.log.last(shard)
+    }
+
+    fn first(&self, shard: u32) -> u64 {
+        self.log.first(shard)
+    }
+
+    fn trim(&self, shard: u32, before: u64) -> Result<(), TrimError> {
+        self.log.trim(shard, before)
+    }
+
+    fn oldest(&self) -> Option<Oldest> {
+        self.log.oldest()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.log.bytes()
     }
 }
 

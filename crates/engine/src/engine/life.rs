@@ -134,7 +134,8 @@ impl<L: Log, S: Store> Drop for Panics<L, S> {
         }
         self.0.fail(&Arc::new(Failure::Panicked));
         self.0.stopping.store(true, Ordering::SeqCst);
-        self.0.inboxes.iter().for_each(Inbox::end);
+        let not_taken = self.0.not_taken();
+        self.0.inboxes.iter().for_each(|inbox| inbox.end(&not_taken));
         self.0.wake_all();
     }
 }

@@ -37,13 +37,23 @@ pub(super) enum Then {
     Call(Box<dyn FnOnce(Result<Reply, Error>) + Send>),
 }
 
+impl Then {
+    pub(super) fn tell(self, outcome: Result<Reply, Error>) {
+        match self {
+            // Who asked may have gone.
+            Then::Tell(reply) => drop(reply.send(outcome)),
+            Then::Call(then) => then(outcome),
+        }
+    }
+}
+
 impl<L: Log, S: Store> Engine<L, S> {
     /// Has `entry` made durable in `shard` and applied. Resolves when both is done.
     ///
     /// # Errors
     ///
-    /// [`Error`] says whose fault it is, and whether anything may have happened. If the future is dropped, the command
-    /// may still be done.
+    /// [`Error`] says whose fault it is. With [`Error::InDoubt`] the command may have been done or not, with all others it
+    /// was not. If the future is dropped, the command may still be done.
     pub async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
         self.inner.propose(shard, entry).await
     }
@@ -53,7 +63,7 @@ impl<L: Log, S: Store> Inner<L, S> {
     pub(crate) async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
         let (reply, answer) = oneshot::channel();
         self.put(shard, entry, Then::Tell(reply))?;
-        answer.await.unwrap_or_else(|_| Err(self.failed()))
+        answer.await.unwrap_or_else(|_| Err(Error::InDoubt(self.failure.get().cloned())))
     }
 
     /// Proposes, and has `then` called with what came of it, on the worker's thread. It is not called if the engine ends.
@@ -73,8 +83,8 @@ impl<L: Log, S: Store> Inner<L, S> {
         if !self.metrics.enter(bytes, self.config.waiting_max, self.config.waiting_bytes_max) {
             return Err(Error::Overloaded);
         }
-        self.inbox(shard).push(Message::Propose { shard, entry, asker: Asker { bytes, then } });
-        Ok(())
+        let is_taken = self.inbox(shard).push(Message::Propose { shard, entry, asker: Asker { bytes, then } });
+        if is_taken { Ok(()) } else { Err(self.not_taken()) }
     }
 
     fn may_write(&self) -> Result<(), Error> {
@@ -99,11 +109,8 @@ impl<L: Log, S: Store> Inner<L, S> {
         }
     }
 
-    /// What is said where an answer was lost with a worker.
-    pub(crate) fn failed(&self) -> Error {
-        match self.failure.get() {
-            Some(failure) => Error::Failed(Arc::clone(failure)),
-            None => Error::Closed,
-        }
+    /// What is said of a command that no worker has taken, and none will.
+    pub(super) fn not_taken(&self) -> Error {
+        self.failure.get().map_or(Error::Closed, |failure| Error::Failed(Arc::clone(failure)))
     }
 }

@@ -50,7 +50,7 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
                 inbox.wait(self.longest_wait());
             }
         }
-        inbox.end();
+        inbox.end(&self.inner.not_taken());
         self.inner.appender.wake();
         if let Some(checkpointer) = self.inner.checkpointer.get() {
             checkpointer.unpark();
@@ -105,12 +105,8 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
         let count = outputs.replies.len();
         for (asker, outcome) in outputs.replies.drain(..) {
             bytes += asker.bytes;
-            refused += u64::from(matches!(outcome, Err(Error::Full | Error::Failed(_))));
-            match asker.then {
-                // Who asked may have gone.
-                Then::Tell(reply) => drop(reply.send(outcome)),
-                Then::Call(then) => then(outcome),
-            }
+            refused += u64::from(matches!(outcome, Err(Error::Full | Error::Failed(_) | Error::InDoubt(_))));
+            asker.then.tell(outcome);
         }
         if count > 0 {
             inner.metrics.leave(count, bytes, refused);
@@ -160,9 +156,17 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn push(&self, message: Message) {
-        lock(&self.messages).push(message);
+    /// Whether somebody will take it.
+    pub(super) fn push(&self, message: Message) -> bool {
+        let mut messages = lock(&self.messages);
+        // Looked at while nobody can end it.
+        if self.has_ended() {
+            return false;
+        }
+        messages.push(message);
+        drop(messages);
         self.wake();
+        true
     }
 
     pub(super) fn wake(&self) {
@@ -177,10 +181,16 @@ impl Inbox {
         let _ = self.thread.set(thread::current());
     }
 
-    pub(super) fn end(&self) {
+    /// Nobody takes anything any more: `error` is what those are told who asked too late.
+    pub(super) fn end(&self, error: &Error) {
         self.ended.store(true, Ordering::SeqCst);
-        // Whoever still asks is told that the answer is lost.
-        lock(&self.messages).clear();
+        let left = std::mem::take(&mut *lock(&self.messages));
+        for message in left {
+            // A call is for who goes on with the engine.
+            if let Message::Propose { asker: Asker { then: then @ Then::Tell(_), .. }, .. } = message {
+                then.tell(Err(error.clone()));
+            }
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {

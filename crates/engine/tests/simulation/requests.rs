@@ -24,8 +24,8 @@ pub struct Request {
     pub knows: Knows,
     /// Whether an attempt is under way.
     pub asking: bool,
-    /// Whether what became of an earlier attempt is not known.
-    in_doubt: bool,
+    /// How many attempts may be in the log: all but those that were answered as not done.
+    attempts: usize,
     /// Where it is in the log, each time.
     places: Vec<u64>,
     /// What became of it, as the log says.
@@ -64,7 +64,7 @@ impl Requests {
             entry,
             knows: Knows::Nothing,
             asking: false,
-            in_doubt: false,
+            attempts: 0,
             places: Vec::new(),
             outcome: None,
         });
@@ -86,6 +86,7 @@ impl Requests {
         let request = &mut self.all[id];
         assert!(!request.asking, "a client asks twice at a time");
         request.asking = true;
+        request.attempts += 1;
         (request.shard, request.entry.clone())
     }
 
@@ -103,10 +104,7 @@ impl Requests {
 
     /// The node is gone with what it was asked.
     pub fn crash(&mut self) {
-        for request in &mut self.all {
-            request.in_doubt |= request.asking;
-            request.asking = false;
-        }
+        self.all.iter_mut().for_each(|request| request.asking = false);
     }
 
     /// The log holds `entry` as the `sequence`th of `shard`, which came to `outcome`: whose it is, if it is a client's.
@@ -114,14 +112,12 @@ impl Requests {
         let id = *self.by_identity.get(&identity(entry))?;
         let request = &mut self.all[id];
         assert_eq!(request.shard, shard, "request {id} is in the log of another shard");
-        assert_ne!(
-            request.knows,
-            Knows::NotDone,
-            "request {id} was refused as not done, and is in the log of {shard:?} at {sequence}"
-        );
+        let places = request.places.len() + 1;
         assert!(
-            request.places.is_empty() || is_asked_again(request),
-            "request {id}, asked once, is in the log at {:?} and {sequence}",
+            places <= request.attempts,
+            "request {id} may have been done {} times, for the other attempts were answered as not done, and is in the \
+             log of {shard:?} at {:?} and {sequence}",
+            request.attempts,
             request.places
         );
         if let Some(first) = &request.outcome {
@@ -140,14 +136,17 @@ impl Requests {
         let outcome = match answer {
             Ok(reply) => Ok(reply),
             Err(Error::Refused(refusal)) => Err(refusal),
-            Err(Error::Full | Error::Overloaded | Error::Closed) => {
-                if !request.in_doubt && request.places.is_empty() {
+            Err(Error::InDoubt(_)) => return,
+            Err(error) => {
+                request.attempts -= 1;
+                assert!(
+                    request.places.len() <= request.attempts,
+                    "request {id} is answered as not done, {error:?}, and is in the log at {:?}",
+                    request.places
+                );
+                if request.attempts == 0 {
                     request.knows = Knows::NotDone;
                 }
-                return;
-            }
-            Err(Error::Failed(_)) => {
-                request.in_doubt = true;
                 return;
             }
         };

@@ -124,7 +124,7 @@ fn not_written(error: &engine::Error) -> Failure {
     let failure = Failure::new(format!("cannot write: {}", super::with_causes(error)));
     match error {
         engine::Error::Full => failure.hint("make room on the disk, and start again"),
-        engine::Error::Failed(_) => failure
+        engine::Error::Failed(_) | engine::Error::InDoubt(_) => failure
             .hint("the system's log says what happened to the disk; what was acknowledged can be checked"),
         _ => failure,
     }
