@@ -223,3 +223,78 @@ macro_rules! core {
 core!(timer, Fire);
 core!(outbox, Deliver);
 core!(outbox, Delivered);
+
+/// The commands of a block, a row each: its number, and its type. `check` says what is wrong with one whatever the
+/// state, `apply` does it, and returns what can become the block's `Reply`.
+///
+/// Of the rows are made the block's `Command` and `Kind`, and that each command is one of the machine's. The numbers
+/// are in files on disk: they are never used for anything else.
+macro_rules! commands {
+    ($to:literal; $($(#[$doc:meta])+ $number:tt => $name:ident,)+) => {
+        #[doc = concat!("A command to ", $to, ".")]
+        #[derive(Clone, PartialEq, prost::Message)]
+        pub struct Command {
+            /// Which.
+            #[prost(oneof = "Kind", tags($($number),+))]
+            pub kind: Option<Kind>,
+        }
+
+        #[doc = concat!("The commands to ", $to, ".")]
+        #[derive(Clone, PartialEq, prost::Oneof)]
+        pub enum Kind {
+            $($(#[$doc])+ #[prost(message, tag = $number)] $name($name),)+
+        }
+
+        impl Command {
+            pub(crate) fn check(&self) -> Result<(), $crate::Refusal> {
+                match &self.kind {
+                    $(Some(Kind::$name(command)) => command.check(),)+
+                    None => {
+                        let empty = concat!("the command to ", $to, " is empty");
+                        Err($crate::Refusal::new($crate::Code::Invalid, empty))
+                    }
+                }
+            }
+
+            pub(crate) fn apply(&self, context: &mut $crate::Context<'_>) -> Result<Reply, $crate::Refusal> {
+                match &self.kind {
+                    $(Some(Kind::$name(command)) => command.apply(context).map(Reply::from),)+
+                    None => panic!(concat!("the log holds a command to ", $to, " that this version does not know")),
+                }
+            }
+        }
+
+        $(impl From<$name> for $crate::Command {
+            fn from(command: $name) -> $crate::Command {
+                Command { kind: Some(Kind::$name(command)) }.into()
+            }
+        })+
+    };
+}
+
+/// The answers of a block that has several, a row each as those of [`commands`]: they make its `Reply`.
+macro_rules! answers {
+    ($to:literal; $($(#[$doc:meta])+ $number:tt => $name:ident,)+) => {
+        #[doc = concat!("What a command to ", $to, " was answered.")]
+        #[derive(Clone, PartialEq, prost::Message)]
+        pub struct Reply {
+            /// The answer; nothing where there is nothing to say.
+            #[prost(oneof = "Answer", tags($($number),+))]
+            pub answer: Option<Answer>,
+        }
+
+        #[doc = concat!("The answers to commands to ", $to, ".")]
+        #[derive(Clone, PartialEq, prost::Oneof)]
+        pub enum Answer {
+            $($(#[$doc])+ #[prost(message, tag = $number)] $name($name),)+
+        }
+
+        $(impl From<$name> for Reply {
+            fn from(answer: $name) -> Reply {
+                Reply { answer: Some(Answer::$name(answer)) }
+            }
+        })+
+    };
+}
+
+pub(crate) use {answers, commands};

@@ -18,10 +18,9 @@ use std::collections::BTreeMap;
 
 use crate::body::Stored;
 use crate::changes::Keep;
-use crate::context::Context;
+use crate::command::commands;
 use crate::key::{Key, Table};
 use crate::placement::{Shard, Shards};
-use crate::refusal::{Code, Refusal};
 
 /// Most items of a store.
 pub const ITEMS_MAX: u64 = 10_000;
@@ -32,22 +31,10 @@ pub const CHANGES_KEPT: u64 = 10_000;
 
 const KEEP: Keep = Keep { count: CHANGES_KEPT, age_ms: 0, values: false };
 
-/// A command to configuration.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Command {
-    /// Which.
-    #[prost(oneof = "Kind", tags = "1")]
-    pub kind: Option<Kind>,
-}
-
-/// The commands to configuration.
-///
-/// The numbers are in files on disk: they are never used for anything else.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+commands! {
+    "configuration";
     /// Sets and deletes items.
-    #[prost(message, tag = "1")]
-    Write(Write),
+    1 => Write,
 }
 
 /// What a command to configuration was answered.
@@ -73,28 +60,6 @@ pub struct Item {
     /// What else the operator says of it.
     #[prost(btree_map = "string, string", tag = "4")]
     pub metadata: BTreeMap<String, String>,
-}
-
-impl Command {
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match &self.kind {
-            Some(Kind::Write(write)) => write.check(),
-            None => Err(Refusal::new(Code::Invalid, "the command to configuration is empty")),
-        }
-    }
-
-    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        match &self.kind {
-            Some(Kind::Write(write)) => write.apply(context),
-            None => panic!("the log holds a command to configuration that this version does not know"),
-        }
-    }
-}
-
-impl From<Write> for crate::command::Command {
-    fn from(command: Write) -> Self {
-        Command { kind: Some(Kind::Write(command)) }.into()
-    }
 }
 
 /// The shard of a store's items: all in one, so that they change together.

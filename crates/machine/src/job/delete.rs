@@ -1,6 +1,6 @@
 //! Taking jobs away.
 
-use super::{Job, NAMES_MAX, Progress, check_name, job_key, job_prefix, progress_key};
+use super::{Answer, Job, NAMES_MAX, Progress, Reply, check_name, job_key, job_prefix, progress_key};
 use crate::context::Context;
 use crate::key::Key;
 use crate::refusal::{Code, Refusal};
@@ -36,7 +36,7 @@ impl Delete {
         self.names.iter().try_for_each(|name| check_name(&self.scope, name))
     }
 
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Deleted {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut deleted = Deleted::default();
         for name in &self.names {
             let prefix = job_prefix(&self.scope, name);
@@ -45,7 +45,7 @@ impl Delete {
                 deleted.count += 1;
             }
         }
-        deleted
+        Ok(Answer::Deleted(deleted).into())
     }
 }
 

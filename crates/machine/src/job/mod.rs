@@ -41,7 +41,7 @@ pub use text::{ParseError, schedule};
 pub use trigger::Trigger;
 
 use crate::body::Stored;
-use crate::context::Context;
+use crate::command::commands;
 use crate::key::{Key, Table};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -57,32 +57,18 @@ pub const NAMES_MAX: usize = 1_000;
 /// How late a run may be, in milliseconds, that is not skipped, where the job does not say.
 pub const GRACE_MS_DEFAULT: u64 = 60_000;
 
-/// A command to jobs.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Command {
-    /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5")]
-    pub kind: Option<Kind>,
-}
-
-/// The commands to jobs.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+commands! {
+    "jobs";
     /// Makes a job.
-    #[prost(message, tag = "1")]
-    Put(Put),
+    1 => Put,
     /// Takes jobs away.
-    #[prost(message, tag = "2")]
-    Delete(Delete),
+    2 => Delete,
     /// Has a job not run.
-    #[prost(message, tag = "3")]
-    Pause(Pause),
+    3 => Pause,
     /// Has it run again.
-    #[prost(message, tag = "4")]
-    Resume(Resume),
+    4 => Resume,
     /// Runs it now.
-    #[prost(message, tag = "5")]
-    Trigger(Trigger),
+    5 => Trigger,
 }
 
 /// What a command to jobs was answered.
@@ -102,6 +88,12 @@ pub enum Answer {
     /// To `Delete`.
     #[prost(message, tag = "2")]
     Deleted(Deleted),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        Reply { answer: Some(answer) }
+    }
 }
 
 /// A job as it was put: a value under [`Table::Job`].
@@ -173,44 +165,6 @@ pub enum Missed {
     /// Each is done, the oldest first, up to `missed_max`; the others are skipped.
     RunAll = 2,
 }
-
-impl Command {
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match &self.kind {
-            Some(Kind::Put(put)) => put.check(),
-            Some(Kind::Delete(delete)) => delete.check(),
-            Some(Kind::Pause(pause)) => check_name(&pause.scope, &pause.name),
-            Some(Kind::Resume(resume)) => check_name(&resume.scope, &resume.name),
-            Some(Kind::Trigger(trigger)) => check_name(&trigger.scope, &trigger.name),
-            None => Err(Refusal::new(Code::Invalid, "the command to jobs is empty")),
-        }
-    }
-
-    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let answer = match &self.kind {
-            Some(Kind::Put(put)) => Some(Answer::NextMs(put.apply(context)?)),
-            Some(Kind::Delete(delete)) => Some(Answer::Deleted(delete.apply(context))),
-            Some(Kind::Pause(pause)) => pause.apply(context).map(|()| None)?,
-            Some(Kind::Resume(resume)) => resume.apply(context)?.map(Answer::NextMs),
-            Some(Kind::Trigger(trigger)) => trigger.apply(context).map(|()| None)?,
-            None => panic!("the log holds a command to jobs that this version does not know"),
-        };
-        Ok(Reply { answer })
-    }
-}
-
-/// Each command to jobs is a command.
-macro_rules! commands {
-    ($($kind:ident),*) => {$(
-        impl From<$kind> for crate::command::Command {
-            fn from(command: $kind) -> Self {
-                Command { kind: Some(Kind::$kind(command)) }.into()
-            }
-        }
-    )*};
-}
-
-commands!(Put, Delete, Pause, Resume, Trigger);
 
 fn check_name(scope: &str, name: &str) -> Result<(), Refusal> {
     limits::scope(scope)?;

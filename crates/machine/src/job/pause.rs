@@ -1,6 +1,6 @@
 //! Having a job not run for a while.
 
-use super::{Job, Progress, job_key, job_prefix, not_found, progress_key};
+use super::{Answer, Job, Progress, Reply, check_name, job_key, job_prefix, not_found, progress_key};
 use crate::context::Context;
 use crate::key::Key;
 use crate::refusal::Refusal;
@@ -31,7 +31,11 @@ pub struct Resume {
 }
 
 impl Pause {
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        check_name(&self.scope, &self.name)
+    }
+
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let prefix = job_prefix(&self.scope, &self.name);
         let mut progress = progress(context, &prefix, &self.name)?;
         if !progress.paused {
@@ -39,17 +43,20 @@ impl Pause {
             progress.paused = true;
             context.put(progress_key(&prefix), &progress);
         }
-        Ok(())
+        Ok(Reply::default())
     }
 }
 
 impl Resume {
-    /// When it runs next, if it does.
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Option<u64>, Refusal> {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        check_name(&self.scope, &self.name)
+    }
+
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let prefix = job_prefix(&self.scope, &self.name);
         let mut progress = progress(context, &prefix, &self.name)?;
         if !progress.paused {
-            return Ok(Some(progress.next_ms));
+            return Ok(Answer::NextMs(progress.next_ms).into());
         }
         context.room_for_timers(1)?;
         let job: Job = context.get_or_default(&job_key(&prefix));
@@ -61,7 +68,8 @@ impl Resume {
             progress.next_ms = next.as_millis();
         }
         job.go_on(context, &prefix, &progress);
-        Ok(Some(progress.next_ms).filter(|next| *next != Time::MAX.as_millis()))
+        let next = Some(progress.next_ms).filter(|next| *next != Time::MAX.as_millis());
+        Ok(Reply { answer: next.map(Answer::NextMs) })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Making a job.
 
 use super::{
-    BODIES_MAX, GRACE_MS_DEFAULT, Job, MISSED_MAX, Missed, Progress, Schedule, check_name, job_key,
-    job_prefix, progress_key,
+    Answer, BODIES_MAX, GRACE_MS_DEFAULT, Job, MISSED_MAX, Missed, Progress, Reply, Schedule, check_name,
+    job_key, job_prefix, progress_key,
 };
 use crate::body::Body;
 use crate::command::{self, Command};
@@ -94,8 +94,7 @@ impl Put {
         Err(Refusal::new(Code::Invalid, wrong))
     }
 
-    /// When it runs first.
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<u64, Refusal> {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let prefix = job_prefix(&self.scope, &self.name);
         let before: Option<Job> = context.get(&job_key(&prefix));
         if before.is_some() && !self.overwrite {
@@ -131,7 +130,7 @@ impl Put {
         context.put(job_key(&prefix), &job);
         context.put(progress_key(&prefix), &Progress { next_ms: next.as_millis(), ..Progress::default() });
         context.set_timer(next, Owner::Job, prefix.as_bytes());
-        Ok(next.as_millis())
+        Ok(Answer::NextMs(next.as_millis()).into())
     }
 
     /// A time that is past already is now for a single run; a schedule goes on from it.

@@ -1,6 +1,6 @@
 //! Running a job out of turn.
 
-use super::{Job, job_key, job_prefix, not_found};
+use super::{Job, Reply, check_name, job_key, job_prefix, not_found};
 use crate::context::Context;
 use crate::refusal::Refusal;
 
@@ -17,9 +17,13 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        check_name(&self.scope, &self.name)
+    }
+
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let job: Option<Job> = context.get(&job_key(&job_prefix(&self.scope, &self.name)));
         job.ok_or_else(|| not_found(&self.name))?.send(context);
-        Ok(())
+        Ok(Reply::default())
     }
 }

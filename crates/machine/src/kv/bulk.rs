@@ -27,7 +27,7 @@ impl Bulk {
         check_all(&self.operations)
     }
 
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Reply {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut reply = Reply { etag: context.sequence(), ..Reply::default() };
         let mut writer = Writer::new(context, &self.store, &self.scope);
         for (index, operation) in self.operations.iter().enumerate() {
@@ -36,7 +36,7 @@ impl Bulk {
             }
         }
         writer.close();
-        reply
+        Ok(reply)
     }
 }
 

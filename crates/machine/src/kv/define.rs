@@ -25,7 +25,7 @@ impl Define {
         self.changes.as_ref().map_or(Ok(()), Keep::check)
     }
 
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Reply {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let key = store_key(&self.store);
         let before: Store = context.get_or_default(&key);
         if before.changes != self.changes {
@@ -36,6 +36,6 @@ impl Define {
                 None => context.delete(key),
             }
         }
-        Reply::default()
+        Ok(Reply::default())
     }
 }

@@ -39,10 +39,10 @@ pub(crate) use write::{clear, expire};
 
 use crate::body::Stored;
 use crate::changes::Keep;
-use crate::context::Context;
+use crate::command::commands;
 use crate::key::{Key, Table};
 use crate::limits;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 use crate::time::Time;
 
 /// Most operations of a transaction or a bulk, so that no entry takes long.
@@ -52,34 +52,18 @@ pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// Most items that are looked at for one page: those that have expired are looked at, and not in it.
 pub const PAGE_VISITED_MAX: usize = 4_000;
 
-/// A command to key-value state.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Command {
-    /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5")]
-    pub kind: Option<Kind>,
-}
-
-/// The commands to key-value state.
-///
-/// The numbers are in files on disk: they are never used for anything else.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+commands! {
+    "key-value state";
     /// Puts an item.
-    #[prost(message, tag = "1")]
-    Put(Put),
+    1 => Put,
     /// Deletes an item.
-    #[prost(message, tag = "2")]
-    Delete(Delete),
+    2 => Delete,
     /// Does several things, all or none.
-    #[prost(message, tag = "3")]
-    Transact(Transact),
+    3 => Transact,
     /// Does several things, each by itself.
-    #[prost(message, tag = "4")]
-    Bulk(Bulk),
+    4 => Bulk,
     /// Says what a store keeps.
-    #[prost(message, tag = "5")]
-    Define(Define),
+    5 => Define,
 }
 
 /// What a command to key-value state was answered.
@@ -146,47 +130,6 @@ impl Item {
         self.expires().is_none_or(|expires| now < expires)
     }
 }
-
-impl Command {
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match &self.kind {
-            Some(Kind::Put(put)) => put.check(),
-            Some(Kind::Delete(delete)) => delete.check(),
-            Some(Kind::Transact(transact)) => transact.check(),
-            Some(Kind::Bulk(bulk)) => bulk.check(),
-            Some(Kind::Define(define)) => define.check(),
-            None => Err(Refusal::new(Code::Invalid, "the command to key-value state is empty")),
-        }
-    }
-
-    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        match &self.kind {
-            Some(Kind::Put(put)) => put.apply(context),
-            Some(Kind::Delete(delete)) => delete.apply(context),
-            Some(Kind::Transact(transact)) => transact.apply(context),
-            Some(Kind::Bulk(bulk)) => Ok(bulk.apply(context)),
-            Some(Kind::Define(define)) => Ok(define.apply(context)),
-            None => panic!("the log holds a command to key-value state that this version does not know"),
-        }
-    }
-}
-
-/// A command of the block is a command.
-macro_rules! kind {
-    ($kind:ident) => {
-        impl From<$kind> for crate::command::Command {
-            fn from(command: $kind) -> Self {
-                Command { kind: Some(Kind::$kind(command)) }.into()
-            }
-        }
-    };
-}
-
-kind!(Put);
-kind!(Delete);
-kind!(Transact);
-kind!(Bulk);
-kind!(Define);
 
 fn item_key(store: &str, scope: &str, key: &[u8]) -> Key {
     Key::new(Table::KvItem).name(store).name(scope).bytes(key)

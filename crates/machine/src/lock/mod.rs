@@ -22,6 +22,7 @@ pub use read::{get, list};
 pub use try_lock::TryLock;
 pub use unlock::Unlock;
 
+use crate::command::commands;
 use crate::context::Context;
 use crate::effect::Channel;
 use crate::key::{Key, Table};
@@ -31,28 +32,14 @@ use crate::refusal::{Code, Refusal};
 use crate::time::Time;
 use crate::timer::Owner;
 
-/// A command to locks.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Command {
-    /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3")]
-    pub kind: Option<Kind>,
-}
-
-/// The commands to locks.
-///
-/// The numbers are in files on disk: they are never used for anything else.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+commands! {
+    "locks";
     /// Takes a lock if it is free.
-    #[prost(message, tag = "1")]
-    TryLock(TryLock),
+    1 => TryLock,
     /// Gives a lock back.
-    #[prost(message, tag = "2")]
-    Unlock(Unlock),
+    2 => Unlock,
     /// Holds a lock for longer.
-    #[prost(message, tag = "3")]
-    Extend(Extend),
+    3 => Extend,
 }
 
 /// What a command to locks was answered.
@@ -100,41 +87,6 @@ impl Lease {
         !self.owner.is_empty() && now < self.expires()
     }
 }
-
-impl Command {
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match &self.kind {
-            Some(Kind::TryLock(command)) => command.check(),
-            Some(Kind::Unlock(command)) => command.check(),
-            Some(Kind::Extend(command)) => command.check(),
-            None => Err(Refusal::new(Code::Invalid, "the command to locks is empty")),
-        }
-    }
-
-    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        match &self.kind {
-            Some(Kind::TryLock(command)) => command.apply(context),
-            Some(Kind::Unlock(command)) => command.apply(context),
-            Some(Kind::Extend(command)) => command.apply(context),
-            None => panic!("the log holds a command to locks that this version does not know"),
-        }
-    }
-}
-
-/// A command of the block is a command.
-macro_rules! kind {
-    ($kind:ident) => {
-        impl From<$kind> for crate::command::Command {
-            fn from(command: $kind) -> Self {
-                Command { kind: Some(Kind::$kind(command)) }.into()
-            }
-        }
-    };
-}
-
-kind!(TryLock);
-kind!(Unlock);
-kind!(Extend);
 
 /// The shard of a lock: those of a service are spread over all.
 pub fn shard(shards: Shards, store: &str, scope: &str, name: &str) -> Shard {

@@ -1,7 +1,7 @@
 //! Setting a queue's settings.
 
 use super::open::Queue;
-use super::{Settings, settings_key};
+use super::{Reply, Settings, settings_key};
 use crate::context::Context;
 use crate::limits;
 use crate::refusal::Refusal;
@@ -24,7 +24,7 @@ impl Define {
         self.settings.check()
     }
 
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut queue = Queue::open(context, &self.queue);
         queue.room_for_timer()?;
         queue.context.put(settings_key(&self.queue), &self.settings);
@@ -35,6 +35,6 @@ impl Define {
         queue.unblock_all();
         queue.wake();
         queue.close();
-        Ok(())
+        Ok(Reply::default())
     }
 }

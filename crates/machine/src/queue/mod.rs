@@ -61,7 +61,7 @@ pub use redrive::{Filter, LOOKED_AT_MAX, Redrive, Redriven};
 pub use send::{Send, SendItem, Sent};
 pub use settings::{Rate, Settings};
 
-use crate::context::Context;
+use crate::command::{answers, commands};
 use crate::key::{Key, Table};
 use crate::refusal::{Code, Refusal};
 
@@ -92,132 +92,47 @@ pub const FAILURES_MAX: usize = 8;
 
 const _: () = assert!(LEASE_ITEMS_MAX <= STEP_MAX);
 
-/// A command to a queue.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Command {
-    /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
-    pub kind: Option<Kind>,
-}
-
-/// The commands to a queue.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+commands! {
+    "a queue";
     /// Sets the queue's settings.
-    #[prost(message, tag = "1")]
-    Define(Define),
+    1 => Define,
     /// Puts items in.
-    #[prost(message, tag = "2")]
-    Send(Send),
+    2 => Send,
     /// Takes items that were not handed out.
-    #[prost(message, tag = "3")]
-    Cancel(Cancel),
+    3 => Cancel,
     /// Hands items out.
-    #[prost(message, tag = "4")]
-    Receive(Receive),
+    4 => Receive,
     /// Work is done.
-    #[prost(message, tag = "5")]
-    Acknowledge(Acknowledge),
+    5 => Acknowledge,
     /// Work has failed.
-    #[prost(message, tag = "6")]
-    Nack(Nack),
+    6 => Nack,
     /// Work takes longer.
-    #[prost(message, tag = "7")]
-    Extend(Extend),
+    7 => Extend,
     /// Hands nothing out.
-    #[prost(message, tag = "8")]
-    Pause(Pause),
+    8 => Pause,
     /// Hands out again.
-    #[prost(message, tag = "9")]
-    Resume(Resume),
+    9 => Resume,
     /// Puts dead letters back.
-    #[prost(message, tag = "10")]
-    Redrive(Redrive),
+    10 => Redrive,
     /// Takes all away.
-    #[prost(message, tag = "11")]
-    Purge(Purge),
+    11 => Purge,
 }
 
-/// What a command to a queue was answered.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Reply {
-    /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "2, 3, 4, 5, 7, 10")]
-    pub answer: Option<Answer>,
-}
-
-/// The answers. Numbers as [`Kind`].
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Answer {
+answers! {
+    "a queue";
     /// To `Send`.
-    #[prost(message, tag = "2")]
-    Sent(Sent),
+    2 => Sent,
     /// To `Cancel`.
-    #[prost(message, tag = "3")]
-    Cancelled(Cancelled),
+    3 => Cancelled,
     /// To `Receive`.
-    #[prost(message, tag = "4")]
-    Received(Received),
+    4 => Received,
     /// To `Acknowledge` and `Nack`.
-    #[prost(message, tag = "5")]
-    Settled(Settled),
+    5 => Settled,
     /// To `Extend`.
-    #[prost(message, tag = "7")]
-    Extended(Extended),
+    7 => Extended,
     /// To `Redrive`.
-    #[prost(message, tag = "10")]
-    Redriven(Redriven),
+    10 => Redriven,
 }
-
-impl Command {
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match &self.kind {
-            Some(Kind::Define(define)) => define.check(),
-            Some(Kind::Send(send)) => send.check(),
-            Some(Kind::Cancel(cancel)) => cancel.check(),
-            Some(Kind::Receive(receive)) => receive.check(),
-            Some(Kind::Acknowledge(acknowledge)) => acknowledge.check(),
-            Some(Kind::Nack(nack)) => nack.check(),
-            Some(Kind::Extend(extend)) => extend.check(),
-            Some(Kind::Pause(pause)) => pause.check(),
-            Some(Kind::Resume(resume)) => resume.check(),
-            Some(Kind::Redrive(redrive)) => redrive.check(),
-            Some(Kind::Purge(purge)) => purge.check(),
-            None => Err(Refusal::new(Code::Invalid, "the command to a queue is empty")),
-        }
-    }
-
-    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let answer = match &self.kind {
-            Some(Kind::Send(send)) => Answer::Sent(send.apply(context)?),
-            Some(Kind::Receive(receive)) => Answer::Received(receive.apply(context)?),
-            Some(Kind::Acknowledge(acknowledge)) => Answer::Settled(acknowledge.apply(context)?),
-            Some(Kind::Nack(nack)) => Answer::Settled(nack.apply(context)?),
-            Some(Kind::Extend(extend)) => Answer::Extended(extend.apply(context)?),
-            Some(Kind::Cancel(cancel)) => Answer::Cancelled(cancel.apply(context)?),
-            Some(Kind::Redrive(redrive)) => Answer::Redriven(redrive.apply(context)?),
-            Some(Kind::Define(define)) => return define.apply(context).map(|()| Reply::default()),
-            Some(Kind::Pause(pause)) => return Ok(pause.apply(context)),
-            Some(Kind::Resume(resume)) => return Ok(resume.apply(context)),
-            Some(Kind::Purge(purge)) => return purge.apply(context).map(|()| Reply::default()),
-            None => panic!("the log holds a command to a queue that this version does not know"),
-        };
-        Ok(Reply { answer: Some(answer) })
-    }
-}
-
-/// Each command of a queue is a command.
-macro_rules! commands {
-    ($($kind:ident),*) => {$(
-        impl From<$kind> for crate::command::Command {
-            fn from(command: $kind) -> Self {
-                Command { kind: Some(Kind::$kind(command)) }.into()
-            }
-        }
-    )*};
-}
-
-commands!(Define, Send, Cancel, Receive, Acknowledge, Nack, Extend, Pause, Resume, Redrive, Purge);
 
 /// Refuses a list that is empty or too long.
 fn check_list(what: &str, length: usize, max: usize) -> Result<(), Refusal> {

@@ -27,7 +27,7 @@ impl Pause {
         limits::name("queue", &self.queue)
     }
 
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Reply {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         set(context, &self.queue, true)
     }
 }
@@ -37,17 +37,17 @@ impl Resume {
         limits::name("queue", &self.queue)
     }
 
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Reply {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         set(context, &self.queue, false)
     }
 }
 
-fn set(context: &mut Context<'_>, queue: &str, paused: bool) -> Reply {
+fn set(context: &mut Context<'_>, queue: &str, paused: bool) -> Result<Reply, Refusal> {
     let mut queue = Queue::open(context, queue);
     queue.ledger.paused = paused;
     if !paused {
         queue.wake();
     }
     queue.close();
-    Reply::default()
+    Ok(Reply::default())
 }

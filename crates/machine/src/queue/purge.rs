@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::open::Queue;
-use super::{Dead, Item, dead_key, due, item_key, task_key};
+use super::{Dead, Item, Reply, dead_key, due, item_key, task_key};
 use crate::context::{Context, decode};
 use crate::key::{Key, Parts, Table};
 use crate::limits;
@@ -53,7 +53,7 @@ impl Purge {
         Ok(())
     }
 
-    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut queue = Queue::open(context, &self.queue);
         queue.room_for_timer()?;
         let key = task_key(&self.queue, due::Kind::Purge);
@@ -65,7 +65,7 @@ impl Purge {
         queue.index(at_ms, due::Kind::Purge, b"", bytes::Bytes::new());
         queue.context.put(key, &Task { waiting, dead, next: 0, last, at_ms });
         queue.close();
-        Ok(())
+        Ok(Reply::default())
     }
 }
 

@@ -55,6 +55,7 @@ pub use truncate::Truncate;
 
 pub(crate) use trim::due as trim_due;
 
+use crate::command::commands;
 use crate::context::Context;
 use crate::key::{Key, Table};
 use crate::placement::{Shard, Shards};
@@ -75,41 +76,24 @@ pub const SNAPSHOTS_MAX: u32 = 16;
 
 const _: () = assert!(EVENTS_APPENDED_MAX <= crate::limits::ENTRY_BODIES_MAX);
 
-/// A command to event streams.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Command {
-    /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
-    pub kind: Option<Kind>,
-}
-
-/// The commands to event streams.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+commands! {
+    "event streams";
     /// Appends events.
-    #[prost(message, tag = "1")]
-    Append(Append),
+    1 => Append,
     /// Makes a store, or changes its settings.
-    #[prost(message, tag = "2")]
-    Define(Define),
+    2 => Define,
     /// Removes a stream's oldest events.
-    #[prost(message, tag = "3")]
-    Truncate(Truncate),
+    3 => Truncate,
     /// Removes a stream.
-    #[prost(message, tag = "4")]
-    Delete(Delete),
+    4 => Delete,
     /// Gives a stream settings and metadata of its own.
-    #[prost(message, tag = "5")]
-    Describe(Describe),
+    5 => Describe,
     /// Saves a stream's snapshot.
-    #[prost(message, tag = "6")]
-    SaveSnapshot(SaveSnapshot),
+    6 => SaveSnapshot,
     /// Moves a projection on, with what came of it.
-    #[prost(message, tag = "7")]
-    Project(Project),
+    7 => Project,
     /// Sets a projection back.
-    #[prost(message, tag = "8")]
-    Rewind(Rewind),
+    8 => Rewind,
 }
 
 /// What a command to event streams was answered.
@@ -122,48 +106,6 @@ pub struct Reply {
     #[prost(uint64, tag = "2")]
     pub position: u64,
 }
-
-impl Command {
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match &self.kind {
-            Some(Kind::Append(append)) => append.check(),
-            Some(Kind::Define(define)) => define.check(),
-            Some(Kind::Truncate(truncate)) => truncate.check(),
-            Some(Kind::Delete(delete)) => delete.check(),
-            Some(Kind::Describe(describe)) => describe.check(),
-            Some(Kind::SaveSnapshot(save)) => save.check(),
-            Some(Kind::Project(project)) => project.check(),
-            Some(Kind::Rewind(rewind)) => rewind.check(),
-            None => Err(Refusal::new(Code::Invalid, "the command to event streams is empty")),
-        }
-    }
-
-    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        match &self.kind {
-            Some(Kind::Append(append)) => append.apply(context),
-            Some(Kind::Define(define)) => define.apply(context),
-            Some(Kind::Truncate(truncate)) => truncate.apply(context),
-            Some(Kind::Delete(delete)) => delete.apply(context),
-            Some(Kind::Describe(describe)) => describe.apply(context),
-            Some(Kind::SaveSnapshot(save)) => save.apply(context),
-            Some(Kind::Project(project)) => project.apply(context),
-            Some(Kind::Rewind(rewind)) => rewind.apply(context),
-            None => panic!("the log holds a command to event streams that this version does not know"),
-        }
-    }
-}
-
-macro_rules! kind {
-    ($($kind:ident)*) => {
-        $(impl From<$kind> for crate::command::Command {
-            fn from(command: $kind) -> Self {
-                Command { kind: Some(Kind::$kind(command)) }.into()
-            }
-        })*
-    };
-}
-
-kind!(Append Define Truncate Delete Describe SaveSnapshot Project Rewind);
 
 /// The shard that a store is defined at first, and where it lies if it is not spread.
 pub fn home(shards: Shards, store: &str) -> Shard {

@@ -62,7 +62,7 @@ pub use unsubscribe::Unsubscribe;
 
 use xxhash_rust::xxh64::xxh64;
 
-use crate::context::Context;
+use crate::command::{answers, commands};
 use crate::key::{Key, Parts, Table};
 use crate::limits;
 use crate::placement::{Shard, Shards};
@@ -108,83 +108,46 @@ pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
     (xxh64(key, 0) % u64::from(partitions.max(1))) as u32
 }
 
-/// A command to a partition.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Command {
-    /// Which.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
-    pub kind: Option<Kind>,
-}
-
-/// The commands to a partition.
-///
-/// The numbers are in files on disk: they are never used for anything else.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+commands! {
+    "a topic";
     /// Publishes a message.
-    #[prost(message, tag = "1")]
-    Publish(Publish),
+    1 => Publish,
     /// Publishes many.
-    #[prost(message, tag = "2")]
-    PublishBatch(PublishBatch),
+    2 => PublishBatch,
     /// Makes a group.
-    #[prost(message, tag = "3")]
-    Subscribe(Subscribe),
+    3 => Subscribe,
     /// Is done with messages.
-    #[prost(message, tag = "4")]
-    Acknowledge(Acknowledge),
+    4 => Acknowledge,
     /// Sets what holds for a topic.
-    #[prost(message, tag = "5")]
-    Define(Define),
+    5 => Define,
     /// Sets what holds for a group.
-    #[prost(message, tag = "6")]
-    DefineGroup(DefineGroup),
+    6 => DefineGroup,
     /// Fails at messages.
-    #[prost(message, tag = "7")]
-    Fail(Fail),
+    7 => Fail,
     /// Sets messages aside.
-    #[prost(message, tag = "8")]
-    Park(Park),
+    8 => Park,
     /// Resolves what was set aside.
-    #[prost(message, tag = "9")]
-    Resolve(Resolve),
+    9 => Resolve,
     /// Moves a group.
-    #[prost(message, tag = "10")]
-    Seek(Seek),
+    10 => Seek,
     /// Takes a group away.
-    #[prost(message, tag = "11")]
-    Unsubscribe(Unsubscribe),
+    11 => Unsubscribe,
     /// Takes a dead letter.
-    #[prost(message, tag = "12")]
-    Bury(Bury),
+    12 => Bury,
 }
 
-/// What a command to a partition was answered.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Reply {
-    /// The answer; nothing where there is nothing to say.
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5")]
-    pub answer: Option<Answer>,
-}
-
-/// The answers. Numbers as those of [`Kind`].
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Answer {
+answers! {
+    "a topic";
     /// Where messages are.
-    #[prost(message, tag = "1")]
-    Published(Published),
+    1 => Published,
     /// How a group stands.
-    #[prost(message, tag = "2")]
-    Position(Position),
+    2 => Position,
     /// What was acknowledged.
-    #[prost(message, tag = "3")]
-    Acknowledged(Acknowledged),
+    3 => Acknowledged,
     /// What became of messages that failed.
-    #[prost(message, tag = "4")]
-    Outcomes(Outcomes),
+    4 => Outcomes,
     /// What was resolved.
-    #[prost(message, tag = "5")]
-    Resolved(Resolved),
+    5 => Resolved,
 }
 
 /// Where messages are that were published: the answer to [`Publish`], [`PublishBatch`] and
@@ -272,60 +235,6 @@ pub struct Resolved {
     #[prost(bool, tag = "2")]
     pub more: bool,
 }
-
-/// One row a command: that it is a [`Kind`], and what is asked of it.
-macro_rules! commands {
-    ($($name:ident),*) => {
-        impl Command {
-            pub(crate) fn check(&self) -> Result<(), Refusal> {
-                match &self.kind {
-                    $(Some(Kind::$name(command)) => command.check(),)*
-                    None => Err(Refusal::new(Code::Invalid, "the command to a topic is empty")),
-                }
-            }
-
-            pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-                match &self.kind {
-                    $(Some(Kind::$name(command)) => command.apply(context),)*
-                    None => panic!("the log holds a command to a topic that this version does not know"),
-                }
-            }
-        }
-
-        $(impl From<$name> for crate::command::Command {
-            fn from(command: $name) -> Self {
-                Command { kind: Some(Kind::$name(command)) }.into()
-            }
-        })*
-    };
-}
-
-commands!(
-    Publish,
-    PublishBatch,
-    Subscribe,
-    Acknowledge,
-    Define,
-    DefineGroup,
-    Fail,
-    Park,
-    Resolve,
-    Seek,
-    Unsubscribe,
-    Bury
-);
-
-macro_rules! answers {
-    ($($name:ident),*) => {
-        $(impl From<$name> for Reply {
-            fn from(answer: $name) -> Reply {
-                Reply { answer: Some(Answer::$name(answer)) }
-            }
-        })*
-    };
-}
-
-answers!(Published, Position, Acknowledged, Outcomes, Resolved);
 
 /// Refuses what cannot be a partition of any topic.
 fn check_place(topic: &str, partition: u32) -> Result<(), Refusal> {
