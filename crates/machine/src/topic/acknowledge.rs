@@ -1,9 +1,8 @@
 //! Being done with messages.
 
 use super::group::Open;
-use super::{ACKNOWLEDGE_MAX, Acknowledged, Reply, check_place};
+use super::{ACKNOWLEDGE_MAX, Acknowledged, Reply, check_group};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 
 /// Says that a group is done with messages: in any order, and as often as one likes. Answered with
@@ -61,8 +60,7 @@ impl From<std::ops::Range<u64>> for Span {
 
 impl Acknowledge {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_place(&self.topic, self.partition)?;
-        limits::name("group", &self.group)?;
+        check_group(&self.topic, self.partition, &self.group)?;
         let spans = self.ranges.len() + self.gone.len();
         if spans > ACKNOWLEDGE_MAX {
             let wrong = format!("{spans} ranges are acknowledged at once; {ACKNOWLEDGE_MAX} are the most");

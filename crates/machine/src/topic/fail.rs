@@ -7,11 +7,10 @@ use super::group::Open;
 use super::message::Message;
 use super::settings::{Failing, GivenUp};
 use super::{
-    ASIDE_MAX, CAUSE_BYTES_MAX, FAILED_MAX, HISTORY_MAX, Outcome, Outcomes, RANGES_MAX, Reply, Verdict,
-    check_place, dead_letter, read,
+    ASIDE_MAX, CAUSE_BYTES_MAX, FAILED_MAX, HISTORY_MAX, Outcome, Outcomes, RANGES_MAX, Reply, Span, Verdict,
+    check_group, dead_letter, read,
 };
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::time::Time;
 
@@ -52,8 +51,7 @@ pub struct Failed {
 
 impl Fail {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_place(&self.topic, self.partition)?;
-        limits::name("group", &self.group)?;
+        check_group(&self.topic, self.partition, &self.group)?;
         let wrong = |wrong| Err(Refusal::new(Code::Invalid, wrong));
         if self.failed.len() > FAILED_MAX {
             return wrong(format!("{} messages fail at once; {FAILED_MAX} are the most", self.failed.len()));
@@ -70,7 +68,7 @@ impl Fail {
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut open = Open::new(context, (&self.topic, self.partition), &self.group, self.epoch)?;
         for failed in &self.failed {
-            open.check_end(&(failed.offset..failed.offset.saturating_add(1)))?;
+            open.check_end(&Span::one(failed.offset).range())?;
         }
         let failing = read::failing(context.state(), &self.topic, &self.group);
         let outcomes = self.failed.iter().map(|failed| open.fail(context, &failing, failed)).collect();

@@ -246,6 +246,12 @@ fn check_place(topic: &str, partition: u32) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses what cannot be a group of any partition.
+fn check_group(topic: &str, partition: u32, group: &str) -> Result<(), Refusal> {
+    check_place(topic, partition)?;
+    limits::name("group", group)
+}
+
 fn settings_key(topic: &str) -> Key {
     Key::new(Table::Topic).name(topic).u8(OF_TOPIC)
 }

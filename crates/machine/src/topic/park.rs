@@ -2,9 +2,8 @@
 
 use super::aside::{Aside, Waits};
 use super::group::Open;
-use super::{FAILED_MAX, Outcome, Outcomes, Reply, Verdict, check_place};
+use super::{FAILED_MAX, Outcome, Outcomes, Reply, Span, Verdict, check_group};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 
 /// Sets messages aside whose key is parked, so that they do not hold the group up. Each gets its turn when
@@ -30,8 +29,7 @@ pub struct Park {
 
 impl Park {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_place(&self.topic, self.partition)?;
-        limits::name("group", &self.group)?;
+        check_group(&self.topic, self.partition, &self.group)?;
         if self.offsets.len() > FAILED_MAX {
             let wrong =
                 format!("{} messages are parked at once; {FAILED_MAX} are the most", self.offsets.len());
@@ -43,7 +41,7 @@ impl Park {
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut open = Open::new(context, (&self.topic, self.partition), &self.group, self.epoch)?;
         for offset in &self.offsets {
-            open.check_end(&(*offset..offset.saturating_add(1)))?;
+            open.check_end(&Span::one(*offset).range())?;
         }
         let outcomes = self.offsets.iter().map(|offset| open.park(context, *offset)).collect();
         open.close(context);

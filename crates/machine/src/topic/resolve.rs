@@ -5,9 +5,8 @@ use bytes::Bytes;
 use super::aside::{Aside, Waits};
 use super::group::Open;
 use super::settings::Failing;
-use super::{RESOLVED_MAX, Reply, Resolved, check_place, dead_letter, read};
+use super::{RESOLVED_MAX, Reply, Resolved, Span, check_group, dead_letter, read};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::time::Time;
 
@@ -60,8 +59,7 @@ pub enum Action {
 
 impl Resolve {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_place(&self.topic, self.partition)?;
-        limits::name("group", &self.group)?;
+        check_group(&self.topic, self.partition, &self.group)?;
         let wrong = |wrong| Err(Refusal::new(Code::Invalid, wrong));
         match (&self.which, Action::try_from(self.action)) {
             (None, _) => wrong("which messages shall be resolved: all, those of a key or one offset"),
@@ -95,7 +93,7 @@ impl Resolve {
     /// What is to be resolved, one more than can be at once if there are more.
     fn find(&self, context: &Context<'_>, open: &Open<'_>) -> Vec<(u64, Aside)> {
         let range = match self.which {
-            Some(Which::Offset(offset)) => offset..offset.saturating_add(1),
+            Some(Which::Offset(offset)) => Span::one(offset).range(),
             _ => 0..u64::MAX,
         };
         let (now, action) = (context.time(), self.action());

@@ -3,9 +3,8 @@
 use super::done::Done;
 use super::group::{Open, Position};
 use super::subscribe::Place;
-use super::{Reply, check_place};
+use super::{Reply, check_group};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::Refusal;
 
 /// Moves a group to another place in its partition, back to have messages again or forth to leave some out. What it
@@ -29,8 +28,7 @@ pub struct Seek {
 
 impl Seek {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_place(&self.topic, self.partition)?;
-        limits::name("group", &self.group)
+        check_group(&self.topic, self.partition, &self.group)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {

@@ -1,9 +1,8 @@
 //! Beginning to consume.
 
 use super::group::Group;
-use super::{GROUPS_MAX, Reply, check_place, group_key, groups_prefix, read};
+use super::{GROUPS_MAX, Reply, check_group, group_key, groups_prefix, read};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::time::Time;
 
@@ -85,8 +84,7 @@ impl Place {
 
 impl Subscribe {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_place(&self.topic, self.partition)?;
-        limits::name("group", &self.group)
+        check_group(&self.topic, self.partition, &self.group)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {

@@ -1,9 +1,8 @@
 //! Ending to consume.
 
 use super::group::Open;
-use super::{Reply, check_place};
+use super::{Reply, check_group};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 
 /// Takes a group away from a partition, with all that is known of it. Nothing happens if there is none.
@@ -22,8 +21,7 @@ pub struct Unsubscribe {
 
 impl Unsubscribe {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_place(&self.topic, self.partition)?;
-        limits::name("group", &self.group)
+        check_group(&self.topic, self.partition, &self.group)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
