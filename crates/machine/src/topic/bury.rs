@@ -1,14 +1,16 @@
 //! Taking a dead letter.
 
+use std::slice;
+
 use super::message::NewMessage;
 use super::partition::Open;
-use super::{Published, Reply, check_place};
+use super::{Reply, check_place};
 use crate::context::Context;
 use crate::refusal::Refusal;
 
 /// Appends a dead letter to a partition, as [`Publish`](super::Publish) does a message, but even where the topic
 /// has no such partition or there are too many timers: there is nobody to refuse it to. Answered with
-/// [`Published`].
+/// [`Published`](super::Published).
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Bury {
     /// The topic's name.
@@ -30,10 +32,7 @@ impl Bury {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         context.length(self.letter.body)?;
-        let mut partition = Open::to_append_anyway(context, &self.topic, self.partition)?;
-        let offset = partition.append(context, &self.letter)?;
-        partition.trim_after(context, 1);
-        partition.close(context);
-        Ok(Published { offset, count: 1 }.into())
+        let partition = Open::to_append_anyway(context, &self.topic, self.partition)?;
+        partition.publish(context, slice::from_ref(&self.letter))
     }
 }

@@ -5,7 +5,7 @@
 
 use super::message::{self, Message, NewMessage};
 use super::settings::Settings;
-use super::{expiry_key, message_key, partition_key, settings_key};
+use super::{Published, Reply, expiry_key, message_key, partition_key, settings_key};
 use crate::context::Context;
 use crate::effect::Channel;
 use crate::key::Key;
@@ -93,8 +93,7 @@ impl<'a> Open<'a> {
         Ok(Open { topic, number, key, partition })
     }
 
-    /// Appends a message, and returns its offset.
-    pub(super) fn append(&mut self, context: &mut Context<'_>, message: &NewMessage) -> Result<u64, Refusal> {
+    fn append(&mut self, context: &mut Context<'_>, message: &NewMessage) -> Result<(), Refusal> {
         let body = context.store(message.body)?;
         let offset = self.partition.next;
         let expires = self.expiry(context.time(), message);
@@ -107,7 +106,23 @@ impl<'a> Open<'a> {
         self.partition.messages += 1;
         self.partition.bytes += message::weight(&message.attributes, body.len());
         self.expect(context, expires);
-        Ok(offset)
+        Ok(())
+    }
+
+    /// Appends messages, one after the other, and is done with the partition. That their payloads are there has been
+    /// looked at.
+    pub(super) fn publish(
+        mut self,
+        context: &mut Context<'_>,
+        messages: &[NewMessage],
+    ) -> Result<Reply, Refusal> {
+        let published = Published { offset: self.partition.next, count: messages.len() as u64 };
+        for message in messages {
+            self.append(context, message)?;
+        }
+        self.trim_after(context, messages.len());
+        self.close(context);
+        Ok(published.into())
     }
 
     /// Takes a message away.

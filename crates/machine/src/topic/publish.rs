@@ -1,12 +1,14 @@
 //! Publishing a message.
 
+use std::slice;
+
 use super::message::NewMessage;
 use super::partition::Open;
-use super::{Published, Reply, check_place};
+use super::{Reply, check_place};
 use crate::context::Context;
 use crate::refusal::Refusal;
 
-/// Appends a message to a partition. Answered with [`Published`].
+/// Appends a message to a partition. Answered with [`Published`](super::Published).
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Publish {
     /// The topic's name.
@@ -28,10 +30,7 @@ impl Publish {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         context.length(self.message.body)?;
-        let mut partition = Open::to_append(context, &self.topic, self.partition)?;
-        let offset = partition.append(context, &self.message)?;
-        partition.trim_after(context, 1);
-        partition.close(context);
-        Ok(Published { offset, count: 1 }.into())
+        let partition = Open::to_append(context, &self.topic, self.partition)?;
+        partition.publish(context, slice::from_ref(&self.message))
     }
 }

@@ -2,12 +2,12 @@
 
 use super::message::NewMessage;
 use super::partition::Open;
-use super::{PUBLISH_BATCH_MAX, Published, Reply, check_place};
+use super::{PUBLISH_BATCH_MAX, Reply, check_place};
 use crate::context::Context;
 use crate::refusal::{Code, Refusal};
 
 /// Appends messages to a partition, all or none, one after the other with nothing between. Answered with
-/// [`Published`].
+/// [`Published`](super::Published).
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct PublishBatch {
     /// The topic's name.
@@ -35,13 +35,6 @@ impl PublishBatch {
         for message in &self.messages {
             context.length(message.body)?;
         }
-        let mut partition = Open::to_append(context, &self.topic, self.partition)?;
-        let offset = partition.partition.next;
-        for message in &self.messages {
-            partition.append(context, message)?;
-        }
-        partition.trim_after(context, self.messages.len());
-        partition.close(context);
-        Ok(Published { offset, count: self.messages.len() as u64 }.into())
+        Open::to_append(context, &self.topic, self.partition)?.publish(context, &self.messages)
     }
 }
