@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::body::Stored;
 use crate::context::{Context, decode, read};
-use crate::key::Key;
+use crate::key::{Key, last_number};
 use crate::refusal::{Code, Refusal};
 use crate::state::{Order, Read};
 use crate::time::Time;
@@ -275,7 +275,6 @@ fn visit(
 ) {
     let [from, to] = [positions.start, positions.end].map(|position| list.clone().u64(position));
     state.scan(from.as_bytes(), to.as_bytes(), Order::Forwards, &mut |key, value| {
-        let position = list.rest_of(key).and_then(|rest| Some(u64::from_be_bytes(rest.try_into().ok()?)));
-        visit(position.expect("a change has a position"), decode(key, value.clone()))
+        visit(last_number(key), decode(key, value.clone()))
     });
 }

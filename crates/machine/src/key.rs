@@ -220,6 +220,15 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The number of 64 bits that a key ends with.
+///
+/// # Panics
+///
+/// If the key is too short for one: it is none of those that end so.
+pub(crate) fn last_number(key: &[u8]) -> u64 {
+    u64::from_be_bytes(*key.last_chunk().expect("the key ends with a number"))
+}
+
 /// Room for the keys that are written most, so that building one allocates once.
 const KEY_BYTES_USUAL: usize = 48;
 

@@ -21,7 +21,7 @@ use crate::body::{Body, Stored};
 use crate::command::Command;
 use crate::context::{Bodies, Context, decode, read};
 use crate::effect::Effect;
-use crate::key::{Key, Parts, Table};
+use crate::key::{Key, Table, last_number};
 use crate::placement::Shard;
 use crate::refusal::{Code, Refusal};
 use crate::state::{Order, Read};
@@ -115,7 +115,7 @@ pub fn on_the_way(state: &(impl Read + ?Sized), target: Shard, after: u64, max: 
         if parcels.len() == max {
             return ControlFlow::Break(());
         }
-        parcels.push((number(key), decode(key, value.clone())));
+        parcels.push((last_number(key), decode(key, value.clone())));
         ControlFlow::Continue(())
     });
     parcels
@@ -171,12 +171,6 @@ fn last_applied(state: &(impl Read + ?Sized), source: Shard) -> u64 {
     number.map_or(0, |number| {
         u64::from_be_bytes(number.as_ref().try_into().expect("the state holds the number of a command"))
     })
-}
-
-fn number(key: &[u8]) -> u64 {
-    let mut parts = Parts::of(key);
-    parts.u32();
-    parts.u64().expect("a key of the outbox has a number")
 }
 
 fn parcel_key(target: Shard, number: u64) -> Key {

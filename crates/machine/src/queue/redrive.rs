@@ -8,7 +8,7 @@ use super::{
     history_key, item_key, task_key,
 };
 use crate::context::{Context, decode};
-use crate::key::{Key, Parts, Table};
+use crate::key::{Key, Table, last_number};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::state::Order;
@@ -227,9 +227,7 @@ impl Queue<'_, '_> {
         let mut found = Vec::new();
         let end = Key::new(Table::QueueDead).name(self.name).end();
         self.context.scan(&dead_key(self.name, from), &end, Order::Forwards, &mut |key, value| {
-            let mut parts = Parts::of(key);
-            parts.name();
-            found.push((parts.u64().expect("a dead letter's number"), decode(key, value.clone())));
+            found.push((last_number(key), decode(key, value.clone())));
             if found.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         found

@@ -10,7 +10,7 @@ use super::{
     Stream, description_key, event_key, place_key, projection_key, snapshots_key, store_key, stream_key,
 };
 use crate::context::{decode, read as message};
-use crate::key::{Key, Parts, Table};
+use crate::key::{Key, Parts, Table, last_number};
 use crate::state::{Order, Read};
 
 /// Which events a reader wants: those that are as all of this says.
@@ -205,12 +205,6 @@ fn found(state: &(impl Read + ?Sized), store: &str, place: Place) -> Found {
         panic!("the store {store:?} has a place for event {version} of {stream:?}, but not it")
     });
     Found { stream, version, event }
-}
-
-/// The version or position that a key ends with.
-fn last_number(key: &[u8]) -> u64 {
-    let number = key.last_chunk().expect("the key of an event has a number");
-    u64::from_be_bytes(*number)
 }
 
 impl Filter<'_> {

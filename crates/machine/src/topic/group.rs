@@ -8,7 +8,7 @@ use super::partition::Partition;
 use super::{RANGES_MAX, aside_key, asides_prefix, group_key, read};
 use crate::context::{Context, decode};
 use crate::effect::Channel;
-use crate::key::Key;
+use crate::key::{Key, last_number};
 use crate::refusal::{Code, Refusal};
 use crate::state::Order;
 
@@ -175,7 +175,7 @@ impl<'a> Open<'a> {
         context.scan(&from, &to, Order::Forwards, &mut |key, value| {
             let aside = decode(key, value.clone());
             if wanted(&aside) {
-                asides.push((read::last_number(key), aside));
+                asides.push((last_number(key), aside));
             }
             if asides.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });

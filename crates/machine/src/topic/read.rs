@@ -11,6 +11,7 @@ use super::{
     asides_prefix, group_key, group_settings_key, groups_prefix, message_key, partition_key, settings_key,
 };
 use crate::context;
+use crate::key::last_number;
 use crate::state::{Order, Read};
 use crate::time::Time;
 
@@ -164,10 +165,4 @@ fn status(name: &str, mut group: Group, partition: &Partition) -> GroupStatus {
     group.catch_up(&mut done, partition);
     let lag = partition.next - done.cursor() - done.count_beyond() + group.aside;
     GroupStatus { name: name.to_owned(), cursor: done.cursor(), lag, group }
-}
-
-/// The offset that a key ends with.
-pub(super) fn last_number(key: &[u8]) -> u64 {
-    let number = key.last_chunk().expect("the key ends with an offset");
-    u64::from_be_bytes(*number)
 }
