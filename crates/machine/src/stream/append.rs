@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    EVENT_ID_BYTES_MAX, EVENTS_APPENDED_MAX, Event, Expected, Life, Place, Reply, Store, Stream, defined,
-    event_key, expected, place_key, store_key, stream_key, trim,
+    EVENT_ID_BYTES_MAX, EVENTS_APPENDED_MAX, Event, Expected, Life, Place, Reply, Store, Stream, check_place,
+    event_key, expected, opened, place_key, store_key, trim,
 };
 use crate::body::Body;
 use crate::context::Context;
@@ -52,8 +52,7 @@ pub struct NewEvent {
 
 impl Append {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        limits::name("store", &self.store)?;
-        limits::name("stream", &self.stream)?;
+        check_place(&self.store, &self.stream)?;
         let wrong = match self.events.len() {
             0 => "there is no event to append".to_owned(),
             events if events > EVENTS_APPENDED_MAX => {
@@ -65,9 +64,7 @@ impl Append {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let mut store = defined(context, &self.store)?;
-        let stream_key = stream_key(&self.store, &self.stream);
-        let mut stream: Stream = context.get_or_default(&stream_key);
+        let (mut store, key, mut stream) = opened(context, &self.store, &self.stream)?;
         if let Err(refusal) = expected::look(&self.stream, &stream, self.expected) {
             return self.appended_before(context, &stream).ok_or(refusal);
         }
@@ -85,7 +82,7 @@ impl Append {
             self.put(context, event, store.position, &mut place)?;
         }
         let reply = Reply { version: stream.version, position: store.position };
-        trim.carry_out(context, &self.store, &self.stream, stream_key, stream);
+        trim.carry_out(context, &self.store, &self.stream, key, stream);
         self.put_store(context, &store);
         context.wake(Channel::stream(&self.store));
         Ok(reply)

@@ -1,8 +1,7 @@
 //! Removing a stream.
 
-use super::{Expected, Life, Reply, Stream, defined, description_key, expected, snapshot, stream_key, trim};
+use super::{Expected, Life, Reply, Stream, check_place, description_key, expected, opened, snapshot, trim};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::Refusal;
 
 /// Removes a stream: its events, its snapshots, and what was said about it. What stays is its version.
@@ -25,14 +24,11 @@ pub struct Delete {
 
 impl Delete {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        limits::name("store", &self.store)?;
-        limits::name("stream", &self.stream)
+        check_place(&self.store, &self.stream)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let store = defined(context, &self.store)?;
-        let key = stream_key(&self.store, &self.stream);
-        let before: Stream = context.get_or_default(&key);
+        let (store, key, before) = opened(context, &self.store, &self.stream)?;
         expected::look(&self.stream, &before, self.expected)?;
         if !(self.tombstone && before.life() == Life::Deleted) {
             expected::exists(&self.stream, &before)?;

@@ -1,10 +1,9 @@
 //! A stream's settings and metadata.
 
-use super::{Description, Reply, Stream, defined, description_key, expected, stream_key, trim};
+use super::{Description, Reply, check_place, description_key, expected, opened, trim};
 use crate::body::Body;
 use crate::context::Context;
 use crate::key::Key;
-use crate::limits;
 use crate::refusal::Refusal;
 
 /// Gives a stream settings and metadata of its own in place of those that it had; it need not have been
@@ -30,14 +29,11 @@ pub struct Describe {
 
 impl Describe {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        limits::name("store", &self.store)?;
-        limits::name("stream", &self.stream)
+        check_place(&self.store, &self.stream)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let store = defined(context, &self.store)?;
-        let key = stream_key(&self.store, &self.stream);
-        let mut stream: Stream = context.get_or_default(&key);
+        let (store, key, mut stream) = opened(context, &self.store, &self.stream)?;
         expected::look(&self.stream, &stream, None)?;
         self.metadata.map(|body| context.length(body)).transpose()?;
         let version = stream.version;

@@ -58,6 +58,7 @@ pub(crate) use trim::due as trim_due;
 use crate::command::commands;
 use crate::context::Context;
 use crate::key::{Key, Table};
+use crate::limits;
 use crate::placement::{Shard, Shards};
 use crate::refusal::{Code, Refusal};
 
@@ -148,9 +149,17 @@ fn projection_key(projection: &str, store: &str, shard: u32) -> Key {
     Key::new(Table::StreamProjection).name(projection).name(store).u32(shard)
 }
 
-/// The store that a command speaks of.
-fn defined(context: &Context<'_>, store: &str) -> Result<Store, Refusal> {
-    context.get(&store_key(store)).ok_or_else(|| {
+fn check_place(store: &str, stream: &str) -> Result<(), Refusal> {
+    limits::name("store", store)?;
+    limits::name("stream", stream)
+}
+
+/// The store that a command speaks of, and the stream with its key.
+fn opened(context: &Context<'_>, store: &str, stream: &str) -> Result<(Store, Key, Stream), Refusal> {
+    let defined = context.get(&store_key(store)).ok_or_else(|| {
         Refusal::new(Code::NotFound, format!("there is no store {store:?} of streams: define it"))
-    })
+    })?;
+    let key = stream_key(store, stream);
+    let stream = context.get_or_default(&key);
+    Ok((defined, key, stream))
 }

@@ -2,10 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use super::{Reply, Snapshot, Stream, defined, expected, snapshots_key, stream_key};
+use super::{Reply, Snapshot, check_place, expected, opened, snapshots_key};
 use crate::body::Body;
 use crate::context::{Context, decode};
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 
 /// Saves a stream's snapshot, in place of one of the same version. The oldest beyond those that are kept
@@ -28,8 +27,7 @@ pub struct SaveSnapshot {
 
 impl SaveSnapshot {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        limits::name("store", &self.store)?;
-        limits::name("stream", &self.stream)?;
+        check_place(&self.store, &self.stream)?;
         if self.version == 0 {
             return Err(Refusal::new(Code::Invalid, "a snapshot of version 0 has nothing in it"));
         }
@@ -37,8 +35,7 @@ impl SaveSnapshot {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let store = defined(context, &self.store)?;
-        let stream: Stream = context.get_or_default(&stream_key(&self.store, &self.stream));
+        let (store, _, stream) = opened(context, &self.store, &self.stream)?;
         expected::exists(&self.stream, &stream)?;
         if self.version > stream.version {
             let ahead = format!("the stream {:?} is at version {} only", self.stream, stream.version);

@@ -1,8 +1,7 @@
 //! Removing a stream's oldest events.
 
-use super::{Reply, Stream, defined, expected, stream_key, trim};
+use super::{Reply, check_place, expected, opened, trim};
 use crate::context::Context;
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 
 /// Removes the events of a stream that lie before a version, such as that of a snapshot. What is removed
@@ -22,14 +21,11 @@ pub struct Truncate {
 
 impl Truncate {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        limits::name("store", &self.store)?;
-        limits::name("stream", &self.stream)
+        check_place(&self.store, &self.stream)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let store = defined(context, &self.store)?;
-        let key = stream_key(&self.store, &self.stream);
-        let mut stream: Stream = context.get_or_default(&key);
+        let (store, key, mut stream) = opened(context, &self.store, &self.stream)?;
         expected::exists(&self.stream, &stream)?;
         if self.before > stream.version + 1 {
             let ahead = format!(
