@@ -1,7 +1,7 @@
 //! Several operations, each by itself.
 
 use super::operation::{Action, Operation, check_all};
-use super::write::{self, Writer};
+use super::write::Writer;
 use super::{Failed, Reply, check_place};
 use crate::context::Context;
 use crate::refusal::Refusal;
@@ -41,8 +41,7 @@ impl Bulk {
 }
 
 fn one(writer: &mut Writer<'_, '_>, operation: &Operation) -> Result<(), Refusal> {
-    let before = writer.look(&operation.key);
-    write::matches(operation.etag, before.etag, &operation.key)?;
+    let before = writer.look_for(&operation.key, operation.etag)?;
     match &operation.action {
         Some(Action::Put(value)) => {
             writer.context().room_for_timers(before.more_timers(value.ttl_ms))?;

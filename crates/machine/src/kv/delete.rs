@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::write::{self, Writer};
+use super::write::Writer;
 use super::{Reply, check_place};
 use crate::context::Context;
 use crate::limits;
@@ -33,9 +33,8 @@ impl Delete {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut writer = Writer::new(context, &self.store, &self.scope);
-        let before = writer.look(&self.key);
+        let before = writer.look_for(&self.key, self.etag)?;
         let existed = before.etag > 0;
-        write::matches(self.etag, before.etag, &self.key)?;
         writer.delete(&self.key, before);
         writer.close();
         Ok(Reply { existed, ..Reply::default() })

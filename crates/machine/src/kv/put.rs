@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::write::{self, Writer};
+use super::write::Writer;
 use super::{Reply, check_place};
 use crate::body::Body;
 use crate::context::Context;
@@ -40,9 +40,8 @@ impl Put {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let mut writer = Writer::new(context, &self.store, &self.scope);
-        let before = writer.look(&self.key);
+        let before = writer.look_for(&self.key, self.etag)?;
         let existed = before.etag > 0;
-        write::matches(self.etag, before.etag, &self.key)?;
         writer.context().room_for_timers(before.more_timers(self.ttl_ms))?;
         writer.put(&self.key, before, self.value, self.ttl_ms)?;
         writer.close();

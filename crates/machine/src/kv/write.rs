@@ -62,6 +62,13 @@ impl<'a, 'b> Writer<'a, 'b> {
         Before { etag: live.map_or(0, |item| item.etag), at, item }
     }
 
+    /// The item as it is, if it has the ETag that is relied on.
+    pub(super) fn look_for(&self, key: &[u8], etag: Option<u64>) -> Result<Before, Refusal> {
+        let before = self.look(key);
+        matches(etag, before.etag, key)?;
+        Ok(before)
+    }
+
     pub(super) fn context(&self) -> &Context<'b> {
         self.context
     }
