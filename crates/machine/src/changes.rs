@@ -262,9 +262,9 @@ fn trim(context: &mut Context<'_>, list: &Key, span: &mut Span, keep: Option<Kee
 }
 
 fn set_timer(context: &mut Context<'_>, list: &Key, span: &mut Span, due: Time) {
-    let set = (span.timer_ms > 0).then(|| Time::from_millis(span.timer_ms));
+    let set = Time::recorded(span.timer_ms);
     let set = context.move_timer(set, Some(due), Owner::KvChange, list.as_bytes());
-    span.timer_ms = set.map_or(0, Time::as_millis);
+    span.timer_ms = Time::record(set);
 }
 
 fn visit(

@@ -21,6 +21,16 @@ impl Time {
         Time(millis)
     }
 
+    /// The instant that a record gives, where zero stands for none.
+    pub(crate) fn recorded(millis: u64) -> Option<Time> {
+        (millis > 0).then_some(Time(millis))
+    }
+
+    /// What a record gives for an instant, or for none.
+    pub(crate) fn record(time: Option<Time>) -> u64 {
+        time.map_or(0, Time::as_millis)
+    }
+
     /// Milliseconds since the epoch.
     pub const fn as_millis(self) -> u64 {
         self.0

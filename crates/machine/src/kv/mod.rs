@@ -119,11 +119,11 @@ struct Store {
 impl Item {
     /// When it expires, if it does.
     pub fn expires(&self) -> Option<Time> {
-        time_of(self.expires_ms)
+        Time::recorded(self.expires_ms)
     }
 
     fn timer(&self) -> Option<Time> {
-        time_of(self.timer_ms)
+        Time::recorded(self.timer_ms)
     }
 
     fn is_live(&self, now: Time) -> bool {
@@ -146,8 +146,4 @@ fn change_list(store: &str) -> Key {
 fn check_place(store: &str, scope: &str) -> Result<(), Refusal> {
     limits::name("store", store)?;
     limits::scope(scope)
-}
-
-fn time_of(millis: u64) -> Option<Time> {
-    (millis > 0).then(|| Time::from_millis(millis))
 }

@@ -92,8 +92,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         let item = Item {
             etag: self.context.sequence(),
             value,
-            expires_ms: expires.map_or(0, Time::as_millis),
-            timer_ms: timer.map_or(0, Time::as_millis),
+            expires_ms: Time::record(expires),
+            timer_ms: Time::record(timer),
         };
         self.context.put(before.at, &item);
         self.changed(key, item.etag, Some(item.value));
@@ -134,7 +134,7 @@ pub(crate) fn expire(context: &mut Context<'_>, key: &[u8]) {
     let item = Item { timer_ms: 0, ..item };
     if item.is_live(context.time()) {
         let timer = context.move_timer(None, item.expires(), Owner::Kv, key);
-        context.put(at, &Item { timer_ms: timer.map_or(0, Time::as_millis), ..item });
+        context.put(at, &Item { timer_ms: Time::record(timer), ..item });
         return;
     }
     let mut parts = Parts::of(key);

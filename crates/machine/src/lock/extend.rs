@@ -1,10 +1,8 @@
 //! Holding a lock for longer.
 
-use super::{Lease, Reply, check_place, check_ttl, held_by, lock_key};
+use super::{Reply, check_place, check_ttl, held_by, lock_key};
 use crate::context::Context;
 use crate::refusal::Refusal;
-use crate::time::Time;
-use crate::timer::Owner;
 
 /// Has a lease end some time from now, in place of when it would have. One that has ended cannot be
 /// extended, for somebody else may have held the lock since.
@@ -39,11 +37,6 @@ impl Extend {
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let key = lock_key(&self.store, &self.scope, &self.name);
         let lease = held_by(context, &key, &self.owner, self.token)?;
-        let expires = context.time().after(self.ttl_ms);
-        let timer = context.move_timer(Some(lease.timer()), Some(expires), Owner::Lock, key.as_bytes());
-        let lease =
-            Lease { expires_ms: expires.as_millis(), timer_ms: timer.map_or(0, Time::as_millis), ..lease };
-        context.put(key, &lease);
-        Ok(Reply { held: true, token: lease.token, expires_ms: lease.expires_ms })
+        Ok(lease.hold(context, key, self.ttl_ms))
     }
 }

@@ -86,6 +86,16 @@ impl Lease {
     fn is_held(&self, now: Time) -> bool {
         !self.owner.is_empty() && now < self.expires()
     }
+
+    /// Puts it under `key`, to end `ttl_ms` from now on. Its timer is where it was set, unless it would come too late.
+    fn hold(mut self, context: &mut Context<'_>, key: Key, ttl_ms: u64) -> Reply {
+        let expires = context.time().after(ttl_ms);
+        let set = Time::recorded(self.timer_ms);
+        let timer = context.move_timer(set, Some(expires), Owner::Lock, key.as_bytes());
+        (self.expires_ms, self.timer_ms) = (expires.as_millis(), Time::record(timer));
+        context.put(key, &self);
+        Reply { held: true, token: self.token, expires_ms: self.expires_ms }
+    }
 }
 
 /// The shard of a lock: those of a service are spread over all.

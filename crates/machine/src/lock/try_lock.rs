@@ -3,8 +3,6 @@
 use super::{Lease, Reply, check_place, check_ttl, lock_key};
 use crate::context::Context;
 use crate::refusal::Refusal;
-use crate::time::Time;
-use crate::timer::Owner;
 
 /// Takes a lock if it is free. That it is not is no refusal but an answer, which says until when. Whoever
 /// holds it already does not get it once more: a request that may have been lost comes again under an
@@ -44,16 +42,8 @@ impl TryLock {
             return Ok(Reply { held: false, token: 0, expires_ms: lease.expires_ms });
         }
         context.room_for_timers(u64::from(before.is_none()))?;
-        let expires = now.after(self.ttl_ms);
-        let set = before.as_ref().map(Lease::timer);
-        let timer = context.move_timer(set, Some(expires), Owner::Lock, key.as_bytes());
-        let lease = Lease {
-            owner: self.owner.clone(),
-            token,
-            expires_ms: expires.as_millis(),
-            timer_ms: timer.map_or(0, Time::as_millis),
-        };
-        context.put(key, &lease);
-        Ok(Reply { held: true, token, expires_ms: lease.expires_ms })
+        let timer_ms = before.map_or(0, |lease| lease.timer_ms);
+        let lease = Lease { owner: self.owner.clone(), token, expires_ms: 0, timer_ms };
+        Ok(lease.hold(context, key, self.ttl_ms))
     }
 }

@@ -91,10 +91,9 @@ impl<'c, 'a> Queue<'c, 'a> {
 
     /// The queue's timer is set for the first of its index or earlier: an early one costs a look.
     fn set_timer(&mut self, at_ms: u64) {
-        let set = Some(self.ledger.timer_ms).filter(|set| *set != 0).map(Time::from_millis);
-        let due = Some(Time::from_millis(at_ms));
+        let (set, due) = (Time::recorded(self.ledger.timer_ms), Some(Time::from_millis(at_ms)));
         let set = self.context.move_timer(set, due, Owner::Queue, self.name.as_bytes());
-        self.ledger.timer_ms = set.map_or(0, Time::as_millis);
+        self.ledger.timer_ms = Time::record(set);
     }
 
     /// Puts an item where it waits: to be had at once, or when its time has come.

@@ -47,7 +47,7 @@ pub(super) fn plan(
 
 /// When the timer must be due, unless it is well as it is.
 fn next_look(now: Time, stream: &Stream, settings: &Settings, up_to: u64, was_empty: bool) -> Option<Time> {
-    let armed = (stream.timer > 0).then(|| Time::from_millis(stream.timer));
+    let armed = Time::recorded(stream.timer);
     let age_ms_max = stream.age_ms_max.unwrap_or(settings.age_ms_max);
     let latest = if up_to < stream.truncated {
         now
@@ -145,10 +145,10 @@ fn take_out(context: &mut Context<'_>, store: &str, name: &str, version: u64, ev
 }
 
 fn set_timer(context: &mut Context<'_>, key: &Key, stream: &mut Stream, at: Option<Time>) {
-    if stream.timer > 0 {
-        context.cancel_timer(Time::from_millis(stream.timer), Owner::StreamTrim, key.as_bytes());
+    if let Some(set) = Time::recorded(stream.timer) {
+        context.cancel_timer(set, Owner::StreamTrim, key.as_bytes());
     }
-    stream.timer = at.map_or(0, Time::as_millis);
+    stream.timer = Time::record(at);
     if let Some(at) = at {
         context.set_timer(at, Owner::StreamTrim, key.as_bytes());
     }
