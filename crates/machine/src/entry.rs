@@ -14,9 +14,9 @@ use prost::Message;
 use crate::body::Body;
 use crate::command::Command;
 use crate::idempotency::Idempotency;
-use crate::limits::{BODY_BYTES_MAX, ENTRY_BODIES_MAX, ENTRY_BYTES_MAX, ENTRY_SENDS_MAX};
+use crate::limits::{BODY_BYTES_MAX, ENTRY_BODIES_MAX, ENTRY_BYTES_MAX, ENTRY_SENDS_MAX, within};
 use crate::outbox::Send;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 use crate::time::Time;
 
 /// A command with its time, its payloads and what belongs to it.
@@ -69,14 +69,8 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// A [`Code::Invalid`] that names what, how large it is and the maximum.
+    /// A [`Code::Invalid`](crate::Code::Invalid) that names what, how large it is and the maximum.
     pub fn check(&self, body_bytes_max: usize) -> Result<(), Refusal> {
-        let within = |what: &str, is: usize, max: usize| {
-            if is > max {
-                return Err(Refusal::new(Code::Invalid, format!("{what}: {is}; {max} are the most")));
-            }
-            Ok(())
-        };
         within("payloads of a request", self.bodies.len(), ENTRY_BODIES_MAX)?;
         within("commands to other shards of a request", self.sends.len(), ENTRY_SENDS_MAX)?;
         for body in &self.bodies {

@@ -30,6 +30,18 @@ pub const INLINE_BYTES_MAX: usize = 128;
 const _: () = assert!(BODY_BYTES_MAX <= ENTRY_BYTES_MAX);
 const _: () = assert!(INLINE_BYTES_MAX < BODY_BYTES_MAX);
 
+/// Refuses what is more than its maximum: `what` says in the plural of what there are `is`.
+///
+/// # Errors
+///
+/// If `is` is greater than `max`.
+pub(crate) fn within(what: &str, is: usize, max: usize) -> Result<(), Refusal> {
+    if is > max {
+        return Err(Refusal::new(Code::Invalid, format!("{what}: {is}; {max} are the most")));
+    }
+    Ok(())
+}
+
 /// Refuses what cannot be the name of a `kind`.
 ///
 /// # Errors

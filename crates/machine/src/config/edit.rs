@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::body::Body;
-use crate::limits::{self, HEADERS_BYTES_MAX, HEADERS_MAX};
+use crate::limits::{self, HEADERS_BYTES_MAX, HEADERS_MAX, within};
 use crate::refusal::{Code, Refusal};
 
 /// What is done to one item.
@@ -69,10 +69,6 @@ impl Edit {
 impl Set {
     fn check(&self) -> Result<(), Refusal> {
         let bytes: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let within = |what: &str, is: usize, max: usize| match is > max {
-            true => Err(Refusal::new(Code::Invalid, format!("{what}: {is}; {max} are the most"))),
-            false => Ok(()),
-        };
         within("metadata of a configuration item", self.metadata.len(), HEADERS_MAX)?;
         within("bytes of version and metadata", bytes + self.version.len(), HEADERS_BYTES_MAX)
     }

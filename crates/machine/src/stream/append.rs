@@ -53,14 +53,11 @@ pub struct NewEvent {
 impl Append {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         check_place(&self.store, &self.stream)?;
-        let wrong = match self.events.len() {
-            0 => "there is no event to append".to_owned(),
-            events if events > EVENTS_APPENDED_MAX => {
-                format!("events to append: {events}; {EVENTS_APPENDED_MAX} are the most")
-            }
-            _ => return self.events.iter().try_for_each(NewEvent::check),
-        };
-        Err(Refusal::new(Code::Invalid, wrong))
+        if self.events.is_empty() {
+            return Err(Refusal::new(Code::Invalid, "there is no event to append"));
+        }
+        limits::within("events to append", self.events.len(), EVENTS_APPENDED_MAX)?;
+        self.events.iter().try_for_each(NewEvent::check)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {

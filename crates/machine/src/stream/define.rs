@@ -25,12 +25,7 @@ impl Define {
         if Spread::try_from(self.settings.spread).is_err() {
             return Err(Refusal::new(Code::Invalid, "a store is spread by stream, or lies together"));
         }
-        if self.settings.snapshots > SNAPSHOTS_MAX {
-            let many =
-                format!("snapshots of a stream: {}; {SNAPSHOTS_MAX} are the most", self.settings.snapshots);
-            return Err(Refusal::new(Code::Invalid, many));
-        }
-        Ok(())
+        limits::within("snapshots of a stream", self.settings.snapshots as usize, SNAPSHOTS_MAX as usize)
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {

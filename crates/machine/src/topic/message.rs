@@ -6,8 +6,8 @@ use prost::encoding::{message, uint64};
 
 use super::dead_letter;
 use crate::body::{Body, Stored};
-use crate::limits::{self, HEADERS_BYTES_MAX, HEADERS_MAX, NAME_BYTES_MAX};
-use crate::refusal::{Code, Refusal};
+use crate::limits::{self, HEADERS_BYTES_MAX, HEADERS_MAX, NAME_BYTES_MAX, within};
+use crate::refusal::Refusal;
 use crate::time::Time;
 
 /// What a message says of itself beside its payload. Kept as it came.
@@ -111,24 +111,23 @@ impl Attributes {
     fn check(&self) -> Result<(), Refusal> {
         limits::key("message", &self.key)?;
         within("bytes of a message's content type", self.content_type.len(), NAME_BYTES_MAX)?;
-        self.check_headers("headers", |header| !header.name.starts_with(dead_letter::PREFIX))?;
-        self.check_headers("headers of its death", |header| header.name.starts_with(dead_letter::PREFIX))
+        let all = ("headers of a message", "bytes of a message's headers");
+        self.check_headers(all, |header| !header.name.starts_with(dead_letter::PREFIX))?;
+        let of_death = ("headers of its death of a message", "bytes of a message's headers of its death");
+        self.check_headers(of_death, |header| header.name.starts_with(dead_letter::PREFIX))
     }
 
     /// What a dead letter has of its death counts apart: a message that was taken can die.
-    fn check_headers(&self, what: &str, counts: impl Fn(&&Header) -> bool) -> Result<(), Refusal> {
+    fn check_headers(
+        &self,
+        (headers, bytes): (&str, &str),
+        counts: impl Fn(&&Header) -> bool,
+    ) -> Result<(), Refusal> {
         let counted = || self.headers.iter().filter(&counts);
-        within(&format!("{what} of a message"), counted().count(), HEADERS_MAX)?;
-        let bytes = counted().map(|header| header.name.len() + header.value.len()).sum();
-        within(&format!("bytes of a message's {what}"), bytes, HEADERS_BYTES_MAX)
+        within(headers, counted().count(), HEADERS_MAX)?;
+        let size = counted().map(|header| header.name.len() + header.value.len()).sum();
+        within(bytes, size, HEADERS_BYTES_MAX)
     }
-}
-
-fn within(what: &str, is: usize, max: usize) -> Result<(), Refusal> {
-    if is > max {
-        return Err(Refusal::new(Code::Invalid, format!("{what}: {is}; {max} are the most")));
-    }
-    Ok(())
 }
 
 impl Message {
