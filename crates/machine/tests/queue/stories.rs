@@ -117,6 +117,27 @@ fn an_acknowledgement_counts_until_the_item_is_taken_back() {
 }
 
 #[test]
+fn a_late_nack_or_extension_counts_until_the_item_is_taken_back() {
+    let mut shop = Shop::new();
+    shop.send_plain(3);
+    let works = shop.receive(3);
+    shop.world.sleep(60_000);
+    shop.nack(works[0].receipt, "late", None).expect("nobody else has it");
+    shop.extend(works[1].receipt, 10_000).expect("nobody else has begun");
+    shop.advance(0);
+    let causes =
+        |id| shop.get(id).expect("an item").history.failures.into_iter().map(|failure| failure.cause);
+    assert!(causes(works[0].receipt.item).eq(["late"]));
+    assert!(matches!(shop.standing(works[1].receipt.item), Some(Standing::Leased { .. })));
+    assert!(causes(works[2].receipt.item).eq([""]), "the lease has run out");
+    for taken in [works[0].receipt, works[2].receipt] {
+        assert_eq!(shop.extend(taken, 10_000).expect_err("taken back").code(), Code::Fenced);
+    }
+    shop.advance(10_000);
+    assert_eq!(shop.counts().leased, 0);
+}
+
+#[test]
 fn among_many_receipts_the_fenced_ones_are_named_and_the_others_settled() {
     let mut shop = Shop::new();
     shop.send_plain(3);
