@@ -49,7 +49,7 @@ fn apply_once(context: &mut Context<'_>, entry: &Entry) -> Result<Reply, Refusal
     let reply = entry.command.apply(context)?;
     for send in &entry.sends {
         let bodies = send.bodies.iter().map(|body| context.store(*body)).collect::<Result<Vec<_>, _>>()?;
-        context.send(Shard(send.target), (*send.command).clone(), bodies);
+        context.send_besides(Shard(send.target), (*send.command).clone(), bodies);
     }
     Ok(reply)
 }

@@ -55,4 +55,4 @@ pub use time::Time;
 /// The version of what the machine does: raised whenever the same entries would give another state, replies or effects,
 /// be it by a newer database of time zones. Entries that were applied by one version must not be applied again by another:
 /// whoever opens data of an older one needs a checkpoint that nothing follows.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -12,12 +12,14 @@ use bytes::{Bytes, BytesMut};
 use machine::body::{self, Kept, Stored};
 use machine::changes::Keep;
 use machine::idempotency::Idempotency;
+use machine::job;
 use machine::kv::{self, Define, Item, Put};
-use machine::outbox::{self, Deliver, Delivered, ON_THE_WAY_MAX, Parcel, Send};
-use machine::{Code, Effect, Entry, Key, Memory, Refusal, Reply, Shard, State, Table, apply};
+use machine::limits::ENTRY_SENDS_MAX;
+use machine::outbox::{self, Deliver, Delivered, ON_THE_WAY_MAX, ON_THE_WAY_OF_BLOCKS_MAX, Parcel, Send};
+use machine::{Code, Effect, Entry, Memory, Refusal, Reply, Shard, Table, apply};
 use proptest::prelude::*;
 use prost::Message;
-use world::{SHARD, World, table};
+use world::{SHARD, World, fill_way, table};
 
 /// A shard and its log.
 #[derive(Default)]
@@ -330,12 +332,29 @@ fn what_is_acknowledged_late_or_ahead_does_no_harm() {
 #[test]
 fn a_way_has_a_maximum() {
     let mut world = World::new();
-    // As if nobody had taken anything for long.
-    let mut way = Vec::new();
-    prost::encoding::uint64::encode(1, &ON_THE_WAY_MAX, &mut way);
-    world.state.put(Key::new(Table::Shard).name("ways").u32(1), way.into());
+    fill_way(&mut world.state, Shard(1), ON_THE_WAY_MAX);
     assert_eq!(world.run(sending(Shard(1))).unwrap_err().code(), Code::Limit);
     world.run(sending(Shard(2))).unwrap();
+}
+
+/// A job that is triggered sends its command, and the entry that triggers it as many more as one can.
+#[test]
+fn what_a_block_sends_and_what_goes_with_it_are_within_the_maximum_together() {
+    let run = |before| {
+        let mut world = World::new();
+        let job = job::Put { target: 1, command: Box::new(put("there").into()), bodies: vec![0], ..daily() };
+        world.run(Entry::new(job).with_body(vec![1; 500])).unwrap();
+        fill_way(&mut world.state, Shard(1), before);
+        let mut entry = Entry::new(job::Trigger { scope: String::new(), name: "daily".into() });
+        entry.sends = vec![Send::new(Shard(1), put("there")); ENTRY_SENDS_MAX];
+        let outcome = world.run(entry).map_err(|refusal| refusal.code());
+        let sent = outbox::on_the_way(&world.state, Shard(1), before, usize::MAX);
+        world.check_pointers(|state| job::get(state, "", "daily").unwrap().job.bodies);
+        (outcome.err(), sent.last().map_or(before, |(number, _)| *number))
+    };
+    assert_eq!(run(ON_THE_WAY_OF_BLOCKS_MAX - 1), (None, ON_THE_WAY_MAX));
+    assert_eq!(run(ON_THE_WAY_OF_BLOCKS_MAX), (Some(Code::Limit), ON_THE_WAY_OF_BLOCKS_MAX), "not the job's");
+    assert_eq!(run(ON_THE_WAY_OF_BLOCKS_MAX + 1), (Some(Code::Limit), ON_THE_WAY_OF_BLOCKS_MAX + 1));
 }
 
 #[test]
@@ -381,6 +400,10 @@ fn step() -> impl Strategy<Value = Step> {
         .prop_map(|(which, again)| Step::Arrive { which, again });
     let lose = any::<prop::sample::Index>().prop_map(|which| Step::Lose { which });
     prop_oneof![4 => send, 4 => post, 8 => arrive, 2 => lose]
+}
+
+fn daily() -> job::Put {
+    job::Put { name: "daily".into(), schedule: Some(job::schedule("@daily").unwrap()), ..job::Put::default() }
 }
 
 fn put(key: &'static str) -> Put {

@@ -4,7 +4,6 @@ use super::{Answer, Job, NAMES_MAX, Progress, Reply, check_name, job_key, job_pr
 use crate::context::Context;
 use crate::key::Key;
 use crate::refusal::{Code, Refusal};
-use crate::time::Time;
 use crate::timer::Owner;
 
 /// Takes jobs away. Those that are not there are no mistake: a job that will not run any more goes by
@@ -53,7 +52,7 @@ impl Delete {
 pub(super) fn forget(context: &mut Context<'_>, prefix: &Key, job: Job) {
     let progress: Progress = context.get_or_default(&progress_key(prefix));
     if !progress.paused {
-        context.cancel_timer(Time::from_millis(progress.next_ms), Owner::Job, prefix.as_bytes());
+        context.cancel_timer(progress.timer(), Owner::Job, prefix.as_bytes());
     }
     erase(context, prefix, &job);
 }

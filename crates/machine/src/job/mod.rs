@@ -12,6 +12,9 @@
 //! the runs that all are due by then: one is done for all of them, or each up to a number, or none but the
 //! last if that is only a little late.
 //!
+//! **A full way.** Where too much is on its way to the command's shard already, a run is held: until there is room
+//! its runs are missed, and what becomes of them is as above.
+//!
 //! **Time zones.** Their rules are in the program, and part of this machine: with other rules the same entries
 //! give other times. A newer program with newer rules MUST therefore not replay what an older one has applied:
 //! it goes on from a checkpoint that the older one has left.
@@ -152,6 +155,9 @@ pub struct Progress {
     /// How many runs in a row made up for missed ones.
     #[prost(uint32, tag = "5")]
     pub made_up: u32,
+    /// When it is tried again to send its command, if there was no room on the way to its shard; zero as a rule.
+    #[prost(uint64, tag = "6")]
+    pub held_ms: u64,
 }
 
 /// What becomes of runs that were missed. Numbers are stored and never reused.

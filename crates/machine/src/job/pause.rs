@@ -36,11 +36,11 @@ impl Pause {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let prefix = job_prefix(&self.scope, &self.name);
-        let mut progress = progress(context, &prefix, &self.name)?;
+        let (prefix, mut progress) = progress(context, &self.scope, &self.name)?;
         if !progress.paused {
-            context.cancel_timer(Time::from_millis(progress.next_ms), Owner::Job, prefix.as_bytes());
+            context.cancel_timer(progress.timer(), Owner::Job, prefix.as_bytes());
             progress.paused = true;
+            progress.held_ms = 0;
             context.put(progress_key(&prefix), &progress);
         }
         Ok(Reply::default())
@@ -53,8 +53,7 @@ impl Resume {
     }
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
-        let prefix = job_prefix(&self.scope, &self.name);
-        let mut progress = progress(context, &prefix, &self.name)?;
+        let (prefix, mut progress) = progress(context, &self.scope, &self.name)?;
         if !progress.paused {
             return Ok(Answer::NextMs(progress.next_ms).into());
         }
@@ -73,6 +72,8 @@ impl Resume {
     }
 }
 
-fn progress(context: &Context<'_>, prefix: &Key, name: &str) -> Result<Progress, Refusal> {
-    context.get(&progress_key(prefix)).ok_or_else(|| not_found(name))
+fn progress(context: &Context<'_>, scope: &str, name: &str) -> Result<(Key, Progress), Refusal> {
+    let prefix = job_prefix(scope, name);
+    let progress = context.get(&progress_key(&prefix)).ok_or_else(|| not_found(name))?;
+    Ok((prefix, progress))
 }

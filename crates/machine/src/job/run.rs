@@ -4,6 +4,7 @@ use super::{Job, Missed, Progress, delete, job_key, progress_key};
 use crate::context::Context;
 use crate::key::Key;
 use crate::placement::Shard;
+use crate::refusal::Refusal;
 use crate::time::Time;
 use crate::timer::Owner;
 
@@ -12,14 +13,29 @@ pub(crate) fn fire(context: &mut Context<'_>, prefix: &[u8]) {
     let prefix = Key::from(prefix);
     let job: Option<Job> = context.get(&job_key(&prefix));
     let progress: Option<Progress> = context.get(&progress_key(&prefix));
-    let (Some(job), Some(mut progress)) = (job, progress) else {
+    let (Some(job), Some(progress)) = (job, progress) else {
         panic!("a job's timer has fired, and there is no job: {prefix:?}");
     };
-    let runs = job.turn(&mut progress, context.time());
-    if runs {
-        job.send(context);
+    let mut turned = Progress { held_ms: 0, ..progress };
+    let runs = job.turn(&mut turned, context.time());
+    if runs && job.send(context).is_err() {
+        return progress.hold(context, &prefix);
     }
-    job.go_on(context, &prefix, &progress);
+    job.go_on(context, &prefix, &turned);
+}
+
+impl Progress {
+    /// When its timer is set, unless it is paused.
+    pub(super) fn timer(&self) -> Time {
+        Time::from_millis(if self.held_ms == 0 { self.next_ms } else { self.held_ms })
+    }
+
+    /// Has the turn come again, since its command could not be sent: until then its runs are missed.
+    fn hold(mut self, context: &mut Context<'_>, prefix: &Key) {
+        self.held_ms = context.time().after(HOLD_MS).as_millis();
+        context.put(progress_key(prefix), &self);
+        context.set_timer(self.timer(), Owner::Job, prefix.as_bytes());
+    }
 }
 
 impl Job {
@@ -66,10 +82,9 @@ impl Job {
         next.filter(|next| self.until_ms == 0 || next.as_millis() <= self.until_ms).unwrap_or(Time::MAX)
     }
 
-    /// Sends the command, now.
-    pub(super) fn send(&self, context: &mut Context<'_>) {
-        let bodies = self.bodies.iter().map(|body| context.share(body)).collect();
-        context.send(Shard(self.target), (*self.command).clone(), bodies);
+    /// Sends the command, now, unless the way to its shard is full.
+    pub(super) fn send(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
+        context.send(Shard(self.target), &self.bodies, || (*self.command).clone())
     }
 
     /// Waits for the next run; without one, the job is gone.
@@ -82,3 +97,6 @@ impl Job {
         context.set_timer(next, Owner::Job, prefix.as_bytes());
     }
 }
+
+/// How long a run waits that there is no room for on the way to its shard: many jobs may wait, and looking costs each.
+const HOLD_MS: u64 = 5_000;

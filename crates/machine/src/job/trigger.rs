@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::refusal::Refusal;
 
 /// Sends a job's command now, also while it is paused. Its schedule goes on as it would have, and the run does
-/// not count.
+/// not count. Refused while there is no room on the way to the command's shard.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Trigger {
     /// Whose job it is.
@@ -23,7 +23,7 @@ impl Trigger {
 
     pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
         let job: Option<Job> = context.get(&job_key(&job_prefix(&self.scope, &self.name)));
-        job.ok_or_else(|| not_found(&self.name))?.send(context);
+        job.ok_or_else(|| not_found(&self.name))?.send(context)?;
         Ok(Reply::default())
     }
 }

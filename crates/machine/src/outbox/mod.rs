@@ -22,13 +22,16 @@ use crate::command::Command;
 use crate::context::{Bodies, Context, decode, read};
 use crate::effect::Effect;
 use crate::key::{Key, Table, last_number};
+use crate::limits::ENTRY_SENDS_MAX;
 use crate::placement::Shard;
 use crate::refusal::{Code, Refusal};
 use crate::state::{Order, Read};
 
-/// Most commands that may be on their way to a shard when a request sends it more: a million. What the
-/// blocks send by themselves is not refused.
+/// Most commands that are on their way to a shard: a million. A request that would send more is refused.
 pub const ON_THE_WAY_MAX: u64 = 1_000_000;
+/// When the blocks send none of their own any more: what an entry sends besides has its room, which was looked at
+/// before its command was applied.
+pub const ON_THE_WAY_OF_BLOCKS_MAX: u64 = ON_THE_WAY_MAX - ENTRY_SENDS_MAX as u64;
 
 /// A command that an entry sends to a shard.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -73,24 +76,45 @@ impl Send {
 }
 
 impl Context<'_> {
-    /// Sends `command` to `target` with payloads that the state points to. The pointers pass over: the
-    /// caller does not release them.
-    pub fn send(&mut self, target: Shard, command: Command, bodies: Vec<Stored>) {
+    /// Sends `target` the command that `make` makes, with payloads that the state points to: each is pointed to once
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// If the way there is full. Nothing has been written then, and no command made.
+    pub fn send(
+        &mut self,
+        target: Shard,
+        bodies: &[Stored],
+        make: impl FnOnce() -> Command,
+    ) -> Result<(), Refusal> {
+        if target == self.shard() {
+            let bodies: Vec<_> = bodies.iter().map(|body| self.share(body)).collect();
+            self.send_to_itself(&make(), &bodies);
+            return Ok(());
+        }
+        let way = way(self.state(), target);
+        way.room_for(1, target, ON_THE_WAY_OF_BLOCKS_MAX)?;
+        let bodies = bodies.iter().map(|body| self.share(body)).collect();
+        self.put_on_the_way(way, target, make(), bodies);
+        Ok(())
+    }
+
+    /// Sends what an entry sends besides its command: that there is [`room`] has been looked at. The pointers pass
+    /// over: the caller does not release them.
+    pub(crate) fn send_besides(&mut self, target: Shard, command: Command, bodies: Vec<Stored>) {
         if target == self.shard() {
             self.send_to_itself(&command, &bodies);
-            return;
+        } else {
+            self.put_on_the_way(way(self.state(), target), target, command, bodies);
         }
-        let mut way = way(self.state(), target);
+    }
+
+    fn put_on_the_way(&mut self, mut way: Way, target: Shard, command: Command, bodies: Vec<Stored>) {
         way.sent += 1;
         self.put(way_key(target), &way);
         self.put(parcel_key(target, way.sent), &Parcel { command: Box::new(command), bodies });
         self.effect(Effect::Outbox(target));
-    }
-
-    /// Whether there is room for one more command on the way to `target`, for what need not be sent now.
-    pub fn has_room_to(&self, target: Shard) -> bool {
-        let way = way(self.state(), target);
-        way.sent - way.delivered < ON_THE_WAY_MAX
     }
 
     fn send_to_itself(&mut self, command: &Command, bodies: &[Stored]) {
@@ -138,15 +162,8 @@ pub fn targets(state: &(impl Read + ?Sized)) -> Vec<Shard> {
 /// Refuses a request that sends more than there is room for on the ways to its targets.
 pub(crate) fn room(state: &(impl Read + ?Sized), sends: &[Send]) -> Result<(), Refusal> {
     for send in sends {
-        let way = way(state, Shard(send.target));
-        if way.sent - way.delivered + sends.len() as u64 > ON_THE_WAY_MAX {
-            let many = format!(
-                "{} commands are on their way to shard {}; {ON_THE_WAY_MAX} are the most",
-                way.sent - way.delivered,
-                send.target
-            );
-            return Err(Refusal::new(Code::Limit, many));
-        }
+        let target = Shard(send.target);
+        way(state, target).room_for(sends.len() as u64, target, ON_THE_WAY_MAX)?;
     }
     Ok(())
 }
@@ -160,6 +177,19 @@ struct Way {
     /// Up to which number it has them: those are forgotten here.
     #[prost(uint64, tag = "2")]
     delivered: u64,
+}
+
+impl Way {
+    /// Refuses `more` commands if more than `max` would be on their way then.
+    fn room_for(self, more: u64, target: Shard, max: u64) -> Result<(), Refusal> {
+        let under_way = self.sent - self.delivered;
+        if under_way + more > max {
+            let many =
+                format!("{under_way} commands are on their way to shard {}; {max} are the most", target.0);
+            return Err(Refusal::new(Code::Limit, many));
+        }
+        Ok(())
+    }
 }
 
 fn way(state: &(impl Read + ?Sized), target: Shard) -> Way {

@@ -4,13 +4,14 @@
 //! stands in headers whose names begin with [`PREFIX`]; a dead letter that dies again has those of its last
 //! death.
 
+use std::slice;
+
 use super::aside::Aside;
 use super::bury::Bury;
 use super::group::Open;
 use super::message::{Header, Message, NewMessage};
 use super::settings::Failing;
 use super::{partition_of, shard};
-use crate::command::Command;
 use crate::context::Context;
 use crate::placement::Shards;
 
@@ -32,17 +33,13 @@ pub(super) fn send(
     };
     let shards = Shards::new(to.shards).expect("a number of shards that was checked");
     let target = shard(shards, &to.topic, partition);
-    if !context.has_room_to(target) {
-        return false;
-    }
-    let mut letter = NewMessage { attributes: message.attributes.clone(), body: 0, ttl_ms: None };
-    letter.attributes.headers.retain(|header| !header.name.starts_with(PREFIX));
-    letter.attributes.headers.extend(headers(open, offset, message, aside));
-    let topic = to.topic.clone();
-    let bury: Command = Bury { topic, partition, letter }.into();
-    let body = context.share(&message.body);
-    context.send(target, bury, vec![body]);
-    true
+    let letter = || {
+        let mut letter = NewMessage { attributes: message.attributes.clone(), body: 0, ttl_ms: None };
+        letter.attributes.headers.retain(|header| !header.name.starts_with(PREFIX));
+        letter.attributes.headers.extend(headers(open, offset, message, aside));
+        Bury { topic: to.topic.clone(), partition, letter }.into()
+    };
+    context.send(target, slice::from_ref(&message.body), letter).is_ok()
 }
 
 fn headers(open: &Open<'_>, offset: u64, message: &Message, aside: &Aside) -> Vec<Header> {

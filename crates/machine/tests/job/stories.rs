@@ -1,7 +1,7 @@
 //! What happens to jobs.
 
 use machine::job::{Missed, Put, Schedule, list};
-use machine::outbox::on_the_way;
+use machine::outbox::{ON_THE_WAY_OF_BLOCKS_MAX, on_the_way};
 use machine::{Code, Effect, Shard, Table, timer};
 
 use crate::desk::{Desk, SCOPE, cron, every, put};
@@ -198,6 +198,80 @@ fn what_is_sent_elsewhere_leaves_with_the_entry_that_schedules_the_next() {
     assert_eq!(parcels[0].1.bodies.len(), 1);
     assert_eq!(desk.get("a").expect("a job").progress.next_ms, at(200));
 }
+
+/// What was sent to the shard [`AWAY`], and when a job sent it last, after the world's beginning.
+fn sent_away(desk: &Desk, name: &str) -> (usize, u64) {
+    let last = desk.get(name).expect("a job").progress.last_ms;
+    (on_the_way(&desk.world.state, AWAY, 0, 100).len(), last - BEGIN.as_millis())
+}
+
+#[test]
+fn while_there_is_no_way_to_its_shard_a_jobs_runs_are_missed() {
+    for (missed, missed_max, sent) in [(Missed::RunOnce, 0, 1), (Missed::Skip, 0, 0), (Missed::RunAll, 7, 7)]
+    {
+        let mut desk = Desk::new();
+        let job = Put { target: AWAY.0, missed: missed.into(), missed_max, grace_ms: 10, ..every("a", 450) };
+        desk.put(job).expect("put");
+        desk.fill_way(AWAY, ON_THE_WAY_OF_BLOCKS_MAX);
+        desk.advance(5_449);
+        let held = desk.get("a").expect("a job").progress;
+        assert_eq!((held.runs, held.next_ms, held.held_ms), (0, at(450), at(5_450)), "{missed:?}");
+        desk.empty_way(AWAY);
+        desk.advance(400);
+        let progress = desk.get("a").expect("a job").progress;
+        assert_eq!((progress.runs, progress.next_ms, progress.held_ms), (sent, at(5_850), 0), "{missed:?}");
+        assert_eq!(on_the_way(&desk.world.state, AWAY, 0, 100).len() as u64, sent);
+        desk.advance(1);
+        assert_eq!(sent_away(&desk, "a"), (sent as usize + 1, 5_850));
+    }
+}
+
+#[test]
+fn a_single_run_that_is_held_is_done_when_there_is_a_way() {
+    let mut desk = Desk::new();
+    desk.fill_way(AWAY, ON_THE_WAY_OF_BLOCKS_MAX);
+    desk.put(Put { target: AWAY.0, first_ms: at(100), ..put("once") }).expect("put");
+    desk.advance(60_000);
+    desk.empty_way(AWAY);
+    desk.advance(5_000);
+    assert_eq!((on_the_way(&desk.world.state, AWAY, 0, 10).len(), desk.get("once")), (1, None));
+}
+
+#[test]
+fn a_job_that_is_held_is_paused_replaced_and_deleted_like_any() {
+    let mut desk = Desk::new();
+    desk.fill_way(AWAY, ON_THE_WAY_OF_BLOCKS_MAX);
+    for name in ["paused", "replaced", "deleted"] {
+        desk.put(Put { target: AWAY.0, ..every(name, 100) }).expect("put");
+    }
+    desk.advance(150);
+    desk.pause("paused").expect("paused");
+    desk.put(Put { overwrite: true, target: AWAY.0, ..every("replaced", 200) }).expect("put");
+    assert_eq!(desk.delete("deleted"), 1);
+    assert_eq!(
+        timer::next(&desk.world.state).map(|next| next.as_millis()),
+        Some(at(350)),
+        "no other than the new job's"
+    );
+    desk.empty_way(AWAY);
+    assert_eq!(desk.resume("paused").expect("resumed"), Some(at(200)));
+    desk.advance(300);
+    assert_eq!((sent_away(&desk, "paused"), sent_away(&desk, "replaced")), ((4, 400), (4, 350)));
+}
+
+#[test]
+fn a_trigger_is_refused_while_there_is_no_way_to_the_jobs_shard() {
+    let mut desk = Desk::new();
+    desk.put(Put { target: AWAY.0, ..every("a", 100) }).expect("put");
+    desk.fill_way(AWAY, ON_THE_WAY_OF_BLOCKS_MAX);
+    assert_eq!(desk.trigger("a").expect_err("there is no room").code(), Code::Limit);
+    desk.empty_way(AWAY);
+    desk.trigger("a").expect("triggered");
+    assert_eq!(on_the_way(&desk.world.state, AWAY, 0, 10).len(), 1);
+}
+
+/// A shard that is not the jobs' own.
+const AWAY: Shard = Shard(9);
 
 #[test]
 fn jobs_are_listed_by_name_and_prefix_in_pages() {

@@ -1,17 +1,17 @@
 //! Messages that fail: retried, given up, set aside, resolved, sent to where dead letters go.
 
-use machine::outbox::{ON_THE_WAY_MAX, on_the_way};
+use machine::outbox::{ON_THE_WAY_OF_BLOCKS_MAX, on_the_way};
 use machine::topic::{
     self, Action, Bury, DeadLetter, Define, DefineGroup, Failing, GivenUp, NewMessage, Place, Settings,
     Unsubscribe, Verdict, Waits, Which, dead_letter, read,
 };
-use machine::{Code, Entry, Key, Shards, State, Table, command};
+use machine::{Code, Entry, Shards, Table, command};
 
 use crate::shop::{
     GROUP, PARTITION, TOPIC, acknowledge, asides, check, define, define_failing, exhaust, fail, failure, lag,
     park, publish, publish_many, resolve, seek, subscribe,
 };
-use crate::world::{SHARD, World, table};
+use crate::world::{SHARD, World, empty_way, fill_way, table};
 
 const DEAD: &str = "order-placed-failed";
 
@@ -209,16 +209,13 @@ fn a_dead_letter_is_taken_even_where_its_topic_has_no_such_partition() {
 fn a_dead_letter_waits_while_the_way_to_its_shard_is_full() {
     let mut world = world_with_dead_letters(1024, 1);
     let target = topic::shard(Shards::new(1024).unwrap(), DEAD, 0);
-    let way = Key::new(Table::Shard).name("ways").u32(target.0);
-    let mut full = Vec::new();
-    prost::encoding::uint64::encode(1, &ON_THE_WAY_MAX, &mut full);
-    world.state.put(way.clone(), full.into());
+    fill_way(&mut world.state, target, ON_THE_WAY_OF_BLOCKS_MAX);
     for _ in 0..4 {
         assert_eq!(fail(&mut world, 0, "no").verdict(), Verdict::Retry);
     }
     let resolved = resolve(&mut world, Which::All(true), Action::DeadLetter).unwrap();
     assert_eq!((resolved.count, resolved.more, asides(&world).len()), (0, true, 1));
-    world.state.delete(way);
+    empty_way(&mut world.state, target);
     assert_eq!(fail(&mut world, 0, "no").verdict(), Verdict::DeadLettered);
     assert_eq!(lag(&world, GROUP), 3);
 }

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use machine::body::{self, Kept, Stored};
 use machine::limits::BODY_BYTES_MAX;
 use machine::timer::{self, Fire};
-use machine::{Effect, Entry, Key, Memory, Read, Refusal, Reply, Shard, Table, Time, apply};
+use machine::{Effect, Entry, Key, Memory, Read, Refusal, Reply, Shard, State, Table, Time, apply};
 use prost::Message;
 
 /// One shard.
@@ -123,6 +123,22 @@ impl World {
         }
         assert_eq!(counted, kept(&self.state), "pointers that are there, and as they are counted");
     }
+}
+
+/// As if `commands` had been sent to `target`, and nobody had taken any.
+pub fn fill_way(state: &mut Memory, target: Shard, commands: u64) {
+    let mut way = Vec::new();
+    prost::encoding::uint64::encode(1, &commands, &mut way);
+    state.put(way_key(target), way.into());
+}
+
+/// As if nothing had ever been sent to `target`.
+pub fn empty_way(state: &mut Memory, target: Shard) {
+    state.delete(way_key(target));
+}
+
+fn way_key(target: Shard) -> Key {
+    Key::new(Table::Shard).name("ways").u32(target.0)
 }
 
 /// The pairs of a table.
