@@ -2,29 +2,10 @@
 //! messages, from a server that is written frame by frame.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 
-use crate::world::{World, request, wait};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// A field that HPACK takes as it is.
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
-    [vec![0], text(name), text(value)].concat()
-}
+use crate::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, field, frame};
+use crate::world::{World, listening, request, wait};
 
 /// A message, and then the word that it failed.
 fn failing(stream: u32) -> Vec<u8> {
@@ -39,19 +20,8 @@ fn failing(stream: u32) -> Vec<u8> {
     .concat()
 }
 
-fn server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || serve(stream));
-        }
-    });
-    address
-}
-
 fn serve(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.read_exact(&mut [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()])?;
+    stream.read_exact(&mut [0; PREFACE.len()])?;
     stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
     loop {
         let mut head = [0; 9];
@@ -66,7 +36,7 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
 
 #[test]
 fn a_stream_that_fails_behind_its_messages_opens_the_breaker() {
-    let server = server();
+    let server = listening(|stream| _ = serve(stream));
     let world = World::up(&format!(
         "name: stream
 gateway:

@@ -2,12 +2,12 @@
 //! server that fails behind them, and from one that never stops giving them.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::world::World;
+use crate::world::{World, listening};
 
 const HINT: &str = "HTTP/1.1 103 Early Hints\r\nconnection: x-own\r\nx-own: 1\r\nlink: </a.css>\r\n\r\n";
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nreal";
@@ -29,23 +29,15 @@ impl Seen {
 }
 
 fn serve(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    let address = listener.local_addr().expect("bound");
     let answer = Arc::new(answer);
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let answer = answer.clone();
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().expect("cloned"));
-                while let Some(path) = head(&mut reader) {
-                    if answer(&path, &mut stream).is_err() {
-                        return;
-                    }
-                }
-            });
+    listening(move |mut stream| {
+        let mut reader = BufReader::new(stream.try_clone().expect("cloned"));
+        while let Some(path) = head(&mut reader) {
+            if answer(&path, &mut stream).is_err() {
+                return;
+            }
         }
-    });
-    address
+    })
 }
 
 /// The path of the next request.

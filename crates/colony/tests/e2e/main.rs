@@ -17,6 +17,7 @@ mod explain;
 mod failures;
 mod faults;
 mod find;
+mod frames;
 mod golden;
 mod interim;
 mod json;

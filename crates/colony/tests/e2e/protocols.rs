@@ -1,42 +1,24 @@
 //! Protocols through the built binary, frame by frame: a WebSocket over HTTP/2, and floods.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use crate::world::{World, server};
+use crate::frames::{DATA, END_HEADERS, GOAWAY, HEADERS, PING, PREFACE, SETTINGS, field, frame};
+use crate::world::{World, listening, server};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const END_HEADERS: u8 = 4;
 const ENHANCE_YOUR_CALM: u32 = 11;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// Fields that HPACK takes as they are.
-fn fields(all: &[(&str, &str)]) -> Vec<u8> {
-    let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
-    all.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
-}
 
 /// A greeted connection of HTTP/2.
 fn connect(world: &World) -> TcpStream {
     let mut stream = TcpStream::connect(world.gateway()).expect("the gateway listens");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("taken");
-    stream.write_all(&frame(4, 0, 0, &[])).expect("taken");
+    stream.write_all(PREFACE).expect("taken");
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).expect("taken");
     stream
 }
 
@@ -55,14 +37,7 @@ fn next(stream: &mut TcpStream, kind: u8) -> Option<Vec<u8>> {
 
 /// Takes part in WebSocket's handshake of HTTP/1.1, then repeats every byte.
 fn parrot() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || repeat(stream));
-        }
-    });
-    address
+    listening(|stream| _ = repeat(stream))
 }
 
 fn repeat(mut stream: TcpStream) -> Option<()> {
@@ -98,7 +73,9 @@ fn a_websocket_over_http2_reaches_a_server_of_http1_and_outlives_a_reload() {
         (":path", "/chat"),
         ("sec-websocket-version", "13"),
     ];
-    stream.write_all(&frame(HEADERS, END_HEADERS, 1, &fields(&head))).expect("taken");
+    stream
+        .write_all(&frame(HEADERS, END_HEADERS, 1, &head.map(|(name, value)| field(name, value)).concat()))
+        .expect("taken");
     // 200, by HPACK's static table, maybe behind a change of the dynamic one's size.
     assert!(next(&mut stream, HEADERS).expect("an answer").contains(&0x88));
     let mut say = |text: &str| {

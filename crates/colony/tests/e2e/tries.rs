@@ -1,12 +1,12 @@
 //! What happens with time and tries on a call, against servers that take their time on purpose.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::world::{World, request};
+use crate::world::{World, listening, request};
 
 /// A server that answers with the `x-request-deadline` that it got, after a while, and counts.
 struct Server {
@@ -16,17 +16,9 @@ struct Server {
 
 impl Server {
     fn after(wait: Duration) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let address = listener.local_addr().expect("bound");
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = requests.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let counted = counted.clone();
-                std::thread::spawn(move || answer_all(stream, wait, &counted));
-            }
-        });
-        Server { address, requests }
+        Server { address: listening(move |stream| answer_all(stream, wait, &counted)), requests }
     }
 
     fn requests(&self) -> usize {

@@ -299,16 +299,26 @@ pub fn server(body: &'static str) -> SocketAddr {
 
 /// The same, after a while.
 pub fn slow_server(body: &'static str, after: Duration) -> SocketAddr {
+    listening(move |stream| answer_all(stream, body, after))
+}
+
+/// A server in this process that does as `serve` says with every connection, with each beside the others.
+pub fn listening(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || serve(&listener, body, after));
+    std::thread::spawn(move || serve_all(&listener, serve));
     address
 }
 
 /// Answers every request of every connection alike.
 pub fn serve(listener: &TcpListener, body: &'static str, after: Duration) {
+    serve_all(listener, move |stream| answer_all(stream, body, after));
+}
+
+fn serve_all(listener: &TcpListener, serve: impl Fn(TcpStream) + Clone + Send + 'static) {
     for stream in listener.incoming().map_while(Result::ok) {
-        std::thread::spawn(move || answer_all(stream, body, after));
+        let serve = serve.clone();
+        std::thread::spawn(move || serve(stream));
     }
 }
 
