@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::golden::without_numbers;
 use crate::world::{binary, run_in};
 
 #[test]
@@ -371,17 +372,9 @@ fn last_of<'a>(lines: &'a str, kind: &str) -> (&'a str, Value) {
     all.rev().find(|(_, line)| line["kind"] == kind).expect("there is one")
 }
 
-/// Numbers, sizes and ages differ from run to run, and with them the widths of columns.
+/// Sizes and ages have other units from run to run, too.
 fn masked(text: &str) -> String {
-    let mut out = String::new();
-    for letter in text.chars() {
-        match (letter, out.chars().last()) {
-            ('0'..='9', Some('N')) | (' ', Some(' ')) => {}
-            ('0'..='9', _) => out.push('N'),
-            _ => out.push(letter),
-        }
-    }
-    let mut out = out.replace("N.N", "N");
+    let mut out = without_numbers(text);
     for unit in ["B", "KiB", "MiB"] {
         out = out.replace(&format!("N {unit}"), "SIZE");
     }
