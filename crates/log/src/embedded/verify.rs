@@ -110,27 +110,13 @@ impl State {
             }
             Err(OpenError::Damaged { place, offset, what }) => {
                 self.begins_anywhere = true;
-                self.add(Damage {
-                    place,
-                    offset,
-                    what,
-                    lost: Vec::new(),
-                    prevents_opening: true,
-                    segment: None,
-                });
+                self.add(in_the_way(place, offset, what, None));
                 Ok(None)
             }
             Err(OpenError::Failed { place, error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.begins_anywhere = true;
                 let what = "it is missing, though there are segments".to_owned();
-                self.add(Damage {
-                    place,
-                    offset: 0,
-                    what,
-                    lost: Vec::new(),
-                    prevents_opening: true,
-                    segment: None,
-                });
+                self.add(in_the_way(place, 0, what, None));
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -140,14 +126,7 @@ impl State {
     /// Notes a segment that cannot be looked into.
     fn refused(&mut self, number: u64, error: OpenError) -> Result<(), OpenError> {
         let OpenError::Damaged { place, offset, what } = error else { return Err(error) };
-        self.add(Damage {
-            place,
-            offset,
-            what,
-            lost: Vec::new(),
-            prevents_opening: true,
-            segment: Some(number),
-        });
+        self.add(in_the_way(place, offset, what, Some(number)));
         Ok(())
     }
 
@@ -263,7 +242,7 @@ impl State {
             return;
         }
         let segment = loaded.iter().find(|one| one.segment.place == place).map(|one| one.segment.number());
-        self.add(Damage { place, offset, what, lost: Vec::new(), prevents_opening: true, segment });
+        self.add(in_the_way(place, offset, what, segment));
     }
 
     fn add(&mut self, damage: Damage) {
@@ -276,6 +255,11 @@ impl State {
         self.report.damages.sort_by_key(|damage| (damage.segment, damage.offset));
         self.report
     }
+}
+
+/// What has to be mended before the log opens.
+fn in_the_way(place: String, offset: u64, what: String, segment: Option<u64>) -> Damage {
+    Damage { place, offset, what, lost: Vec::new(), prevents_opening: true, segment }
 }
 
 fn harmless<F: File>(segment: &Segment<F>, offset: u32, what: &str) -> Damage {
