@@ -3,6 +3,7 @@
 
 mod client;
 mod dns;
+mod framed;
 pub mod frames;
 mod server;
 pub mod vectors;
