@@ -47,10 +47,31 @@ impl Time {
     }
 }
 
+/// How long to wait after the `failures`th failure, in milliseconds: `first_ms`, twice as long after each further one, and
+/// `max_ms` at most.
+pub(crate) fn backoff_ms(first_ms: u64, failures: u32, max_ms: u64) -> u64 {
+    let doubled = 1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX);
+    first_ms.saturating_mul(doubled).min(max_ms)
+}
+
 impl Add<Duration> for Time {
     type Output = Time;
 
     fn add(self, wait: Duration) -> Time {
         self.after(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::backoff_ms;
+
+    #[test]
+    fn a_wait_doubles_up_to_the_longest() {
+        let waits = [0, 1, 2, 3, 9, 64, 65, u32::MAX].map(|failures| backoff_ms(100, failures, 900));
+        assert_eq!(waits, [100, 100, 200, 400, 900, 900, 900, 900]);
+        assert_eq!([1, 64, 65].map(|failures| backoff_ms(0, failures, 900)), [0; 3]);
+        assert_eq!(backoff_ms(1, 64, u64::MAX), 1 << 63);
+        assert_eq!(backoff_ms(3, 64, u64::MAX), u64::MAX);
     }
 }

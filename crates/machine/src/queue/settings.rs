@@ -2,6 +2,7 @@
 
 use super::{DEDUP_WINDOW_MS_MAX, VISIBILITY_MS_MAX, check_within};
 use crate::refusal::{Code, Refusal};
+use crate::time::backoff_ms;
 
 /// A queue's settings: a value under [`Table::Queue`](crate::Table::Queue). A queue that nobody defined has
 /// the defaults.
@@ -91,8 +92,7 @@ impl Settings {
     pub(super) fn wait_ms(&self, failed: u32) -> u64 {
         let first = self.backoff_ms.unwrap_or(BACKOFF_MS_DEFAULT);
         let max = if self.backoff_ms_max == 0 { BACKOFF_MS_MAX_DEFAULT } else { self.backoff_ms_max };
-        let doubled = 1_u64.checked_shl(failed.saturating_sub(1)).unwrap_or(u64::MAX);
-        first.saturating_mul(doubled).min(max)
+        backoff_ms(first, failed, max)
     }
 
     pub(super) fn keeps_dead_letters(&self) -> bool {

@@ -3,6 +3,7 @@
 use crate::limits;
 use crate::placement::Shards;
 use crate::refusal::{Code, Refusal};
+use crate::time::backoff_ms;
 
 use super::PARTITIONS_MAX;
 
@@ -94,8 +95,7 @@ impl Settings {
 impl Failing {
     /// The longest wait after `attempts` failures, in milliseconds.
     pub fn wait_ms(&self, attempts: u32) -> u64 {
-        let doubled = self.backoff_ms().saturating_mul(1 << attempts.saturating_sub(1).min(DOUBLINGS_MAX));
-        doubled.min(self.backoff_max_ms())
+        backoff_ms(self.backoff_ms(), attempts, self.backoff_max_ms())
     }
 
     pub(super) fn check(&self, topic: &str) -> Result<(), Refusal> {
@@ -136,6 +136,3 @@ fn partitions(of: &str, partitions: u32) -> Result<(), Refusal> {
     }
     Ok(())
 }
-
-/// More doublings than any wait has.
-const DOUBLINGS_MAX: u32 = 62;
