@@ -83,7 +83,8 @@ impl<L: Log, S: Store> Inner<L, S> {
         if !self.metrics.enter(bytes, self.config.waiting_max, self.config.waiting_bytes_max) {
             return Err(Error::Overloaded);
         }
-        let is_taken = self.inbox(shard).push(Message::Propose { shard, entry, asker: Asker { bytes, then } });
+        let is_taken =
+            self.inbox(shard).push(Message::Propose { shard, entry, asker: Asker { bytes, then } });
         if is_taken { Ok(()) } else { Err(self.not_taken()) }
     }
 

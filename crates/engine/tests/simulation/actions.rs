@@ -16,6 +16,7 @@ enum Action {
     ClockJumpsBack,
     Checkpoint,
     Look,
+    Watch,
     Crash,
     Close,
     PowerFailsSoon,
@@ -25,8 +26,8 @@ enum Action {
     Heal,
 }
 
-const ACTIONS: [(u32, Action); 16] = [
-    (220, Action::Ask),
+const ACTIONS: [(u32, Action); 17] = [
+    (320, Action::Ask),
     (20, Action::AskAgain),
     (300, Action::Turn),
     (200, Action::Append),
@@ -35,6 +36,7 @@ const ACTIONS: [(u32, Action); 16] = [
     (4, Action::ClockJumpsBack),
     (60, Action::Checkpoint),
     (10, Action::Look),
+    (10, Action::Watch),
     (8, Action::Crash),
     (3, Action::Close),
     (5, Action::PowerFailsSoon),
@@ -75,6 +77,13 @@ pub fn step(world: &mut World<'_>) {
         }
         Action::Checkpoint => checkpoint(world),
         Action::Look => look(world),
+        Action::Watch => {
+            let shard = world.any_shard();
+            if !world.is_failing() {
+                world.heal();
+                world.watch(shard);
+            }
+        }
         Action::Crash => {
             let power = world.rng.chance(60);
             world.crash(power);

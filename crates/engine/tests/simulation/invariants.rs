@@ -10,8 +10,9 @@ use engine::replica::{Applied, pairs};
 use engine::worker::payload;
 use log::Log;
 use machine::body::{self, Kept};
+use machine::key::Parts;
 use machine::outbox::Parcel;
-use machine::{Key, Read, Shard, Stored, Table, kv, queue, topic};
+use machine::{Key, Memory, Read, Shard, Stored, Table, config, job, kv, queue, stream, topic};
 use prost::Message;
 
 use crate::witness::Witness;
@@ -24,17 +25,16 @@ pub fn equals_replay<S: Store>(witness: &Witness, shard: Shard, applied: &Applie
     if applied.sequence < last {
         return;
     }
-    let is: Vec<_> =
-        pairs(&applied.state).into_iter().map(|pair| where_it_was(witness, shard, pair)).collect();
-    let should = witness.state(shard);
+    agrees(witness, shard, pairs(&applied.state), witness.state(shard));
+}
+
+/// These are the pairs of `should`, wherever payloads lie.
+pub fn agrees(witness: &Witness, shard: Shard, pairs: Vec<(Vec<u8>, Bytes)>, should: &Memory) {
+    let is: Vec<_> = pairs.into_iter().map(|pair| where_it_was(witness, shard, pair)).collect();
     for ((key, value), should) in is.iter().zip(should.pairs()) {
-        assert_eq!(
-            (key.as_slice(), value),
-            should,
-            "{shard:?} at {last}: a pair, and what a replay makes of it"
-        );
+        assert_eq!((key.as_slice(), value), should, "{shard:?}: a pair, and what a replay makes of it");
     }
-    assert_eq!(is.len(), should.len(), "{shard:?} at {last}: how many pairs there are");
+    assert_eq!(is.len(), should.len(), "{shard:?}: how many pairs there are");
 }
 
 /// Counts agree with what is counted: payloads with pointers to them, timers, bytes that are alive in the log.
@@ -98,10 +98,34 @@ fn pointed_to(state: &impl Read) -> Vec<Stored> {
         // How it has failed.
         false => Vec::new(),
     });
+    each(Table::StreamEvent, |_, value| {
+        let event = stream::Event::decode(value).expect("an event");
+        event.metadata.into_iter().chain([event.payload]).collect()
+    });
+    each(Table::StreamSnapshot, |_, value| {
+        vec![stream::Snapshot::decode(value).expect("a snapshot").payload]
+    });
+    each(Table::StreamDescription, |_, value| {
+        vec![stream::Description::decode(value).expect("what is said about a stream").metadata]
+    });
+    each(Table::Job, |key, value| match key.ends_with(&[0]) {
+        true => job::Job::decode(value).expect("a job").bodies,
+        // How far it is.
+        false => Vec::new(),
+    });
+    each(Table::Config, |key, value| {
+        let mut parts = Parts::of(key);
+        match (parts.name(), parts.u8()) {
+            (_, Some(1)) => vec![config::Item::decode(value).expect("an item").value],
+            // How many there are.
+            _ => Vec::new(),
+        }
+    });
     all
 }
 
-fn table(state: &impl Read, table: Table) -> Vec<(Vec<u8>, Bytes)> {
+/// All pairs of a table.
+pub fn table(state: &impl Read, table: Table) -> Vec<(Vec<u8>, Bytes)> {
     let mut pairs = Vec::new();
     state.scan_prefix(&Key::new(table), &mut |key, value| {
         pairs.push((key.to_vec(), value.clone()));

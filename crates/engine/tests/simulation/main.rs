@@ -14,6 +14,7 @@
 //! `COLONY_SIM_FROM` says where a soak begins, `COLONY_SIM_STEPS` how long each run is.
 
 mod actions;
+mod damage;
 mod invariants;
 mod model;
 mod node;
@@ -22,6 +23,7 @@ mod requests;
 mod rng;
 mod store;
 mod trace;
+mod watch;
 mod witness;
 mod workload;
 mod world;
@@ -63,6 +65,7 @@ fn run(seed: u64, steps: u64, disk_lies: bool, trace: &Trace) {
         actions::step(&mut world);
     }
     quiet::check(&mut world);
+    damage::check(&mut world);
 }
 
 /// Runs all of `seeds` on all cores, up to the first that fails.

@@ -74,9 +74,11 @@ fn assert_agreement(world: &mut World<'_>) {
         assert_eq!(applied, last, "{shard:?}: what is durable is applied");
         world.assert_shard(shard);
         world.assert_read(shard);
+        world.watch(shard);
         let shared = world.node().shard(shard).clone();
         let state = &shared.read().state;
         assert!(outbox::targets(state).is_empty(), "{shard:?}: what has arrived is forgotten");
+        world.witness.model.assert_taken_away(shard, state, now);
         let due = timer::next(state);
         assert!(due.is_none_or(|due| due > now), "{shard:?}: a timer of {due:?} has not fired at {now:?}");
     }

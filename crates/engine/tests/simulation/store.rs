@@ -1,5 +1,7 @@
-//! The store: survives what the simulation calls a crash, and fails when it is told to.
+//! The store: survives what the simulation calls a crash, and fails when it is told to. It knows by a checksum what is
+//! damaged, as every store must.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -13,6 +15,8 @@ pub struct Flaky {
     pairs: Memory,
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
+    /// The key of a pair that has a flipped bit.
+    damaged: OnceLock<Vec<u8>>,
 }
 
 impl Flaky {
@@ -26,6 +30,25 @@ impl Flaky {
         self.writes_fail.store(fail, Ordering::Relaxed);
     }
 
+    /// Flips a bit of a pair, which one `chance` says; whether there is one.
+    pub fn damage(&self, chance: u64) -> bool {
+        let pairs =
+            self.pairs.page(&[], &[u8::MAX; 8], Order::Forwards, usize::MAX).expect("memory does not fail");
+        if pairs.is_empty() {
+            return false;
+        }
+        self.damaged.set(pairs[chance as usize % pairs.len()].0.clone()).is_ok()
+    }
+
+    fn check_pair(&self, key: &[u8]) -> Result<(), StoreError> {
+        match self.damaged.get() {
+            Some(damaged) if damaged == key => {
+                Err(StoreError::new("read", format!("the pair {key:?} is damaged")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check(failing: &AtomicBool, doing: &'static str) -> Result<(), StoreError> {
         match failing.load(Ordering::Relaxed) {
             true => Err(StoreError::new(doing, "the simulation has it fail")),
@@ -37,12 +60,15 @@ impl Flaky {
 impl Store for Flaky {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         Flaky::check(&self.reads_fail, "read")?;
+        self.check_pair(key)?;
         self.pairs.get(key)
     }
 
     fn page(&self, from: &[u8], to: &[u8], order: Order, max: usize) -> Result<Vec<Pair>, StoreError> {
         Flaky::check(&self.reads_fail, "read")?;
-        self.pairs.page(from, to, order, max)
+        let page = self.pairs.page(from, to, order, max)?;
+        page.iter().try_for_each(|(key, _)| self.check_pair(key))?;
+        Ok(page)
     }
 
     fn ingest(&self, sections: &[Section]) -> Result<(), StoreError> {

@@ -40,10 +40,26 @@ impl Witness {
         &self.seen(shard).state
     }
 
+    /// What the machine alone makes of the records up to `last`.
+    pub fn state_at(&self, shard: Shard, last: u64) -> Memory {
+        let mut state = Memory::default();
+        for (sequence, record) in (1..=last).zip(&self.seen(shard).records) {
+            let entry = Entry::decode(record.clone()).expect("it was decoded before");
+            // It is refused again if it was.
+            let _ = machine::apply(&mut state, shard, sequence, &entry, &mut Vec::new());
+        }
+        state
+    }
+
+    /// A record.
+    pub fn record(&self, shard: Shard, sequence: u64) -> Bytes {
+        self.seen(shard).records[sequence as usize - 1].clone()
+    }
+
     /// A payload, from the record that brought it.
     pub fn payload(&self, shard: Shard, stored: &Stored) -> Bytes {
         stored.inline.clone().unwrap_or_else(|| {
-            let record = self.seen(shard).records[stored.sequence as usize - 1].clone();
+            let record = self.record(shard, stored.sequence);
             machine::entry::body(record, stored.index).expect("what is pointed to is in the record")
         })
     }

@@ -13,8 +13,9 @@ use crate::requests::Requests;
 use crate::rng::Rng;
 use crate::store::Flaky;
 use crate::trace::Trace;
+use crate::watch::Watch;
 use crate::witness::Witness;
-use crate::workload::{self, Glance};
+use crate::workload::{self, Glance, Mix};
 
 /// Everything that there is.
 pub struct World<'a> {
@@ -27,6 +28,9 @@ pub struct World<'a> {
     pub witness: Witness,
     pub requests: Requests,
     shards: Shards,
+    mix: Mix,
+    /// Of each shard, somebody who watches its configuration.
+    watches: Vec<Watch>,
     /// How much of the disk's time has gone into the clock.
     waited: std::time::Duration,
     /// How far the clock may still jump ahead, in milliseconds.
@@ -48,6 +52,8 @@ impl<'a> World<'a> {
             witness: Witness::new(shards),
             requests: Requests::default(),
             shards,
+            mix: Mix::new(&mut rng),
+            watches: shards.all().map(Watch::new).collect(),
             waited: std::time::Duration::ZERO,
             ahead_ms: AHEAD_MS_MAX,
             disk_lies,
@@ -78,10 +84,12 @@ impl<'a> World<'a> {
 
     /// A client asks for something new.
     pub fn ask(&mut self) {
-        let shard = self.any_shard();
+        // One shard has most to do, so that what is asked meets.
+        let shard = if self.rng.chance(60) { Shard(0) } else { self.any_shard() };
         let id = self.requests.next();
-        let mut glance = Glance { rng: &mut self.rng, model: &self.witness.model, shard, now: self.now, id };
-        let entry = workload::entry(&mut glance, self.shards);
+        let (model, now, shards) = (&self.witness.model, self.now, self.shards);
+        let mut glance = Glance { rng: &mut self.rng, model, shard, now, shards, id };
+        let entry = workload::entry(&mut glance, &self.mix);
         entry.check(machine::limits::BODY_BYTES_MAX).expect("clients ask for what can be");
         self.say(|| format!("request {id} to {shard:?}: {:?}", entry.command));
         if let Some(id) = self.requests.add(shard, entry) {
@@ -146,11 +154,19 @@ impl<'a> World<'a> {
     /// The node is closed, and another starts.
     pub fn close(&mut self) {
         self.say(|| "the node is closed".to_owned());
-        let store = Arc::clone(&self.store);
-        self.node().checkpoint(&store);
-        self.node.take().expect("a node runs").close();
-        self.disk.end_process();
+        self.stop(true);
         self.start();
+    }
+
+    /// The node ends, for good: is closed, if that is to be in order.
+    pub fn stop(&mut self, in_order: bool) {
+        if in_order {
+            let store = Arc::clone(&self.store);
+            self.node().checkpoint(&store);
+            self.node.take().expect("a node runs").close();
+        }
+        self.node = None;
+        self.disk.end_process();
     }
 
     /// What goes wrong with the disk at any time.
@@ -194,8 +210,13 @@ impl<'a> World<'a> {
     }
 
     fn open(&self, workers: usize) -> Result<Node, String> {
-        let log = TheLog::open(self.disk.clone(), log_config()).map_err(|error| format!("{error:?}"))?;
+        let log = self.open_log().map_err(|error| format!("{error:?}"))?;
         Node::open(log, &self.store, self.shards, workers)
+    }
+
+    /// Opens the log that is on the disk.
+    pub fn open_log(&self) -> Result<TheLog, log::OpenError> {
+        TheLog::open(self.disk.clone(), log_config())
     }
 
     /// What holds at any time, in full.
@@ -220,6 +241,12 @@ impl<'a> World<'a> {
         self.witness.model.assert_read(shard, &applied.state, payloads);
     }
 
+    /// Whoever watches a shard's configuration looks what has changed.
+    pub fn watch(&mut self, shard: Shard) {
+        let applied = self.node.as_ref().expect("a node runs").shard(shard).read();
+        self.watches[shard.0 as usize].look(self.witness.model.configs(shard), &applied.state);
+    }
+
     /// Whether what is read and written goes wrong now, so that nothing can be asserted of it.
     pub fn is_failing(&mut self) -> bool {
         self.disk.is_off() || self.node().is_broken()
@@ -239,5 +266,5 @@ fn log_config() -> log::Config {
 const SHARDS: u32 = 3;
 /// When the world begins: 2026-01-01T00:00:00Z.
 const BEGIN: Time = Time::from_millis(1_767_225_600_000);
-/// Less than what a topic keeps, so that all messages stay.
+/// What a topic keeps without end is not kept for longer than a few days, which are to be seen.
 const AHEAD_MS_MAX: u64 = 6 * 86_400_000;

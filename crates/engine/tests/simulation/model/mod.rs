@@ -4,9 +4,12 @@
 //! each entry what the answer must be, and at quiet what must be read. That what shards send each other comes once, in
 //! order and as it was sent is seen here, too.
 
+mod config;
+pub mod job;
 mod kv;
 mod lock;
 mod queue;
+mod stream;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -16,6 +19,8 @@ use machine::command::{Answer, Kind};
 use machine::{Code, Command, Effect, Entry, Read, Reply, Shard, Shards, Stored, Time};
 
 use crate::requests::Outcome;
+
+pub use config::Configs;
 
 /// An entry of a shard's log, and what the machine made of it.
 pub struct Logged<'a> {
@@ -45,6 +50,11 @@ struct Blocks {
     topics: topic::Topics,
     queues: queue::Queues,
     locks: lock::Locks,
+    streams: stream::Streams,
+    jobs: job::Jobs,
+    configs: config::Configs,
+    /// What jobs have sent in the entry that is applied.
+    runs: Vec<job::Run>,
 }
 
 /// A command from shard to shard.
@@ -59,6 +69,8 @@ pub struct Step<'a> {
     pub time: Time,
     pub sequence: u64,
     pub bodies: &'a [Bytes],
+    /// What the machine has answered, where the model leaves it some freedom.
+    pub answer: Option<&'a Answer>,
 }
 
 /// Where payloads are read from.
@@ -87,10 +99,13 @@ impl Model {
                 assert_eq!(before, outcome, "{shard:?} {sequence}: a request that came again");
                 return;
             }
-            let until = entry.time.after(idempotency.remember_ms);
-            blocks.remembered.insert(name, (outcome.clone(), until));
+            if !is_for_now(outcome) {
+                let until = entry.time.after(idempotency.remember_ms);
+                blocks.remembered.insert(name, (outcome.clone(), until));
+            }
         }
-        let step = Step { time: entry.time, sequence, bodies: &entry.bodies };
+        let answer = outcome.as_ref().ok().and_then(|reply| reply.answer.as_ref());
+        let step = Step { time: entry.time, sequence, bodies: &entry.bodies, answer };
         match &entry.command.kind {
             Some(Kind::Fire(_)) => blocks.fire(entry.time),
             Some(Kind::Deliver(deliver)) => {
@@ -105,6 +120,10 @@ impl Model {
                 let expected = blocks.command(&step, &entry.command);
                 assert_agree(logged, &entry.command, &expected);
             }
+        }
+        let runs = std::mem::take(&mut self.shards[shard.0 as usize].runs);
+        for (target, sent) in runs {
+            self.send(&step, shard, target, sent);
         }
         if outcome.is_ok() {
             for send in &entry.sends {
@@ -121,7 +140,7 @@ impl Model {
 
     fn send(&mut self, step: &Step<'_>, from: Shard, to: Shard, sent: Sent) {
         if from == to {
-            let step = Step { bodies: &sent.bodies, ..*step };
+            let step = Step { bodies: &sent.bodies, answer: None, ..*step };
             // Whether it was refused is of no consequence.
             let _ = self.shards[to.0 as usize].command(&step, &sent.command);
         } else {
@@ -147,7 +166,7 @@ impl Model {
             return;
         }
         *arrived += 1;
-        let step = Step { time: entry.time, sequence, bodies: &entry.bodies };
+        let step = Step { time: entry.time, sequence, bodies: &entry.bodies, answer: None };
         let expected = self.shards[shard.0 as usize].command(&step, command);
         let refused = logged.effects.iter().any(|effect| matches!(effect, Effect::Undeliverable { .. }));
         assert_eq!(expected.is_err(), refused, "{at}: {command:?} should come to {expected:?}");
@@ -166,6 +185,14 @@ impl Model {
         blocks.topics.assert_read(state, payloads);
         blocks.queues.assert_read(state, payloads);
         blocks.locks.assert_read(state, blocks.time);
+        blocks.streams.assert_read(state, payloads);
+        blocks.jobs.assert_read(state, payloads);
+        blocks.configs.assert_read(state, payloads);
+    }
+
+    /// Asserts that nothing is kept of a shard that should have gone by `now`, when nothing is left to be done.
+    pub fn assert_taken_away(&self, shard: Shard, state: &impl Read, now: Time) {
+        self.shards[shard.0 as usize].topics.assert_taken_away(state, now);
     }
 
     /// The time of the shard's last entry.
@@ -188,6 +215,21 @@ impl Model {
         &self.shards[shard.0 as usize].queues
     }
 
+    /// A shard's streams.
+    pub fn streams(&self, shard: Shard) -> &stream::Streams {
+        &self.shards[shard.0 as usize].streams
+    }
+
+    /// A shard's jobs.
+    pub fn jobs(&self, shard: Shard) -> &job::Jobs {
+        &self.shards[shard.0 as usize].jobs
+    }
+
+    /// A shard's configuration.
+    pub fn configs(&self, shard: Shard) -> &config::Configs {
+        &self.shards[shard.0 as usize].configs
+    }
+
     /// A shard's partitions.
     pub fn topics(&self, shard: Shard) -> &topic::Topics {
         &self.shards[shard.0 as usize].topics
@@ -202,6 +244,18 @@ impl Blocks {
             Some(Kind::Topic(command)) => self.topics.apply(step, command).map(Reply::from),
             Some(Kind::Queue(command)) => self.queues.apply(step, command).map(Reply::from),
             Some(Kind::Lock(command)) => self.locks.apply(step, command).map(Reply::from),
+            Some(Kind::Stream(machine::stream::Command {
+                kind: Some(machine::stream::Kind::Project(project)),
+            })) => {
+                self.streams.may_project(project)?;
+                if let Some(output) = &project.output {
+                    self.kv.apply(step, output)?;
+                }
+                Ok(self.streams.project(project).into())
+            }
+            Some(Kind::Stream(command)) => self.streams.apply(step, command).map(Reply::from),
+            Some(Kind::Job(command)) => self.jobs.apply(step, command, &mut self.runs).map(Reply::from),
+            Some(Kind::Config(command)) => self.configs.apply(step, command).map(Reply::from),
             other => panic!("the model does not know {other:?}"),
         }
     }
@@ -209,7 +263,15 @@ impl Blocks {
     fn fire(&mut self, now: Time) {
         self.remembered.retain(|_, (_, until)| *until > now);
         self.queues.fire(now);
+        self.streams.fire(now);
+        self.topics.age(now);
+        self.jobs.fire(now, &mut self.runs);
     }
+}
+
+/// Whether it is refused only at present, so that nothing has become of the request yet.
+pub fn is_for_now(outcome: &Outcome) -> bool {
+    outcome.as_ref().is_err_and(|refusal| matches!(refusal.code(), Code::Limit | Code::Unavailable))
 }
 
 /// A reply without what the model does not say: sentences for people, and where payloads lie.

@@ -1,10 +1,13 @@
-//! Queues as users think of them, with the settings that hold where nothing is set.
+//! Queues as users think of them.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use machine::queue::{self, Answer, Receipt, Received, Reply, SendItem, Sent, Settled, Standing, Work};
+use machine::queue::{
+    self, Answer, Cancelled, Receipt, Received, Redrive, Redriven, Reply, SendItem, Sent, Settings, Settled,
+    Standing, Work,
+};
 use machine::{Code, Read, Time};
 
 use super::{Payloads, Step};
@@ -22,6 +25,16 @@ struct Queue {
     last_lease: u64,
     /// Until when a deduplication id is known, and which item it was.
     seen: BTreeMap<String, (u64, u64)>,
+    settings: Settings,
+    paused: bool,
+    redrive: Option<Redriving>,
+}
+
+/// A redrive, and when it was asked for with which item the last.
+struct Redriving {
+    redrive: Redrive,
+    began_ms: u64,
+    last_item: u64,
 }
 
 struct Item {
@@ -29,6 +42,7 @@ struct Item {
     priority: u32,
     sent_ms: u64,
     ready_ms: u64,
+    expires_ms: u64,
     failed: u32,
     stands: Stands,
 }
@@ -38,31 +52,32 @@ enum Stands {
     Delayed,
     Ready,
     Leased { lease: u64, until_ms: u64 },
-    Dead,
+    Dead { since_ms: u64 },
 }
 
 impl Queues {
     pub(super) fn apply(&mut self, step: &Step<'_>, command: &queue::Command) -> Result<Reply, Code> {
         let answer = match command.kind.as_ref().expect("what is in the log says what it is") {
-            queue::Kind::Send(send) => {
-                let queue = self.at(&send.queue);
-                let mut sent = Sent::default();
-                for (index, item) in (0..).zip(&send.items) {
-                    match queue.send(step, item) {
-                        Ok(id) => sent.items.push(id),
-                        Err(first) => {
-                            sent.items.push(first);
-                            sent.duplicates.push(index);
-                        }
-                    }
-                }
-                Answer::Sent(sent)
+            queue::Kind::Define(define) => {
+                self.at(&define.queue).settings = define.settings.clone();
+                return Ok(Reply::default());
             }
+            queue::Kind::Pause(pause) => {
+                self.at(&pause.queue).paused = true;
+                return Ok(Reply::default());
+            }
+            queue::Kind::Resume(resume) => {
+                self.at(&resume.queue).paused = false;
+                return Ok(Reply::default());
+            }
+            queue::Kind::Send(send) => Answer::Sent(self.at(&send.queue).send_all(step, &send.items)?),
+            queue::Kind::Cancel(cancel) => Answer::Cancelled(self.at(&cancel.queue).cancel(&cancel.items)),
+            queue::Kind::Redrive(redrive) => Answer::Redriven(self.at(&redrive.queue).redrive(step, redrive)),
             queue::Kind::Receive(receive) => {
-                let visibility =
-                    if receive.visibility_ms == 0 { VISIBILITY_MS } else { receive.visibility_ms };
                 let queue = self.at(&receive.queue);
-                Answer::Received(queue.receive(step, receive.max as usize, visibility))
+                let visibility_ms =
+                    if receive.visibility_ms == 0 { VISIBILITY_MS } else { receive.visibility_ms };
+                Answer::Received(queue.receive(step, receive.max as usize, visibility_ms))
             }
             queue::Kind::Acknowledge(acknowledge) => {
                 let queue = self.at(&acknowledge.queue);
@@ -105,6 +120,8 @@ impl Queues {
             }
             let ready = |item: &&mut Item| item.stands == Stands::Delayed && item.ready_ms <= now.as_millis();
             queue.items.values_mut().filter(ready).for_each(|item| item.stands = Stands::Ready);
+            queue.items.retain(|_, item| !(item.waits() && item.is_expired(now)));
+            queue.revive(now);
         }
     }
 
@@ -122,6 +139,11 @@ impl Queues {
         items.filter_map(receipt).collect()
     }
 
+    /// The numbers of the last items, for who has sent them.
+    pub fn last(&self, queue: &str) -> u64 {
+        self.queues.get(queue).map_or(0, |queue| queue.last_item)
+    }
+
     pub(super) fn assert_read(&self, state: &impl Read, payloads: Payloads<'_>) {
         for (name, queue) in &self.queues {
             let counts = queue::counts(state, name);
@@ -130,7 +152,8 @@ impl Queues {
                 let read =
                     queue::get(state, name, *id).unwrap_or_else(|| panic!("{name:?} has lost item {id}"));
                 let stands = match (&read.standing, item.stands) {
-                    (Standing::Ready, Stands::Ready) | (Standing::Dead(_), Stands::Dead) => true,
+                    (Standing::Ready, Stands::Ready) => true,
+                    (Standing::Dead(dead), Stands::Dead { since_ms }) => dead.at_ms == since_ms,
                     (Standing::Delayed(at), Stands::Delayed) => at.as_millis() == item.ready_ms,
                     (Standing::Leased { until, .. }, Stands::Leased { until_ms, .. }) => {
                         until.as_millis() == until_ms
@@ -149,6 +172,75 @@ impl Queues {
 }
 
 impl Queue {
+    fn send_all(&mut self, step: &Step<'_>, items: &[SendItem]) -> Result<Sent, Code> {
+        let now = step.time.as_millis();
+        let is_seen = |id: &String| self.seen.get(id).is_some_and(|(until, _)| *until > now);
+        let is_new = |(at, item): &(usize, &SendItem)| {
+            let repeats = |before: &SendItem| before.dedup_id == item.dedup_id;
+            item.dedup_id.is_empty() || !(is_seen(&item.dedup_id) || items[..*at].iter().any(repeats))
+        };
+        let more = items.iter().enumerate().filter(is_new).count();
+        let most = self.settings.length_max as usize;
+        if most > 0 && self.items.len() + more > most {
+            return Err(Code::Limit);
+        }
+        let mut sent = Sent::default();
+        for (index, item) in (0..).zip(items) {
+            match self.send(step, item) {
+                Ok(id) => sent.items.push(id),
+                Err(first) => {
+                    sent.items.push(first);
+                    sent.duplicates.push(index);
+                }
+            }
+        }
+        Ok(sent)
+    }
+
+    fn cancel(&mut self, items: &[u64]) -> Cancelled {
+        let mut cancelled = Cancelled::default();
+        for id in items {
+            match self.items.get(id) {
+                Some(item) if item.waits() => drop(self.items.remove(id)),
+                Some(_) => cancelled.not_waiting.push(*id),
+                None => cancelled.not_found.push(*id),
+            }
+        }
+        cancelled
+    }
+
+    /// Dead letters that a redrive is for, in the order of their numbers.
+    fn dead<'a>(&'a self, redrive: &'a Redrive) -> impl Iterator<Item = (u64, u64)> + 'a {
+        let only = redrive.filter.as_ref().map_or(&[][..], |filter| &filter.items);
+        self.items.iter().filter_map(move |(id, item)| match item.stands {
+            Stands::Dead { since_ms } if only.is_empty() || only.contains(id) => Some((*id, since_ms)),
+            _ => None,
+        })
+    }
+
+    fn redrive(&mut self, step: &Step<'_>, redrive: &Redrive) -> Redriven {
+        let first: Vec<u64> = self.dead(redrive).map(|(id, _)| id).collect();
+        let any_dead = self.items.values().any(|item| matches!(item.stands, Stands::Dead { .. }));
+        if any_dead && !redrive.dry_run {
+            let (began_ms, last_item) = (step.time.as_millis(), self.last_item);
+            self.redrive = Some(Redriving { redrive: redrive.clone(), began_ms, last_item });
+        }
+        Redriven { matching: first.len() as u64, first, more: false }
+    }
+
+    /// Does what redrive was asked for.
+    fn revive(&mut self, now: Time) {
+        let Some(Redriving { redrive, began_ms, last_item }) = self.redrive.take() else { return };
+        let most = if redrive.max == 0 { usize::MAX } else { redrive.max as usize };
+        let dead = self.dead(&redrive).filter(|(id, since)| *id <= last_item && *since <= began_ms);
+        let dead: Vec<u64> = dead.map(|(id, _)| id).take(most).collect();
+        for id in dead {
+            let item = self.item(id);
+            (item.failed, item.ready_ms, item.expires_ms) = (0, now.as_millis(), 0);
+            item.stands = Stands::Ready;
+        }
+    }
+
     /// The item's number; that of the one that it repeats, if it does.
     fn send(&mut self, step: &Step<'_>, item: &SendItem) -> Result<u64, u64> {
         let now = step.time.as_millis();
@@ -161,7 +253,7 @@ impl Queue {
             self.seen.insert(item.dedup_id.clone(), (now + DEDUP_WINDOW_MS, self.last_item + 1));
         }
         self.last_item += 1;
-        let ready_ms = now + item.delay_ms;
+        let ready_ms = now.max(item.at_ms) + item.delay_ms;
         self.items.insert(
             self.last_item,
             Item {
@@ -169,6 +261,7 @@ impl Queue {
                 priority: item.priority.unwrap_or(queue::PRIORITY_DEFAULT),
                 sent_ms: now,
                 ready_ms,
+                expires_ms: if item.ttl_ms > 0 { now + item.ttl_ms } else { 0 },
                 failed: 0,
                 stands: if ready_ms > now { Stands::Delayed } else { Stands::Ready },
             },
@@ -184,7 +277,7 @@ impl Queue {
             .map(|(id, item)| (Reverse(item.priority), item.ready_ms, *id))
             .collect();
         ready.sort_unstable();
-        ready.truncate(max);
+        ready = self.hand_out(ready, max, step.time);
         let until_ms = step.time.after(visibility_ms).as_millis();
         let first = self.last_lease + 1;
         self.last_lease += ready.len().div_ceil(queue::LEASE_ITEMS_MAX) as u64;
@@ -205,6 +298,27 @@ impl Queue {
         received
     }
 
+    /// The first of those that are ready, as many as may be had; what is too old among them goes.
+    fn hand_out<T: Copy>(&mut self, ready: Vec<(T, u64, u64)>, max: usize, now: Time) -> Vec<(T, u64, u64)> {
+        let is_leased = |item: &&Item| matches!(item.stands, Stands::Leased { .. });
+        let most = self.settings.concurrency as usize;
+        let room = match most {
+            0 => usize::MAX,
+            most => most.saturating_sub(self.items.values().filter(is_leased).count()),
+        };
+        let mut handed = Vec::new();
+        for place in ready {
+            if self.paused || handed.len() == max.min(room) {
+                break;
+            } else if self.items[&place.2].is_expired(now) {
+                self.items.remove(&place.2);
+            } else {
+                handed.push(place);
+            }
+        }
+        handed
+    }
+
     /// Receipts that are good, and those that are not.
     fn split(&self, receipts: &[Receipt], all: bool) -> Result<(Vec<Receipt>, Vec<Receipt>), Code> {
         let mut sorted = receipts.to_vec();
@@ -223,13 +337,22 @@ impl Queue {
     }
 
     fn fail(&mut self, id: u64, now: Time, delay_ms: Option<u64>) {
+        let backoff_ms = self.settings.backoff_ms.unwrap_or(BACKOFF_MS);
+        let attempts_max =
+            if self.settings.attempts_max == 0 { ATTEMPTS_MAX } else { self.settings.attempts_max };
+        let keeps_dead = self.settings.dead_letters != Some(false);
         let item = self.item(id);
         item.failed += 1;
-        if item.failed >= ATTEMPTS_MAX {
-            item.stands = Stands::Dead;
+        let is_used_up = item.failed >= attempts_max;
+        if is_used_up && keeps_dead {
+            item.stands = Stands::Dead { since_ms: now.as_millis() };
             return;
         }
-        let doubled = BACKOFF_MS << (item.failed - 1);
+        if is_used_up || item.is_expired(now) {
+            self.items.remove(&id);
+            return;
+        }
+        let doubled = backoff_ms << (item.failed - 1);
         let wait = delay_ms.unwrap_or(doubled.min(BACKOFF_MS_MAX));
         item.ready_ms = now.as_millis() + wait;
         item.stands = if wait > 0 { Stands::Delayed } else { Stands::Ready };
@@ -241,12 +364,21 @@ impl Queue {
 }
 
 impl Item {
+    /// Whether nobody has it, and somebody may.
+    fn waits(&self) -> bool {
+        matches!(self.stands, Stands::Ready | Stands::Delayed)
+    }
+
+    fn is_expired(&self, now: Time) -> bool {
+        self.expires_ms != 0 && self.expires_ms <= now.as_millis()
+    }
+
     fn ends_by(&self, now: Time) -> bool {
         matches!(self.stands, Stands::Leased { until_ms, .. } if until_ms <= now.as_millis())
     }
 }
 
-// As the docs of the settings say.
+// As the docs of the settings say, where nothing is set.
 const VISIBILITY_MS: u64 = 30_000;
 const DEDUP_WINDOW_MS: u64 = 5 * 60_000;
 const ATTEMPTS_MAX: u32 = 10;

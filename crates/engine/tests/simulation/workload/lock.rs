@@ -7,9 +7,9 @@ use super::Glance;
 
 pub fn entry(glance: &mut Glance<'_>) -> Entry {
     let store = "locks".to_owned();
-    let scope = glance.rng.pick(&["", "shop"]).to_owned();
-    let name = glance.rng.pick(&["a", "b"]).to_owned();
-    let owner = glance.rng.pick(&["one", "two"]).to_owned();
+    let scope = glance.rng.pick(&["", "", "shop"]).to_owned();
+    let name = glance.rng.pick(&["a", "a", "a", "b"]).to_owned();
+    let owner = glance.rng.pick(&["one", "one", "two"]).to_owned();
     let ttl_ms = glance.rng.pick(&[500, 10_000, 120_000]);
     let last = glance.model.locks(glance.shard).token(&store, &scope, &name);
     let token = match glance.rng.below(4) {

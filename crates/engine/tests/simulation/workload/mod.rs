@@ -1,8 +1,11 @@
 //! What clients ask for: commands of all blocks, on few names, so that they meet.
 
+pub mod config;
+mod job;
 mod kv;
 mod lock;
 mod queue;
+mod stream;
 mod topic;
 
 use bytes::Bytes;
@@ -20,6 +23,7 @@ pub struct Glance<'a> {
     pub model: &'a Model,
     pub shard: Shard,
     pub now: Time,
+    pub shards: Shards,
     /// The request's number.
     pub id: Id,
 }
@@ -30,21 +34,46 @@ enum Block {
     Topic,
     Queue,
     Lock,
+    Stream,
+    Job,
+    Config,
+}
+
+/// What clients of a run ask for: of some blocks much, of others nothing, for where there is a little of everything
+/// nothing gets far (Groce et al., "Swarm testing", 2012).
+pub struct Mix(Vec<(u32, Block)>);
+
+impl Mix {
+    pub fn new(rng: &mut Rng) -> Mix {
+        let blocks = [
+            (4, Block::Kv),
+            (4, Block::Topic),
+            (5, Block::Queue),
+            (2, Block::Lock),
+            (4, Block::Stream),
+            (4, Block::Job),
+            (2, Block::Config),
+        ];
+        let always = rng.below(blocks.len());
+        let is_in = |at: usize, rng: &mut Rng| at == always || rng.chance(40);
+        Mix((0..).zip(blocks).filter(|(at, _)| is_in(*at, rng)).map(|(_, block)| block).collect())
+    }
 }
 
 /// Something to ask of a shard.
-pub fn entry(glance: &mut Glance<'_>, shards: Shards) -> Entry {
-    let block =
-        glance.rng.weighted(&[(4, Block::Kv), (3, Block::Topic), (5, Block::Queue), (3, Block::Lock)]);
-    let mut entry = match block {
+pub fn entry(glance: &mut Glance<'_>, mix: &Mix) -> Entry {
+    let mut entry = match glance.rng.weighted(&mix.0) {
         Block::Kv => kv::entry(glance),
         Block::Topic => topic::entry(glance),
         Block::Queue => queue::entry(glance),
         Block::Lock => lock::entry(glance),
+        Block::Stream => stream::entry(glance),
+        Block::Job => job::entry(glance),
+        Block::Config => config::entry(glance),
     };
     if glance.rng.chance(25) {
         for _ in 0..=glance.rng.below(3) {
-            let target = Shard(glance.rng.below(shards.count() as usize) as u32);
+            let target = Shard(glance.rng.below(glance.shards.count() as usize) as u32);
             let command = sent(glance);
             entry.bodies.push(payload(glance.rng, glance.id, entry.bodies.len()));
             let bodies = vec![glance.rng.below(entry.bodies.len()) as u32];
@@ -57,9 +86,10 @@ pub fn entry(glance: &mut Glance<'_>, shards: Shards) -> Entry {
 
 /// What a shard sends to another: a command with one payload.
 fn sent(glance: &mut Glance<'_>) -> Command {
-    match glance.rng.below(3) {
+    match glance.rng.below(4) {
         0 => kv::put(glance).into(),
         1 => topic::publish(glance).into(),
+        2 => stream::append_one(glance).into(),
         _ => queue::send(glance, 1).into(),
     }
 }
