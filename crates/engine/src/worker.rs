@@ -426,21 +426,22 @@ pub fn payload<L: Log>(log: &L, state: &impl Read, shard: Shard, stored: &Stored
     if let Some(inline) = &stored.inline {
         return Ok(inline.clone());
     }
+    let damaged = |what: &str| {
+        let place = format!("the log of shard {}", shard.0);
+        Failure::Read(ReadError::Damaged { place, offset: stored.sequence, what: what.to_owned() })
+    };
     let trimmed = match log.get(shard.0, stored.sequence) {
         Ok(record) => {
-            let malformed = |_| {
-                Failure::Read(ReadError::Damaged {
-                    place: format!("the log of shard {}", shard.0),
-                    offset: stored.sequence,
-                    what: "the entry has no such payload".to_owned(),
-                })
-            };
-            return machine::entry::body(record, stored.index).map_err(malformed);
+            let body = machine::entry::body(record, stored.index);
+            return body.map_err(|_| damaged("the entry has no such payload"));
         }
         Err(trimmed @ ReadError::Trimmed { .. }) => trimmed,
         Err(error) => return Err(Failure::Read(error)),
     };
     let kept = state.get(body::key(stored.sequence, stored.index).as_bytes());
-    let moved = kept.and_then(|kept| body::Kept::decode(kept).ok()).and_then(|kept| kept.moved);
-    moved.ok_or(Failure::Read(trimmed))
+    match kept.and_then(|kept| body::Kept::decode(kept).ok()) {
+        Some(body::Kept { moved: Some(moved), .. }) => Ok(moved),
+        Some(_) => Err(damaged("the state says that a payload is here, and it was moved away")),
+        None => Err(Failure::Read(trimmed)),
+    }
 }

@@ -25,8 +25,10 @@ use crate::world::World;
 struct Damage {
     /// Files of the log that have a flipped bit.
     files: BTreeSet<String>,
-    /// Whether pairs of the store have one.
+    /// Whether a pair of the store has one.
     in_store: bool,
+    /// Whether the store opens as it was earlier.
+    is_earlier: bool,
     /// What a repair has said to be lost.
     given_up: Vec<Lost>,
     /// Whether a segment was put aside of which even the header is damaged: what was in it, nobody can say.
@@ -69,7 +71,12 @@ impl Damage {
         }
         let chance = world.rng.next();
         let in_store = world.rng.chance(30) && world.store.damage(chance);
-        Damage { files, in_store, given_up: Vec::new(), any_behind: false }
+        let is_earlier = !in_store && world.rng.chance(30);
+        if is_earlier {
+            world.say(|| "the store opens as it was earlier".to_owned());
+            world.store = world.store.earlier(chance);
+        }
+        Damage { files, in_store, is_earlier, given_up: Vec::new(), any_behind: false }
     }
 
     /// Opens the log, repaired if it needs to be; nothing if a newer program seems to have written it.
@@ -142,6 +149,7 @@ impl Damage {
                     assert!(last < world.witness.last(shard), "{shard:?}: the log is there as a whole");
                     return false;
                 }
+                Err(OpenError::Behind { .. }) => assert!(self.is_earlier, "{shard:?}: the store is of now"),
                 Err(error) => panic!("{shard:?} cannot be opened: {error:?}"),
             }
         }
@@ -163,6 +171,12 @@ impl Damage {
             match payload(log, &applied.state, shard, &stored) {
                 Ok(bytes) => {
                     assert_eq!(bytes, world.witness.payload(shard, &stored), "{shard:?}: {stored:?}")
+                }
+                // What has been moved into the store since.
+                Err(Failure::Read(ReadError::Damaged { place, .. }))
+                    if place.starts_with("the log of shard") =>
+                {
+                    assert!(self.is_earlier, "{shard:?}: the payload {stored:?} is nowhere");
                 }
                 Err(Failure::Read(ReadError::Damaged { place, .. })) => self.assert_known(&place),
                 Err(failure) => panic!("{shard:?}: the payload {stored:?} cannot be read: {failure:?}"),

@@ -1,8 +1,8 @@
 //! The store: survives what the simulation calls a crash, and fails when it is told to. It knows by a checksum what is
 //! damaged, as every store must.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use engine::store::{Memory, Pair, Section};
@@ -10,13 +10,15 @@ use engine::{Store, StoreError};
 use machine::Order;
 
 /// A store in memory that can fail.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Flaky {
     pairs: Memory,
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
     /// The key of a pair that has a flipped bit.
     damaged: OnceLock<Vec<u8>>,
+    /// Everything that was ever written.
+    written: Mutex<Vec<Vec<Section>>>,
 }
 
 impl Flaky {
@@ -38,6 +40,17 @@ impl Flaky {
             return false;
         }
         self.damaged.set(pairs[chance as usize % pairs.len()].0.clone()).is_ok()
+    }
+
+    /// The store as it was some checkpoints ago, which one `chance` says: what opens where a bit has flipped in what says
+    /// which of its versions counts.
+    pub fn earlier(&self, chance: u64) -> Arc<Flaky> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = Flaky::default();
+        for sections in written.iter().take(chance as usize % (written.len() + 1)) {
+            earlier.pairs.ingest(sections).expect("memory does not fail");
+        }
+        Arc::new(earlier)
     }
 
     fn check_pair(&self, key: &[u8]) -> Result<(), StoreError> {
@@ -73,6 +86,9 @@ impl Store for Flaky {
 
     fn ingest(&self, sections: &[Section]) -> Result<(), StoreError> {
         Flaky::check(&self.writes_fail, "write")?;
+        let section = |of: &Section| Section { prefix: of.prefix, changes: Arc::clone(&of.changes) };
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.push(sections.iter().map(section).collect());
         self.pairs.ingest(sections)
     }
 }
