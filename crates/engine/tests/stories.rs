@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::store::Fjall;
 use engine::{Config, Engine, Error, OpenError, System};
-use log::{AppendError, Batch, Log, Memory, Oldest, ReadError, Record, TrimError};
+use log::{AppendError, Batch, BeginError, Log, Memory, Oldest, ReadError, Record, TrimError};
 use machine::{Code, Command, Entry, Shard, kv, outbox};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,6 +199,10 @@ struct Broken {
 }
 
 impl Log for Broken {
+    fn begin(&self, firsts: &[(u32, u64)]) -> Result<(), BeginError> {
+        self.log.begin(firsts)
+    }
+
     fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>> {
         self.log.append(batches);
         assert!(!self.panics, "the log panics, as this test has it");

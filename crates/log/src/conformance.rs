@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 
-use crate::{AppendError, Batch, Log, ReadError, Sequence};
+use crate::{AppendError, Batch, BeginError, Log, ReadError, SEQUENCE_MAX, Sequence};
 
 /// A place where a log is, and how one gets at it.
 pub trait Subject {
@@ -250,6 +250,61 @@ pub fn trimmed_to_its_end_and_reopened(subject: &impl Subject) {
     assert_eq!(log.get(7, 13).ok(), Some(payload(7, 13, record)));
 }
 
+/// Shards begin where they are told to and go on from there, after opening, too; what is before was trimmed, as it were.
+pub fn begins_where_it_is_told(subject: &impl Subject) {
+    let log = subject.open();
+    let far = 1 << 33;
+    log.begin(&[(2, 1000), (0, 1), (5, far)]).expect("they begin");
+    assert_eq!(
+        [0, 2, 5].map(|shard| (log.first(shard), log.last(shard))),
+        [(1, 0), (1000, 999), (far, far - 1)]
+    );
+    assert!(matches!(log.get(2, 999), Err(ReadError::Trimmed { first: 1000 })));
+    assert!(matches!(log.get(2, 1000), Err(ReadError::NotYet { last: 999 })));
+    assert!(matches!(
+        log.append(&[batch(2, 0, [payload(2, 1, 10)])])[0],
+        Err(AppendError::NotTail { last: 999 })
+    ));
+    drop(log);
+    let log = subject.open();
+    expect(&log, 5, far, far - 1, 100);
+    for round in 0..3 {
+        fill(&log, 2, 10, 100);
+        fill(&log, 5, 10, 100);
+        fill(&log, 7, 1, 100);
+        assert_eq!(log.last(2), 1009 + 10 * round);
+    }
+    drop(log);
+    let log = subject.open();
+    expect(&log, 2, 1000, 1029, 100);
+    expect(&log, 5, far, far + 29, 100);
+    expect(&log, 7, 1, 3, 100);
+    log.trim(2, 1011).expect("it trims");
+    expect(&log, 2, 1011, 1029, 100);
+}
+
+/// Where a shard begins is settled once: what ever had a record, or begins elsewhere already, keeps its place, and so do
+/// all that were named with it.
+pub fn begins_once(subject: &impl Subject) {
+    let log = subject.open();
+    fill(&log, 1, 3, 10);
+    fill(&log, 2, 1, 10);
+    log.trim(2, 100).expect("it trims");
+    log.begin(&[(3, 50)]).expect("it begins");
+    for shard in [1, 2, 3] {
+        let refused = log.begin(&[(4, 10), (shard, 100)]);
+        assert!(matches!(refused, Err(BeginError::NotNew { shard: its }) if its == shard), "{refused:?}");
+    }
+    for first in [0, SEQUENCE_MAX] {
+        let refused = log.begin(&[(4, 10), (5, first)]);
+        assert!(matches!(refused, Err(BeginError::Beyond { first: its }) if its == first), "{refused:?}");
+    }
+    let ends = |log: &_| [1, 2, 3, 4, 5].map(|shard| Log::last(log, shard));
+    assert_eq!(ends(&log), [3, 1, 49, 0, 0]);
+    drop(log);
+    assert_eq!(ends(&subject.open()), [3, 1, 49, 0, 0]);
+}
+
 /// Reading goes on while another thread appends and trims, and sees only what is there.
 pub fn read_while_appending(subject: &impl Subject) {
     let log = subject.open();
@@ -292,7 +347,7 @@ macro_rules! conformance_tests {
         $crate::conformance_tests!(@ $subject;
             empty_at_first reads_what_was_appended shards_are_apart only_the_tail_is_appended_to large_records
             empty_records reopened trimmed storage_is_given_back trimmed_to_its_end_and_reopened
-            read_while_appending
+            begins_where_it_is_told begins_once read_while_appending
         );
     };
     (@ $subject:expr; $($story:ident)*) => {

@@ -53,6 +53,23 @@ pub enum ReadError {
     Failed(Arc<io::Error>),
 }
 
+/// Why shards do not begin where they were told to.
+#[derive(Clone, Debug)]
+pub enum BeginError {
+    /// One of them has, or had, records.
+    NotNew {
+        /// Which.
+        shard: u32,
+    },
+    /// There is no such sequence.
+    Beyond {
+        /// Which.
+        first: Sequence,
+    },
+    /// It could not be noted. Whether they begin there shows at the next opening.
+    Failed(Arc<io::Error>),
+}
+
 /// Why a trim could not be noted.
 #[derive(Clone, Debug)]
 pub struct TrimError(pub Arc<io::Error>);
@@ -99,6 +116,27 @@ impl std::error::Error for ReadError {
         match self {
             ReadError::Failed(error) => Some(error.as_ref()),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BeginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BeginError::NotNew { shard } => {
+                write!(f, "the log of shard {shard} is not new: where it begins is settled")
+            }
+            BeginError::Beyond { first } => write!(f, "no log begins at {first}"),
+            BeginError::Failed(_) => f.write_str("cannot note where the log begins"),
+        }
+    }
+}
+
+impl std::error::Error for BeginError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BeginError::Failed(error) => Some(error.as_ref()),
+            BeginError::NotNew { .. } | BeginError::Beyond { .. } => None,
         }
     }
 }

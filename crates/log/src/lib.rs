@@ -16,7 +16,7 @@ mod memory;
 pub use embedded::{
     Config, Cut, Damage, Embedded, Lost, OpenError, Recovery, Repaired, Report, Upkeep, repair, verify,
 };
-pub use error::{AppendError, ReadError, TrimError};
+pub use error::{AppendError, BeginError, ReadError, TrimError};
 pub use format::VERSION as FORMAT_VERSION;
 pub use memory::Memory;
 
@@ -52,6 +52,9 @@ pub struct Oldest {
     pub up_to: Vec<(u32, Sequence)>,
 }
 
+/// Beyond every sequence that there will ever be: a number that is not below was never written by us.
+pub const SEQUENCE_MAX: Sequence = 1 << 62;
+
 /// The most shards that a log has; their numbers are below that.
 pub const SHARDS_MAX: u32 = 1024;
 
@@ -68,8 +71,20 @@ pub const SHARDS_MAX: u32 = 1024;
 /// - A record that is damaged MUST be an error that names where, and never something else than was appended.
 /// - `trim` MUST NOT take away more than it was told to, and MAY take away less, or later. What it took away MAY be
 ///   there again after the next opening, as it was appended; but never is a sequence given to another record.
+/// - `begin` MUST be for all of its shards or for none, also after the loss of the process and of power, and only if none
+///   of them ever had a record. When it has returned `Ok`, each goes on as one does of which all records before that were
+///   trimmed.
 /// - A shard's number MUST be below [`SHARDS_MAX`].
 pub trait Log: Send + Sync + 'static {
+    /// Has shards that never had a record begin at a sequence each, instead of 1: for state that was brought from
+    /// elsewhere, where those before it had other sequences.
+    ///
+    /// # Errors
+    ///
+    /// If one of them has or had records, or a sequence cannot be, or it cannot be noted durably. In the last case they may
+    /// begin there after the next opening or not.
+    fn begin(&self, firsts: &[(u32, Sequence)]) -> Result<(), BeginError>;
+
     /// Appends batches, each to another shard, and returns what became of each when all is durable: one result for
     /// each batch, in their order. One call at a time is made; those that have something to append wait together for
     /// the next.

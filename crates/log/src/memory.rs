@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::{AppendError, Batch, Log, Oldest, ReadError, Record, Sequence, TrimError};
+use crate::{
+    AppendError, Batch, BeginError, Log, Oldest, ReadError, Record, SEQUENCE_MAX, Sequence, TrimError,
+};
 
 /// A log in memory. A clone is another handle to the same log, so that what is closed can be opened again.
 #[derive(Clone, Debug)]
@@ -98,6 +100,22 @@ impl Shard {
 }
 
 impl Log for Memory {
+    fn begin(&self, firsts: &[(u32, Sequence)]) -> Result<(), BeginError> {
+        let mut inner = self.inner();
+        for (shard, first) in firsts {
+            if inner.shards.get(shard).is_some_and(|shard| shard.last() > 0) {
+                return Err(BeginError::NotNew { shard: *shard });
+            }
+            if !(1..SEQUENCE_MAX).contains(first) {
+                return Err(BeginError::Beyond { first: *first });
+            }
+        }
+        for (shard, first) in firsts {
+            inner.shards.entry(*shard).or_default().trimmed = first - 1;
+        }
+        Ok(())
+    }
+
     fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>> {
         let mut inner = self.inner();
         batches.iter().map(|batch| self.take(&mut inner, batch)).collect()

@@ -5,6 +5,7 @@
 //! memory if it is new and else from where an index says (`directory`, `reader`); what is trimmed gives its
 //! segments back (`trim`).
 
+mod begin;
 mod cache;
 mod config;
 mod directory;
@@ -34,7 +35,9 @@ pub use repair::{Repaired, repair};
 pub use verify::{Damage, Lost, Report, verify};
 
 use crate::disk::Disk;
-use crate::{AppendError, Batch, Log, Oldest, ReadError, Record, SHARDS_MAX, Sequence, TrimError};
+use crate::{
+    AppendError, Batch, BeginError, Log, Oldest, ReadError, Record, SHARDS_MAX, Sequence, TrimError,
+};
 use directory::Directory;
 use head::HeadFile;
 use upkeep::{Duties, Pool};
@@ -155,6 +158,10 @@ impl<D: Disk> Inner<D> {
 }
 
 impl<D: Disk> Log for Embedded<D> {
+    fn begin(&self, firsts: &[(u32, Sequence)]) -> Result<(), BeginError> {
+        self.inner.begin(firsts)
+    }
+
     fn append(&self, batches: &[Batch]) -> Vec<Result<(), AppendError>> {
         assert!(
             batches.iter().all(|batch| batch.shard < SHARDS_MAX),

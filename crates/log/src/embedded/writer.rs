@@ -81,7 +81,8 @@ impl<F: File> Writer<F> {
         (self.end, self.records, self.shards) = (HEADER_BYTES, 0, 0);
     }
 
-    fn last(&mut self, shard: u32) -> &mut Sequence {
+    /// The shard's last sequence.
+    pub fn last(&mut self, shard: u32) -> &mut Sequence {
         let at = shard as usize;
         if self.lasts.len() <= at {
             self.lasts.resize(at + 1, 0);

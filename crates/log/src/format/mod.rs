@@ -42,11 +42,10 @@ pub(crate) use group::{Group, GroupHeader, RecordHeader, group_bytes, record_byt
 pub(crate) use head::{HEAD_BYTES, Head, SLOT_BYTES};
 pub(crate) use header::{HEADER_BYTES, Header};
 
+pub(crate) use crate::SEQUENCE_MAX;
+
 /// The version that is written, and the only one that there is.
 pub const VERSION: u32 = 1;
-
-/// Beyond every sequence that there will ever be: a number that is not below was never written by us.
-pub(crate) const SEQUENCE_MAX: u64 = 1 << 62;
 
 /// What is wrong with bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A failure prints the seed that it happened with; `LOG_SEEDS=1234..1235 cargo test -p log --test simulation` runs it
 //! again, and `LOG_SEEDS=0..100000` looks for others.
 
+mod begin;
 mod damage;
 mod disks;
 mod full;
