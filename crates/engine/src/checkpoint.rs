@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use machine::Time;
+
 use crate::overlay::prefix;
 use crate::replica::Shared;
 use crate::store::{Section, Store, StoreError};
@@ -52,6 +54,32 @@ pub fn begin<S: Store>(shards: &[Arc<Shared<S>>]) -> Result<Option<Begun>, Store
         begun.sections.extend(changes.map(|changes| Section { prefix: prefix(shared.shard()), changes }));
     }
     Ok((!begun.sections.is_empty()).then_some(begun))
+}
+
+/// Sets aside what has changed in `shards`, of all at the same moment: nothing is applied anywhere while it looks. For each
+/// the sequence of the entry that was applied last, and its time.
+///
+/// # Errors
+///
+/// As [`begin`].
+pub fn begin_at_once<S: Store>(shards: &[Arc<Shared<S>>]) -> Result<(Begun, Vec<(u64, Time)>), StoreError> {
+    let mut all: Vec<_> = shards.iter().map(|shared| shared.write()).collect();
+    let mut sections = Vec::new();
+    for at in 0..all.len() {
+        match all[at].freeze() {
+            Ok(changes) => sections
+                .extend(changes.map(|changes| Section { prefix: prefix(shards[at].shard()), changes })),
+            Err(error) => {
+                all.iter_mut().for_each(|applied| applied.state.not_written());
+                return Err(error);
+            }
+        }
+    }
+    for (shared, applied) in shards.iter().zip(&all) {
+        shared.note_changes(applied);
+    }
+    let applied = all.iter().map(|applied| (applied.sequence, applied.time)).collect();
+    Ok((Begun { sections }, applied))
 }
 
 impl Begun {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use log::disk::RealDisk;
 
+use crate::backup::check_finished;
 use crate::clock::System;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -15,18 +16,21 @@ use crate::store::Fjall;
 pub type Embedded = Engine<log::Embedded<RealDisk>, Fjall>;
 
 impl Embedded {
-    /// Opens what is in `folder`, or creates it.
+    /// Opens what is in `folder`, or creates it. Whoever may connects to a socket in the folder and gets a backup.
     ///
     /// # Errors
     ///
     /// If another process has it open, or it is damaged, cannot be read, or was created with another number of
     /// shards.
     pub fn open_in(folder: &Path, config: Config) -> Result<Embedded, OpenError> {
+        check_finished(folder)?;
         let disk = RealDisk::new(folder.join(LOG_FOLDER)).map_err(|error| OpenError::Folder(error.into()))?;
         // The log first: its lock says that nobody else has the store.
         let log = log::Embedded::open(disk, config.log.clone()).map_err(OpenError::Open)?;
         let store = Fjall::open(&folder.join(STORE_FOLDER), config.cache_bytes)?;
-        Engine::open(config, Arc::new(log), Arc::new(store), System)
+        let mut engine = Engine::open(config, Arc::new(log), Arc::new(store), System)?;
+        engine.serve_backups(folder);
+        Ok(engine)
     }
 }
 

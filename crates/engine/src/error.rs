@@ -96,6 +96,8 @@ pub enum OpenError {
     Log(ReadError),
     /// The log cannot be opened.
     Open(log::OpenError),
+    /// The folder is being restored from a backup, or was when that ended.
+    Unfinished(PathBuf),
     /// The folder cannot be made.
     Folder(Arc<std::io::Error>),
     /// The store cannot be opened or read.
@@ -181,6 +183,11 @@ impl fmt::Display for OpenError {
             }
             OpenError::Log(error) => error.fmt(f),
             OpenError::Open(error) => error.fmt(f),
+            OpenError::Unfinished(folder) => write!(
+                f,
+                "{} is being restored from a backup, or was when that was ended: not all of it is there",
+                folder.display()
+            ),
             OpenError::Folder(_) => f.write_str("cannot make the folder for the data"),
             OpenError::Store(error) => error.fmt(f),
         }
@@ -215,4 +222,15 @@ impl From<ReadError> for OpenError {
     fn from(error: ReadError) -> OpenError {
         OpenError::Log(error)
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

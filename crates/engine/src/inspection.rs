@@ -12,6 +12,7 @@ use log::disk::RealDisk;
 use log::{Log, ReadError};
 use machine::{Shards, Stored};
 
+use crate::backup::check_finished;
 use crate::embedded::{LOG_FOLDER, STORE_FOLDER};
 use crate::error::{Failure, OpenError};
 use crate::replica::{self, Data, Shared};
@@ -31,7 +32,16 @@ impl Inspection {
     /// # Errors
     ///
     /// If there is nothing, or a process has it open, or it is damaged.
-    pub fn open(folder: &Path, mut progress: impl FnMut(u32, u32)) -> Result<Inspection, OpenError> {
+    pub fn open(folder: &Path, progress: impl FnMut(u32, u32)) -> Result<Inspection, OpenError> {
+        check_finished(folder)?;
+        Inspection::open_unfinished(folder, progress)
+    }
+
+    /// As [`Inspection::open`], also where a restore is not finished yet.
+    pub(crate) fn open_unfinished(
+        folder: &Path,
+        mut progress: impl FnMut(u32, u32),
+    ) -> Result<Inspection, OpenError> {
         let nothing = || OpenError::Nothing(folder.to_owned());
         let log_folder = folder.join(LOG_FOLDER);
         if !log_folder.is_dir() || !folder.join(STORE_FOLDER).is_dir() {

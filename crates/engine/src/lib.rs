@@ -10,6 +10,7 @@
 //! store all at once, together with the sequence up to which it was applied, so that starting after a crash and
 //! starting after a shutdown are the same: read the store, apply the log from there.
 
+pub mod backup;
 pub mod checkpoint;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,8 @@ pub mod consume;
 pub mod embedded;
 pub mod engine;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod inspection;
 pub mod metrics;
 mod outbox;
@@ -28,6 +31,7 @@ pub mod verify;
 mod wait;
 pub mod worker;
 
+pub use backup::{BackupError, RestoreError};
 pub use clock::{Clock, System};
 pub use config::Config;
 pub use consume::{Consumer, ConsumerConfig, Received};

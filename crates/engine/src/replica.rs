@@ -63,16 +63,16 @@ impl<S: Store> Shared<S> {
 
 /// What a checkpoint says of a shard, in the same atomic write as its state.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// The entry that was applied last.
     #[prost(uint64, tag = "1")]
-    sequence: u64,
+    pub(crate) sequence: u64,
     /// That entry's time, in milliseconds since the epoch.
     #[prost(uint64, tag = "2")]
-    time: u64,
+    pub(crate) time: u64,
     /// How many bytes of payloads in the log the state points to.
     #[prost(uint64, tag = "3")]
-    kept_bytes: u64,
+    pub(crate) kept_bytes: u64,
 }
 
 impl<S: Store> Applied<S> {
@@ -454,9 +454,9 @@ pub fn pairs(state: &impl Read) -> Vec<(Vec<u8>, Bytes)> {
 }
 
 /// Where a store says what holds for the data as a whole: behind all shards.
-const DATA_KEY: &[u8] = b"\xff\xff\xff\xffdata";
+pub(crate) const DATA_KEY: &[u8] = b"\xff\xff\xff\xffdata";
 /// Where a checkpoint is beside the state: before all tables.
-const CHECKPOINT_KEY: &[u8] = &[0];
+pub(crate) const CHECKPOINT_KEY: &[u8] = &[0];
 /// How much of the log is read at a time when it is applied again.
 const REPLAY_BYTES: usize = 4 << 20;
 /// How long after there was no room for it the next try to fire timers is made.

@@ -2,7 +2,8 @@
 //!
 //! The log checks its own bytes ([`log::verify`]), the store those of its tables. What is looked at here is that the two fit
 //! together: that every entry can be understood, that the state can be made from them, that every payload the state
-//! points to is there, and that they are as many bytes as the state has counted.
+//! points to is there, that they are as many bytes as the state has counted, and that what shards have sent each other is
+//! with the one or the other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use bytes::Bytes;
 use log::disk::RealDisk;
 use log::{Log, ReadError, Repaired, Report};
 use machine::body::{self, Kept};
+use machine::outbox::{self, SentTo};
 use machine::{Entry, Order, Read, Stored, Table};
 use prost::Message;
 
+use crate::backup::check_finished;
 use crate::embedded::{LOG_FOLDER, STORE_FOLDER};
-use crate::error::OpenError;
+use crate::error::{OpenError, with_cause};
 use crate::inspection::Inspection;
 use crate::replica::{Data, Shared};
 use crate::store::Fjall;
@@ -48,6 +51,12 @@ impl Verdict {
 ///
 /// If nothing is there, or a process has it open, or the disk fails, or a newer program has written it.
 pub fn verify(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Verdict, OpenError> {
+    check_finished(folder)?;
+    verify_unfinished(folder, &mut progress)
+}
+
+/// As [`verify`], also where a restore is not finished yet.
+pub(crate) fn verify_unfinished(folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<Verdict, OpenError> {
     let log_folder = folder.join(LOG_FOLDER);
     if !log_folder.is_dir() {
         return Err(OpenError::Nothing(folder.to_owned()));
@@ -59,7 +68,7 @@ pub fn verify(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Verdict, 
     if verdict.log.damages.iter().any(|damage| damage.prevents_opening) {
         return Ok(verdict);
     }
-    let opened = Inspection::open(folder, |shard, of| {
+    let opened = Inspection::open_unfinished(folder, |shard, of| {
         progress(&format!("applying the log: shard {shard} of {of}"));
     });
     let inspection = match opened {
@@ -76,6 +85,7 @@ pub fn verify(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Verdict, 
         verdict.entries(&inspection, shard);
         verdict.state(&inspection, shard);
     }
+    verdict.between(inspection.shards());
     Ok(verdict)
 }
 
@@ -149,6 +159,31 @@ impl Verdict {
         }
     }
 
+    /// What shards send each other is with the one or the other: nobody has applied what was never sent, nor forgotten
+    /// what was not applied.
+    fn between(&mut self, shards: &[Shared<Fjall>]) {
+        for sender in shards {
+            let source = sender.shard();
+            for SentTo { target, sent, delivered } in outbox::sent(&sender.read().state) {
+                // What is for a shard that there is not was given up.
+                let Some(receiver) = shards.get(target.0 as usize) else { continue };
+                let applied = outbox::last_applied(&receiver.read().state, source);
+                let (source, target) = (source.0, target.0);
+                if applied > sent {
+                    self.wrong.push(format!(
+                        "shard {target} has applied {applied} commands of shard {source}, which has sent {sent}"
+                    ));
+                }
+                if applied < delivered {
+                    self.wrong.push(format!(
+                        "shard {source} takes {delivered} commands to be applied by shard {target}, which has applied \
+                         {applied}"
+                    ));
+                }
+            }
+        }
+    }
+
     fn payload(&mut self, inspection: &Inspection, shard: &Shared<Fjall>, stored: &Stored) {
         match inspection.payload(shard, stored) {
             Ok(_) => self.payloads += 1,
@@ -189,6 +224,7 @@ pub struct Mended {
 ///
 /// As [`verify`].
 pub fn repair(folder: &Path) -> Result<Mended, OpenError> {
+    check_finished(folder)?;
     let log_folder = folder.join(LOG_FOLDER);
     if !log_folder.is_dir() {
         return Err(OpenError::Nothing(folder.to_owned()));
@@ -217,17 +253,6 @@ fn set_store_aside(folder: &Path) -> Result<Option<PathBuf>, OpenError> {
     std::fs::rename(&place, &aside).map_err(|error| OpenError::Folder(Arc::new(error)))?;
     data.write(&open()?)?;
     Ok(Some(aside))
-}
-
-/// An error with its causes, in one line.
-fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 const READ_BYTES: usize = 4 << 20;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use log::Log;
 
-use super::Inner;
 use super::turns::Inbox;
+use super::{Inner, lock};
 use crate::checkpoint::checkpoint;
 use crate::reclaim::{Reclaimed, reclaim};
 use crate::store::Store;
@@ -60,7 +60,13 @@ impl<L: Log, S: Store> Inner<L, S> {
         }
         let (slack, move_max) = (self.config.log_bytes_slack, self.config.checkpoint_bytes as u64);
         while !self.stopping.load(Ordering::SeqCst) {
-            match reclaim(&self.shared, self.log.as_ref(), slack, move_max) {
+            let turn = lock(&self.turn);
+            if !turn.may_give_back() {
+                return;
+            }
+            let reclaimed = reclaim(&self.shared, self.log.as_ref(), slack, move_max);
+            drop(turn);
+            match reclaimed {
                 Ok(Reclaimed::Nothing) => return,
                 Ok(Reclaimed::Trimmed) => {}
                 Ok(Reclaimed::Moved(bytes)) => {
@@ -76,6 +82,7 @@ impl<L: Log, S: Store> Inner<L, S> {
     }
 
     fn checkpoint(&self) -> bool {
+        let _turn = lock(&self.turn);
         let begun = Instant::now();
         self.checkpointed_bytes.store(self.metrics.appended_bytes(), Ordering::Relaxed);
         match checkpoint(&self.shared, self.store.as_ref()) {

@@ -1,7 +1,7 @@
 //! How an engine starts and ends.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use log::Log;
@@ -42,6 +42,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             inboxes: (0..workers).map(|_| Inbox::default()).collect(),
             appender: Appender::default(),
             checkpointer: OnceLock::new(),
+            turn: Mutex::default(),
             log,
             store,
             clock: Box::new(clock),
@@ -76,7 +77,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             let _panics = Panics(Arc::clone(&checkpointing));
             checkpointing.checkpoint_at_times();
         });
-        Engine { inner, threads, checkpointer: Some(checkpointer) }
+        Engine { inner, threads, checkpointer: Some(checkpointer), serving: None }
     }
 
     /// Finishes what was begun, writes a checkpoint and ends. New commands are refused from now on.
@@ -86,6 +87,8 @@ impl<L: Log, S: Store> Engine<L, S> {
     }
 
     fn stop_threads(&mut self) {
+        // Who is at a backup sees that it was not finished.
+        self.serving = None;
         self.inner.wake_all();
         for thread in self.threads.drain(..) {
             // A panic has been noted by `Panics`, and told to all who asked.

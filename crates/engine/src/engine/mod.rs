@@ -5,9 +5,10 @@
 //! writes and syncs, so that the worker applies one batch while the disk is busy with the next.
 //!
 //! In here: what is proposed (`propose`) and read (`read`), the threads of the workers (`turns`), of the log (`append`)
-//! and of the checkpoints (`checkpoints`), and how all of it starts and ends (`life`).
+//! and of the checkpoints (`checkpoints`), what is held for a backup (`backups`), and how all of it starts and ends (`life`).
 
 mod append;
+mod backups;
 mod checkpoints;
 mod life;
 mod propose;
@@ -23,6 +24,7 @@ use log::Log;
 use machine::effect::Channel;
 use machine::{Shard, Shards, Time, topic};
 
+use crate::backup::Serving;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::consume::{Consumer, ConsumerConfig, Lanes};
@@ -32,6 +34,7 @@ use crate::replica::Shared;
 use crate::store::Store;
 use crate::wait::{Waiters, Waiting};
 use append::Appender;
+use backups::Turn;
 use turns::Inbox;
 
 /// Shards that run. Dropping it stops it at once, as a crash would, but for what is acknowledged; [`Engine::close`]
@@ -40,6 +43,7 @@ pub struct Engine<L: Log, S: Store> {
     inner: Arc<Inner<L, S>>,
     threads: Vec<JoinHandle<()>>,
     checkpointer: Option<JoinHandle<()>>,
+    serving: Option<Serving>,
 }
 
 pub(crate) struct Inner<L, S> {
@@ -49,6 +53,7 @@ pub(crate) struct Inner<L, S> {
     inboxes: Vec<Inbox>,
     appender: Appender,
     checkpointer: OnceLock<Thread>,
+    turn: Mutex<Turn>,
     log: Arc<L>,
     store: Arc<S>,
     clock: Box<dyn Clock>,

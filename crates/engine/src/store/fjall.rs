@@ -4,18 +4,25 @@
 //! version. So nothing passes through `fjall`'s own journal: the log in front of the engine is one already, and a
 //! second would double what every change costs to write.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable};
 use machine::Order;
 
-use super::{Pair, Section, Store, StoreError, each};
+use super::{NextPair, Pair, Section, Snapshot, Store, StoreError, each};
 
 /// The store on disk.
 pub struct Fjall {
     /// Ends its threads when dropped.
-    _database: Database,
+    database: Database,
+    state: Keyspace,
+}
+
+/// What was in it at one moment.
+struct Frozen {
+    snapshot: fjall::Snapshot,
     state: Keyspace,
 }
 
@@ -33,7 +40,7 @@ impl Fjall {
             .open()
             .map_err(opening)?;
         let state = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(opening)?;
-        Ok(Fjall { _database: database, state })
+        Ok(Fjall { database, state })
     }
 
     /// How many bytes it takes on disk.
@@ -73,6 +80,39 @@ impl Store for Fjall {
         })
         .map_err(writing)?;
         ingestion.finish().map_err(writing)
+    }
+
+    fn load(&self, next: &mut NextPair<'_>) -> Result<(), StoreError> {
+        let writing = |error: fjall::Error| StoreError::new("write", error);
+        let mut ingestion = self.state.start_ingestion().map_err(writing)?;
+        while let Some((key, value)) = next()? {
+            ingestion.write(key, value).map_err(writing)?;
+        }
+        ingestion.finish().map_err(writing)
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(Frozen { snapshot: self.database.snapshot(), state: self.state.clone() })
+    }
+}
+
+impl Snapshot for Frozen {
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], Bytes) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        for pair in self.snapshot.range(&self.state, from..to) {
+            let (key, value) = pair.into_inner().map_err(|error| StoreError::new("read", error))?;
+            if visit(&key, Bytes::from(value)).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,13 +1,13 @@
 //! A store in memory, for simulation: it survives what the simulation calls a crash.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::RwLock;
 
 use bytes::Bytes;
 use machine::Order;
 
-use super::{Pair, Section, Store, StoreError, each};
+use super::{NextPair, Pair, Section, Snapshot, Store, StoreError, each};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -53,5 +53,34 @@ impl Store for Memory {
             };
             Ok(())
         })
+    }
+
+    fn load(&self, next: &mut NextPair<'_>) -> Result<(), StoreError> {
+        let mut loaded = Vec::new();
+        while let Some(pair) = next()? {
+            loaded.push(pair);
+        }
+        self.pairs.write().unwrap_or_else(std::sync::PoisonError::into_inner).extend(loaded);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(self.pairs().clone())
+    }
+}
+
+impl Snapshot for BTreeMap<Vec<u8>, Bytes> {
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], Bytes) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        let range = (Bound::Included(from), Bound::Excluded(to));
+        let _ = self.range::<[u8], _>(range).try_for_each(|(key, value)| visit(key, value.clone()));
+        Ok(())
     }
 }

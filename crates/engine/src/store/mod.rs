@@ -7,6 +7,7 @@ pub use fjall::Fjall;
 pub use memory::Memory;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,6 +48,9 @@ fn each<E>(
 /// - `ingest` MUST be atomic: after a crash all of its writes are there or none.
 /// - When `ingest` has returned `Ok`, its writes MUST survive the loss of power.
 /// - Reads MUST see all writes of every `ingest` that has returned, and those of one that has not all or none.
+/// - What holds for `ingest` MUST hold for `load`, of which there may be far more than there is memory.
+/// - A snapshot MUST show what reads would have shown when it was made, whatever is written since, and MUST NOT keep
+///   anyone from writing.
 pub trait Store: Send + Sync + 'static {
     /// The value under `key`.
     ///
@@ -68,6 +72,34 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// If it cannot be written durably; then nothing is.
     fn ingest(&self, sections: &[Section]) -> Result<(), StoreError>;
+
+    /// Writes the pairs that `next` gives, whose keys ascend, until it gives none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written durably, or `next` fails; then nothing is.
+    fn load(&self, next: &mut NextPair<'_>) -> Result<(), StoreError>;
+
+    /// What is in it now, to be read for as long as it is held.
+    fn snapshot(&self) -> Box<dyn Snapshot>;
+}
+
+/// What gives the next pair to be written, or none.
+pub type NextPair<'a> = dyn FnMut() -> Result<Option<Pair>, StoreError> + 'a;
+
+/// What was in a store at one moment.
+pub trait Snapshot: Send {
+    /// Calls `visit` with the pairs with `from <= key < to` in order, until it breaks.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], Bytes) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
 }
 
 /// A store failed.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use engine::store::{Memory, Pair, Section};
+use engine::store::{Memory, NextPair, Pair, Section, Snapshot};
 use engine::{Store, StoreError};
 use machine::Order;
 
@@ -90,5 +90,14 @@ impl Store for Flaky {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         written.push(sections.iter().map(section).collect());
         self.pairs.ingest(sections)
+    }
+
+    fn load(&self, next: &mut NextPair<'_>) -> Result<(), StoreError> {
+        Flaky::check(&self.writes_fail, "write")?;
+        self.pairs.load(next)
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        self.pairs.snapshot()
     }
 }

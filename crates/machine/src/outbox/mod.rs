@@ -147,16 +147,31 @@ pub fn on_the_way(state: &(impl Read + ?Sized), target: Shard, after: u64, max: 
 
 /// The shards that something is on its way to.
 pub fn targets(state: &(impl Read + ?Sized)) -> Vec<Shard> {
-    let mut targets = Vec::new();
+    let ways = sent(state).into_iter().filter(|way| way.sent > way.delivered);
+    ways.map(|way| way.target).collect()
+}
+
+/// What was ever sent to a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentTo {
+    /// To which.
+    pub target: Shard,
+    /// The number of the last command.
+    pub sent: u64,
+    /// Up to which number it has them: those are forgotten here.
+    pub delivered: u64,
+}
+
+/// What was ever sent, for each shard that something was sent to.
+pub fn sent(state: &(impl Read + ?Sized)) -> Vec<SentTo> {
+    let mut all = Vec::new();
     state.scan_prefix(&ways_key(), &mut |key, value| {
         let target = ways_key().rest_of(key).and_then(|rest| Some(u32::from_be_bytes(rest.try_into().ok()?)));
-        let way: Way = decode(key, value.clone());
-        if way.sent > way.delivered {
-            targets.push(Shard(target.expect("the key names a shard")));
-        }
+        let Way { sent, delivered } = decode(key, value.clone());
+        all.push(SentTo { target: Shard(target.expect("the key names a shard")), sent, delivered });
         ControlFlow::Continue(())
     });
-    targets
+    all
 }
 
 /// Refuses a request that sends more than there is room for on the ways to its targets.
@@ -196,7 +211,8 @@ fn way(state: &(impl Read + ?Sized), target: Shard) -> Way {
     read(state, &way_key(target)).unwrap_or_default()
 }
 
-fn last_applied(state: &(impl Read + ?Sized), source: Shard) -> u64 {
+/// The number of the last command of `source` that has been applied; zero if none ever was.
+pub fn last_applied(state: &(impl Read + ?Sized), source: Shard) -> u64 {
     let number = state.get(inbox_key(source).as_bytes());
     number.map_or(0, |number| {
         u64::from_be_bytes(number.as_ref().try_into().expect("the state holds the number of a command"))
