@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-pub(crate) use data::{Data, DataCommand, DataFolder, ExerciseData, ExportData, RepairData};
+pub(crate) use data::{
+    BackupData, Data, DataCommand, DataFolder, ExerciseData, ExportData, RepairData, RestoreData,
+};
 pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
 
 /// Everything between the services of a distributed system, from one file.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 
-/// Look into a folder of durable data, check it, mend it, or try a disk
+/// Look into a folder of durable data, back it up, check it, mend it, or try a disk
 ///
 /// The folder is one that an engine keeps its log and its state in (`log` and `store`). Only one process has it open at
-/// a time, so end what uses it first.
+/// a time, so end what uses it first; only a backup is made while it runs.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Data {
     #[command(subcommand)]
@@ -18,6 +18,8 @@ pub(crate) struct Data {
 pub(crate) enum DataCommand {
     /// Show what a folder holds: shards, log and store, and how much there is of what
     Inspect(DataFolder),
+    Backup(BackupData),
+    Restore(RestoreData),
     Verify(DataFolder),
     Repair(RepairData),
     Export(ExportData),
@@ -28,11 +30,50 @@ impl DataCommand {
     pub(crate) fn json(&self) -> bool {
         match self {
             DataCommand::Inspect(args) | DataCommand::Verify(args) => args.json,
+            DataCommand::Backup(args) => args.json,
+            DataCommand::Restore(args) => args.json,
             DataCommand::Repair(args) => args.json,
             DataCommand::Export(args) => args.json,
             DataCommand::Exercise(args) => args.json,
         }
     }
+}
+
+/// Write all that a folder holds into one file, also while a process works on it
+///
+/// The folder is named by --data. If a process has it open, that is asked for what it holds at this moment and goes on
+/// working; if none has, the folder is read. All that was acknowledged before is in the backup, with jobs, locks and
+/// timers. FILE gets its name when all is in it and on the disk, in place of one that may be there; until then it is
+/// FILE.partial. Only its owner may read it.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony data backup monday.backup --data /srv/shop/data\n\
+    colony data backup - --data /srv/shop/data | zstd | ssh HOST 'cat > monday.backup.zst'")]
+pub(crate) struct BackupData {
+    /// The file to be written; - for standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make a new folder from a backup
+///
+/// The folder is named by --data, and is empty or not there yet. All of it is read again before anything opens it; what
+/// ends before leaves nothing, or, if it was killed, a folder that nothing opens and the next restore begins anew.
+///
+/// What happened after the backup is gone, and what others remember of it fits no more: offsets that a consumer keeps
+/// elsewhere, for instance. ETags and fencing tokens that were given since are never given again.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony data restore monday.backup --data /srv/shop/restored\n\
+    ssh HOST 'zstdcat monday.backup.zst' | colony data restore - --data /srv/shop/restored")]
+pub(crate) struct RestoreData {
+    /// A file that `colony data backup` has made; - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Read everything in a folder, and say what is damaged; exit 0 if nothing is

@@ -226,25 +226,25 @@ const ROUNDS_MIN: u64 = 5;
 const LASTS: Duration = Duration::from_secs(25);
 
 /// Where the commands are tried.
-struct Bench {
+pub struct Bench {
     dir: TempDir,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub fn new() -> Bench {
         Bench { dir: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// `colony data` with these arguments.
-    fn run(&self, args: &[&str]) -> Output {
+    pub fn run(&self, args: &[&str]) -> Output {
         run_in(self.dir.path(), &[&["data"], args].concat())
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub fn json(&self, args: &[&str]) -> Value {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {output:?}");
         serde_json::from_slice(&output.stdout).expect("JSON")
@@ -270,7 +270,7 @@ impl Bench {
     }
 
     /// Fills the folder `try` in a second, and puts what was acknowledged into `lines`. Nothing is on its way then.
-    fn exercised(&self, producers: u32) {
+    pub fn exercised(&self, producers: u32) {
         let output = self.run(&["exercise", "try", "--seconds", "1", "--producers", &producers.to_string()]);
         assert!(output.status.success(), "{output:?}");
         std::fs::write(self.path("lines"), &output.stdout).expect("written");
@@ -330,7 +330,7 @@ impl Drop for Running {
 }
 
 /// Killed when it is dropped.
-struct Slow(Child);
+pub struct Slow(pub Child);
 
 impl Drop for Slow {
     fn drop(&mut self) {
@@ -362,7 +362,7 @@ impl Chance {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

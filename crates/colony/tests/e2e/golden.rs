@@ -17,7 +17,7 @@ fn help_reads_well() {
     ] {
         text.push_str(&format!("\n\n=== colony {command} --help\n\n{}", help(&[command])));
     }
-    for command in ["inspect", "verify", "repair", "export", "exercise"] {
+    for command in ["inspect", "backup", "restore", "verify", "repair", "export", "exercise"] {
         text.push_str(&format!("\n\n=== colony data {command} --help\n\n{}", help(&["data", command])));
     }
     insta::assert_snapshot!(text);

@@ -1,9 +1,12 @@
 //! `colony data`: folders of durable data, a file for each thing that can be done with one.
 
+mod backup;
 mod exercise;
 mod export;
 mod inspect;
+mod meter;
 mod repair;
+mod restore;
 mod verify;
 
 use std::error::Error;
@@ -13,16 +16,27 @@ use std::process::ExitCode;
 use engine::OpenError;
 
 use crate::args::DataCommand;
-use crate::failure::Failure;
+use crate::failure::{Failure, NO_SENSE};
 
-pub(crate) fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
+/// `data` is the folder that `--data` or the environment names.
+pub(crate) fn run(command: &DataCommand, data: Option<&Path>) -> Result<ExitCode, Failure> {
     match command {
+        DataCommand::Backup(args) => backup::run(args, data),
+        DataCommand::Restore(args) => restore::run(args, data),
         DataCommand::Inspect(args) => inspect::run(args),
         DataCommand::Verify(args) => verify::run(args),
         DataCommand::Repair(args) => repair::run(args),
         DataCommand::Export(args) => export::run(args),
         DataCommand::Exercise(args) => exercise::run(args),
     }
+}
+
+/// The folder that a command is about which has a file as its argument.
+fn data_folder(named: Option<&Path>) -> Result<&Path, Failure> {
+    named.ok_or_else(|| {
+        Failure { code: NO_SENSE, ..Failure::new("no folder is named") }
+            .hint("`--data DIR` names the one that has, or shall have, `log` and `store` in it")
+    })
 }
 
 /// Why a folder's data could not be opened, and what to do about it.
@@ -32,6 +46,7 @@ fn refused(folder: &Path, error: &OpenError) -> Failure {
     match error {
         OpenError::Nothing(_) => failure.hint("name the folder that has `log` and `store` in it"),
         OpenError::Open(log::OpenError::Locked { .. }) => failure,
+        OpenError::Unfinished(_) => restore::unfinished(folder).into_iter().fold(failure, Failure::hint),
         OpenError::Open(log::OpenError::Version { .. }) => {
             failure.hint("use the version that wrote it, or a newer one")
         }

@@ -11,19 +11,20 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use engine::Embedded;
+use engine::replica::Shared;
+use engine::{Embedded, Inspection};
 use machine::{Order, Shard, Stored, kv, outbox, queue, stream, topic};
 use serde_json::json;
 
 use super::record::{Kind, Line, NAME, ORDERS, PARTITIONS, Writer, item_shard, queue_shard, read};
 use crate::args::ExerciseData;
-use crate::command::data::{count, with_causes};
+use crate::command::data::{count, refused, with_causes};
 use crate::failure::Failure;
 use crate::terminal;
 
 pub(super) fn run(args: &ExerciseData, lines: &Path) -> Result<ExitCode, Failure> {
     let seen = Seen::read(lines)?;
-    if !args.folder.join(super::MARK).exists() {
+    if !is_ours(&args.folder)? {
         return Err(Failure::new(format!(
             "{} was not made by `colony data exercise`",
             args.folder.display()
@@ -44,6 +45,16 @@ pub(super) fn run(args: &ExerciseData, lines: &Path) -> Result<ExitCode, Failure
     engine.close();
     tell(args, &seen, &wrong, unseen_max)?;
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a folder was made by this command, or restored from one that was: then it has no mark, but our topics.
+fn is_ours(folder: &Path) -> Result<bool, Failure> {
+    if folder.join(super::MARK).exists() {
+        return Ok(true);
+    }
+    let inspection = Inspection::open(folder, |_, _| {}).map_err(|error| refused(folder, &error))?;
+    let has_topic = |shard: &Shared<_>| topic::read::settings(&shard.read().state, NAME).is_some();
+    Ok(inspection.shards().iter().all(has_topic))
 }
 
 fn tell(args: &ExerciseData, seen: &Seen, wrong: &[String], unseen_max: u64) -> Result<(), Failure> {
