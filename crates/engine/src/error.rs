@@ -225,7 +225,7 @@ impl From<ReadError> for OpenError {
 }
 
 /// An error with its causes, in one line.
-pub(crate) fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

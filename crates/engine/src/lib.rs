@@ -37,7 +37,7 @@ pub use config::Config;
 pub use consume::{Consumer, ConsumerConfig, Received};
 pub use embedded::Embedded;
 pub use engine::Engine;
-pub use error::{Error, OpenError};
+pub use error::{Error, OpenError, with_causes};
 pub use inspection::Inspection;
 pub use metrics::{Metrics, Snapshot};
 pub use store::{Store, StoreError};

@@ -18,7 +18,7 @@ use prost::Message;
 
 use crate::backup::check_finished;
 use crate::embedded::{LOG_FOLDER, STORE_FOLDER};
-use crate::error::{OpenError, with_cause};
+use crate::error::{OpenError, with_causes};
 use crate::inspection::Inspection;
 use crate::replica::{Data, Shared};
 use crate::store::Fjall;
@@ -76,7 +76,7 @@ pub(crate) fn verify_unfinished(folder: &Path, progress: &mut dyn FnMut(&str)) -
         Err(error @ (OpenError::Nothing(_) | OpenError::Folder(_))) => return Err(error),
         Err(OpenError::Open(error @ log::OpenError::Locked { .. })) => return Err(OpenError::Open(error)),
         Err(error) => {
-            verdict.wrong.push(with_cause(&error));
+            verdict.wrong.push(with_causes(&error));
             return Ok(verdict);
         }
     };
@@ -112,7 +112,7 @@ impl Verdict {
                 }
                 Err(ReadError::Damaged { .. }) => next += 1,
                 Err(error) => {
-                    self.wrong.push(format!("entry {next} of shard {number}: {}", with_cause(&error)));
+                    self.wrong.push(format!("entry {next} of shard {number}: {}", with_causes(&error)));
                     return;
                 }
             }
@@ -134,7 +134,7 @@ impl Verdict {
         });
         self.pairs += pairs;
         if let Some(failure) = applied.state.failure() {
-            self.wrong.push(format!("the state of shard {number}: {}", with_cause(failure)));
+            self.wrong.push(format!("the state of shard {number}: {}", with_causes(failure)));
             return;
         }
         let counted = applied.state.kept_bytes();
@@ -192,7 +192,7 @@ impl Verdict {
                 stored.index,
                 stored.sequence,
                 shard.shard().0,
-                with_cause(&failure)
+                with_causes(&failure)
             )),
         }
     }

@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::format::{self, Encoder, GivenUp, Header, Kind, PAIRS_BYTES, Pairs, ShardIs};
 use super::{At, Progress, Summary};
-use crate::error::{Failure, with_cause};
+use crate::error::{Failure, with_causes};
 use crate::store::{Pair, StoreError};
 
 /// What all shards are at one moment.
@@ -57,7 +57,7 @@ pub(crate) fn write<H: Source>(
     let written = held.and_then(|source| backup.all(&source, created));
     written.inspect_err(|error| {
         // Whoever reads it shall know, if anything can still be written there.
-        let _ = backup.encoder.frame(Kind::GivenUp, &GivenUp { why: with_cause(error) });
+        let _ = backup.encoder.frame(Kind::GivenUp, &GivenUp { why: with_causes(error) });
     })
 }
 

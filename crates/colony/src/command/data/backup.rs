@@ -67,7 +67,7 @@ fn ask(folder: &Path, holder: &str, out: &mut dyn Write, meter: &mut Meter) -> R
         Failure::new(format!(
             "{} is open in {holder}, which gives no backup: {}",
             folder.display(),
-            with_causes_of(error)
+            with_causes(error)
         ))
         .hint("if it is just starting, try again; if it is another `colony data` command, wait for its end")
         .hint("if it is a colony that is too old for it, end it first: then this command reads the folder itself")
@@ -95,13 +95,6 @@ fn ask(folder: &Path, holder: &str, out: &mut dyn Write, meter: &mut Meter) -> R
         other => Failure::new(format!("{holder} gives something else: {}", with_causes(&other)))
             .hint("try again; if it is the same, this is a bug"),
     })
-}
-
-fn with_causes_of(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }
 
 /// Reads all of a backup.

@@ -9,11 +9,10 @@ mod repair;
 mod restore;
 mod verify;
 
-use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use engine::OpenError;
+use engine::{OpenError, with_causes};
 
 use crate::args::DataCommand;
 use crate::failure::{Failure, NO_SENSE};
@@ -58,17 +57,6 @@ fn refused(folder: &Path, error: &OpenError) -> Failure {
         | OpenError::Store(_) => failure.hint(format!("`colony data verify {dir}` says what is damaged")),
         _ => failure,
     }
-}
-
-/// An error with its causes, in one line.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Bytes as one says them: `512 B`, `4.0 KiB`, `1.5 GiB`.
