@@ -7,7 +7,7 @@ use std::vec;
 
 use bytes::{Bytes, BytesMut};
 use log::{Batch, Log};
-use machine::{Effect, Entry, Read, Refusal, Reply, Shard, Shards, Time, timer};
+use machine::{Effect, Entry, Key, Read, Refusal, Reply, Shard, Shards, Time, timer};
 use prost::Message;
 
 use crate::error::OpenError;
@@ -93,7 +93,7 @@ impl<S: Store> Applied<S> {
             time: self.time.as_millis(),
             kept_bytes: self.state.kept_bytes(),
         };
-        Ok(Some(self.state.freeze(CHECKPOINT_KEY.to_vec(), checkpoint.encode_to_vec().into())))
+        Ok(Some(self.state.freeze(Key::from(CHECKPOINT_KEY), checkpoint.encode_to_vec().into())))
     }
 
     /// What was set aside is in the store.
@@ -140,7 +140,7 @@ impl Data {
     pub(crate) fn write<S: Store>(&self, store: &S) -> Result<(), OpenError> {
         let (prefix, rest) = DATA_KEY.split_first_chunk().expect("the key is longer than a prefix");
         let change = Change::put(self.encode_to_vec().into());
-        let changes = Arc::new(Layer::from([(rest.to_vec(), change)]));
+        let changes = Arc::new(Layer::from([(Key::from(&*rest), change)]));
         Ok(store.ingest(&[Section { prefix: *prefix, changes }])?)
     }
 }
@@ -376,7 +376,7 @@ impl<S: Store, O> Replica<S, O> {
         std::mem::take(&mut self.waiting).into_iter().map(|proposal| proposal.origin)
     }
 
-    /// Applies what has become durable, in order.
+    /// Applies what has become durable, in order, up to `max` commands.
     ///
     /// # Errors
     ///
@@ -384,23 +384,21 @@ impl<S: Store, O> Replica<S, O> {
     pub fn apply(
         &mut self,
         proposals: &mut vec::IntoIter<Proposal<O>>,
+        max: usize,
         done: &mut Vec<Done<O>>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), StoreError> {
         let shard = self.shard();
-        while !proposals.as_slice().is_empty() {
-            // Not too many at once, so that readers get in between.
-            let mut applied = self.shared.write();
-            for _ in 0..APPLY_MAX {
-                let Some(proposal) = proposals.as_slice().first() else { break };
-                let sequence = applied.sequence + 1;
-                let outcome = applied.apply(shard, sequence, &proposal.entry, effects)?;
-                done.extend(proposals.next().map(|Proposal { origin, .. }| Done { origin, outcome }));
-            }
-            self.shared.note_changes(&applied);
-            if applied.state.take_timers_changed() {
-                self.next_timer = timer::next(&applied.state);
-            }
+        let mut applied = self.shared.write();
+        for _ in 0..max {
+            let Some(proposal) = proposals.as_slice().first() else { break };
+            let sequence = applied.sequence + 1;
+            let outcome = applied.apply(shard, sequence, &proposal.entry, effects)?;
+            done.extend(proposals.next().map(|Proposal { origin, .. }| Done { origin, outcome }));
+        }
+        self.shared.note_changes(&applied);
+        if applied.state.take_timers_changed() {
+            self.next_timer = timer::next(&applied.state);
         }
         Ok(())
     }
@@ -461,5 +459,3 @@ pub(crate) const CHECKPOINT_KEY: &[u8] = &[0];
 const REPLAY_BYTES: usize = 4 << 20;
 /// How long after there was no room for it the next try to fire timers is made.
 const FIRE_RETRY_MS: u64 = 100;
-/// How many commands are applied before readers may look.
-const APPLY_MAX: usize = 128;

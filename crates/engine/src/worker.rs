@@ -10,7 +10,9 @@
 //!    is to be woken;
 //! 6. waits for something new, no longer than until [`Worker::deadline`], nor than a second, for clocks are set.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::vec;
 
 use bytes::{Bytes, BytesMut};
 use log::{AppendError, Batch, Log, ReadError};
@@ -36,7 +38,7 @@ pub struct Worker<L, S, T> {
     /// Replicas whose batch is on its way to the log, in the order of the batches.
     appending: Vec<usize>,
     /// What is durable and has to be applied.
-    durable: Vec<(usize, Vec<Proposal<Origin<T>>>)>,
+    durable: VecDeque<(usize, vec::IntoIter<Proposal<Origin<T>>>)>,
     outbox: Outbox,
     failed: Option<Arc<Failure>>,
     buffer: BytesMut,
@@ -127,7 +129,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
             replicas: shards.into_iter().map(Replica::new).collect(),
             places,
             appending: Vec::new(),
-            durable: Vec::new(),
+            durable: VecDeque::new(),
             outbox,
             failed: None,
             buffer: BytesMut::new(),
@@ -217,7 +219,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         assert_eq!(appending.len(), results.len(), "the log answers for other batches than it was given");
         for (place, result) in appending.into_iter().zip(results) {
             match result {
-                Ok(()) => self.durable.push((place, self.replicas[place].appended())),
+                Ok(()) => self.durable.push_back((place, self.replicas[place].appended().into_iter())),
                 Err(AppendError::Full(_)) => {
                     let shard = self.replicas[place].shard();
                     let not_appended: Vec<_> = self.replicas[place].take_appending().collect();
@@ -232,23 +234,29 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         }
     }
 
-    /// Applies what has become durable.
+    /// Applies what has become durable: so much that those who asked first do not wait for the answers of all, and
+    /// can ask anew while the rest is applied. [`Worker::deadline`] says whether there is more.
     pub fn apply(&mut self) {
         let mut done = Vec::new();
         let mut effects = Vec::new();
-        let mut durable = std::mem::take(&mut self.durable).into_iter();
-        while let Some((place, proposals)) = durable.next() {
-            let mut proposals = proposals.into_iter();
-            if let Err(error) = self.replicas[place].apply(&mut proposals, &mut done, &mut effects) {
+        let mut left = APPLY_MAX;
+        while left > 0
+            && let Some((place, proposals)) = self.durable.front_mut()
+        {
+            let place = *place;
+            let outcome = self.replicas[place].apply(proposals, left, &mut done, &mut effects);
+            if let Err(error) = outcome {
                 // Nothing that was read since the store failed can be relied on, so nobody gets an answer.
-                self.durable.push((place, proposals.collect()));
-                self.durable.extend(durable);
                 let failure = self.fail(Failure::Store(error));
                 for done in done.drain(..) {
                     self.give_up(done.origin, Error::InDoubt(Some(Arc::clone(&failure))));
                 }
                 return;
             }
+            if proposals.as_slice().is_empty() {
+                self.durable.pop_front();
+            }
+            left -= done.len();
             let shard = self.replicas[place].shard();
             for effect in effects.drain(..) {
                 self.effect(shard, effect);
@@ -269,8 +277,16 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         if self.failed.is_some() {
             return None;
         }
+        if self.has_durable() {
+            return Some(Time::ZERO);
+        }
         let timers = self.replicas.iter().filter_map(Replica::deadline).min();
         [timers, self.outbox.deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether there is something to be applied at once.
+    pub fn has_durable(&self) -> bool {
+        !self.durable.is_empty()
     }
 
     /// Why it does nothing any more, if it does not.
@@ -293,7 +309,7 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         self.failed = Some(Arc::clone(&failure));
         let (mut in_doubt, mut not_done) = (Vec::new(), Vec::new());
         for (_, proposals) in std::mem::take(&mut self.durable) {
-            in_doubt.extend(proposals.into_iter().map(Proposal::into_origin));
+            in_doubt.extend(proposals.map(Proposal::into_origin));
         }
         for replica in &mut self.replicas {
             in_doubt.extend(replica.take_appending());
@@ -445,3 +461,6 @@ pub fn payload<L: Log>(log: &L, state: &impl Read, shard: Shard, stored: &Stored
         None => Err(Failure::Read(trimmed)),
     }
 }
+
+/// How many commands are applied before those who asked are answered, and readers may look.
+const APPLY_MAX: usize = 16;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use engine::overlay::{Change, Layer};
 use engine::store::{Fjall, Section};
 use engine::{Store, StoreError};
-use machine::Order;
+use machine::{Key, Order};
 
 /// All pairs.
 type Pairs = BTreeMap<Vec<u8>, Bytes>;
@@ -60,14 +60,14 @@ fn write(folder: &Path) -> Vec<Pairs> {
     let store = Fjall::open(folder, 1 << 20).expect("it opens");
     let mut versions = vec![Pairs::new()];
     for round in 0..4_u32 {
-        let key = |number: u32| format!("key {number}").into_bytes();
+        let key = |number: u32| Key::from(format!("key {number}").as_bytes());
         let value = |number: u32| Bytes::from(format!("{round} {number} ").repeat(20));
         let numbers = (0..300_u32).filter(|number| number % 4 >= round);
         let changes: Layer = numbers.map(|number| (key(number), Change::put(value(number)))).collect();
         let prefix = 0_u32.to_be_bytes();
         let mut pairs = versions.last().cloned().unwrap_or_default();
         for (key, change) in &changes {
-            pairs.insert([&prefix, key.as_slice()].concat(), change.value.clone().expect("it is put"));
+            pairs.insert([&prefix, key.as_bytes()].concat(), change.value.clone().expect("it is put"));
         }
         versions.push(pairs);
         store.ingest(&[Section { prefix, changes: Arc::new(changes) }]).expect("it is written");

@@ -17,6 +17,8 @@ use proptest::test_runner::Config;
 enum Step {
     Put(u8, u8),
     Delete(u8),
+    Update(u8, Option<u8>),
+    Recall(u8),
     Freeze,
     Written,
     NotWritten,
@@ -26,6 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0_u8..24, any::<u8>()).prop_map(|(key, value)| Step::Put(key, value)),
         5 => (0_u8..24).prop_map(Step::Delete),
+        4 => (0_u8..24, any::<Option<u8>>()).prop_map(|(key, value)| Step::Update(key, value)),
+        4 => (0_u8..24).prop_map(Step::Recall),
         2 => Just(Step::Freeze),
         2 => Just(Step::Written),
         1 => Just(Step::NotWritten),
@@ -61,8 +65,10 @@ impl World {
         let store = Arc::new(Memory::new());
         // Another shard's pairs on both sides are none of its own.
         for shard in [0, 2] {
-            let changes =
-                Arc::new(Layer::from([(vec![7], engine::overlay::Change::put(Bytes::from("theirs")))]));
+            let changes = Arc::new(Layer::from([(
+                Key::from([7].as_slice()),
+                engine::overlay::Change::put(Bytes::from("theirs")),
+            )]));
             store.ingest(&[Section { prefix: prefix(Shard(shard)), changes }]).expect("memory takes it");
         }
         let state = Overlay::new(Shard(1), Arc::clone(&store), 0);
@@ -72,7 +78,7 @@ impl World {
     fn take(&mut self, step: &Step) {
         match step {
             Step::Put(key, value) => {
-                let (key, value) = (vec![*key], Bytes::from(vec![*value]));
+                let (key, value) = (bytes(*key), Bytes::from(vec![*value]));
                 // As the machine does: what it knows to be new it says to be.
                 match self.map.insert(key.clone(), value.clone()) {
                     None => self.state.insert(Key::from(key.as_slice()), value),
@@ -80,11 +86,27 @@ impl World {
                 }
             }
             Step::Delete(key) => {
-                self.map.remove([*key].as_slice());
-                self.state.delete(Key::from([*key].as_slice()));
+                self.map.remove(&bytes(*key));
+                self.state.delete(Key::from(bytes(*key).as_slice()));
+            }
+            Step::Update(key, value) => {
+                let (key, value) = (bytes(*key), value.map(|value| Bytes::from(vec![value])));
+                let known = match value.clone() {
+                    Some(value) => self.map.insert(key.clone(), value),
+                    None => self.map.remove(&key),
+                };
+                self.state.update(Key::from(key.as_slice()), &mut |is| {
+                    assert_eq!(is, known);
+                    value.clone()
+                });
+            }
+            Step::Recall(key) => {
+                let key = bytes(*key);
+                assert_eq!(self.state.recall(Key::from(key.as_slice())), self.map.get(&key).cloned());
             }
             Step::Freeze if self.writing.is_none() => {
-                self.writing = Some(self.state.freeze(vec![200], Bytes::from("checkpoint")));
+                self.writing =
+                    Some(self.state.freeze(Key::from([200].as_slice()), Bytes::from("checkpoint")));
                 self.map.insert(vec![200], Bytes::from("checkpoint"));
             }
             Step::Written => {
@@ -101,7 +123,7 @@ impl World {
 
     fn check(&self, from: &[u8], to: &[u8]) {
         for key in 0..=255_u8 {
-            assert_eq!(self.state.get(&[key]), self.map.get([key].as_slice()).cloned(), "under {key}");
+            assert_eq!(self.state.get(&bytes(key)), self.map.get(&bytes(key)).cloned(), "under {key}");
         }
         let mut expected: Vec<(Vec<u8>, Bytes)> = self
             .map
@@ -122,4 +144,9 @@ impl World {
         });
         found
     }
+}
+
+/// A key; some are longer than what has room in place.
+fn bytes(key: u8) -> Vec<u8> {
+    vec![key; if key.is_multiple_of(3) && key < 24 { 70 } else { 1 }]
 }

@@ -14,7 +14,7 @@ use prost::Message;
 
 use crate::key::{Key, Parts, Table};
 use crate::limits::INLINE_BYTES_MAX;
-use crate::state::{Read, State};
+use crate::state::State;
 
 /// A payload in an entry: its place among the entry's payloads, from zero.
 pub type Body = u32;
@@ -100,13 +100,17 @@ pub(crate) fn point(state: &mut dyn State, stored: &Stored) {
     if stored.inline.is_some() {
         return;
     }
-    let key = key(stored.sequence, stored.index);
-    match kept(state, &key) {
-        Some(mut kept) => {
-            kept.pointers += 1;
-            state.put(key, kept.encode_to_vec().into());
-        }
-        None => keep(state, stored, Kept { pointers: 1, length: stored.length, moved: None }),
+    let mut is_new = false;
+    state.update(key(stored.sequence, stored.index), &mut |known| {
+        let mut kept = known.and_then(decode).unwrap_or_else(|| {
+            is_new = true;
+            Kept { pointers: 0, length: stored.length, moved: None }
+        });
+        kept.pointers += 1;
+        Some(kept.encode_to_vec().into())
+    });
+    if is_new {
+        state.kept(i64::from(stored.length));
     }
 }
 
@@ -115,23 +119,26 @@ pub(crate) fn release(state: &mut dyn State, stored: &Stored) {
     if stored.inline.is_some() {
         return;
     }
-    let key = key(stored.sequence, stored.index);
-    let Some(mut kept) = kept(state, &key) else {
-        debug_assert!(false, "a payload is let go that nothing pointed to: {stored:?}");
-        return;
-    };
-    kept.pointers = kept.pointers.saturating_sub(1);
-    match kept.pointers {
-        0 => {
-            state.delete(key);
-            if kept.moved.is_none() {
-                state.kept(-i64::from(kept.length));
-            }
+    let mut freed = 0;
+    state.update(key(stored.sequence, stored.index), &mut |known| {
+        let Some(mut kept) = known.and_then(decode) else {
+            debug_assert!(false, "a payload is let go that nothing pointed to: {stored:?}");
+            return None;
+        };
+        kept.pointers = kept.pointers.saturating_sub(1);
+        if kept.pointers > 0 {
+            return Some(kept.encode_to_vec().into());
         }
-        _ => state.put(key, kept.encode_to_vec().into()),
+        if kept.moved.is_none() {
+            freed = i64::from(kept.length);
+        }
+        None
+    });
+    if freed > 0 {
+        state.kept(-freed);
     }
 }
 
-fn kept(state: &dyn State, key: &Key) -> Option<Kept> {
-    Kept::decode(Read::get(state, key.as_bytes())?).ok()
+fn decode(kept: Bytes) -> Option<Kept> {
+    Kept::decode(kept).ok()
 }

@@ -106,6 +106,12 @@ impl<'a> Context<'a> {
         read(self.state, key)
     }
 
+    /// As [`Context::get_or_default`], for settings: see [`State::recall`].
+    pub fn recall<M: prost::Message + Default>(&mut self, key: Key) -> M {
+        let value = self.state.recall(key.clone());
+        value.map(|value| decode(key.as_bytes(), value)).unwrap_or_default()
+    }
+
     /// Visits the pairs with `from <= key < to` in `order`, until `visit` breaks.
     pub fn scan(&self, from: &Key, to: &Key, order: Order, visit: &mut Visit<'_>) {
         self.state.scan(from.as_bytes(), to.as_bytes(), order, visit);

@@ -11,7 +11,7 @@ use crate::state::{Order, Read, State, Visit};
 /// An ordered map in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    pairs: BTreeMap<Vec<u8>, Bytes>,
+    pairs: BTreeMap<Key, Bytes>,
 }
 
 impl Memory {
@@ -22,7 +22,7 @@ impl Memory {
 
     /// All pairs by ascending key.
     pub fn pairs(&self) -> impl Iterator<Item = (&[u8], &Bytes)> {
-        self.pairs.iter().map(|(key, value)| (key.as_slice(), value))
+        self.pairs.iter().map(|(key, value)| (key.as_bytes(), value))
     }
 
     /// How many pairs there are.
@@ -47,15 +47,17 @@ impl Read for Memory {
         }
         let range = self.pairs.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
         let _ = match order {
-            Order::Forwards => range.into_iter().try_for_each(|(key, value)| visit(key, value)),
-            Order::Backwards => range.into_iter().rev().try_for_each(|(key, value)| visit(key, value)),
+            Order::Forwards => range.into_iter().try_for_each(|(key, value)| visit(key.as_bytes(), value)),
+            Order::Backwards => {
+                range.into_iter().rev().try_for_each(|(key, value)| visit(key.as_bytes(), value))
+            }
         };
     }
 }
 
 impl State for Memory {
     fn put(&mut self, key: Key, value: Bytes) {
-        self.pairs.insert(key.into(), value);
+        self.pairs.insert(key, value);
     }
 
     fn delete(&mut self, key: Key) {

@@ -63,6 +63,21 @@ pub trait State: Read {
     /// Takes away what is under `key`, if anything.
     fn delete(&mut self, key: Key);
 
+    /// Puts what `change` makes of what is under `key` there, or takes it away where it makes nothing of it: as a
+    /// [`Read::get`] and a write, looked up once.
+    fn update(&mut self, key: Key, change: &mut dyn FnMut(Option<Bytes>) -> Option<Bytes>) {
+        match change(self.get(key.as_bytes())) {
+            Some(value) => self.put(key, value),
+            None => self.delete(key),
+        }
+    }
+
+    /// As [`Read::get`], for the few keys that many commands look at and hardly any writes, such as settings: a
+    /// state may remember what is there, and that nothing is.
+    fn recall(&mut self, key: Key) -> Option<Bytes> {
+        self.get(key.as_bytes())
+    }
+
     /// Told by how many bytes the payloads that lie in the log and are pointed to grew, so that whoever
     /// shortens the log knows what is alive there. Whether anyone counts changes nothing else.
     fn kept(&mut self, bytes: i64) {

@@ -31,7 +31,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 /// Crates that decide and touch nothing.
 pub const PURE: [&str; 3] = ["machine", "manifest", "policy"];
 /// What those may use from outside: parsers, drawing and words, nothing that has a clock or a socket.
-const PURE_MAY_USE: [&str; 10] = [
+const PURE_MAY_USE: [&str; 11] = [
     "bytes",
     "jiff",
     "miette",
@@ -40,6 +40,7 @@ const PURE_MAY_USE: [&str; 10] = [
     "schemars",
     "serde",
     "serde_json",
+    "smallvec",
     "strsim",
     "xxhash-rust",
 ];

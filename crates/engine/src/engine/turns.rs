@@ -47,7 +47,9 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
                 if self.inner.closing.load(Ordering::SeqCst) && self.worker.is_idle() && inbox.is_empty() {
                     break;
                 }
-                inbox.wait(self.longest_wait());
+                if let Some(longest) = self.longest_wait() {
+                    inbox.wait(longest);
+                }
             }
         }
         inbox.end(&self.inner.not_taken());
@@ -135,14 +137,18 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
         }
     }
 
-    fn longest_wait(&self) -> Duration {
-        if self.inner.is_stalled() {
-            return STALL_WAIT;
+    /// For how long there is nothing to do unless something comes; nothing if there is something to do.
+    fn longest_wait(&self) -> Option<Duration> {
+        if self.worker.has_durable() {
+            return None;
         }
-        match self.worker.deadline() {
+        if self.inner.is_stalled() {
+            return Some(STALL_WAIT);
+        }
+        Some(match self.worker.deadline() {
             Some(deadline) => deadline.since(self.inner.clock.now()).clamp(TIMER_WAIT_MIN, TIMER_WAIT_MAX),
             None => TIMER_WAIT_MAX,
-        }
+        })
     }
 }
 

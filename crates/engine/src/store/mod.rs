@@ -36,7 +36,7 @@ fn each<E>(
         for (rest, change) in section.changes.iter() {
             key.clear();
             key.extend_from_slice(&section.prefix);
-            key.extend_from_slice(rest);
+            key.extend_from_slice(rest.as_bytes());
             write(&key, change.value.as_ref())?;
         }
     }

@@ -49,7 +49,7 @@ pub(super) struct Writer<'a, 'b> {
 
 impl<'a, 'b> Writer<'a, 'b> {
     pub(super) fn new(context: &'a mut Context<'b>, store: &'a str, scope: &'a str) -> Writer<'a, 'b> {
-        let known: Store = context.get_or_default(&store_key(store));
+        let known: Store = context.recall(store_key(store));
         let changes = known.changes.map(|keep| Recorder::new(context, change_list(store), keep));
         Writer { context, store, scope, changes }
     }
@@ -84,6 +84,7 @@ impl<'a, 'b> Writer<'a, 'b> {
     ) -> Result<(), Refusal> {
         let value = self.context.store(body)?;
         let set = before.item.as_ref().and_then(Item::timer);
+        let is_new = before.item.is_none();
         if let Some(item) = before.item {
             self.context.release(&item.value);
         }
@@ -95,7 +96,10 @@ impl<'a, 'b> Writer<'a, 'b> {
             expires_ms: Time::record(expires),
             timer_ms: Time::record(timer),
         };
-        self.context.put(before.at, &item);
+        match is_new {
+            true => self.context.insert(before.at, &item),
+            false => self.context.put(before.at, &item),
+        }
         self.changed(key, item.etag, Some(item.value));
         Ok(())
     }
