@@ -1,4 +1,4 @@
-//! Making segments: first a file that is long enough, which may take long, then its header and its name.
+//! Making segments: first a file that is long enough, then its header and its name.
 
 use std::io;
 use std::sync::Arc;
@@ -7,19 +7,12 @@ use super::segment::Segment;
 use crate::disk::{Disk, File};
 use crate::format::{HEADER_BYTES, Header, new_name, segment_name};
 
-/// A segment with nothing in it.
-#[derive(Debug)]
-pub(crate) struct Fresh<F> {
-    pub segment: Arc<Segment<F>>,
-    /// Up to where the file has been written once.
-    pub filled: u32,
-}
-
 /// A file that is to become a segment.
 pub(super) struct Blank<F> {
     name: String,
     file: F,
     length: u32,
+    /// Up to where it has been written once.
     filled: u32,
 }
 
@@ -44,29 +37,14 @@ impl<F: File> Blank<F> {
         }
     }
 
-    /// Writes zeros all over it, in pieces that are synced one by one: a sync of another file waits for one of them at
-    /// most. Ends early if `goes_on` says so, which is no harm.
-    pub fn fill(&mut self, goes_on: impl Fn() -> bool) -> io::Result<()> {
-        let zeros = vec![0; PIECE_BYTES.min(self.length as usize)];
-        while self.filled < self.length && goes_on() {
-            let piece = zeros.len().min((self.length - self.filled) as usize);
-            self.file.write_at(&zeros[..piece], u64::from(self.filled))?;
-            self.file.sync()?;
-            self.filled += piece as u32;
-        }
-        Ok(())
-    }
-
     /// Makes the segment of it that `header` says.
-    pub fn dedicate<D: Disk<File = F>>(self, disk: &D, header: Header) -> io::Result<Fresh<F>> {
+    pub fn dedicate<D: Disk<File = F>>(self, disk: &D, header: Header) -> io::Result<Arc<Segment<F>>> {
         let name = segment_name(header.number);
         self.file.write_at(&header.encode(), 0)?;
         self.file.sync()?;
         disk.rename(&self.name, &name)?;
         disk.sync()?;
-        let segment = Segment::new(header, self.file, self.length, disk.path(&name));
-        Ok(Fresh { segment: Arc::new(segment), filled: self.filled })
+        let place = disk.path(&name);
+        Ok(Arc::new(Segment::new(header, self.file, self.length, self.filled, place)))
     }
 }
-
-const PIECE_BYTES: usize = 1 << 20;

@@ -65,7 +65,7 @@ struct Inner<D: Disk> {
     directory: RwLock<Directory<D::File>>,
     /// Files that can be written over.
     spares: Mutex<Vec<String>>,
-    duties: Duties,
+    duties: Duties<D::File>,
     /// Why nothing is taken any more.
     failed: OnceLock<Arc<io::Error>>,
 }

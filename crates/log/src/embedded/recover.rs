@@ -157,7 +157,8 @@ pub(crate) fn open_segment<D: Disk>(
     if header.number != number {
         return Err(damaged(place, 0, &Defect::Wrong("it was called otherwise when it was written")));
     }
-    Ok(Segment::new(header, file, length, place))
+    // Nothing is written to it any more.
+    Ok(Segment::new(header, file, length, length, place))
 }
 
 /// What the footer of a segment says, if it is sealed and the footer is whole.

@@ -1,8 +1,12 @@
 //! A segment's file, and how a record is read from it.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+
+use super::lock;
 
 use crate::disk::File;
 use crate::format::{Header, RecordHeader};
@@ -18,11 +22,74 @@ pub(crate) struct Segment<F> {
     pub length: u32,
     /// How messages name it.
     pub place: String,
+    /// Up to where the file has been written once. Beyond, its blocks are only reserved, and the first write to
+    /// such a block costs an entry in the file system's journal, which doubles what a sync takes.
+    filled: AtomicU32,
+    /// Held by who moves that on: nobody else writes there meanwhile.
+    filling: Mutex<()>,
+    /// Up to where there are records, as who fills it needs to know.
+    used: AtomicU32,
 }
 
 impl<F: File> Segment<F> {
-    pub fn new(header: Header, file: F, length: u32, place: String) -> Segment<F> {
-        Segment { header, seed: header.seed(), file, length, place }
+    /// One whose file has been written up to `filled`.
+    pub fn new(header: Header, file: F, length: u32, filled: u32, place: String) -> Segment<F> {
+        Segment {
+            header,
+            seed: header.seed(),
+            file,
+            length,
+            place,
+            filled: AtomicU32::new(filled),
+            filling: Mutex::new(()),
+            used: AtomicU32::new(0),
+        }
+    }
+
+    /// Makes sure that what is written up to `end` comes to blocks that were written before, or that only little of it does
+    /// not. To be called by who appends, before.
+    pub fn fill_to(&self, end: u32) -> io::Result<()> {
+        if end <= self.filled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _filling = lock(&self.filling);
+        let filled = self.filled.load(Ordering::Acquire);
+        if end <= filled {
+            return Ok(());
+        }
+        self.zero(filled, end.saturating_add(FILL_BYTES))
+    }
+
+    /// Notes that there are records up to `end`: whether somebody had better fill more.
+    pub fn use_to(&self, end: u32) -> bool {
+        self.used.store(end, Ordering::Relaxed);
+        self.wants_filling(FILL_AHEAD / 2)
+    }
+
+    /// Fills one piece more and syncs it, which is short, for others sync meanwhile. Whether there is more to be filled
+    /// now.
+    pub fn fill_ahead(&self) -> io::Result<bool> {
+        if !self.wants_filling(FILL_AHEAD) {
+            return Ok(false);
+        }
+        let filling = lock(&self.filling);
+        let filled = self.filled.load(Ordering::Acquire);
+        self.zero(filled, filled.saturating_add(FILL_BYTES))?;
+        drop(filling);
+        self.file.sync()?;
+        Ok(self.wants_filling(FILL_AHEAD))
+    }
+
+    fn wants_filling(&self, ahead: u32) -> bool {
+        let filled = self.filled.load(Ordering::Acquire);
+        filled < self.length && filled.saturating_sub(self.used.load(Ordering::Relaxed)) < ahead
+    }
+
+    fn zero(&self, from: u32, to: u32) -> io::Result<()> {
+        let to = to.min(self.length);
+        self.file.write_at(&vec![0; (to - from) as usize], u64::from(from))?;
+        self.filled.store(to, Ordering::Release);
+        Ok(())
     }
 
     pub fn number(&self) -> u64 {
@@ -104,3 +171,7 @@ impl<F: File> Segment<F> {
 
 /// What is read at once where a record's length is not known yet: one page takes most records whole.
 pub(crate) const FRONT_BYTES: usize = 4096;
+/// How many bytes are filled at a time: so few that a sync that falls together with it takes hardly longer.
+const FILL_BYTES: u32 = 256 << 10;
+/// How far ahead of the records a segment is filled: what is written while the thread that fills it wakes up, and more.
+const FILL_AHEAD: u32 = 4 << 20;

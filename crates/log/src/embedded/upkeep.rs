@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use super::fresh::{Blank, Fresh};
+use super::fresh::Blank;
+use super::segment::Segment;
 use super::{Inner, Upkeep, lock};
 use crate::AppendError;
 use crate::disk::{Disk, File, is_full};
@@ -15,20 +16,22 @@ use crate::format::{Footer, Header, TRAILER_BYTES, segment_name, spare_name};
 #[derive(Debug)]
 pub(crate) struct Pool<F> {
     /// One that is ready.
-    pub ready: Option<Fresh<F>>,
+    pub ready: Option<Arc<Segment<F>>>,
     /// The number of the next that is made.
     pub next: u64,
 }
 
 /// What the thread is to do.
-#[derive(Debug, Default)]
-pub(crate) struct Duties {
-    state: Mutex<State>,
+#[derive(Debug)]
+pub(crate) struct Duties<F> {
+    state: Mutex<State<F>>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug)]
+struct State<F> {
+    /// What is written to at the moment, and not filled far enough ahead.
+    fill: Option<Arc<Segment<F>>>,
     prepare: bool,
     /// There was no room for a segment.
     starved: bool,
@@ -36,13 +39,28 @@ struct State {
     stop: bool,
 }
 
-enum Duty {
+/// In the order in which they are seen to.
+enum Duty<F> {
+    Stop,
+    Fill(Arc<Segment<F>>),
     Prepare,
     Seal(u64),
-    Stop,
 }
 
-impl Duties {
+impl<F> Default for Duties<F> {
+    fn default() -> Duties<F> {
+        let state = State { fill: None, prepare: false, starved: false, seal: VecDeque::new(), stop: false };
+        Duties { state: Mutex::new(state), changed: Condvar::new() }
+    }
+}
+
+impl<F: File> Duties<F> {
+    /// The segment is being written to, and should be filled further ahead.
+    pub fn fill(&self, segment: Arc<Segment<F>>) {
+        lock(&self.state).fill = Some(segment);
+        self.changed.notify_one();
+    }
+
     /// A segment will be needed soon.
     pub fn prepare(&self) {
         lock(&self.state).prepare = true;
@@ -68,11 +86,14 @@ impl Duties {
         self.changed.notify_one();
     }
 
-    fn wait(&self) -> Duty {
+    fn wait(&self) -> Duty<F> {
         let mut state = lock(&self.state);
         loop {
             if state.stop {
                 return Duty::Stop;
+            }
+            if let Some(segment) = state.fill.take() {
+                return Duty::Fill(segment);
             }
             if std::mem::take(&mut state.prepare) {
                 return Duty::Prepare;
@@ -92,6 +113,7 @@ pub(super) fn start<D: Disk>(inner: &Arc<Inner<D>>) -> io::Result<thread::JoinHa
         loop {
             match inner.duties.wait() {
                 Duty::Stop => return,
+                Duty::Fill(segment) => inner.fill_ahead(&segment),
                 Duty::Prepare => inner.prepare(),
                 // That it failed is noted where appending sees it.
                 Duty::Seal(number) => drop(inner.seal(number)),
@@ -102,7 +124,7 @@ pub(super) fn start<D: Disk>(inner: &Arc<Inner<D>>) -> io::Result<thread::JoinHa
 
 impl<D: Disk> Inner<D> {
     /// A segment to go on in. Whoever appends does not wait for one that is still being made.
-    pub(super) fn next_segment(&self) -> Result<Fresh<D::File>, AppendError> {
+    pub(super) fn next_segment(&self) -> Result<Arc<Segment<D::File>>, AppendError> {
         let mut pool = lock(&self.pool);
         if let Some(ready) = pool.ready.take() {
             return Ok(ready);
@@ -138,7 +160,7 @@ impl<D: Disk> Inner<D> {
     /// Makes a spare of a segment that was made before it was needed, so that the next opening need not look into it.
     fn put_back(&self) -> io::Result<()> {
         let Some(ready) = lock(&self.pool).ready.take() else { return Ok(()) };
-        let number = ready.segment.number();
+        let number = ready.number();
         self.disk.rename(&segment_name(number), &spare_name(number))?;
         self.disk.sync()
     }
@@ -156,18 +178,29 @@ impl<D: Disk> Inner<D> {
         if lock(&self.pool).ready.is_some() || self.failed.get().is_some() {
             return;
         }
-        let made = self.blank(PREPARED).and_then(|mut blank| {
-            blank.fill(|| !lock(&self.duties.state).stop)?;
+        let made = self.blank(PREPARED).and_then(|blank| {
             // Only now its number: segments are numbered in the order in which they are used.
             let mut pool = lock(&self.pool);
-            pool.ready = Some(self.dedicate(blank, &mut pool)?);
-            Ok(())
+            let segment = self.dedicate(blank, &mut pool)?;
+            pool.ready = Some(Arc::clone(&segment));
+            Ok(segment)
         });
         match made {
-            Ok(()) => {}
+            Ok(segment) => self.fill_ahead(&segment),
             // Whoever needs it tries again, and tells.
             Err(error) if is_full(&error) => lock(&self.duties.state).starved = true,
             Err(error) => drop(self.fail(error)),
+        }
+    }
+
+    /// Fills the segment as far ahead as it should be now.
+    fn fill_ahead(&self, segment: &Segment<D::File>) {
+        loop {
+            match segment.fill_ahead() {
+                Ok(true) if !lock(&self.duties.state).stop => {}
+                Ok(_) => return,
+                Err(error) => return drop(self.fail(error)),
+            }
         }
     }
 
@@ -181,7 +214,7 @@ impl<D: Disk> Inner<D> {
         )
     }
 
-    fn dedicate(&self, blank: Blank<D::File>, pool: &mut Pool<D::File>) -> io::Result<Fresh<D::File>> {
+    fn dedicate(&self, blank: Blank<D::File>, pool: &mut Pool<D::File>) -> io::Result<Arc<Segment<D::File>>> {
         let number = pool.next;
         pool.next += 1;
         blank.dedicate(&self.disk, Header { log: self.log, number, salt: self.disk.random() })

@@ -4,9 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::directory::Written;
-use super::fresh::Fresh;
 use super::segment::Segment;
-use super::{Inner, lock};
+use super::{Inner, Upkeep, lock};
 use crate::disk::{Disk, File};
 use crate::format::{Group, HEADER_BYTES, footer_bytes, group_bytes, record_bytes};
 use crate::{AppendError, Batch, Sequence};
@@ -17,9 +16,6 @@ pub(crate) struct Writer<F> {
     /// None before the first append, which then need not find room for opening, reading and trimming.
     segment: Option<Arc<Segment<F>>>,
     end: u32,
-    /// Up to where the file has been written once. Beyond, its blocks are only reserved, and the first write to
-    /// such a block costs an entry in the file system's journal, which doubles what a sync takes.
-    filled: u32,
     /// How many records the segment has, and of how many shards.
     records: usize,
     shards: usize,
@@ -47,7 +43,6 @@ impl<F: File> Writer<F> {
         Writer {
             segment: None,
             end: 0,
-            filled: 0,
             records: 0,
             shards: 0,
             ordinal,
@@ -75,9 +70,8 @@ impl<F: File> Writer<F> {
     }
 
     /// Goes on in another segment.
-    fn switch(&mut self, fresh: Fresh<F>) {
-        self.segment = Some(fresh.segment);
-        self.filled = fresh.filled;
+    fn switch(&mut self, segment: Arc<Segment<F>>) {
+        self.segment = Some(segment);
         (self.end, self.records, self.shards) = (HEADER_BYTES, 0, 0);
     }
 
@@ -176,7 +170,7 @@ impl<D: Disk> Inner<D> {
         }
         let group = group.finish(writer.ordinal);
         let end = writer.end + group.len() as u32;
-        let written = self.fill(writer, &segment, end).and_then(|()| {
+        let written = segment.fill_to(end).and_then(|()| {
             segment.file.write_at(&group, u64::from(writer.end))?;
             segment.file.sync()
         });
@@ -195,33 +189,18 @@ impl<D: Disk> Inner<D> {
         writer.ordinal += 1;
         writer.records += writer.plan.records;
         writer.plan.clear();
+        if segment.use_to(end) && self.config.upkeep == Upkeep::Background {
+            self.duties.fill(segment);
+        }
         if writer.is_half_full() && !was_half_full {
             self.duties.prepare();
         }
         Ok(())
     }
 
-    /// Writes zeros before a group that ends at `end`, a piece at a time, so that only few groups come to blocks that
-    /// never were written.
-    fn fill(
-        &self,
-        writer: &mut Writer<D::File>,
-        segment: &Segment<D::File>,
-        end: u32,
-    ) -> std::io::Result<()> {
-        if end <= writer.filled {
-            return Ok(());
-        }
-        let from = writer.filled.max(writer.end);
-        let to = end.saturating_add(FILL_BYTES).min(segment.length);
-        segment.file.write_at(&vec![0; (to - from) as usize], u64::from(from))?;
-        writer.filled = to;
-        Ok(())
-    }
-
     fn switch(&self, writer: &mut Writer<D::File>) -> Result<(), AppendError> {
         let fresh = self.next_segment()?;
-        self.directory_mut().begin(Arc::clone(&fresh.segment), HEADER_BYTES, writer.ordinal);
+        self.directory_mut().begin(Arc::clone(&fresh), HEADER_BYTES, writer.ordinal);
         let full = writer.segment.as_ref().map(|segment| segment.number());
         writer.switch(fresh);
         full.map_or(Ok(()), |full| self.full(full)).map_err(AppendError::Failed)
@@ -257,6 +236,3 @@ fn fail(
     }
     results
 }
-
-/// How many bytes are written ahead in a segment that was not filled before.
-const FILL_BYTES: u32 = 1 << 20;
