@@ -71,7 +71,7 @@ async fn too_large_a_payload_is_refused_before_the_log() {
     let world = World::new();
     let engine = world.open();
     let outcome = engine.propose(Shard(0), put("key", &vec![0; (1 << 20) + 1])).await;
-    assert!(matches!(outcome, Err(Error::Refused(refusal)) if refusal.code() == Code::Invalid));
+    assert!(matches!(outcome, Err(Error::Refused(refusal)) if refusal.code() == Code::TooLarge));
     assert_eq!(world.log.last(0), 0);
 }
 

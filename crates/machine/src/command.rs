@@ -8,7 +8,7 @@ use crate::job;
 use crate::kv;
 use crate::lock;
 use crate::outbox;
-use crate::placement::Shard;
+use crate::placement::{Shard, Shards};
 use crate::queue;
 use crate::refusal::{Code, Refusal};
 use crate::state::State;
@@ -151,6 +151,15 @@ impl Command {
             Some(Kind::Config(command)) => command.check(),
             Some(Kind::Job(command)) => command.check(),
             None => Err(Refusal::new(Code::Invalid, "the command is empty")),
+        }
+    }
+
+    /// Refuses a job, or a topic's way for dead letters, that names shards which there are not.
+    pub(crate) fn check_targets(&self, shards: Shards) -> Result<(), Refusal> {
+        match &self.kind {
+            Some(Kind::Job(command)) => command.check_targets(shards),
+            Some(Kind::Topic(command)) => command.check_targets(shards),
+            _ => Ok(()),
         }
     }
 

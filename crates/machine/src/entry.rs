@@ -16,7 +16,8 @@ use crate::command::Command;
 use crate::idempotency::Idempotency;
 use crate::limits::{BODY_BYTES_MAX, ENTRY_BODIES_MAX, ENTRY_BYTES_MAX, ENTRY_SENDS_MAX, within};
 use crate::outbox::Send;
-use crate::refusal::Refusal;
+use crate::placement::Shards;
+use crate::refusal::{Code, Refusal};
 use crate::time::Time;
 
 /// A command with its time, its payloads and what belongs to it.
@@ -69,17 +70,30 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// A [`Code::Invalid`](crate::Code::Invalid) that names what, how large it is and the maximum.
+    /// A [`Code::Invalid`] or [`Code::TooLarge`] that names what, how large it is and the maximum.
     pub fn check(&self, body_bytes_max: usize) -> Result<(), Refusal> {
         within("payloads of a request", self.bodies.len(), ENTRY_BODIES_MAX)?;
         within("commands to other shards of a request", self.sends.len(), ENTRY_SENDS_MAX)?;
+        let small = |what: &str, is: usize, max: usize| {
+            within(what, is, max).map_err(|refusal| Refusal::new(Code::TooLarge, refusal.message))
+        };
         for body in &self.bodies {
-            within("bytes of a payload", body.len(), body_bytes_max)?;
+            small("bytes of a payload", body.len(), body_bytes_max)?;
         }
-        within("bytes of a request", self.encoded_len(), ENTRY_BYTES_MAX)?;
+        small("bytes of a request", self.encoded_len(), ENTRY_BYTES_MAX)?;
         self.sends.iter().try_for_each(|send| send.check(self.bodies.len()))?;
         self.idempotency.as_ref().map_or(Ok(()), Idempotency::check)?;
         self.command.check()
+    }
+
+    /// Refuses what would be sent, now or when a job is due, to a shard that there is not.
+    ///
+    /// # Errors
+    ///
+    /// A [`Code::Invalid`] that names it.
+    pub fn check_targets(&self, shards: Shards) -> Result<(), Refusal> {
+        self.command.check_targets(shards)?;
+        self.sends.iter().try_for_each(|send| send.command.check_targets(shards))
     }
 
     /// How many bytes it takes in a log.

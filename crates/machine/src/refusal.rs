@@ -49,4 +49,6 @@ pub enum Code {
     Unavailable = 7,
     /// It was there and has been given up, such as a position before the first that is kept.
     Gone = 8,
+    /// A payload, or the request as a whole, has more bytes than are taken.
+    TooLarge = 9,
 }

@@ -347,3 +347,20 @@ fn pointers(state: &Memory) -> Vec<Stored> {
     let items = table(state, Table::KvItem).into_iter();
     items.map(|(_, value)| Item::decode(value).expect("an item").value).collect()
 }
+
+#[test]
+fn how_items_are_placed_is_settled_before_there_are_some() {
+    let mut world = World::new();
+    let spread = |spread| kv::Define { store: "shop".to_owned(), changes: None, spread };
+    world.kv(put("k"), &[b"1"]).unwrap();
+    assert_eq!(code(world.kv(spread(true), &[])), Code::Conflict);
+    world.kv(delete("k"), &[]).unwrap();
+    world.kv(spread(true), &[]).unwrap();
+    assert_eq!(code(world.kv(spread(false), &[])), Code::Conflict);
+    let changes = Some(machine::changes::Keep::default());
+    world.kv(kv::Define { changes, ..spread(true) }, &[]).unwrap();
+    assert!(kv::definition(&world.state, "shop").spread);
+    world.kv(spread(true), &[]).unwrap();
+    assert!(kv::changes(&world.state, "shop", 0, 1).is_err(), "it keeps none any more");
+    world.check(pointers);
+}

@@ -146,7 +146,7 @@ fn defining_the_same_again_changes_nothing() {
     world.define(Some(Keep::default()));
     assert!(world.state == before);
     let many = Keep { count: CHANGES_MAX + 1, ..Keep::default() };
-    let entry = Entry::new(Define { store: "shop".into(), changes: Some(many) });
+    let entry = Entry::new(Define { store: "shop".into(), changes: Some(many), spread: false });
     assert_eq!(code(world.run(entry)), Code::Invalid);
 }
 
@@ -157,7 +157,7 @@ trait Watched {
 
 impl Watched for World {
     fn define(&mut self, changes: Option<Keep>) {
-        self.run(Entry::new(Define { store: "shop".into(), changes })).unwrap();
+        self.run(Entry::new(Define { store: "shop".into(), changes, spread: false })).unwrap();
     }
 
     /// A value that is told apart by the entry.

@@ -240,7 +240,7 @@ proptest! {
     fn whatever_is_done_the_model_says_the_same(steps in prop::collection::vec(step(), 1..60)) {
         let mut pair = Pair { world: World::new(), model: Model::default() };
         let keep = Keep { values: true, ..Keep::default() };
-        pair.world.run(Entry::new(Define { store: STORE.into(), changes: Some(keep) })).unwrap();
+        pair.world.run(Entry::new(Define { store: STORE.into(), changes: Some(keep), spread: false })).unwrap();
         for step in &steps {
             pair.run(step);
         }

@@ -95,7 +95,11 @@ impl Shards {
         let mut nodes: Vec<Node> = (0..COUNT).map(|_| Node::default()).collect();
         for (number, node) in nodes.iter_mut().enumerate() {
             let changes = Some(Keep { values: true, ..Keep::default() });
-            node.run(Shard(number as u32), Entry::new(Define { store: "box".into(), changes })).unwrap();
+            node.run(
+                Shard(number as u32),
+                Entry::new(Define { store: "box".into(), changes, spread: false }),
+            )
+            .unwrap();
         }
         Shards { nodes, network: Vec::new(), receivers, sent: BTreeMap::new() }
     }

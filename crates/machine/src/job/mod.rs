@@ -47,6 +47,7 @@ use crate::body::Stored;
 use crate::command::commands;
 use crate::key::{Key, Table};
 use crate::limits;
+use crate::placement::{Shard, Shards};
 use crate::refusal::{Code, Refusal};
 
 /// Shortest interval between runs, in milliseconds.
@@ -170,6 +171,27 @@ pub enum Missed {
     Skip = 1,
     /// Each is done, the oldest first, up to `missed_max`; the others are skipped.
     RunAll = 2,
+}
+
+impl Command {
+    /// Refuses a job whose command would never arrive.
+    pub(crate) fn check_targets(&self, shards: Shards) -> Result<(), Refusal> {
+        let Some(Kind::Put(put)) = &self.kind else { return Ok(()) };
+        if put.target >= shards.count() {
+            let last = shards.count() - 1;
+            let nowhere = format!(
+                "the job {:?} is to send its command to shard {}, and there are 0 to {last}",
+                put.name, put.target
+            );
+            return Err(Refusal::new(Code::Invalid, nowhere));
+        }
+        put.command.check_targets(shards)
+    }
+}
+
+/// The shard of a scope's jobs: all in one, so that they are listed as a whole.
+pub fn shard(shards: Shards, scope: &str) -> Shard {
+    shards.of(&[b"job", scope.as_bytes()])
 }
 
 fn check_name(scope: &str, name: &str) -> Result<(), Refusal> {

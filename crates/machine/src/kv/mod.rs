@@ -31,9 +31,9 @@ pub use bulk::Bulk;
 pub use define::Define;
 pub use delete::Delete;
 pub use operation::{Action, Operation, Value};
-pub use placement::Placement;
+pub use placement::{Placement, home};
 pub use put::Put;
-pub use read::{Listing, Page, changes, get, list, span};
+pub use read::{Listing, Page, changes, definition, get, has_items, list, span};
 pub use transact::Transact;
 pub(crate) use write::{clear, expire};
 
@@ -109,11 +109,14 @@ pub struct Item {
 }
 
 /// What is known of a store: a value under [`Table::KvStore`].
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 struct Store {
     /// For how long its changes are kept, if they are.
     #[prost(message, optional, tag = "1")]
     changes: Option<Keep>,
+    /// Whether its items are placed by key.
+    #[prost(bool, tag = "2")]
+    spread: bool,
 }
 
 impl Item {

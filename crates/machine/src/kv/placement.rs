@@ -15,6 +15,11 @@ pub enum Placement {
     Key,
 }
 
+/// The shard that a store is defined at first.
+pub fn home(shards: Shards, store: &str) -> Shard {
+    shards.of(&[b"kv", store.as_bytes()])
+}
+
 impl Placement {
     /// The shard of an item.
     pub fn shard(self, shards: Shards, store: &str, scope: &str, key: &[u8]) -> Shard {

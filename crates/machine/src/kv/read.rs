@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::{Item, PAGE_ITEMS_MAX, PAGE_VISITED_MAX, Store, change_list, item_key, store_key};
+use super::{Define, Item, PAGE_ITEMS_MAX, PAGE_VISITED_MAX, Store, change_list, item_key, store_key};
 use crate::changes::{self, Changes, Span};
 use crate::context::{decode, read};
+use crate::key::{Key, Table};
 use crate::refusal::{Code, Refusal};
 use crate::state::{Order, Read};
 use crate::time::Time;
@@ -16,6 +17,18 @@ use crate::time::Time;
 /// The item `key` of `scope` in `store`.
 pub fn get(state: &(impl Read + ?Sized), store: &str, scope: &str, key: &[u8], now: Time) -> Option<Item> {
     read(state, &item_key(store, scope, key)).filter(|item: &Item| item.is_live(now))
+}
+
+/// What [`Define`] has set for `store`.
+pub fn definition(state: &(impl Read + ?Sized), store: &str) -> Define {
+    let Store { changes, spread } = read(state, &store_key(store)).unwrap_or_default();
+    Define { store: store.to_owned(), changes, spread }
+}
+
+/// Whether `store` has items in this shard, be it ones that have expired.
+pub fn has_items(state: &(impl Read + ?Sized), store: &str) -> bool {
+    let all = Key::new(Table::KvItem).name(store);
+    state.first(all.as_bytes(), all.end().as_bytes(), Order::Forwards).is_some()
 }
 
 /// Which part of a listing.
@@ -96,7 +109,7 @@ pub fn span(state: &(impl Read + ?Sized), store: &str) -> Result<Span, Refusal> 
 
 fn keeps_changes(state: &(impl Read + ?Sized), store: &str) -> Result<(), Refusal> {
     let known: Option<Store> = read(state, &store_key(store));
-    if known.is_none() {
+    if known.is_none_or(|known| known.changes.is_none()) {
         let none = format!("the store {store:?} keeps no changes; define for how long it shall");
         return Err(Refusal::new(Code::NotFound, none));
     }

@@ -63,6 +63,7 @@ pub use settings::{Rate, Settings};
 
 use crate::command::{answers, commands};
 use crate::key::{Key, Table};
+use crate::placement::{Shard, Shards};
 use crate::refusal::{Code, Refusal};
 
 /// Most items of one `Send`.
@@ -132,6 +133,16 @@ answers! {
     7 => Extended,
     /// To `Redrive`.
     10 => Redriven,
+}
+
+/// The shard of a queue; of one that is spread, where it is defined first.
+pub fn home(shards: Shards, queue: &str) -> Shard {
+    shards.of(&[b"queue", queue.as_bytes()])
+}
+
+/// The shard of what has `key` in a queue that is spread.
+pub fn shard_of_key(shards: Shards, queue: &str, key: &str) -> Shard {
+    shards.of(&[b"queue", queue.as_bytes(), key.as_bytes()])
 }
 
 /// Refuses a list that is empty or too long.

@@ -50,6 +50,11 @@ pub struct Settings {
     /// of zero: ten million.
     #[prost(uint64, tag = "12")]
     pub length_max: u64,
+    /// Whether the queue lies in all shards, each with a share of its items and an order of its own, instead of in
+    /// one. Items of a key are together. It cannot be taken back, for there may be items. Limits of the queue as a
+    /// whole (`concurrency`, `rate`) are not to be had then, and `length_max` is that of each shard. Default: no.
+    #[prost(bool, tag = "13")]
+    pub spread: bool,
 }
 
 /// A rate: `count` in every `per_ms`, and up to `burst` at once after a pause.
@@ -75,6 +80,11 @@ impl Settings {
         if self.length_max > LENGTH_MAX {
             let long = format!("a queue of {} items; {LENGTH_MAX} are the most", self.length_max);
             return Err(Refusal::new(Code::Invalid, long));
+        }
+        if self.spread && (self.concurrency > 0 || self.rate.is_some()) {
+            let no = "a queue that is spread over all shards has no limit of its own for concurrency or rate: limit \
+                      its keys, or do not spread it";
+            return Err(Refusal::new(Code::Invalid, no));
         }
         self.rate.iter().chain(&self.key_rate).try_for_each(Rate::check_range)
     }

@@ -2,6 +2,7 @@
 
 use super::{Reply, SNAPSHOTS_MAX, Settings, Spread, Store, store_key};
 use crate::context::Context;
+use crate::effect::Channel;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 
@@ -37,6 +38,7 @@ impl Define {
         }
         let position = before.map_or(0, |before| before.position);
         context.put(key, &Store { position, settings: self.settings });
+        context.wake(Channel::stream(&self.store));
         Ok(Reply { version: 0, position })
     }
 }

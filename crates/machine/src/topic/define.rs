@@ -6,6 +6,7 @@ use super::partition::Open;
 use super::settings::Settings;
 use super::{Reply, partition_of_key, partitions_prefix, settings_key};
 use crate::context::Context;
+use crate::effect::Channel;
 use crate::key::Key;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -34,6 +35,7 @@ impl Define {
         for key in self.partitions(context) {
             self.tell(context, key);
         }
+        context.wake(Channel::topic(&self.topic, 0));
         Ok(Reply::default())
     }
 

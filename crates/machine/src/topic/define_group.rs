@@ -3,6 +3,7 @@
 use super::settings::Failing;
 use super::{Reply, group_settings_key};
 use crate::context::Context;
+use crate::effect::Channel;
 use crate::limits;
 use crate::refusal::Refusal;
 
@@ -34,6 +35,7 @@ impl DefineGroup {
             Some(failing) => context.put(key, failing),
             None => context.delete(key),
         }
+        context.wake(Channel::topic(&self.topic, 0));
         Ok(Reply::default())
     }
 }

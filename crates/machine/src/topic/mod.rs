@@ -103,6 +103,11 @@ pub fn shard(shards: Shards, topic: &str, partition: u32) -> Shard {
     shards.of(&[b"topic", topic.as_bytes(), &partition.to_be_bytes()])
 }
 
+/// The shard that a topic is defined at first.
+pub fn home(shards: Shards, topic: &str) -> Shard {
+    shards.of(&[b"topic", topic.as_bytes()])
+}
+
 /// The partition that messages of a key go to, where there are `partitions`.
 pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
     (xxh64(key, 0) % u64::from(partitions.max(1))) as u32
@@ -234,6 +239,29 @@ pub struct Resolved {
     /// then there is no room on the way to where dead letters go.
     #[prost(bool, tag = "2")]
     pub more: bool,
+}
+
+impl Command {
+    /// Refuses a way for dead letters on which they would not arrive.
+    pub(crate) fn check_targets(&self, shards: Shards) -> Result<(), Refusal> {
+        let failing = match &self.kind {
+            Some(Kind::Define(define)) => define.settings.failing.as_ref(),
+            Some(Kind::DefineGroup(define)) => define.failing.as_ref(),
+            _ => None,
+        };
+        match failing.and_then(|failing| failing.dead_letter.as_ref()) {
+            Some(to) if to.shards != shards.count() => {
+                let odd = format!(
+                    "dead letters are to go to the topic {:?} as if there were {} shards, and there are {}",
+                    to.topic,
+                    to.shards,
+                    shards.count()
+                );
+                Err(Refusal::new(Code::Invalid, odd))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Refuses what cannot be a partition of any topic.

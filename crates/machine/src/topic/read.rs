@@ -22,8 +22,12 @@ pub fn settings(state: &(impl Read + ?Sized), topic: &str) -> Option<Settings> {
 
 /// What happens to messages that a group fails at.
 pub fn failing(state: &(impl Read + ?Sized), topic: &str, group: &str) -> Failing {
-    let own = context::read(state, &group_settings_key(topic, group));
-    own.or_else(|| settings(state, topic)?.failing).unwrap_or_default()
+    group_failing(state, topic, group).or_else(|| settings(state, topic)?.failing).unwrap_or_default()
+}
+
+/// What is set for a group, in place of what the topic says.
+pub fn group_failing(state: &(impl Read + ?Sized), topic: &str, group: &str) -> Option<Failing> {
+    context::read(state, &group_settings_key(topic, group))
 }
 
 /// What a group has set aside of a partition, from the offset `from` on and up to `max` of them.

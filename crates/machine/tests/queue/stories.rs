@@ -524,3 +524,19 @@ fn malformed_commands_are_refused_before_they_are_in_the_log() {
     assert_eq!(shop.acknowledge(&[]).expect_err("no receipts").code(), Code::Invalid);
     assert_eq!(shop.world.sequence(), 0);
 }
+
+#[test]
+fn a_queue_that_is_spread_stays_so() {
+    let spread = || Settings { spread: true, ..settings() };
+    let mut shop = Shop::with(Settings { concurrency: 1, ..settings() });
+    shop.define(spread());
+    shop.define(Settings { key_concurrency: 1, ..spread() });
+    let define = |settings| queue::Define { queue: QUEUE.into(), settings };
+    assert_eq!(shop.run(define(settings())).expect_err("it has items elsewhere").code(), Code::Conflict);
+    for limited in [
+        Settings { concurrency: 1, ..spread() },
+        Settings { rate: Some(queue::Rate { count: 1, per_ms: 1, burst: 1 }), ..spread() },
+    ] {
+        assert_eq!(shop.run(define(limited)).expect_err("of which shard?").code(), Code::Invalid);
+    }
+}
