@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use log::{AppendError, ReadError};
-use machine::Refusal;
+use machine::{Code, Refusal};
 
 use crate::store::StoreError;
 
@@ -29,6 +29,68 @@ pub enum Error {
     /// The engine failed or was ended while the command was on its way: it may be in the log, and then it is done at the
     /// next start. Who asks again under the same idempotency key learns what became of it. The failure, if it is known.
     InDoubt(Option<Arc<Failure>>),
+}
+
+/// The kinds of errors: what a caller can act on, and what an API has a status for. Each error has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// It is malformed, and will be refused again.
+    Invalid,
+    /// A payload or the request as a whole has more bytes than are taken.
+    TooLarge,
+    /// What it names is not there.
+    NotFound,
+    /// What it would make is there already.
+    Exists,
+    /// Something else has changed what it relies on: an ETag, a revision or a version does not match.
+    Conflict,
+    /// Its lease, receipt or token is no longer the valid one.
+    Fenced,
+    /// It was there and has been given up, such as a position before the first that is kept.
+    Gone,
+    /// A named maximum is reached.
+    Limit,
+    /// Not at present: later it may be taken.
+    Unavailable,
+    /// Too many wait already. Nothing has happened: worth trying again later.
+    Busy,
+    /// There is no room on the disk. Nothing has happened.
+    Full,
+    /// Durability was lost before: nothing is written until the engine has been started anew. Nothing has happened.
+    Failed,
+    /// Nobody knows whether it was done before the engine has been started anew. With an idempotency key it can be
+    /// asked again then.
+    InDoubt,
+    /// The engine is being closed. Nothing has happened.
+    Closed,
+}
+
+impl Error {
+    /// Of which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Refused(refusal) => match refusal.code() {
+                Code::Invalid | Code::Unknown => Kind::Invalid,
+                Code::NotFound => Kind::NotFound,
+                Code::Exists => Kind::Exists,
+                Code::Conflict => Kind::Conflict,
+                Code::Fenced => Kind::Fenced,
+                Code::Limit => Kind::Limit,
+                Code::Unavailable => Kind::Unavailable,
+                Code::Gone => Kind::Gone,
+                Code::TooLarge => Kind::TooLarge,
+            },
+            Error::Overloaded => Kind::Busy,
+            Error::Full => Kind::Full,
+            Error::Failed(_) => Kind::Failed,
+            Error::InDoubt(_) => Kind::InDoubt,
+            Error::Closed => Kind::Closed,
+        }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Error {
+        Error::Refused(Refusal::new(Code::Invalid, message))
+    }
 }
 
 /// What ended an engine's work.

@@ -11,24 +11,30 @@
 //! starting after a shutdown are the same: read the store, apply the log from there.
 
 pub mod backup;
+pub mod blocks;
 pub mod checkpoint;
 pub mod clock;
 pub mod config;
 pub mod consume;
+mod define;
 pub mod embedded;
 pub mod engine;
 pub mod error;
+pub mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod inspection;
 pub mod metrics;
 mod outbox;
 pub mod overlay;
+mod receive;
 pub mod reclaim;
 pub mod replica;
+mod shapes;
 pub mod store;
 pub mod verify;
 mod wait;
+mod work;
 pub mod worker;
 
 pub use backup::{BackupError, RestoreError};
@@ -37,9 +43,11 @@ pub use config::Config;
 pub use consume::{Consumer, ConsumerConfig, Received};
 pub use embedded::Embedded;
 pub use engine::Engine;
-pub use error::{Error, OpenError, with_causes};
+pub use error::{Error, Kind, OpenError, with_causes};
+pub use feed::{Begin, Feed, Position};
 pub use inspection::Inspection;
 pub use metrics::{Metrics, Snapshot};
 pub use store::{Store, StoreError};
 pub use verify::{Mended, Verdict, repair, verify};
 pub use wait::Waiting;
+pub use work::{Outcome, WorkConfig};

@@ -14,7 +14,9 @@ use crate::config::Config;
 use crate::consume::Lanes;
 use crate::error::{Failure, OpenError};
 use crate::metrics::Metrics;
+use crate::receive::Lines;
 use crate::replica;
+use crate::shapes::Shapes;
 use crate::store::Store;
 
 impl<L: Log, S: Store> Engine<L, S> {
@@ -48,6 +50,9 @@ impl<L: Log, S: Store> Engine<L, S> {
             clock: Box::new(clock),
             waiters: Arc::default(),
             lanes: Lanes::default(),
+            lines: Lines::default(),
+            shapes: Shapes::default(),
+            turns: AtomicU64::new(0),
             metrics: Metrics::default(),
             failure: OnceLock::new(),
             closing: AtomicBool::new(false),

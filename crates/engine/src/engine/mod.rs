@@ -16,7 +16,7 @@ mod read;
 mod turns;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
@@ -30,7 +30,9 @@ use crate::config::Config;
 use crate::consume::{Consumer, ConsumerConfig, Lanes};
 use crate::error::{Error, Failure};
 use crate::metrics::{Metrics, Snapshot};
+use crate::receive::Lines;
 use crate::replica::Shared;
+use crate::shapes::Shapes;
 use crate::store::Store;
 use crate::wait::{Waiters, Waiting};
 use append::Appender;
@@ -40,7 +42,7 @@ use turns::Inbox;
 /// Shards that run. Dropping it stops it at once, as a crash would, but for what is acknowledged; [`Engine::close`]
 /// finishes what was begun and writes a checkpoint, so that the next start has nothing to apply again.
 pub struct Engine<L: Log, S: Store> {
-    inner: Arc<Inner<L, S>>,
+    pub(crate) inner: Arc<Inner<L, S>>,
     threads: Vec<JoinHandle<()>>,
     checkpointer: Option<JoinHandle<()>>,
     serving: Option<Serving>,
@@ -59,6 +61,10 @@ pub(crate) struct Inner<L, S> {
     clock: Box<dyn Clock>,
     waiters: Arc<Waiters>,
     lanes: Lanes<L, S>,
+    lines: Lines,
+    shapes: Shapes,
+    /// Whose turn it is where nothing else decides.
+    turns: AtomicU64,
     metrics: Metrics,
     failure: OnceLock<Arc<Failure>>,
     closing: AtomicBool,
@@ -138,6 +144,19 @@ impl<L: Log, S: Store> Inner<L, S> {
 
     pub(crate) fn waiters(&self) -> &Arc<Waiters> {
         &self.waiters
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
+    pub(crate) fn shapes(&self) -> &Shapes {
+        &self.shapes
+    }
+
+    /// One of `count`, each in its turn.
+    pub(crate) fn turn(&self, count: u32) -> u32 {
+        (self.turns.fetch_add(1, Ordering::Relaxed) % u64::from(count.max(1))) as u32
     }
 
     pub(crate) fn lanes(&self) -> &Lanes<L, S> {

@@ -77,7 +77,9 @@ impl<L: Log, S: Store> Inner<L, S> {
     }
 
     fn put(&self, shard: Shard, entry: Entry, then: Then) -> Result<(), Error> {
+        self.check_shard(shard)?;
         entry.check(self.config.body_bytes_max)?;
+        entry.check_targets(self.shards)?;
         self.may_write()?;
         let bytes = entry.encoded_len();
         if !self.metrics.enter(bytes, self.config.waiting_max, self.config.waiting_bytes_max) {
@@ -86,6 +88,39 @@ impl<L: Log, S: Store> Inner<L, S> {
         let is_taken =
             self.inbox(shard).push(Message::Propose { shard, entry, asker: Asker { bytes, then } });
         if is_taken { Ok(()) } else { Err(self.not_taken()) }
+    }
+
+    /// Whoever asks may have the number from a client of theirs.
+    pub(super) fn check_shard(&self, shard: Shard) -> Result<(), Error> {
+        match shard.0 < self.shards.count() {
+            true => Ok(()),
+            false => Err(Error::invalid(format!("there is no shard {}", shard.0))),
+        }
+    }
+
+    /// Proposes so that nobody has to be there for the answer: if whoever asks is gone by then, `undo` is called with it.
+    pub(crate) async fn propose_or_undo(
+        &self,
+        shard: Shard,
+        entry: Entry,
+        undo: impl FnOnce(Reply) + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<Reply, Error> {
+        let (reply, answer) = oneshot::channel();
+        let mut answered = Answered { reply: None, undo: Some(undo) };
+        self.propose_then(shard, entry, move |outcome| {
+            then();
+            let outcome = outcome.map(|reply| {
+                answered.reply = Some(reply);
+                answered
+            });
+            // What is not taken is undone when it is dropped.
+            drop(reply.send(outcome));
+        })?;
+        match answer.await {
+            Ok(outcome) => outcome.map(Answered::take),
+            Err(_) => Err(Error::InDoubt(self.failure.get().cloned())),
+        }
     }
 
     fn may_write(&self) -> Result<(), Error> {
@@ -113,5 +148,26 @@ impl<L: Log, S: Store> Inner<L, S> {
     /// What is said of a command that no worker has taken, and none will.
     pub(super) fn not_taken(&self) -> Error {
         self.failure.get().map_or(Error::Closed, |failure| Error::Failed(Arc::clone(failure)))
+    }
+}
+
+/// An answer on its way to who asked.
+struct Answered<U: FnOnce(Reply)> {
+    reply: Option<Reply>,
+    undo: Option<U>,
+}
+
+impl<U: FnOnce(Reply)> Answered<U> {
+    fn take(mut self) -> Reply {
+        self.undo = None;
+        self.reply.take().unwrap_or_default()
+    }
+}
+
+impl<U: FnOnce(Reply)> Drop for Answered<U> {
+    fn drop(&mut self) {
+        if let (Some(reply), Some(undo)) = (self.reply.take(), self.undo.take()) {
+            undo(reply);
+        }
     }
 }

@@ -48,6 +48,7 @@ impl<L: Log, S: Store> Inner<L, S> {
         shard: Shard,
         look: impl FnOnce(&Overlay<S>, Time) -> R,
     ) -> Result<R, Error> {
+        self.check_shard(shard)?;
         let applied = self.shared[shard.0 as usize].read();
         let now = self.clock.now().max(applied.time);
         let looked = look(&applied.state, now);

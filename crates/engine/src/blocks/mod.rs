@@ -1,0 +1,260 @@
+//! What an application asks for, block by block: which shard it is, at which place of an entry a payload lies and what
+//! of an answer is meant are nobody's matter but these files'.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use engine::blocks::kv::Write;
+//! use engine::blocks::queue::Item;
+//! use engine::blocks::topic::Message;
+//! use engine::{Config, Engine, Kind, System};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! // In a program of one's own: `Embedded::open_in(folder, Config::default())`.
+//! let (log, store) = (Arc::new(log::Memory::new()), Arc::new(engine::store::Memory::default()));
+//! let engine = Engine::open(Config::default(), log, store, System)?;
+//!
+//! let carts = engine.kv("carts")?.scope("shop");
+//! let etag = carts.put("ada", "3 apples", Write::if_absent()).await?;
+//! let late = carts.put("ada", "1 pear", Write::if_absent()).await;
+//! assert_eq!(late.unwrap_err().kind(), Kind::Conflict);
+//! assert_eq!(carts.get(b"ada").await?.unwrap().etag, etag);
+//!
+//! // The order, the item of work and the message are one commit: all of them are there, or none.
+//! let along = [
+//!     engine.queue("to-pack")?.sending([Item::new("order 1")]),
+//!     engine.topic("orders")?.publishing(Message::new("order 1").key("ada")),
+//! ];
+//! carts.along(&along).put("order 1", "3 apples", Write::default()).await?;
+//!
+//! let packing = engine.queue("to-pack")?;
+//! let work = packing.receive("packer", 10, None, Duration::from_secs(20)).await?;
+//! assert_eq!(&work[0].payload[..], b"order 1");
+//! packing.acknowledge(&[work[0].receipt]).await?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod config;
+pub mod jobs;
+pub mod kv;
+pub mod lock;
+pub mod queue;
+pub mod stream;
+pub mod topic;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use log::Log;
+use machine::command::Answer;
+use machine::idempotency::Idempotency;
+use machine::outbox::Send;
+use machine::{Command, Entry, Refusal, Reply, Shard, Stored, Time};
+
+use crate::engine::{Engine, Inner};
+use crate::error::Error;
+use crate::overlay::Overlay;
+use crate::store::Store;
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// A store of key-value state. It needs no definition.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be read.
+    pub fn kv<'a>(&'a self, store: &'a str) -> Result<kv::Kv<'a, L, S>, Error> {
+        kv::Kv::new(Ask::new(&self.inner), store)
+    }
+
+    /// A topic. It needs no definition.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be read.
+    pub fn topic<'a>(&'a self, topic: &'a str) -> Result<topic::Topic<'a, L, S>, Error> {
+        topic::Topic::new(Ask::new(&self.inner), topic)
+    }
+
+    /// A queue. It needs no definition.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be read.
+    pub fn queue<'a>(&'a self, queue: &'a str) -> Result<queue::Queue<'a, L, S>, Error> {
+        queue::Queue::new(Ask::new(&self.inner), queue)
+    }
+
+    /// A store of event streams. It has to be [defined](stream::Streams::define) once.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be read.
+    pub fn streams<'a>(&'a self, store: &'a str) -> Result<stream::Streams<'a, L, S>, Error> {
+        stream::Streams::new(Ask::new(&self.inner), store)
+    }
+
+    /// A lock.
+    pub fn lock<'a>(&'a self, store: &'a str, scope: &'a str, name: &'a str) -> lock::Lock<'a, L, S> {
+        lock::Lock::new(Ask::new(&self.inner), store, scope, name)
+    }
+
+    /// The jobs of a scope, as a rule a service.
+    pub fn jobs<'a>(&'a self, scope: &'a str) -> jobs::Jobs<'a, L, S> {
+        jobs::Jobs::new(Ask::new(&self.inner), scope)
+    }
+
+    /// A store of configuration items.
+    pub fn configuration<'a>(&'a self, store: &'a str) -> config::Configuration<'a, L, S> {
+        config::Configuration::new(Ask::new(&self.inner), store)
+    }
+}
+
+/// A command for some shard, with its payloads: what is committed along with another, or what a job sends.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    target: Shard,
+    command: Command,
+    bodies: Vec<Bytes>,
+}
+
+/// Who asks, and what goes along.
+pub(crate) struct Ask<'a, L, S> {
+    inner: &'a Arc<Inner<L, S>>,
+    idempotency: Option<&'a Idempotency>,
+    outgoing: &'a [Outgoing],
+}
+
+impl<L, S> Clone for Ask<'_, L, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L, S> Copy for Ask<'_, L, S> {}
+
+impl<'a, L: Log, S: Store> Ask<'a, L, S> {
+    fn new(inner: &'a Arc<Inner<L, S>>) -> Ask<'a, L, S> {
+        Ask { inner, idempotency: None, outgoing: &[] }
+    }
+
+    pub(crate) fn inner(&self) -> &'a Arc<Inner<L, S>> {
+        self.inner
+    }
+
+    async fn propose(&self, shard: Shard, entry: Entry) -> Result<Option<Answer>, Error> {
+        let Reply { answer } = self.inner.propose(shard, self.dress(entry)).await?;
+        Ok(answer)
+    }
+
+    /// One of `count` commands that a request makes.
+    async fn propose_part(
+        &self,
+        part: usize,
+        count: usize,
+        shard: Shard,
+        entry: Entry,
+    ) -> Result<Option<Answer>, Error> {
+        if count > 1 && !self.outgoing.is_empty() {
+            let several = "what is committed along needs one commit, and this request makes several: it is about more \
+                           than one shard or partition";
+            return Err(Error::invalid(several));
+        }
+        let mut entry = self.dress(entry);
+        if let Some(idempotency) = entry.idempotency.as_mut().filter(|_| count > 1) {
+            // Two of them may be in the same shard.
+            idempotency.key = format!("{} {part}", idempotency.key);
+        }
+        let Reply { answer } = self.inner.propose(shard, entry).await?;
+        Ok(answer)
+    }
+
+    fn dress(&self, mut entry: Entry) -> Entry {
+        entry.idempotency = self.idempotency.cloned();
+        for outgoing in self.outgoing {
+            let first = entry.bodies.len() as u32;
+            entry.bodies.extend_from_slice(&outgoing.bodies);
+            entry.sends.push(Send {
+                target: outgoing.target.0,
+                command: Box::new(outgoing.command.clone()),
+                bodies: (first..entry.bodies.len() as u32).collect(),
+            });
+        }
+        entry
+    }
+
+    fn read<R>(&self, shard: Shard, look: impl FnOnce(&Overlay<S>, Time) -> R) -> Result<R, Error> {
+        self.inner.read(shard, look)
+    }
+
+    /// What `look` found, with the payloads of which it says where they are.
+    fn read_with<R>(
+        &self,
+        shard: Shard,
+        look: impl Fn(&Overlay<S>, Time) -> Result<(R, Vec<Stored>), Refusal>,
+    ) -> Result<(R, Vec<Bytes>), Error> {
+        loop {
+            let (looked, stored) = self.inner.read(shard, &look)??;
+            if let Some(payloads) = self.inner.payloads(shard, &stored)? {
+                return Ok((looked, payloads));
+            }
+        }
+    }
+}
+
+/// What can be said of every command that a handle makes.
+macro_rules! dressing {
+    ($handle:ident) => {
+        impl<'a, L: Log, S: Store> $handle<'a, L, S> {
+            /// Whatever is asked is done once under this key: who asks again gets the answer of the first time.
+            #[must_use]
+            pub fn once(mut self, idempotency: &'a machine::idempotency::Idempotency) -> Self {
+                self.ask.idempotency = Some(idempotency);
+                self
+            }
+
+            /// What is asked is committed together with `outgoing`: all of it, or nothing.
+            #[must_use]
+            pub fn along(mut self, outgoing: &'a [crate::blocks::Outgoing]) -> Self {
+                self.ask.outgoing = outgoing;
+                self
+            }
+        }
+    };
+}
+use dressing;
+
+/// What of a request is for one shard or partition: at which places it was named, and its payloads.
+struct Part<T> {
+    places: Vec<usize>,
+    commands: Vec<T>,
+    bodies: Vec<Bytes>,
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Part<T> {
+        Part { places: Vec::new(), commands: Vec::new(), bodies: Vec::new() }
+    }
+}
+
+/// Answers that are not to what was asked are mistakes of this program.
+fn unexpected(answer: Option<Answer>) -> ! {
+    panic!("the machine answers something else than was asked: {answer:?}")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// At least one, where zero would mean something else.
+fn some_millis(duration: Duration) -> u64 {
+    millis(duration).max(1)
+}
+
+fn time(millis: u64) -> Option<Time> {
+    (millis > 0).then(|| Time::from_millis(millis))
+}

@@ -1,0 +1,371 @@
+//! Topics: messages for groups of consumers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use log::Log;
+use machine::command::Answer;
+use machine::effect::Channel;
+use machine::topic::read::GroupStatus;
+use machine::topic::{self, Attributes, DeadLetter, Failing, Header, NewMessage, Place, Settings};
+use machine::{Command, Entry, Read, Shard, Time};
+
+use super::{Ask, Outgoing, Part, dressing, millis, unexpected};
+use crate::consume::{Consumer, ConsumerConfig};
+use crate::define::{self, Standing};
+use crate::error::Error;
+use crate::store::Store;
+
+/// A topic.
+pub struct Topic<'a, L, S> {
+    ask: Ask<'a, L, S>,
+    topic: &'a str,
+    partitions: u32,
+}
+
+/// A message to be published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// The payload.
+    pub payload: Bytes,
+    /// What it is about: messages of one key are delivered in order. Empty: in nobody's way, and to any partition.
+    pub key: Bytes,
+    /// The payload's media type; empty if nobody said.
+    pub content_type: String,
+    /// More that is to be known of it.
+    pub headers: Vec<Header>,
+    /// To which partition it goes, rather than to that of its key.
+    pub partition: Option<u32>,
+    /// For how long it is of use; without one, for as long as the topic says.
+    pub ttl: Option<Duration>,
+}
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Published {
+    /// The partition.
+    pub partition: u32,
+    /// Its offset there.
+    pub offset: u64,
+}
+
+/// A message that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its offset.
+    pub offset: u64,
+    /// When it was published.
+    pub time: Time,
+    /// Its key, content type and headers.
+    pub attributes: Attributes,
+    /// The payload.
+    pub payload: Bytes,
+}
+
+impl Message {
+    /// One with neither key nor headers.
+    pub fn new(payload: impl Into<Bytes>) -> Message {
+        Message { payload: payload.into(), ..Message::default() }
+    }
+
+    /// With a key.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Bytes>) -> Message {
+        self.key = key.into();
+        self
+    }
+
+    /// To this partition, whatever its key says.
+    #[must_use]
+    pub fn partition(mut self, partition: u32) -> Message {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Message {
+        self.headers.push(Header::text(name, value));
+        self
+    }
+
+    fn lower(self, body: u32) -> (NewMessage, Bytes) {
+        let Message { payload, key, content_type, headers, ttl, .. } = self;
+        let attributes = Attributes { key, content_type, headers };
+        (NewMessage { attributes, body, ttl_ms: ttl.map(millis) }, payload)
+    }
+}
+
+dressing!(Topic);
+
+impl<'a, L: Log, S: Store> Topic<'a, L, S> {
+    pub(super) fn new(ask: Ask<'a, L, S>, topic: &'a str) -> Result<Topic<'a, L, S>, Error> {
+        let look = || {
+            let home = topic::home(ask.inner.shards(), topic);
+            let settings = ask.read(home, |state, _| topic::read::settings(state, topic))?;
+            Ok::<_, Error>(Some(settings.unwrap_or_default().partitions()))
+        };
+        let known = ask.inner.shapes().topics.get(topic, look)?;
+        Ok(Topic { ask, topic, partitions: known.unwrap_or_default() })
+    }
+
+    /// How many partitions it has.
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Sets what holds for the topic, in all shards. Nothing happens if it holds already; what was begun and not finished
+    /// is. How many partitions and shards there are for dead letters is found out here.
+    ///
+    /// # Errors
+    ///
+    /// If it would have fewer partitions than before, or something is malformed.
+    pub async fn define(&self, mut settings: Settings) -> Result<(), Error> {
+        settings.failing.as_mut().map_or(Ok(()), |failing| self.aim(failing))?;
+        let partitions = settings.partitions();
+        let define = topic::Define { topic: self.topic.to_owned(), settings: settings.clone() };
+        let look = |state: &dyn Read| match topic::read::settings(state, self.topic) {
+            Some(is) if is == settings => Standing::Same,
+            Some(is) if is.partitions() > partitions => {
+                Standing::Contrary(format!("it has {} partitions, and it cannot have fewer", is.partitions()))
+            }
+            _ => Standing::Other,
+        };
+        self.everywhere(define.into(), look).await?;
+        self.ask.inner.shapes().topics.set(self.topic, partitions);
+        Ok(())
+    }
+
+    /// What holds for the topic: the defaults if it was never defined.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub async fn settings(&self) -> Result<Settings, Error> {
+        let home = topic::home(self.ask.inner.shards(), self.topic);
+        let settings = self.ask.read(home, |state, _| topic::read::settings(state, self.topic))?;
+        Ok(settings.unwrap_or_default())
+    }
+
+    /// Sets what happens to messages that a group fails at, in all shards; without, what the topic says holds again.
+    ///
+    /// # Errors
+    ///
+    /// If something is malformed.
+    pub async fn define_group(&self, group: &str, mut failing: Option<Failing>) -> Result<(), Error> {
+        failing.as_mut().map_or(Ok(()), |failing| self.aim(failing))?;
+        let (topic, name) = (self.topic.to_owned(), group.to_owned());
+        let define = topic::DefineGroup { topic, group: name, failing: failing.clone() };
+        let look = |state: &dyn Read| match topic::read::group_failing(state, self.topic, group) == failing {
+            true => Standing::Same,
+            false => Standing::Other,
+        };
+        self.everywhere(define.into(), look).await
+    }
+
+    /// Publishes a message.
+    ///
+    /// # Errors
+    ///
+    /// If it is too large or malformed.
+    pub async fn publish(&self, message: Message) -> Result<Published, Error> {
+        let partition = self.partition(&message, None);
+        let (message, payload) = message.lower(0);
+        let publish = topic::Publish { topic: self.topic.to_owned(), partition, message };
+        let entry = Entry::new(publish).with_body(payload);
+        let answer = self.ask.propose(self.shard(partition), entry).await?;
+        Ok(Published { partition, offset: published(answer).offset })
+    }
+
+    /// Publishes messages: those for one partition all or none, one after the other with nothing between. Returns for
+    /// each where it is, or why it was not taken.
+    ///
+    /// # Errors
+    ///
+    /// If what goes along would need one commit, and there would be several.
+    pub async fn publish_batch(
+        &self,
+        messages: Vec<Message>,
+    ) -> Result<Vec<Result<Published, Error>>, Error> {
+        // Those without a key go together: to spread them would be a commit each.
+        let any = self.ask.inner.turn(self.partitions);
+        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut parts: BTreeMap<u32, Part<NewMessage>> = BTreeMap::new();
+        for (place, message) in messages.into_iter().enumerate() {
+            let partition = self.partition(&message, Some(any));
+            let part = parts.entry(partition).or_default();
+            let (message, payload) = message.lower(part.bodies.len() as u32);
+            part.places.push(place);
+            part.commands.push(message);
+            part.bodies.push(payload);
+            outcomes.push(Ok(Published { partition, offset: 0 }));
+        }
+        let count = parts.len();
+        for (part, (partition, Part { places, commands, bodies })) in parts.into_iter().enumerate() {
+            let mut entry = Entry::new(topic::PublishBatch {
+                topic: self.topic.to_owned(),
+                partition,
+                messages: commands,
+            });
+            entry.bodies = bodies;
+            match self.ask.propose_part(part, count, self.shard(partition), entry).await {
+                Ok(answer) => {
+                    let first = published(answer).offset;
+                    for (offset, place) in (first..).zip(places) {
+                        outcomes[place] = Ok(Published { partition, offset });
+                    }
+                }
+                Err(error) if count == 1 => return Err(error),
+                Err(error) => places.iter().for_each(|place| outcomes[*place] = Err(error.clone())),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// A message, to be published along with something else or by a job. Those that a job publishes without a key all go
+    /// to one partition.
+    pub fn publishing(&self, message: Message) -> Outgoing {
+        let partition = self.partition(&message, None);
+        let (message, payload) = message.lower(0);
+        let publish = topic::Publish { topic: self.topic.to_owned(), partition, message };
+        Outgoing { target: self.shard(partition), command: publish.into(), bodies: vec![payload] }
+    }
+
+    /// Consumes all partitions for a group, which is made if it is not there and then begins at `from`.
+    ///
+    /// # Errors
+    ///
+    /// If the group cannot be made.
+    pub async fn consume(
+        &self,
+        group: &str,
+        from: Place,
+        config: ConsumerConfig,
+    ) -> Result<Consumer<L, S>, Error> {
+        Consumer::open(self.ask.inner, self.topic, 0..self.partitions, group, from, config).await
+    }
+
+    /// Up to `max` messages of a partition from an offset on.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn read(&self, partition: u32, from: u64, max: usize) -> Result<Vec<Kept>, Error> {
+        let (messages, payloads) = self.ask.read_with(self.shard(partition), |state, now| {
+            let page = topic::read::page(state, self.topic, partition, from, max, now);
+            let stored = page.iter().map(|(_, message)| message.body.clone()).collect();
+            Ok((page, stored))
+        })?;
+        let kept = |((offset, message), payload): ((u64, topic::Message), Bytes)| Kept {
+            offset,
+            time: Time::from_millis(message.time),
+            attributes: message.attributes,
+            payload,
+        };
+        Ok(messages.into_iter().zip(payloads).map(kept).collect())
+    }
+
+    /// How a partition's groups stand, by name, with what they lag behind.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn groups(&self, partition: u32) -> Result<Vec<GroupStatus>, Error> {
+        self.ask.read(self.shard(partition), |state, _| topic::read::groups(state, self.topic, partition))
+    }
+
+    /// Moves a group to another place, in all partitions.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such group.
+    pub async fn seek(&self, group: &str, to: &Place) -> Result<(), Error> {
+        self.each(|topic, partition| {
+            topic::Seek { topic, partition, group: group.to_owned(), to: to.clone() }.into()
+        })
+        .await
+    }
+
+    /// Takes a group away, in all partitions.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub async fn unsubscribe(&self, group: &str) -> Result<(), Error> {
+        self.each(|topic, partition| topic::Unsubscribe { topic, partition, group: group.to_owned() }.into())
+            .await
+    }
+
+    /// Decides what becomes of messages of a partition that a group has set aside. Returns how many they were.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such group, or no way for dead letters.
+    pub async fn resolve(
+        &self,
+        partition: u32,
+        group: &str,
+        which: topic::Which,
+        action: topic::Action,
+    ) -> Result<u64, Error> {
+        let mut count = 0;
+        loop {
+            let (topic, group) = (self.topic.to_owned(), group.to_owned());
+            let which = Some(which.clone());
+            let resolve = topic::Resolve { topic, partition, group, which, action: action.into() };
+            match self.ask.propose(self.shard(partition), Entry::new(resolve)).await? {
+                Some(Answer::Topic(topic::Reply { answer: Some(topic::Answer::Resolved(resolved)) })) => {
+                    count += resolved.count;
+                    if !resolved.more || resolved.count == 0 {
+                        return Ok(count);
+                    }
+                }
+                odd => unexpected(odd),
+            }
+        }
+    }
+
+    async fn each(&self, command: impl Fn(String, u32) -> Command) -> Result<(), Error> {
+        for partition in 0..self.partitions {
+            let entry = Entry::new(command(self.topic.to_owned(), partition));
+            let (part, count) = (partition as usize, self.partitions as usize);
+            self.ask.propose_part(part, count, self.shard(partition), entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn everywhere(&self, command: Command, look: impl Fn(&dyn Read) -> Standing) -> Result<(), Error> {
+        let home = topic::home(self.ask.inner.shards(), self.topic);
+        let (what, channel) = (format!("the topic {:?}", self.topic), Channel::topic(self.topic, 0));
+        define::everywhere(self.ask.inner, &what, home, channel, command, look).await
+    }
+
+    /// Has dead letters arrive: how the topic for them is spread is nothing that a caller should have to know.
+    fn aim(&self, failing: &mut Failing) -> Result<(), Error> {
+        let Some(to) = &mut failing.dead_letter else { return Ok(()) };
+        let partitions = Topic::new(self.ask, &to.topic)?.partitions;
+        *to = DeadLetter::new(std::mem::take(&mut to.topic), partitions, self.ask.inner.shards());
+        Ok(())
+    }
+
+    /// One that nothing is said of goes to `any`, or to each in its turn.
+    fn partition(&self, message: &Message, any: Option<u32>) -> u32 {
+        match (message.partition, message.key.is_empty()) {
+            (Some(partition), _) => partition,
+            (None, true) => any.unwrap_or_else(|| self.ask.inner.turn(self.partitions)),
+            (None, false) => topic::partition_of(&message.key, self.partitions),
+        }
+    }
+
+    fn shard(&self, partition: u32) -> Shard {
+        topic::shard(self.ask.inner.shards(), self.topic, partition)
+    }
+}
+
+fn published(answer: Option<Answer>) -> topic::Published {
+    match answer {
+        Some(Answer::Topic(topic::Reply { answer: Some(topic::Answer::Published(published)) })) => published,
+        odd => unexpected(odd),
+    }
+}
