@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use engine::blocks::kv::{Settings, Write};
+use engine::blocks::stream::NewEvent;
+use engine::blocks::topic::Message;
 use engine::{Config, ConsumerConfig, Embedded};
-use machine::stream::{self, Expected, NewEvent, Spread};
+use machine::stream::{self, Expected};
 use machine::topic::Place;
-use machine::{Entry, kv, topic};
 
 use super::tasks::{Load, closed_loop};
 use super::{Case, ITEMS, Measured, PAYLOAD_BYTES};
@@ -70,7 +72,11 @@ pub fn load(case: Case, seconds: u32, folder: &Path) -> Result<()> {
 async fn prepare(case: Case, engine: &Arc<Embedded>, payload: &Bytes) {
     let count = match case {
         Case::Append64 => return define(engine).await,
-        Case::Get64 => ITEMS,
+        Case::Put64 => return spread(engine).await,
+        Case::Get64 => {
+            spread(engine).await;
+            ITEMS
+        }
         Case::Consume => CONSUMED,
         _ => return,
     };
@@ -93,13 +99,15 @@ async fn prepare(case: Case, engine: &Arc<Embedded>, payload: &Bytes) {
     }
 }
 
-/// A store of streams is there when each shard that its streams may lie in knows of it.
+/// As others have it: no two items need to be in one transaction.
+async fn spread(engine: &Embedded) {
+    let items = engine.kv("items").expect("it can be read");
+    items.define(Settings { spread: true, changes: None }).await.expect("it is taken");
+}
+
 async fn define(engine: &Embedded) {
-    for shard in engine.shards().all() {
-        let settings = stream::Settings { spread: Spread::ByStream.into(), ..stream::Settings::default() };
-        let define = stream::Define { store: "orders".to_owned(), settings };
-        engine.propose(shard, Entry::new(define)).await.expect("it is taken");
-    }
+    let streams = engine.streams("orders").expect("it can be read");
+    streams.define(stream::Settings::default()).await.expect("it is taken");
 }
 
 async fn ask(case: Case, engine: &Arc<Embedded>, payload: Bytes, time: Duration) -> Load {
@@ -115,7 +123,7 @@ async fn ask(case: Case, engine: &Arc<Embedded>, payload: Bytes, time: Duration)
                 }
                 Case::Put64 => put(&engine, item, payload).await,
                 Case::Get64 => {
-                    get(&engine, item);
+                    get(&engine, item).await;
                     // Nothing is waited for, so others of the same thread would starve.
                     tokio::task::yield_now().await;
                 }
@@ -137,7 +145,8 @@ async fn consume(engine: &Arc<Embedded>, time: Duration) -> Load {
         let (engine, left) = (Arc::clone(engine), Arc::clone(&left));
         consuming.push(tokio::spawn(async move {
             let config = ConsumerConfig::default();
-            let consumer = engine.consume("orders", 0..8, "group", Place::start(), config).await;
+            let topic = engine.topic("orders").expect("it can be read");
+            let consumer = topic.consume("group", Place::start(), config).await;
             let consumer = consumer.expect("the group is made");
             let mut each_ns = Vec::new();
             while begun.elapsed() < time && left.load(Ordering::Relaxed) > 0 {
@@ -162,40 +171,29 @@ async fn consume(engine: &Arc<Embedded>, time: Duration) -> Load {
 }
 
 pub async fn publish(engine: &Embedded, number: u64, payload: Bytes) {
-    let partition = (number % 8) as u32;
-    let shard = topic::shard(engine.shards(), "orders", partition);
-    let message = topic::NewMessage::new(0);
-    let publish = topic::Publish { topic: "orders".to_owned(), partition, message };
-    engine.propose(shard, Entry::new(publish).with_body(payload)).await.expect("it is taken");
+    let message = Message::new(payload).partition((number % 8) as u32);
+    let topic = engine.topic("orders").expect("it can be read");
+    topic.publish(message).await.expect("it is taken");
 }
 
 async fn put(engine: &Embedded, item: u64, payload: Bytes) {
-    let key = Bytes::from(format!("key-{item}"));
-    let shard = engine.shards().of(&[b"kv", &key]);
-    let put = kv::Put { store: "items".to_owned(), key, ..kv::Put::default() };
-    engine.propose(shard, Entry::new(put).with_body(payload)).await.expect("it is taken");
+    let items = engine.kv("items").expect("it can be read");
+    items.put(format!("key-{item}"), payload, Write::default()).await.expect("it is taken");
 }
 
-fn get(engine: &Embedded, item: u64) {
+async fn get(engine: &Embedded, item: u64) {
     let key = format!("key-{item}");
-    let shard = engine.shards().of(&[b"kv", key.as_bytes()]);
-    let (_, found) = engine
-        .read_with_payloads(shard, |state, now| {
-            let item = kv::get(state, "items", "", key.as_bytes(), now);
-            ((), item.map(|item| item.value).into_iter().collect())
-        })
-        .expect("it can be read");
-    assert_eq!(found.first().map(Bytes::len), Some(PAYLOAD_BYTES), "{key} is not there");
+    let items = engine.kv("items").expect("it can be read");
+    let found = items.get(key.as_bytes()).await.expect("it can be read");
+    assert_eq!(found.map(|item| item.value.len()), Some(PAYLOAD_BYTES), "{key} is not there");
 }
 
 async fn append(engine: &Embedded, number: u64, version: u64, payload: Bytes) {
-    let stream = format!("order-{number}");
-    let shard = stream::shard(engine.shards(), "orders", Spread::ByStream, &stream);
-    let event = NewEvent { r#type: "paid".to_owned(), ..NewEvent::default() };
     let expected = if version == 0 { Expected::NoStream(()) } else { Expected::Version(version) };
-    let append =
-        stream::Append { store: "orders".to_owned(), stream, expected: Some(expected), events: vec![event] };
-    engine.propose(shard, Entry::new(append).with_body(payload)).await.expect("the version is as expected");
+    let streams = engine.streams("orders").expect("it can be read");
+    let event = NewEvent::new("paid", payload);
+    let appended = streams.append(&format!("order-{number}"), Some(expected), [event]).await;
+    appended.expect("the version is as expected");
 }
 
 /// Messages that are there to be consumed.

@@ -4,14 +4,14 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame, literal};
+use crate::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, field, frame};
 use crate::world::{World, listening, request, wait};
 
 /// A message, and then the word that it failed.
 fn failing(stream: u32) -> Vec<u8> {
     let status_200: &[u8] = &[0x88];
-    let head = [status_200, &literal(b"content-type", b"application/grpc")].concat();
-    let trailers = literal(b"grpc-status", b"14");
+    let head = [status_200, &field("content-type", "application/grpc")].concat();
+    let trailers = field("grpc-status", "14");
     [
         frame(HEADERS, END_HEADERS, stream, &head),
         frame(DATA, 0, stream, b"\0\0\0\0\x03one"),

@@ -18,8 +18,6 @@ mod explain;
 mod failures;
 mod faults;
 mod find;
-#[allow(dead_code, reason = "the stories of the data plane have it say more")]
-#[path = "../../../mesh/tests/stories/world/frames.rs"]
 mod frames;
 mod golden;
 mod interim;

@@ -8,10 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use crate::frames::{
-    DATA, END_HEADERS, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PING, PREFACE, SETTINGS, frame, literal,
-};
+use crate::frames::{DATA, END_HEADERS, GOAWAY, HEADERS, PING, PREFACE, SETTINGS, field, frame};
 use crate::world::{World, listening, server};
+
+const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// A greeted connection of HTTP/2.
 fn connect(world: &World) -> TcpStream {
@@ -74,12 +74,7 @@ fn a_websocket_over_http2_reaches_a_server_of_http1_and_outlives_a_reload() {
         ("sec-websocket-version", "13"),
     ];
     stream
-        .write_all(&frame(
-            HEADERS,
-            END_HEADERS,
-            1,
-            &head.map(|(name, value)| literal(name.as_bytes(), value.as_bytes())).concat(),
-        ))
+        .write_all(&frame(HEADERS, END_HEADERS, 1, &head.map(|(name, value)| field(name, value)).concat()))
         .expect("taken");
     // 200, by HPACK's static table, maybe behind a change of the dynamic one's size.
     assert!(next(&mut stream, HEADERS).expect("an answer").contains(&0x88));

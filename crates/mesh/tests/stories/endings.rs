@@ -17,7 +17,8 @@ async fn framing(answer: impl Fn(usize, u32) -> Vec<u8> + Send + Sync + 'static)
         async move {
             let (stream, _open) = served.into_stream();
             let mut wire = Wire::new(stream);
-            wire.welcome().await;
+            wire.take(PREFACE.len()).await;
+            wire.try_send(frame(SETTINGS, 0, 0, &[])).await;
             while let Some(came) = wire.frame().await {
                 if came.kind == HEADERS {
                     let nth = before.fetch_add(1, std::sync::atomic::Ordering::SeqCst);

@@ -280,7 +280,8 @@ async fn by_hand() -> (Server, mpsc::UnboundedReceiver<Frame>) {
         async move {
             let (stream, _open) = served.into_stream();
             let mut wire = Wire::new(stream);
-            wire.welcome().await;
+            wire.take(PREFACE.len()).await;
+            wire.try_send(frame(SETTINGS, 0, 0, &[])).await;
             while let Some(came) = wire.frame().await {
                 match came.kind {
                     SETTINGS if came.flags & ACK == 0 => {

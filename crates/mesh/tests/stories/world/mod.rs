@@ -3,7 +3,6 @@
 
 mod client;
 mod dns;
-mod framed;
 pub mod frames;
 mod server;
 pub mod vectors;

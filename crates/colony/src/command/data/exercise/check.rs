@@ -16,7 +16,7 @@ use engine::{Embedded, Inspection};
 use machine::{Order, Shard, Stored, kv, outbox, queue, stream, topic};
 use serde_json::json;
 
-use super::record::{Kind, Line, NAME, ORDERS, PARTITIONS, Writer, item_shard, queue_shard, read};
+use super::record::{Kind, Line, NAME, ORDERS, PARTITIONS, Writer, item_shard, read};
 use crate::args::ExerciseData;
 use crate::command::data::{count, refused, with_causes};
 use crate::failure::Failure;
@@ -273,7 +273,7 @@ impl Check {
     /// What is in the producer's queue, ready or handed out: id and number, by number.
     fn items(&mut self, writer: Writer) -> Result<Vec<(u64, u64)>, Failure> {
         let name = writer.queue();
-        let shard = queue_shard(self.engine.shards(), &name);
+        let shard = queue::home(self.engine.shards(), &name);
         let mut items = Vec::new();
         for which in [
             queue::Which::Leased,

@@ -15,8 +15,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use engine::blocks::kv;
 use engine::{Config, Embedded};
-use machine::{Entry, stream, topic};
+use machine::{stream, topic};
 use tokio::task::JoinSet;
 
 use super::refused;
@@ -104,19 +105,18 @@ fn write_mark(folder: &Path, mark: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Makes the topics and the store of streams; what is made twice is there once.
+/// Makes the stores and the topics; what is made twice is there once.
 async fn define(engine: &Embedded) -> Result<(), Failure> {
+    let spread = kv::Settings { spread: true, changes: None };
     let settings =
         topic::Settings { partitions: Some(PARTITIONS), keep_ms: Some(0), ..topic::Settings::default() };
-    for shard in engine.shards().all() {
-        for topic in [NAME, ORDERS] {
-            let define = topic::Define { topic: topic.to_owned(), settings: settings.clone() };
-            engine.propose(shard, Entry::new(define)).await.map_err(|error| not_written(&error))?;
-        }
-        let define = stream::Define { store: NAME.to_owned(), settings: stream::Settings::default() };
-        engine.propose(shard, Entry::new(define)).await.map_err(|error| not_written(&error))?;
-    }
-    Ok(())
+    let defined = async {
+        engine.kv(NAME)?.define(spread).await?;
+        engine.topic(NAME)?.define(settings.clone()).await?;
+        engine.topic(ORDERS)?.define(settings).await?;
+        engine.streams(NAME)?.define(stream::Settings::default()).await
+    };
+    defined.await.map_err(|error| not_written(&error))
 }
 
 /// Why a record was not taken.

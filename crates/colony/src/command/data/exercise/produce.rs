@@ -1,13 +1,17 @@
 //! A producer: one record after the other, each printed when it was acknowledged.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use engine::blocks::kv::Write;
+use engine::blocks::queue::Item;
+use engine::blocks::stream::NewEvent;
+use engine::blocks::topic::Message;
 use engine::{Embedded, Error};
-use machine::command::Answer;
-use machine::{Entry, Shard, Shards, kv, outbox, queue, stream, topic};
+use machine::queue::VISIBILITY_MS_MAX;
+use machine::stream::Expected;
 
-use super::record::{Kind, Line, NAME, ORDERS, Writer, item_shard, queue_shard};
+use super::record::{Kind, Line, NAME, ORDERS, Writer};
 use super::{acknowledged, not_written};
 use crate::failure::Failure;
 
@@ -44,112 +48,66 @@ impl Producer {
     }
 
     async fn put(&mut self, number: u64) -> Result<(), Failure> {
-        let key = self.writer.key();
-        let shard = item_shard(self.shards(), &key);
-        let put = kv::Put { store: NAME.to_owned(), key, etag: Some(self.etags[0]), ..kv::Put::default() };
-        let entry = Entry::new(put).with_body(self.writer.payload(number));
-        self.etags[0] = etag(self.propose(shard, entry).await?)?;
+        let (writer, etag) = (self.writer, self.etags[0]);
+        self.etags[0] = taken(|| async {
+            let items = self.engine.kv(NAME)?;
+            items.put(writer.key(), writer.payload(number), Write::if_etag(etag)).await
+        })
+        .await?;
         self.done(Kind::Put, number, self.etags[0])
     }
 
     async fn publish(&self, number: u64) -> Result<(), Failure> {
-        let partition = self.writer.partition();
-        let shard = topic::shard(self.shards(), NAME, partition);
-        let entry = Entry::new(self.message(NAME, partition)).with_body(self.writer.payload(number));
-        match self.propose(shard, entry).await? {
-            Some(Answer::Topic(topic::Reply { answer: Some(topic::Answer::Published(published)) })) => {
-                self.done(Kind::Publish, number, published.offset)
-            }
-            odd => Err(unexpected(&odd)),
-        }
+        let message = Message::new(self.writer.payload(number)).key(self.writer.key());
+        let published = taken(|| async { self.engine.topic(NAME)?.publish(message.clone()).await }).await?;
+        self.done(Kind::Publish, number, published.offset)
     }
 
     async fn send(&self, number: u64) -> Result<(), Failure> {
-        let send = queue::Send {
-            queue: self.writer.queue(),
-            items: vec![queue::SendItem { body: 0, ..queue::SendItem::default() }],
-        };
-        let entry = Entry::new(send).with_body(self.writer.payload(number));
-        match self.propose(queue_shard(self.shards(), &self.writer.queue()), entry).await? {
-            Some(Answer::Queue(queue::Reply { answer: Some(queue::Answer::Sent(sent)) })) => {
-                self.done(Kind::Send, number, sent.items.first().copied().unwrap_or_default())
-            }
-            odd => Err(unexpected(&odd)),
-        }
+        let (name, item) = (self.writer.queue(), Item::new(self.writer.payload(number)));
+        let id = taken(|| async { self.engine.queue(&name)?.send_one(item.clone()).await }).await?.id;
+        self.done(Kind::Send, number, id.number())
     }
 
     /// Has an item handed out, and is done with it.
     async fn work(&mut self) -> Result<(), Failure> {
-        let queue = self.writer.queue();
-        let shard = queue_shard(self.shards(), &queue);
-        let receive = queue::Receive {
-            queue: queue.clone(),
-            consumer: NAME.to_owned(),
-            max: 1,
-            visibility_ms: queue::VISIBILITY_MS_MAX,
-        };
-        let work = match self.propose(shard, Entry::new(receive)).await? {
-            Some(Answer::Queue(queue::Reply { answer: Some(queue::Answer::Received(received)) })) => {
-                received.items.into_iter().next()
-            }
-            odd => return Err(unexpected(&odd)),
-        };
-        let Some(work) = work else {
-            return Err(Failure::new(format!("the queue {queue} has items, and hands none out")));
+        let name = self.writer.queue();
+        let lease = Some(Duration::from_millis(VISIBILITY_MS_MAX));
+        let receive = || async { self.engine.queue(&name)?.receive(NAME, 1, lease, Duration::ZERO).await };
+        let Some(work) = taken(receive).await?.into_iter().next() else {
+            return Err(Failure::new(format!("the queue {name} has items, and hands none out")));
         };
         self.received += 1;
-        self.done(Kind::Receive, self.received, work.receipt.item)?;
-        let item = work.receipt.item;
-        let done = queue::Acknowledge { queue, receipts: vec![work.receipt], all: true };
-        self.propose(shard, Entry::new(done)).await?;
+        let item = work.receipt.id().number();
+        self.done(Kind::Receive, self.received, item)?;
+        let gone = taken(|| async { self.engine.queue(&name)?.acknowledge(&[work.receipt]).await }).await?;
+        if !gone.is_empty() {
+            return Err(Failure::new(format!("the queue {name} does not know the lease that it has given")));
+        }
         self.done(Kind::Acknowledge, self.received, item)
     }
 
     async fn append(&self, number: u64) -> Result<(), Failure> {
-        let (store, name) = (NAME.to_owned(), self.writer.name());
-        let shard = stream::shard(self.shards(), NAME, stream::Spread::ByStream, &name);
-        let event = stream::NewEvent { r#type: "written".to_owned(), ..stream::NewEvent::default() };
-        let expected = Some(stream::Expected::Version(number - 1));
-        let append = stream::Append { store, stream: name, expected, events: vec![event] };
-        match self.propose(shard, Entry::new(append).with_body(self.writer.payload(number))).await? {
-            Some(Answer::Stream(reply)) => self.done(Kind::Append, number, reply.version),
-            odd => Err(unexpected(&odd)),
-        }
+        let (name, event) = (self.writer.name(), NewEvent::new("written", self.writer.payload(number)));
+        let expected = Some(Expected::Version(number - 1));
+        let append = || async { self.engine.streams(NAME)?.append(&name, expected, [event.clone()]).await };
+        let (version, _) = taken(append).await?;
+        self.done(Kind::Append, number, version)
     }
 
     /// An item and a message to another shard, in one entry.
     async fn order(&mut self, number: u64) -> Result<(), Failure> {
-        let key = self.writer.order_key();
-        let shard = item_shard(self.shards(), &key);
-        let put = kv::Put { store: NAME.to_owned(), key, etag: Some(self.etags[1]), ..kv::Put::default() };
-        let partition = self.writer.orders_partition(self.shards());
-        let target = topic::shard(self.shards(), ORDERS, partition);
-        let mut send = outbox::Send::new(target, self.message(ORDERS, partition));
-        send.bodies.push(0);
-        let mut entry = Entry::new(put).with_body(self.writer.payload(number));
-        entry.sends.push(send);
-        self.etags[1] = etag(self.propose(shard, entry).await?)?;
+        let (writer, etag) = (self.writer, self.etags[1]);
+        let payload = writer.payload(number);
+        self.etags[1] = taken(|| async {
+            let message = Message::new(payload.clone()).key(writer.key());
+            let partition = writer.orders_partition(self.engine.shards());
+            let told = [self.engine.topic(ORDERS)?.publishing(message.partition(partition))];
+            let items = self.engine.kv(NAME)?.along(&told);
+            items.put(writer.order_key(), payload.clone(), Write::if_etag(etag)).await
+        })
+        .await?;
         self.done(Kind::Order, number, self.etags[1])
-    }
-
-    fn message(&self, topic: &str, partition: u32) -> topic::Publish {
-        let attributes = topic::Attributes { key: self.writer.key(), ..topic::Attributes::default() };
-        let message = topic::NewMessage { attributes, body: 0, ttl_ms: None };
-        topic::Publish { topic: topic.to_owned(), partition, message }
-    }
-
-    fn shards(&self) -> Shards {
-        self.engine.shards()
-    }
-
-    async fn propose(&self, shard: Shard, entry: Entry) -> Result<Option<Answer>, Failure> {
-        loop {
-            match self.engine.propose(shard, entry.clone()).await {
-                Ok(reply) => return Ok(reply.answer),
-                Err(Error::Overloaded) => tokio::task::yield_now().await,
-                Err(error) => return Err(not_written(&error)),
-            }
-        }
     }
 
     fn done(&self, kind: Kind, number: u64, at: u64) -> Result<(), Failure> {
@@ -158,13 +116,16 @@ impl Producer {
     }
 }
 
-fn etag(answer: Option<Answer>) -> Result<u64, Failure> {
-    match answer {
-        Some(Answer::Kv(reply)) => Ok(reply.etag),
-        odd => Err(unexpected(&odd)),
+/// Asks until there is room.
+async fn taken<T, F>(ask: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(Error::Overloaded) => tokio::task::yield_now().await,
+            Err(error) => return Err(not_written(&error)),
+        }
     }
-}
-
-fn unexpected(answer: &Option<Answer>) -> Failure {
-    Failure::new(format!("the engine answers something else than what was asked: {answer:?}"))
 }

@@ -108,10 +108,6 @@ pub(super) fn item_shard(shards: Shards, key: &[u8]) -> Shard {
     Placement::Key.shard(shards, NAME, "", key)
 }
 
-pub(super) fn queue_shard(shards: Shards, queue: &str) -> Shard {
-    shards.of(&[b"queue", queue.as_bytes()])
-}
-
 /// The store, the topic and the store of streams that are written to.
 pub(super) const NAME: &str = "exercise";
 /// The topic that orders are told to.
