@@ -192,6 +192,22 @@ async fn only_what_was_on_its_way_when_the_log_failed_is_in_doubt() {
     }
 }
 
+/// The state is older than what has become of the log: its payload was moved and trimmed since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payload_that_is_nowhere_is_an_error_and_not_looked_for_again_and_again() {
+    let world = World::new();
+    let engine = world.open();
+    engine.propose(Shard(0), put("key", &big(1))).await.expect("it is taken");
+    engine.close();
+    world.log.trim(0, 2).expect("it can be trimmed");
+    let engine = world.open();
+    let read = engine.read_with_payloads(Shard(0), |state, now| {
+        let item = kv::get(state, "store", "", b"key", now).expect("it is there");
+        ((), vec![item.value])
+    });
+    assert!(matches!(&read, Err(Error::Failed(_))), "{read:?}");
+}
+
 /// A log that takes what it is given and does not know whether it has.
 struct Broken {
     log: Arc<Memory>,

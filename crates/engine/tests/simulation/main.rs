@@ -28,10 +28,12 @@ mod witness;
 mod workload;
 mod world;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use requests::Requests;
 use trace::Trace;
 use world::World;
 
@@ -52,20 +54,39 @@ fn nothing_that_goes_wrong_loses_repeats_or_reorders_anything() {
 /// What the simulation is worth: a log whose syncs do nothing must be caught. What else must be is in `.ci/mutants`.
 #[test]
 fn a_sync_left_out_is_found() {
-    let is_found =
-        |seed: &u64| catch_unwind(AssertUnwindSafe(|| run(*seed, STEPS, true, &Trace::new(false)))).is_err();
+    let is_found = |seed: &u64| {
+        catch_unwind(AssertUnwindSafe(|| drop(run(*seed, STEPS, true, &Trace::new(false))))).is_err()
+    };
     let found = quietly(|| (0..20).filter(is_found).count());
     assert!(found >= 15, "{found} of 20 seeds have noticed that nothing is synced");
 }
 
-/// One run.
-fn run(seed: u64, steps: u64, disk_lies: bool, trace: &Trace) {
+/// What is never asked for with success would be as if it were not simulated at all.
+#[test]
+fn everything_that_can_be_asked_for_is_done_somewhere() {
+    let mut done: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 0..60 {
+        for name in run(seed, STEPS, false, &Trace::new(false)).done() {
+            *done.entry(name).or_default() += 1;
+        }
+    }
+    for (block, commands) in COMMANDS {
+        for command in commands {
+            let count = done.get(&format!("{block} {command}")).copied().unwrap_or(0);
+            assert!(count >= 3, "{block} {command} is done {count} times only: {done:?}");
+        }
+    }
+}
+
+/// One run: what was asked for, and what became of it.
+fn run(seed: u64, steps: u64, disk_lies: bool, trace: &Trace) -> Requests {
     let mut world = World::new(seed, disk_lies, trace);
     for _ in 0..steps {
         actions::step(&mut world);
     }
     quiet::check(&mut world);
     damage::check(&mut world);
+    world.requests
 }
 
 /// Runs all of `seeds` on all cores, up to the first that fails.
@@ -79,7 +100,7 @@ fn first_failing(seeds: std::ops::Range<u64>, steps: u64) -> Option<u64> {
             if seed >= seeds.end {
                 return;
             }
-            if catch_unwind(AssertUnwindSafe(|| run(seed, steps, false, &Trace::new(false)))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| drop(run(seed, steps, false, &Trace::new(false))))).is_err() {
                 has_failed.store(true, Ordering::Relaxed);
                 let mut failed = failed.lock().expect("nobody panics with it");
                 *failed = Some(failed.map_or(seed, |other: u64| other.min(seed)));
@@ -112,7 +133,7 @@ fn quietly<R>(what: impl FnOnce() -> R) -> R {
 /// Runs a seed and, if it fails, says what was done last and how to see it again.
 fn tell(seed: u64, steps: u64) {
     let trace = Trace::new(true);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, steps, false, &trace)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| drop(run(seed, steps, false, &trace))));
     if let Err(panic) = outcome {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said =
@@ -134,6 +155,30 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{variable}={value}: this is no number")))
 }
 
+/// What clients ask for.
+const COMMANDS: [(&str, &[&str]); 7] = [
+    ("Kv", &["Put", "Delete", "Transact", "Bulk"]),
+    ("Topic", &["Define", "Publish", "PublishBatch", "Subscribe", "Seek", "Acknowledge"]),
+    (
+        "Queue",
+        &[
+            "Define",
+            "Send",
+            "Receive",
+            "Acknowledge",
+            "Nack",
+            "Extend",
+            "Cancel",
+            "Redrive",
+            "Pause",
+            "Resume",
+        ],
+    ),
+    ("Lock", &["TryLock", "Unlock", "Extend"]),
+    ("Stream", &["Define", "Append", "Truncate", "Delete", "Describe", "SaveSnapshot", "Project", "Rewind"]),
+    ("Job", &["Put", "Delete", "Pause", "Resume", "Trigger"]),
+    ("Config", &["Write"]),
+];
 /// How many runs there are, if nothing else is said.
 const SEEDS: u64 = 2_000;
 /// How many actions a run has.

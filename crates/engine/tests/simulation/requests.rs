@@ -166,6 +166,17 @@ impl Requests {
         request.knows = Knows::Outcome;
     }
 
+    /// Of which block and kind each request is that was done.
+    pub fn done(&self) -> impl Iterator<Item = String> {
+        let done = self.all.iter().filter(|request| request.outcome.as_ref().is_some_and(Result::is_ok));
+        done.map(|request| {
+            let said = format!("{:?}", request.entry.command);
+            let words = said.split(|letter: char| !letter.is_alphanumeric());
+            let words = words.filter(|word| !["", "Command", "kind", "Some"].contains(word));
+            words.take(2).collect::<Vec<_>>().join(" ")
+        })
+    }
+
     /// Asserts that every request came to an end.
     pub fn assert_all_known(&self) {
         assert_eq!(self.asking(), 0, "requests that were never answered");
