@@ -114,7 +114,8 @@ impl Model {
             }
             Some(Kind::Delivered(delivered)) => {
                 let arrived = self.arrived.get(&(shard, Shard(delivered.target))).copied().unwrap_or(0);
-                assert!(delivered.number <= arrived as u64, "{shard:?} forgets what has not arrived");
+                let is_forgotten = delivered.number <= arrived as u64 || !self.has(Shard(delivered.target));
+                assert!(is_forgotten, "{shard:?} forgets what has not arrived");
             }
             _ => {
                 let expected = blocks.command(&step, &entry.command);
@@ -143,9 +144,14 @@ impl Model {
             let step = Step { bodies: &sent.bodies, answer: None, ..*step };
             // Whether it was refused is of no consequence.
             let _ = self.shards[to.0 as usize].command(&step, &sent.command);
-        } else {
+        } else if self.has(to) {
             self.sent.entry((from, to)).or_default().push(sent);
         }
+    }
+
+    /// Whether there is such a shard: what is for another is given up.
+    fn has(&self, shard: Shard) -> bool {
+        (shard.0 as usize) < self.shards.len()
     }
 
     fn deliver(&mut self, logged: &Logged<'_>, from: Shard, number: u64, command: &Command) {

@@ -3,7 +3,7 @@
 use machine::Entry;
 use machine::job::{self, Delete, Missed, Pause, Put, Resume, Schedule, Trigger};
 
-use super::{Glance, payload, sent};
+use super::{Glance, payload, sent, target};
 use crate::model::job::CRONS;
 
 pub fn entry(glance: &mut Glance<'_>) -> Entry {
@@ -58,7 +58,7 @@ fn put(glance: &mut Glance<'_>, scope: String, name: String) -> Put {
         missed: missed.into(),
         missed_max: if missed == Missed::RunAll { glance.rng.pick(&[1, 2, 5]) } else { 0 },
         grace_ms: glance.rng.pick(&[0, 1, 10_000]),
-        target: glance.rng.below(glance.shards.count() as usize) as u32,
+        target: target(glance).0,
         command: Box::new(sent(glance)),
         bodies: vec![0],
         overwrite: glance.rng.chance(60),

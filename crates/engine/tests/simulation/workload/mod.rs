@@ -73,7 +73,7 @@ pub fn entry(glance: &mut Glance<'_>, mix: &Mix) -> Entry {
     };
     if glance.rng.chance(25) {
         for _ in 0..=glance.rng.below(3) {
-            let target = Shard(glance.rng.below(glance.shards.count() as usize) as u32);
+            let target = target(glance);
             let command = sent(glance);
             entry.bodies.push(payload(glance.rng, glance.id, entry.bodies.len()));
             let bodies = vec![glance.rng.below(entry.bodies.len()) as u32];
@@ -82,6 +82,12 @@ pub fn entry(glance: &mut Glance<'_>, mix: &Mix) -> Entry {
     }
     entry.idempotency = idempotency(glance);
     entry
+}
+
+/// Any shard; seldom one that there is not.
+fn target(glance: &mut Glance<'_>) -> Shard {
+    let count = glance.shards.count();
+    Shard(if glance.rng.chance(4) { count } else { glance.rng.below(count as usize) as u32 })
 }
 
 /// What a shard sends to another: a command with one payload.
