@@ -23,7 +23,7 @@ pub struct Config {
     /// Most bytes of commands in one batch of a worker. Default 4 MiB: a larger one does not sync faster, and lets
     /// those who come after it wait longer.
     pub batch_bytes_max: usize,
-    /// How many bytes of changed state in memory start a checkpoint. Default 32 MiB. At four times as many
+    /// How many bytes of changed state in memory start a checkpoint. Default 40 MiB. At four times as many
     /// commands have to wait for it. More takes longer to apply again after a crash.
     pub checkpoint_bytes: usize,
     /// How many bytes of commands in the log start a checkpoint, however little has changed. Default 256 MiB. More takes longer
@@ -49,7 +49,7 @@ impl Default for Config {
             waiting_max: 16_384,
             waiting_bytes_max: 64 << 20,
             batch_bytes_max: 4 << 20,
-            checkpoint_bytes: 32 << 20,
+            checkpoint_bytes: 40 << 20,
             checkpoint_log_bytes: 256 << 20,
             checkpoint_after: Duration::from_secs(60),
             log_bytes_slack: 256 << 20,
