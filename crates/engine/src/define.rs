@@ -29,7 +29,8 @@ pub(crate) enum Standing {
     Contrary(String),
 }
 
-/// Has `command` known by all shards, and waits until it is. Nothing is written if it is already.
+/// Has `command` known by all shards, and waits until it is. Nothing is written if it is already. `forget` is called when
+/// what was known before does not hold any more.
 ///
 /// # Errors
 ///
@@ -41,7 +42,9 @@ pub(crate) async fn everywhere<L: Log, S: Store>(
     channel: Channel,
     command: Command,
     look: impl Fn(&dyn Read) -> Standing,
+    forget: impl Fn() + Clone + std::marker::Send + 'static,
 ) -> Result<(), Error> {
+    forget();
     let stands = |shard| inner.read(shard, |state, _| look(state));
     let mut known = true;
     for shard in inner.shards().all() {
@@ -56,7 +59,7 @@ pub(crate) async fn everywhere<L: Log, S: Store>(
     }
     let waiting = Waiters::at(inner.waiters(), vec![channel]);
     for entry in entries(inner, home, &command) {
-        inner.propose(home, entry).await?;
+        inner.propose_or_undo(home, entry, |_| {}, forget.clone()).await?;
     }
     let arrived = async {
         loop {

@@ -1,7 +1,7 @@
 //! Where things lie that are spread, by name: what decides the shard of a command, without a look at the state for each.
 //!
-//! What has been defined is settled, so it is kept in mind for good; what has not is looked for again when it is defined
-//! by [`crate::blocks`].
+//! What was found, be it that nothing is defined, is kept in mind until [`crate::blocks`] defines it: that is noticed where
+//! the definition is applied, for whoever asked for it may have gone by then.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -11,7 +11,14 @@ use machine::stream::Spread;
 
 /// What is known of one kind of things.
 #[derive(Debug)]
-pub(crate) struct Known<T>(RwLock<HashMap<String, T>>);
+pub(crate) struct Known<T>(RwLock<Names<T>>);
+
+#[derive(Debug)]
+struct Names<T> {
+    known: HashMap<String, T>,
+    /// How often something was forgotten: who looked before must not say afterwards what they saw.
+    forgotten: u64,
+}
 
 /// What is known of all.
 #[derive(Debug, Default)]
@@ -33,30 +40,36 @@ impl<T: Copy> Known<T> {
         name: &str,
         look: impl FnOnce() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (known, forgotten) = (names.known.get(name).copied(), names.forgotten);
+        drop(names);
         if known.is_some() {
             return Ok(known);
         }
         let found = look()?;
         if let Some(found) = found {
-            self.set(name, found);
+            let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            if names.known.len() >= NAMES_MAX {
+                names.known.clear();
+            }
+            if names.forgotten == forgotten {
+                names.known.insert(name.to_owned(), found);
+            }
         }
         Ok(found)
     }
 
-    /// Keeps in mind what was defined.
-    pub(crate) fn set(&self, name: &str, is: T) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= NAMES_MAX && !known.contains_key(name) {
-            known.clear();
-        }
-        known.insert(name.to_owned(), is);
+    /// It has been defined: who asks next looks again.
+    pub(crate) fn forget(&self, name: &str) {
+        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        names.known.remove(name);
+        names.forgotten += 1;
     }
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Known<T> {
-        Known(RwLock::default())
+        Known(RwLock::new(Names { known: HashMap::new(), forgotten: 0 }))
     }
 }
 

@@ -141,6 +141,32 @@ async fn a_definition_that_is_half_done_is_finished() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_nobody_waits_for_holds_for_all() {
+    let world = World::new();
+    let engine = world.open();
+    let (items, queue) = (engine.kv("items").unwrap(), engine.queue("work").unwrap());
+    let spread = machine::queue::Settings { spread: true, ..Default::default() };
+    for gives_up in [true, false] {
+        let wait = if gives_up { Duration::ZERO } else { LONG };
+        let settings = kv::Settings { spread: true, changes: None };
+        let _ = tokio::time::timeout(wait, items.define(settings)).await;
+        let _ = tokio::time::timeout(wait, queue.define(spread.clone())).await;
+        until_async(|| async { items.settings().await.unwrap().spread }).await;
+        until_async(|| async { queue.settings().await.unwrap().spread }).await;
+    }
+    let items = engine.kv("items").unwrap();
+    for number in 0..30 {
+        items.put(key(number), big(number), Write::default()).await.unwrap();
+    }
+    drop(engine);
+    let engine = world.open();
+    for number in 0..30 {
+        let item = engine.kv("items").unwrap().get(&key(number)).await.unwrap();
+        assert_eq!(item.map(|item| item.value), Some(big(number)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_shards_disagree_that_is_said() {
     let world = World::new();
     let engine = world.open();

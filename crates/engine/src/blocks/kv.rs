@@ -199,13 +199,9 @@ impl<'a, L: Log, S: Store> Kv<'a, L, S> {
         };
         let (inner, home) = (self.ask.inner, kv::home(self.ask.inner.shards(), self.store));
         let what = format!("the store {:?}", self.store);
-        let done =
-            define::everywhere(inner, &what, home, Channel::kv(self.store), define.clone().into(), look)
-                .await;
-        if done.is_ok() {
-            inner.shapes().stores.set(self.store, placement(spread));
-        }
-        done
+        let forget = self.ask.forget(self.store, |shapes, store| shapes.stores.forget(store));
+        let channel = Channel::kv(self.store);
+        define::everywhere(inner, &what, home, channel, define.clone().into(), look, forget).await
     }
 
     /// What holds for the store.

@@ -59,6 +59,7 @@ use machine::{Command, Entry, Refusal, Reply, Shard, Stored, Time};
 use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::overlay::Overlay;
+use crate::shapes::Shapes;
 use crate::store::Store;
 
 impl<L: Log, S: Store> Engine<L, S> {
@@ -149,6 +150,23 @@ impl<'a, L: Log, S: Store> Ask<'a, L, S> {
     async fn propose(&self, shard: Shard, entry: Entry) -> Result<Option<Answer>, Error> {
         let Reply { answer } = self.inner.propose(shard, self.dress(entry)).await?;
         Ok(answer)
+    }
+
+    /// Has it forgotten how something lies, wherever the engine is asked to.
+    fn forget<F>(
+        &self,
+        name: &str,
+        forget: F,
+    ) -> impl Fn() + Clone + std::marker::Send + 'static + use<L, S, F>
+    where
+        F: Fn(&Shapes, &str) + Clone + std::marker::Send + 'static,
+    {
+        let (inner, name) = (Arc::downgrade(self.inner), name.to_owned());
+        move || {
+            if let Some(inner) = inner.upgrade() {
+                forget(inner.shapes(), &name);
+            }
+        }
     }
 
     /// One of `count` commands that a request makes.

@@ -193,14 +193,16 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
             }
             _ => Standing::Other,
         };
+        let forget = self.ask.forget(self.queue, |shapes, queue| shapes.queues.forget(queue));
         if settings.spread {
             let (what, channel) = (format!("the queue {:?}", self.queue), Channel::queue(self.queue));
-            define::everywhere(self.ask.inner, &what, home, channel, define, look).await?;
-        } else if self.ask.read(home, |state, _| look(state))? != Standing::Same {
-            self.ask.propose(home, Entry::new(define)).await?;
+            return define::everywhere(self.ask.inner, &what, home, channel, define, look, forget).await;
         }
-        self.ask.inner.shapes().queues.set(self.queue, settings.spread);
-        Ok(())
+        // What is not spread is not known of either, so nothing is to be forgotten.
+        match self.ask.read(home, |state, _| look(state))? {
+            Standing::Same => Ok(()),
+            _ => self.ask.propose(home, Entry::new(define)).await.map(|_| ()),
+        }
     }
 
     /// What holds for the queue: the defaults if it was never defined.

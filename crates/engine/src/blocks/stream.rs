@@ -133,9 +133,8 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
         };
         let (inner, home) = (self.ask.inner, stream::home(self.ask.inner.shards(), self.store));
         let what = format!("the store {:?} of streams", self.store);
-        define::everywhere(inner, &what, home, Channel::stream(self.store), define.into(), look).await?;
-        inner.shapes().streams.set(self.store, settings.spread());
-        Ok(())
+        let forget = self.ask.forget(self.store, |shapes, store| shapes.streams.forget(store));
+        define::everywhere(inner, &what, home, Channel::stream(self.store), define.into(), look, forget).await
     }
 
     /// How the store is kept; nothing if there is no such store.

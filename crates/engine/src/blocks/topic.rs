@@ -132,9 +132,7 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
             }
             _ => Standing::Other,
         };
-        self.everywhere(define.into(), look).await?;
-        self.ask.inner.shapes().topics.set(self.topic, partitions);
-        Ok(())
+        self.everywhere(define.into(), look).await
     }
 
     /// What holds for the topic: the defaults if it was never defined.
@@ -338,7 +336,8 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
     async fn everywhere(&self, command: Command, look: impl Fn(&dyn Read) -> Standing) -> Result<(), Error> {
         let home = topic::home(self.ask.inner.shards(), self.topic);
         let (what, channel) = (format!("the topic {:?}", self.topic), Channel::topic(self.topic, 0));
-        define::everywhere(self.ask.inner, &what, home, channel, command, look).await
+        let forget = self.ask.forget(self.topic, |shapes, topic| shapes.topics.forget(topic));
+        define::everywhere(self.ask.inner, &what, home, channel, command, look, forget).await
     }
 
     /// Has dead letters arrive: how the topic for them is spread is nothing that a caller should have to know.
