@@ -140,7 +140,7 @@ impl Data {
     pub(crate) fn write<S: Store>(&self, store: &S) -> Result<(), OpenError> {
         let (prefix, rest) = DATA_KEY.split_first_chunk().expect("the key is longer than a prefix");
         let change = Change::put(self.encode_to_vec().into());
-        let changes = Arc::new(Layer::from([(Key::from(&*rest), change)]));
+        let changes = Arc::new(Layer::from([(Key::from(rest), change)]));
         Ok(store.ingest(&[Section { prefix: *prefix, changes }])?)
     }
 }
