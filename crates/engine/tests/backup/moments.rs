@@ -36,7 +36,7 @@ async fn what_shards_send_each_other_fits_at_every_moment() {
         })
         .collect();
     let mut backups = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..12 {
         until("they count on", || counted.iter().all(|count| count.load(Ordering::SeqCst) > 2)).await;
         let acknowledged: Vec<u64> = counted.iter().map(|count| count.swap(0, Ordering::SeqCst)).collect();
         backups.push((back_up(&engine).0, acknowledged));
