@@ -6,8 +6,10 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable};
 use machine::Order;
 
@@ -39,7 +41,7 @@ impl Fjall {
             .worker_threads(WORKER_THREADS)
             .open()
             .map_err(opening)?;
-        let state = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(opening)?;
+        let state = database.keyspace(KEYSPACE, options).map_err(opening)?;
         Ok(Fjall { database, state })
     }
 
@@ -116,6 +118,15 @@ impl Snapshot for Frozen {
     }
 }
 
+/// What a new store is made with; one that is there keeps what it was made with.
+fn options() -> KeyspaceCreateOptions {
+    let levels = Leveled::default().with_table_target_size(TABLE_BYTES);
+    KeyspaceCreateOptions::default().compaction_strategy(Arc::new(levels))
+}
+
 const KEYSPACE: &str = "state";
+/// How large a table grows. A checkpoint has a few megabytes over the whole range of keys, and what is merged with it is as
+/// much as four tables: with the 64 MiB that are usual, every few checkpoints would write up to 256 MiB anew.
+const TABLE_BYTES: u64 = 8 << 20;
 /// Compaction has one thread: it shall not take the cores from those who serve.
 const WORKER_THREADS: usize = 1;
