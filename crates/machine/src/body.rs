@@ -61,6 +61,17 @@ pub struct Kept {
     /// what the state means: two states that differ in nothing else are equal.
     #[prost(bytes = "bytes", optional, tag = "3")]
     pub moved: Option<Bytes>,
+    /// Whether the engine found it damaged when it was to take it out of the log. As little a part of what the state
+    /// means as where it lies.
+    #[prost(bool, tag = "4")]
+    pub lost: bool,
+}
+
+impl Kept {
+    /// Whether it lies in the log.
+    pub fn is_in_log(&self) -> bool {
+        self.moved.is_none() && !self.lost
+    }
 }
 
 /// The key of what is known of a payload.
@@ -83,7 +94,7 @@ pub(crate) fn place(state: &mut dyn State, sequence: u64, index: Body, bytes: &B
     let stored = Stored { inline: None, sequence, index, length: bytes.len() as u32 };
     if first {
         // Nothing can be known of it yet, so nothing is looked up: this is on the way of every message.
-        keep(state, &stored, Kept { pointers: 1, length: stored.length, moved: None });
+        keep(state, &stored, Kept { pointers: 1, length: stored.length, ..Kept::default() });
     } else {
         point(state, &stored);
     }
@@ -104,7 +115,7 @@ pub(crate) fn point(state: &mut dyn State, stored: &Stored) {
     state.update(key(stored.sequence, stored.index), &mut |known| {
         let mut kept = known.and_then(decode).unwrap_or_else(|| {
             is_new = true;
-            Kept { pointers: 0, length: stored.length, moved: None }
+            Kept { length: stored.length, ..Kept::default() }
         });
         kept.pointers += 1;
         Some(kept.encode_to_vec().into())
@@ -129,7 +140,7 @@ pub(crate) fn release(state: &mut dyn State, stored: &Stored) {
         if kept.pointers > 0 {
             return Some(kept.encode_to_vec().into());
         }
-        if kept.moved.is_none() {
+        if kept.is_in_log() {
             freed = i64::from(kept.length);
         }
         None

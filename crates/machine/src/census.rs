@@ -45,6 +45,8 @@ pub struct Census {
     pub payloads: Payloads,
     /// Payloads that were moved from the log into the state.
     pub moved: Payloads,
+    /// Payloads that were damaged when the part of the log was given up that had them.
+    pub lost: Payloads,
     /// Keys whose value cannot be understood.
     pub unreadable: Vec<Vec<u8>>,
 }
@@ -155,7 +157,11 @@ impl Census {
     }
 
     fn payload(&mut self, kept: &Kept) {
-        let payloads = if kept.moved.is_some() { &mut self.moved } else { &mut self.payloads };
+        let payloads = match (&kept.moved, kept.lost) {
+            (_, true) => &mut self.lost,
+            (Some(_), false) => &mut self.moved,
+            (None, false) => &mut self.payloads,
+        };
         payloads.count += 1;
         payloads.bytes += u64::from(kept.length);
     }

@@ -32,6 +32,7 @@ pub mod lock;
 pub mod memory;
 pub mod outbox;
 pub mod placement;
+pub mod pointers;
 pub mod queue;
 pub mod refusal;
 pub mod state;

@@ -83,7 +83,8 @@ impl Lease {
         Time::from_millis(self.timer_ms)
     }
 
-    fn is_held(&self, now: Time) -> bool {
+    /// Whether somebody holds the lock.
+    pub fn is_held(&self, now: Time) -> bool {
         !self.owner.is_empty() && now < self.expires()
     }
 

@@ -132,6 +132,12 @@ pub fn next(state: &(impl Read + ?Sized)) -> Option<Time> {
     Parts::of(&key).u64().map(Time::from_millis)
 }
 
+/// What a timer's key says: when it is due, whose it is, and what its owner knows it by.
+pub fn of_key(key: &[u8]) -> Option<(Time, Owner, &[u8])> {
+    let mut parts = Parts::of(key);
+    Some((Time::from_millis(parts.u64()?), Owner::of(parts.u8()?)?, parts.rest()))
+}
+
 fn timer(at: Time, owner: Owner, key: &[u8]) -> Key {
     Key::new(Table::Timer).u64(at.as_millis()).u8(owner as u8).bytes(key)
 }

@@ -14,7 +14,9 @@ use bytes::{Bytes, BytesMut};
 use machine::body::{self, Kept, Stored};
 use machine::limits::BODY_BYTES_MAX;
 use machine::timer::{self, Fire};
-use machine::{Effect, Entry, Key, Memory, Read, Refusal, Reply, Shard, State, Table, Time, apply};
+use machine::{
+    Effect, Entry, Key, Memory, Order, Read, Refusal, Reply, Shard, State, Table, Time, apply, pointers,
+};
 use prost::Message;
 
 /// One shard.
@@ -122,6 +124,7 @@ impl World {
             *counted.entry((stored.sequence, stored.index)).or_default() += 1;
         }
         assert_eq!(counted, kept(&self.state), "pointers that are there, and as they are counted");
+        assert_eq!(counted, named(&self.state), "whoever points to a payload has a name");
     }
 }
 
@@ -149,6 +152,19 @@ pub fn table(state: &Memory, table: Table) -> Vec<(Vec<u8>, Bytes)> {
         std::ops::ControlFlow::Continue(())
     });
     pairs
+}
+
+/// How often each payload is pointed to by something that has a name for those who are told of its loss.
+fn named(state: &Memory) -> BTreeMap<(u64, u32), u32> {
+    let mut counted = BTreeMap::new();
+    state.scan(&[1], &[u8::MAX], Order::Forwards, &mut |key, value| {
+        let pointers = pointers::of(key, value).into_iter().flat_map(|(_, pointers)| pointers);
+        for stored in pointers.filter(|stored| stored.inline.is_none()) {
+            *counted.entry((stored.sequence, stored.index)).or_default() += 1;
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    counted
 }
 
 fn kept(state: &Memory) -> BTreeMap<(u64, u32), u32> {

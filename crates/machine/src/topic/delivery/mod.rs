@@ -182,6 +182,16 @@ impl Delivery {
         had
     }
 
+    /// What a consumer was to get cannot be read any more: the group is done with it, as with a message that retention has
+    /// taken away. Says whether the consumer still had it.
+    pub fn lost(&mut self, now: Time, consumer: ConsumerId, offset: u64) -> bool {
+        let had = self.take_from(consumer, offset);
+        if had {
+            self.gone(now, offset);
+        }
+        had
+    }
+
     /// A consumer needs longer for a message: it has [`Config::ack_timeout`] from now on. Says whether it still
     /// had it.
     pub fn extend(&mut self, now: Time, consumer: ConsumerId, offset: u64) -> bool {
