@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub(crate) use data::{
-    BackupData, Data, DataCommand, DataFolder, ExerciseData, ExportData, RepairData, RestoreData,
+    BackupData, Data, DataCommand, DataFolder, ExerciseData, ExportData, ExportKind, RepairData, RestoreData,
 };
 pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
 

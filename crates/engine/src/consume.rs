@@ -123,7 +123,8 @@ impl<L: Log, S: Store> Consumer<L, S> {
         Ok(Consumer { inner: Arc::clone(inner), id, lanes, first: partitions.start, mailbox, waiting })
     }
 
-    /// Up to `max` messages, at least one: waits until there is one.
+    /// Up to `max` messages, at least one: waits until there is one. A message whose payload is lost is left out, and its group
+    /// has missed it.
     ///
     /// # Errors
     ///
@@ -229,7 +230,19 @@ impl<L: Log, S: Store> Consumer<L, S> {
             let Some((partition, handout)) = handed else { break };
             let lane = &self.lanes[(partition - self.first) as usize];
             let Message { attributes, body, time, .. } = handout.message;
-            let payload = self.inner.payload(lane.shard, &body)?;
+            let payload = match self.inner.payload(lane.shard, &body) {
+                // Nobody can ever deal with it, and what is behind it must go on.
+                Err(Error::Lost(_)) => {
+                    let mut at = lane.lock();
+                    if at.delivery.lost(self.inner.now(), self.id, handout.offset) {
+                        at.delivery.grant(self.id, 1);
+                    }
+                    drop(at);
+                    lane.drive(&self.inner)?;
+                    continue;
+                }
+                payload => payload?,
+            };
             // Retention may have taken it since it was handed out: then it goes back, and is found to be gone.
             let Some(payload) = payload else {
                 lane.lock().delivery.release(self.inner.now(), self.id, handout.offset);

@@ -24,6 +24,8 @@ pub enum Error {
     /// Durability was lost before: a write or sync of the log, or the store, failed, and nothing is written until the
     /// engine has been started anew. Nothing has happened.
     Failed(Arc<Failure>),
+    /// What was asked for has a payload that is damaged on the disk, and lost. All else goes on.
+    Lost(ReadError),
     /// The engine is being closed; nothing has happened.
     Closed,
     /// The engine failed or was ended while the command was on its way: it may be in the log, and then it is done at the
@@ -61,6 +63,8 @@ pub enum Kind {
     /// Nobody knows whether it was done before the engine has been started anew. With an idempotency key it can be
     /// asked again then.
     InDoubt,
+    /// What it asks for has a payload that is damaged on the disk, and lost.
+    Lost,
     /// The engine is being closed. Nothing has happened.
     Closed,
 }
@@ -84,6 +88,7 @@ impl Error {
             Error::Full => Kind::Full,
             Error::Failed(_) => Kind::Failed,
             Error::InDoubt(_) => Kind::InDoubt,
+            Error::Lost(_) => Kind::Lost,
             Error::Closed => Kind::Closed,
         }
     }
@@ -176,6 +181,7 @@ impl fmt::Display for Error {
                 "the engine has stopped, for it could not make sure that what it writes lasts: nothing is written until \
                  it is started anew",
             ),
+            Error::Lost(error) => write!(f, "the payload is lost: {error}"),
             Error::Closed => f.write_str("the engine is being closed"),
             Error::InDoubt(_) => f.write_str(
                 "the engine has stopped while the command was on its way: whether it was done shows when the engine is \
@@ -212,6 +218,16 @@ impl std::error::Error for Failure {
             Failure::Read(error) => error.source(),
             Failure::Store(error) => error.source(),
             Failure::Panicked => None,
+        }
+    }
+}
+
+impl Failure {
+    /// What the log says of a payload that is damaged, and will not be readable the next time either.
+    pub fn lost(&self) -> Option<&ReadError> {
+        match self {
+            Failure::Read(error @ (ReadError::Damaged { .. } | ReadError::Lost { .. })) => Some(error),
+            _ => None,
         }
     }
 }

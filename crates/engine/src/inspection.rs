@@ -1,14 +1,15 @@
-//! A folder's data, opened to be looked at: nothing runs, no timer fires, nothing is written to the state.
+//! A folder's data, opened to be looked at: nothing runs, no timer fires, and nothing is written.
 //!
-//! The log is opened as any start opens it, which cuts off what was never acknowledged, and holds its lock meanwhile, so
-//! that what is looked at stays as it is. The state is what a start would begin with: that of the last checkpoint with
-//! the log applied from there, in memory.
+//! What a start would write is kept in memory ([`CopyOnWrite`]), or goes into a folder of links for as long as that takes
+//! ([`Fjall::open_copy`]). So a folder that must not or cannot be written to can be looked at. The log's lock is shared with
+//! others that look: nobody starts on the folder meanwhile. The state is what a start would begin with: that of the last
+//! checkpoint with the log applied from there, in memory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use log::disk::RealDisk;
+use log::disk::{CopyOnWrite, RealDisk};
 use log::{Log, ReadError};
 use machine::{Shards, Stored};
 
@@ -23,7 +24,7 @@ use crate::worker::payload;
 pub struct Inspection {
     shards: Vec<Shared<Fjall>>,
     store: Arc<Fjall>,
-    log: log::Embedded<RealDisk>,
+    log: log::Embedded<CopyOnWrite<RealDisk>>,
 }
 
 impl Inspection {
@@ -42,16 +43,24 @@ impl Inspection {
         folder: &Path,
         mut progress: impl FnMut(u32, u32),
     ) -> Result<Inspection, OpenError> {
-        let nothing = || OpenError::Nothing(folder.to_owned());
-        let log_folder = folder.join(LOG_FOLDER);
-        if !log_folder.is_dir() || !folder.join(STORE_FOLDER).is_dir() {
-            return Err(nothing());
-        }
-        let disk = RealDisk::new(log_folder).map_err(|error| OpenError::Folder(error.into()))?;
+        let disk = disk(folder)?;
+        // Before the store is copied: so that nobody writes to it meanwhile.
+        let _held = log::hold(&disk).map_err(OpenError::Open)?;
+        let store = Fjall::open_copy(&store_folder(folder)?, CACHE_BYTES)?;
+        Inspection::with(folder, disk, store, &mut progress)
+    }
+
+    /// Opens the log that is on `disk` with `store`: those of `folder`, or what would become of them.
+    pub(crate) fn with(
+        folder: &Path,
+        disk: CopyOnWrite<RealDisk>,
+        store: Fjall,
+        progress: &mut dyn FnMut(u32, u32),
+    ) -> Result<Inspection, OpenError> {
         let config = log::Config { upkeep: log::Upkeep::Inline, ..log::Config::default() };
         let log = log::Embedded::open(disk, config).map_err(OpenError::Open)?;
-        let store = Arc::new(Fjall::open(&folder.join(STORE_FOLDER), CACHE_BYTES)?);
-        let data = Data::of(store.as_ref())?.ok_or_else(nothing)?;
+        let store = Arc::new(store);
+        let data = Data::of(store.as_ref())?.ok_or_else(|| OpenError::Nothing(folder.to_owned()))?;
         let count = data.check_machine(&log, store.as_ref())?;
         let mut shards = Vec::new();
         for shard in count.all() {
@@ -72,7 +81,7 @@ impl Inspection {
     }
 
     /// The log.
-    pub fn log(&self) -> &log::Embedded<RealDisk> {
+    pub fn log(&self) -> &log::Embedded<CopyOnWrite<RealDisk>> {
         &self.log
     }
 
@@ -102,5 +111,20 @@ impl Inspection {
     }
 }
 
+/// The log of `folder`, on a disk that stays as it is.
+pub(crate) fn disk(folder: &Path) -> Result<CopyOnWrite<RealDisk>, OpenError> {
+    let log_folder = folder.join(LOG_FOLDER);
+    if !log_folder.is_dir() {
+        return Err(OpenError::Nothing(folder.to_owned()));
+    }
+    let disk = RealDisk::new(log_folder).map_err(|error| OpenError::Folder(error.into()))?;
+    Ok(CopyOnWrite::new(disk))
+}
+
+pub(crate) fn store_folder(folder: &Path) -> Result<PathBuf, OpenError> {
+    let store_folder = folder.join(STORE_FOLDER);
+    store_folder.is_dir().then_some(store_folder).ok_or_else(|| OpenError::Nothing(folder.to_owned()))
+}
+
 /// What is looked at once need not be kept.
-const CACHE_BYTES: u64 = 8 << 20;
+pub(crate) const CACHE_BYTES: u64 = 8 << 20;

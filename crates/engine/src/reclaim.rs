@@ -6,6 +6,9 @@
 //! checkpoint holds what was moved. Every byte that is moved frees at least as much log besides, so the log is at most
 //! about twice what is alive, and moving costs at most about one more write of each byte (as cleaning does in
 //! log-structured file systems: Rosenblum and Ousterhout, 1992).
+//!
+//! A payload that is damaged cannot be moved. It is noted that it is lost, so that whoever asks for it is told so ever after,
+//! and its part of the log is given back like any other: the log must not grow without end for it.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -96,7 +99,7 @@ fn alive<'a, L: Log, S: Store>(
                 return ControlFlow::Break(());
             }
             if let (Some((sequence, index)), Ok(kept)) = (body::of_key(key), Kept::decode(value.clone()))
-                && kept.moved.is_none()
+                && kept.is_in_log()
             {
                 bytes += u64::from(kept.length);
                 payloads.push(Stored { inline: None, sequence, index, length: kept.length });
@@ -123,7 +126,12 @@ fn move_into_state<L: Log, S: Store>(
     let mut read = Vec::with_capacity(payloads.len());
     for stored in payloads {
         // Without the lock: what lies in the log does not change.
-        read.push((stored, payload(log, &machine::Memory::new(), shared.shard(), stored)?));
+        let bytes = match payload(log, &machine::Memory::new(), shared.shard(), stored) {
+            Ok(bytes) => Some(bytes),
+            Err(failure) if failure.lost().is_some() => None,
+            Err(failure) => return Err(failure),
+        };
+        read.push((stored, bytes));
     }
     let mut applied = shared.write();
     let mut moved = 0;
@@ -131,8 +139,9 @@ fn move_into_state<L: Log, S: Store>(
         let key = body::key(stored.sequence, stored.index);
         let kept = applied.state.get(key.as_bytes()).and_then(|kept| Kept::decode(kept).ok());
         // It may have been let go meanwhile.
-        if let Some(mut kept) = kept.filter(|kept| kept.moved.is_none()) {
-            kept.moved = Some(bytes);
+        if let Some(mut kept) = kept.filter(Kept::is_in_log) {
+            kept.lost = bytes.is_none();
+            kept.moved = bytes;
             applied.state.put(key, kept.encode_to_vec().into());
             applied.state.kept(-i64::from(kept.length));
             moved += u64::from(kept.length);

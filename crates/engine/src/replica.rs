@@ -165,6 +165,15 @@ pub fn fix_data<L: Log, S: Store>(log: &L, store: &S, shards: Shards) -> Result<
     wanted.write(store)
 }
 
+/// Up to where `shard` has been applied in `store`.
+///
+/// # Errors
+///
+/// If the store cannot be read.
+pub fn checkpointed<S: Store>(shard: Shard, store: &S) -> Result<u64, OpenError> {
+    Ok(checkpoint(shard, store)?.sequence)
+}
+
 fn checkpoint<S: Store>(shard: Shard, store: &S) -> Result<Checkpoint, OpenError> {
     let mut key = crate::overlay::prefix(shard).to_vec();
     key.extend_from_slice(CHECKPOINT_KEY);

@@ -1,26 +1,24 @@
-//! Reading everything in a folder, to say what of it is damaged; and making it open again.
+//! Reading everything in a folder, to say what of it is damaged. Nothing is written.
 //!
 //! The log checks its own bytes ([`log::verify`]), the store those of its tables. What is looked at here is that the two fit
 //! together: that every entry can be understood, that the state can be made from them, that every payload the state
 //! points to is there, that they are as many bytes as the state has counted, and that what shards have sent each other is
 //! with the one or the other.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use bytes::Bytes;
-use log::disk::RealDisk;
-use log::{Log, ReadError, Repaired, Report};
+use log::{Log, ReadError, Report};
 use machine::body::{self, Kept};
 use machine::outbox::{self, SentTo};
-use machine::{Entry, Order, Read, Stored, Table};
+use machine::{Entry, Order, Read, Stored, Table, pointers};
 use prost::Message;
 
 use crate::backup::check_finished;
-use crate::embedded::{LOG_FOLDER, STORE_FOLDER};
 use crate::error::{OpenError, with_causes};
-use crate::inspection::Inspection;
-use crate::replica::{Data, Shared};
+use crate::inspection::{CACHE_BYTES, Inspection, disk, store_folder};
+use crate::replica::Shared;
 use crate::store::Fjall;
 
 /// What a folder has, and what of it is damaged.
@@ -34,14 +32,34 @@ pub struct Verdict {
     pub pairs: u64,
     /// How many payloads in the log are pointed to and there.
     pub payloads: u64,
+    /// Payloads that are pointed to and not there.
+    pub lost: Vec<LostPayload>,
     /// What else is wrong, a sentence each.
     pub wrong: Vec<String>,
+}
+
+/// A payload that is pointed to and not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostPayload {
+    /// Whose it is, by its name: such as a message of a topic, or an item of a store.
+    pub what: String,
+    /// In which shard.
+    pub shard: u32,
+    /// The entry that brought it.
+    pub sequence: u64,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 impl Verdict {
     /// Whether nothing is damaged.
     pub fn is_whole(&self) -> bool {
-        self.log.damages.is_empty() && self.wrong.is_empty()
+        self.log.damages.is_empty() && self.lost.is_empty() && self.wrong.is_empty()
+    }
+
+    /// Whether it opens: what is damaged besides costs what cannot be read.
+    pub fn opens(&self) -> bool {
+        self.wrong.is_empty() && !self.log.damages.iter().any(|damage| damage.prevents_opening)
     }
 }
 
@@ -57,36 +75,48 @@ pub fn verify(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Verdict, 
 
 /// As [`verify`], also where a restore is not finished yet.
 pub(crate) fn verify_unfinished(folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<Verdict, OpenError> {
-    let log_folder = folder.join(LOG_FOLDER);
-    if !log_folder.is_dir() {
-        return Err(OpenError::Nothing(folder.to_owned()));
-    }
+    let disk = disk(folder)?;
+    // For as long as all of it takes, so that nobody writes meanwhile.
+    let _held = log::hold(&disk).map_err(OpenError::Open)?;
     progress("reading the log");
-    let disk = RealDisk::new(log_folder).map_err(|error| OpenError::Folder(error.into()))?;
     let report = log::verify(&disk).map_err(OpenError::Open)?;
-    let mut verdict = Verdict { log: report, ..Verdict::default() };
-    if verdict.log.damages.iter().any(|damage| damage.prevents_opening) {
-        return Ok(verdict);
+    if report.damages.iter().any(|damage| damage.prevents_opening) {
+        return Ok(Verdict { log: report, ..Verdict::default() });
     }
-    let opened = Inspection::open_unfinished(folder, |shard, of| {
-        progress(&format!("applying the log: shard {shard} of {of}"));
+    let opened = store_folder(folder).and_then(|store| {
+        let store = Fjall::open_copy(&store, CACHE_BYTES)?;
+        Inspection::with(folder, disk, store, &mut |shard, of| {
+            progress(&format!("applying the log: shard {shard} of {of}"));
+        })
     });
-    let inspection = match opened {
-        Ok(inspection) => inspection,
-        Err(error @ (OpenError::Nothing(_) | OpenError::Folder(_))) => return Err(error),
-        Err(OpenError::Open(error @ log::OpenError::Locked { .. })) => return Err(OpenError::Open(error)),
-        Err(error) => {
-            verdict.wrong.push(with_causes(&error));
-            return Ok(verdict);
+    Verdict::of(report, opened, progress)
+}
+
+impl Verdict {
+    /// Of a log of which `report` is known, opened or not.
+    pub(crate) fn of(
+        report: Report,
+        opened: Result<Inspection, OpenError>,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Verdict, OpenError> {
+        let mut verdict = Verdict { log: report, ..Verdict::default() };
+        match opened {
+            Ok(inspection) => {
+                for shard in inspection.shards() {
+                    progress(&format!("shard {} of {}", shard.shard().0, inspection.count().count()));
+                    verdict.entries(&inspection, shard);
+                    verdict.state(&inspection, shard);
+                }
+                verdict.between(inspection.shards());
+            }
+            Err(error @ (OpenError::Nothing(_) | OpenError::Folder(_))) => return Err(error),
+            Err(OpenError::Open(error @ log::OpenError::Locked { .. })) => {
+                return Err(OpenError::Open(error));
+            }
+            Err(error) => verdict.wrong.push(with_causes(&error)),
         }
-    };
-    for shard in inspection.shards() {
-        progress(&format!("shard {} of {}", shard.shard().0, inspection.count().count()));
-        verdict.entries(&inspection, shard);
-        verdict.state(&inspection, shard);
+        Ok(verdict)
     }
-    verdict.between(inspection.shards());
-    Ok(verdict)
 }
 
 impl Verdict {
@@ -110,7 +140,7 @@ impl Verdict {
                     }
                     next += records.len().max(1) as u64;
                 }
-                Err(ReadError::Damaged { .. }) => next += 1,
+                Err(ReadError::Damaged { .. } | ReadError::Lost { .. }) => next += 1,
                 Err(error) => {
                     self.wrong.push(format!("entry {next} of shard {number}: {}", with_causes(&error)));
                     return;
@@ -140,16 +170,19 @@ impl Verdict {
         let counted = applied.state.kept_bytes();
         drop(applied);
         let mut bytes = 0;
+        let mut lost = BTreeMap::new();
         for (key, value) in pointed {
-            match stored(&key, value) {
-                Some((_, Kept { moved: Some(_), .. })) => {}
-                Some((stored, kept)) => {
-                    bytes += u64::from(kept.length);
-                    self.payload(inspection, shard, &stored);
-                }
-                None => {
-                    self.wrong.push(format!("the state of shard {number}: a pointer cannot be understood"))
-                }
+            let Some((stored, kept)) = stored(&key, value) else {
+                self.wrong.push(format!("the state of shard {number}: a pointer cannot be understood"));
+                continue;
+            };
+            if kept.moved.is_some() {
+                continue;
+            }
+            bytes += if kept.is_in_log() { u64::from(kept.length) } else { 0 };
+            match inspection.payload(shard, &stored) {
+                Ok(_) => self.payloads += 1,
+                Err(failure) => drop(lost.insert((stored.sequence, stored.index), with_causes(&failure))),
             }
         }
         if bytes != counted {
@@ -157,6 +190,7 @@ impl Verdict {
                 "the state of shard {number} points to {bytes} bytes of payloads in the log, and has counted {counted}"
             ));
         }
+        self.name(shard, lost);
     }
 
     /// What shards send each other is with the one or the other: nobody has applied what was never sent, nor forgotten
@@ -184,16 +218,29 @@ impl Verdict {
         }
     }
 
-    fn payload(&mut self, inspection: &Inspection, shard: &Shared<Fjall>, stored: &Stored) {
-        match inspection.payload(shard, stored) {
-            Ok(_) => self.payloads += 1,
-            Err(failure) => self.wrong.push(format!(
-                "payload {} of entry {} of shard {}: {}",
-                stored.index,
-                stored.sequence,
-                shard.shard().0,
-                with_causes(&failure)
-            )),
+    /// Says whose the payloads are that are lost, which are by entry and place in it, each with what is wrong.
+    fn name(&mut self, shard: &Shared<Fjall>, lost: BTreeMap<(u64, u32), String>) {
+        if lost.is_empty() {
+            return;
+        }
+        let number = shard.shard().0;
+        let mut nameless = lost.clone();
+        shard.read().state.scan(&[1], &[u8::MAX], Order::Forwards, &mut |key, value| {
+            for (what, stored) in pointers::of(key, value).into_iter().flat_map(|(what, all)| {
+                all.into_iter()
+                    .filter(|stored| stored.inline.is_none())
+                    .map(move |stored| (what.clone(), stored))
+            }) {
+                let place = (stored.sequence, stored.index);
+                if let Some(why) = lost.get(&place).cloned() {
+                    nameless.remove(&place);
+                    self.lost.push(LostPayload { what, shard: number, sequence: place.0, why });
+                }
+            }
+            std::ops::ControlFlow::Continue(())
+        });
+        for ((sequence, index), why) in nameless {
+            self.lost.push(LostPayload { what: format!("payload {index}"), shard: number, sequence, why });
         }
     }
 }
@@ -204,56 +251,4 @@ fn stored(key: &[u8], value: Bytes) -> Option<(Stored, Kept)> {
     Some((Stored { inline: None, sequence, index, length: kept.length }, kept))
 }
 
-/// What [`repair`] did.
-#[derive(Clone, Debug)]
-pub struct Mended {
-    /// What became of the log.
-    pub log: Repaired,
-    /// Where the store is now that could not be used any more: its state is made anew from the log.
-    pub store: Option<PathBuf>,
-}
-
-/// Makes what is in `folder` open again, by giving up as little as can be told. Nothing is deleted: what is given up is
-/// put beside.
-///
-/// What was cut off the log may have been applied already. If the log begins with the first entry ever, the state is
-/// made anew from it: the store is set aside. If not, it cannot be: then the folder still does not open, and says so. Nor does it
-/// where a single entry is damaged that no checkpoint has yet.
-///
-/// # Errors
-///
-/// As [`verify`].
-pub fn repair(folder: &Path) -> Result<Mended, OpenError> {
-    check_finished(folder)?;
-    let log_folder = folder.join(LOG_FOLDER);
-    if !log_folder.is_dir() {
-        return Err(OpenError::Nothing(folder.to_owned()));
-    }
-    let disk = RealDisk::new(log_folder).map_err(|error| OpenError::Folder(error.into()))?;
-    let log = log::repair(&disk).map_err(OpenError::Open)?;
-    let store = match Inspection::open(folder, |_, _| {}) {
-        Err(OpenError::Ahead { .. }) if begins_with_all(&log.after) => set_store_aside(folder)?,
-        _ => None,
-    };
-    Ok(Mended { log, store })
-}
-
-fn begins_with_all(log: &Report) -> bool {
-    log.shards.iter().all(|(_, first, _)| *first == 1)
-}
-
-/// Another machine might make another state of the log: then nothing is done.
-fn set_store_aside(folder: &Path) -> Result<Option<PathBuf>, OpenError> {
-    let place = folder.join(STORE_FOLDER);
-    let open = || Fjall::open(&place, CACHE_BYTES);
-    let data = Data::of(&open()?)?.filter(|data| data.machine == machine::VERSION);
-    let Some(data) = data else { return Ok(None) };
-    let aside = (1..).map(|number| folder.join(format!("{STORE_FOLDER}.{number}.cut")));
-    let aside = aside.into_iter().find(|aside| !aside.exists()).expect("there are more numbers than folders");
-    std::fs::rename(&place, &aside).map_err(|error| OpenError::Folder(Arc::new(error)))?;
-    data.write(&open()?)?;
-    Ok(Some(aside))
-}
-
 const READ_BYTES: usize = 4 << 20;
-const CACHE_BYTES: u64 = 8 << 20;

@@ -428,7 +428,15 @@ fn entry<L: Log>(
 ) -> Result<Entry, Failure> {
     let mut entry = Entry::new(Deliver { source: source.0, number, command: parcel.command.clone() });
     for stored in &parcel.bodies {
-        entry.bodies.push(payload(log, state, source, stored)?);
+        match payload(log, state, source, stored) {
+            Ok(body) => entry.bodies.push(body),
+            // Without its payloads it is refused where it arrives, and counted: what comes after it must go on.
+            Err(failure) if failure.lost().is_some() => {
+                entry.bodies.clear();
+                break;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     Ok(entry)
 }
@@ -457,6 +465,10 @@ pub fn payload<L: Log>(log: &L, state: &impl Read, shard: Shard, stored: &Stored
     let kept = state.get(body::key(stored.sequence, stored.index).as_bytes());
     match kept.and_then(|kept| body::Kept::decode(kept).ok()) {
         Some(body::Kept { moved: Some(moved), .. }) => Ok(moved),
+        Some(body::Kept { lost: true, .. }) => {
+            let place = format!("entry {} of shard {}", stored.sequence, shard.0);
+            Err(Failure::Read(ReadError::Lost { place }))
+        }
         Some(_) => Err(damaged("the state says that a payload is here, and it was moved away")),
         None => Err(Failure::Read(trimmed)),
     }

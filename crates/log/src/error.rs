@@ -49,6 +49,11 @@ pub enum ReadError {
         /// What is wrong.
         what: String,
     },
+    /// It was damaged, and a repair has given it up.
+    Lost {
+        /// Where it was, such as a file's name.
+        place: String,
+    },
     /// Reading failed.
     Failed(Arc<io::Error>),
 }
@@ -106,6 +111,7 @@ impl fmt::Display for ReadError {
             ReadError::Damaged { place, offset, what } => {
                 write!(f, "{place} is damaged at byte {offset}: {what}")
             }
+            ReadError::Lost { place } => write!(f, "it was damaged in {place}, and a repair gave it up"),
             ReadError::Failed(_) => f.write_str("cannot read the log"),
         }
     }

@@ -19,7 +19,9 @@ pub fn log(bytes: &[u8]) {
     // Twice: as it is, and as repair leaves it.
     let _ = use_it(&disk, is_forged);
     let reported = verify(&disk);
-    let repaired = repair(&disk);
+    // What has been applied is stepped over: all in one of two inputs, else nothing.
+    let applied = if bytes.len() % 8 < 4 { [u64::MAX; 3] } else { [0; 3] };
+    let repaired = repair(&disk, &applied);
     if let (Err(OpenError::Version { .. }), _) | (_, Err(OpenError::Version { .. })) = (&reported, &repaired)
     {
         return;
@@ -88,7 +90,7 @@ fn use_it(disk: &Simulated, is_forged: bool) -> bool {
             assert_eq!(read.is_ok(), together.is_ok(), "{shard}/{sequence}: {read:?} {together:?}");
             match read {
                 Ok(bytes) => assert!(is_forged || is_original(&bytes, shard, sequence), "{shard}/{sequence}"),
-                Err(ReadError::Damaged { .. }) => {}
+                Err(ReadError::Damaged { .. } | ReadError::Lost { .. }) => {}
                 Err(error) => assert!(is_forged, "{shard}/{sequence}: {error}"),
             }
         }

@@ -14,7 +14,7 @@ pub mod fuzz;
 mod memory;
 
 pub use embedded::{
-    Config, Cut, Damage, Embedded, Lost, OpenError, Recovery, Repaired, Report, Upkeep, repair, verify,
+    Config, Cut, Damage, Embedded, Lost, OpenError, Recovery, Repaired, Report, Upkeep, hold, repair, verify,
 };
 pub use error::{AppendError, BeginError, ReadError, TrimError};
 pub use format::VERSION as FORMAT_VERSION;
@@ -68,7 +68,8 @@ pub const SHARDS_MAX: u32 = 1024;
 /// - When it has returned [`AppendError::Failed`], the batch may be there after the next opening or not, and until
 ///   then nothing MUST be appended any more. Reading goes on.
 /// - Sequences MUST have no gaps: what is read from `from` on is every record from there, in order.
-/// - A record that is damaged MUST be an error that names where, and never something else than was appended.
+/// - A record that is damaged MUST be an error that names where, and never something else than was appended; one that was
+///   given up by a repair keeps its sequence.
 /// - `trim` MUST NOT take away more than it was told to, and MAY take away less, or later. What it took away MAY be
 ///   there again after the next opening, as it was appended; but never is a sequence given to another record.
 /// - `begin` MUST be for all of its shards or for none, also after the loss of the process and of power, and only if none

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand, ValueEnum};
 
 /// Look into a folder of durable data, back it up, check it, mend it, or try a disk
 ///
@@ -79,8 +79,7 @@ pub(crate) struct RestoreData {
 /// Read everything in a folder, and say what is damaged; exit 0 if nothing is
 ///
 /// Every record of the log, every pair of the store, and that the two fit together: that each entry can be understood,
-/// and each payload that the state points to is there. Nothing is changed, but that an end of the log which was never
-/// acknowledged is cut off, as every start does.
+/// and each payload that the state points to is there. Nothing is written to the folder.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DataFolder {
     /// The folder
@@ -93,29 +92,34 @@ pub(crate) struct DataFolder {
 
 /// Make a damaged folder open again, by giving up as little as can be told
 ///
-/// A log that does not open is cut at the first damage that prevents it, for all shards: what is left is a state that the
-/// system really was in. Nothing is deleted: what is cut off stays beside, in files that end with .cut. Copy the folder
-/// first.
+/// Says what would be done and what is lost by it, by name, and writes nothing unless --apply is given. A damaged entry
+/// that the last checkpoint has is stepped over. One that it has not ends the log there, for all shards, and needs --give-up:
+/// what is left is a state that the system really was in. Nothing is deleted: what is given up stays beside, in files
+/// that end with .cut. Copy the folder first.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RepairData {
     /// The folder
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
-    /// Don't ask
+    /// Do it
     #[arg(long)]
-    pub(crate) yes: bool,
-    /// Print JSON; needs --yes
-    #[arg(long, requires = "yes")]
+    pub(crate) apply: bool,
+    /// With --apply: how many entries may be given up that were acknowledged and are in no state; without --apply it is
+    /// said how many that are
+    #[arg(long, value_name = "ENTRIES", default_value_t = 0, requires = "apply")]
+    pub(crate) give_up: u64,
+    /// Print JSON
+    #[arg(long)]
     pub(crate) json: bool,
 }
 
 /// Print what a folder holds, a JSON object a line
 ///
-/// Items, messages, work, events and configuration; what has expired is left out, and jobs, locks and timers are no part of
-/// it. Bytes that are text are printed as such, others in base64 under a name that ends with _base64. A payload that
+/// Items, messages, work, events, configuration, jobs, locks that are held, timers and settings; what has expired is left
+/// out. Nothing is written to the folder. Bytes that are text are printed as such, others in base64 under a name that ends with _base64. A payload that
 /// cannot be read has an `error` in its line, all others are printed, and the exit code is 1.
 #[derive(Debug, ClapArgs)]
-#[command(group(ArgGroup::new("which").args(["store", "topic", "queue", "streams", "configuration"])))]
+#[command(group(ArgGroup::new("which").args(["store", "topic", "queue", "streams", "configuration", "kind"])))]
 pub(crate) struct ExportData {
     /// The folder
     #[arg(value_name = "DIR")]
@@ -135,9 +139,26 @@ pub(crate) struct ExportData {
     /// Only this store of configuration
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) configuration: Option<String>,
+    /// Only what is of this kind; may be said several times
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Vec<ExportKind>,
     /// Also have a failure printed as JSON; the lines are JSON in any case
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a line can be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportKind {
+    Item,
+    Message,
+    Work,
+    Event,
+    Configuration,
+    Job,
+    Lock,
+    Timer,
+    Setting,
 }
 
 fn name(name: &str) -> Result<String, String> {

@@ -1,5 +1,7 @@
 //! Folders of durable data: looked into, damaged and mended; and what is acknowledged survives `kill -9`.
 
+mod beside;
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -27,8 +29,43 @@ fn a_folder_is_looked_into_and_read_as_a_whole() {
     assert_eq!(shown["stores"]["exercise"], 4, "two items of each producer: {shown}");
     assert_eq!(shown["outbox"], 0);
     assert_eq!(bench.json(&["verify", "try", "--json"])["whole"], true);
-    let repaired = bench.json(&["repair", "try", "--yes", "--json"]);
+    let repaired = bench.json(&["repair", "try", "--apply", "--json"]);
     assert_eq!(repaired["repaired"], false, "nothing is damaged: {repaired}");
+}
+
+#[test]
+fn a_folder_that_is_looked_at_stays_as_it_is_to_the_last_byte() {
+    let bench = Bench::new();
+    bench.unsealed();
+    let torn = bench.last_group("try/log/000000000001.segment");
+    bench.flip("try/log/000000000001.segment", torn + 30);
+    for folder in ["try", "try/log", "try/store"] {
+        bench.set_mode(folder, 0o500);
+    }
+    bench.set_mode("try/log/000000000001.segment", 0o400);
+    let before = bench.listing("try");
+    let shown = bench.json(&["inspect", "try", "--json"]);
+    let cut = &shown["log"]["torn"][0];
+    assert_eq!(cut["offset"], torn, "{shown}");
+    let says = format!(
+        "would be cut at start: {} bytes at offset {torn} of file try/log/000000000001.segment",
+        cut["bytes"]
+    );
+    for command in ["inspect", "verify"] {
+        let seen = bench.run(&[command, "try"]);
+        assert!(seen.status.success(), "{seen:?}");
+        assert!(text(&seen.stdout).contains(&says), "{seen:?}");
+    }
+    assert!(bench.run(&["export", "try"]).status.success());
+    assert!(bench.run(&["repair", "try"]).status.success(), "nothing is damaged");
+    assert_eq!(bench.listing("try"), before);
+    for folder in ["try", "try/log", "try/store"] {
+        bench.set_mode(folder, 0o700);
+    }
+    bench.set_mode("try/log/000000000001.segment", 0o600);
+    // A start does cut it.
+    assert!(bench.run(&["exercise", "try", "--seconds", "1"]).status.success());
+    assert_eq!(bench.json(&["inspect", "try", "--json"])["log"]["torn"], serde_json::json!([]));
 }
 
 #[test]
@@ -49,14 +86,11 @@ fn where_nothing_is_or_somebody_else_works_that_is_said() {
     running.kill();
 }
 
+/// No checkpoint has been written, so that all that comes after the hole is needed.
 #[test]
 fn a_hole_in_the_log_is_found_cut_and_kept() {
     let bench = Bench::new();
-    // One that writes slowly, and is killed at once: its first segment must not be full.
-    let mut running = Slow(bench.spawn(&["exercise", "try", "--producers", "1"]));
-    let mut printed = BufReader::new(running.0.stdout.take().expect("piped")).lines();
-    assert!((0..50).all(|_| printed.next().is_some()));
-    drop(running);
+    bench.unsealed();
     bench.flip("try/log/000000000001.segment", 20_000);
     let found = bench.run(&["verify", "try"]);
     assert_eq!(found.status.code(), Some(1));
@@ -71,17 +105,88 @@ fn a_hole_in_the_log_is_found_cut_and_kept() {
     assert!(damage["offset"].as_u64().is_some_and(|offset| (4096..=20_000).contains(&offset)), "{found}");
     let shut = bench.run(&["inspect", "try"]);
     assert!(text(&shut.stderr).contains("`colony data verify try` says what is damaged"), "{shut:?}");
-    let asked = bench.run(&["repair", "try"]);
-    assert!(text(&asked.stderr).contains("`--yes` repairs it without asking"), "{asked:?}");
-    let repaired = bench.json(&["repair", "try", "--yes", "--json"]);
+
+    let before = bench.listing("try");
+    let planned = bench.failing(&["repair", "try", "--json"]);
+    assert_eq!(
+        (&planned["repaired"], &planned["opens"]),
+        (&Value::Bool(false), &Value::Bool(true)),
+        "{planned}"
+    );
+    let given_up = planned["given_up_entries"].as_u64().expect("a number").max(1).to_string();
+    let refused = bench.run(&["repair", "try", "--apply"]);
+    assert!(text(&refused.stderr).contains(&format!("`--give-up {given_up}`")), "{refused:?}");
+    assert_eq!(bench.listing("try"), before, "nothing was changed as yet");
+    let repaired = bench.json(&["repair", "try", "--apply", "--give-up", &given_up, "--json"]);
     assert_eq!(
         (&repaired["opens"], &repaired["whole"]),
         (&Value::Bool(true), &Value::Bool(true)),
         "{repaired}"
     );
+    assert_eq!((&repaired["given_up"], &repaired["kept"]), (&planned["given_up"], &planned["kept"]));
     let kept = repaired["kept"][0].as_str().expect("what was cut off is kept");
     assert!(bench.path(kept).exists(), "{repaired}");
     assert_eq!(bench.json(&["verify", "try", "--json"])["whole"], true);
+    assert!(bench.run(&["exercise", "try", "--seconds", "1"]).status.success());
+}
+
+#[test]
+fn a_damaged_entry_that_a_checkpoint_has_is_stepped_over() {
+    let bench = Bench::new();
+    bench.exercised(2);
+    let all = bench.lines(&["export", "try"]);
+    let payload = |line: &Value| {
+        let text = line["payload"].as_str().map(|text| text.as_bytes().to_vec());
+        text.unwrap_or_else(|| decode(line["payload_base64"].as_str().unwrap_or_default()))
+    };
+    // The last in the log with the same bytes may be of something that is no more.
+    let mut tried = all.iter().filter(|line| payload(line).len() > INLINE_MAX).filter_map(|line| {
+        let (segment, at) = bench.find_in_log(&payload(line));
+        bench.flip(&segment, at + 100);
+        let found = bench.failing(&["verify", "try", "--json"]);
+        let is_pointed_to = found["lost"].as_array().is_some_and(|lost| !lost.is_empty());
+        if !is_pointed_to {
+            bench.flip(&segment, at + 100);
+        }
+        is_pointed_to.then_some((segment, found))
+    });
+    let (segment, found) = tried.next().expect("one that is pointed to");
+    let place = found["lost"][0]["what"].clone();
+    let is_named =
+        |told: &Value| told["lost"].as_array().expect("a list").iter().any(|lost| lost["what"] == place);
+
+    let before = bench.listing("try");
+    let planned = bench.failing(&["repair", "try", "--json"]);
+    assert_eq!(bench.listing("try"), before);
+    assert_eq!(
+        (&planned["given_up_entries"], &planned["may_be_more"]),
+        (&0.into(), &false.into()),
+        "{planned}"
+    );
+    assert_eq!(planned["stepped_over"].as_array().map(Vec::len), Some(1), "{planned}");
+    assert!(is_named(&planned["after"]), "{planned}");
+    let repaired = bench.json(&["repair", "try", "--apply", "--json"]);
+    assert_eq!((&repaired["stepped_over"], &repaired["opens"]), (&planned["stepped_over"], &true.into()));
+    assert!(bench.path(repaired["kept"][0].as_str().expect("a file")).exists(), "{repaired}");
+    assert_eq!(repaired["rebuilt"][0], segment.as_str(), "{repaired}");
+
+    let found = bench.failing(&["verify", "try", "--json"]);
+    assert_eq!(found["log"]["damages"], serde_json::json!([]), "{found}");
+    assert_eq!(found["log"]["given_up"], planned["stepped_over"]);
+    assert!(is_named(&found), "{found}");
+    let again = bench.run(&["repair", "try", "--apply"]);
+    assert!(again.status.success() && text(&again.stdout).contains("nothing can be done"), "{again:?}");
+    let exported = bench.run(&["export", "try"]);
+    let lines = text(&exported.stdout);
+    let errors: Vec<&str> = lines.lines().filter(|line| line.contains("\"error\":")).collect();
+    let lost = found["lost"].as_array().map(Vec::len);
+    assert_eq!((lines.lines().count(), Some(errors.len())), (all.len(), lost), "{errors:?}");
+    assert!(errors[0].contains("a repair gave it up"), "{errors:?}");
+    // What is known to be lost keeps nobody from a backup, and is lost in what comes of it.
+    assert!(bench.run(&["backup", "file", "--data", "try"]).status.success());
+    assert!(bench.run(&["restore", "file", "--data", "new"]).status.success());
+    assert!(is_named(&bench.failing(&["verify", "new", "--json"])));
+    assert!(bench.run(&["exercise", "try", "--seconds", "1"]).status.success(), "it goes on");
 }
 
 #[test]
@@ -97,7 +202,13 @@ fn where_the_log_ends_before_the_state_that_is_made_anew() {
         found["wrong"][0].as_str().is_some_and(|wrong| wrong.contains("part of the log is missing")),
         "{found}"
     );
-    let repaired = bench.run(&["repair", "try", "--yes"]);
+    let planned = bench.failing(&["repair", "try", "--json"]);
+    assert_eq!((&planned["remakes_state"], &planned["opens"]), (&true.into(), &true.into()), "{planned}");
+    let given_up = planned["given_up_entries"].to_string();
+    assert_ne!(given_up, "0");
+    let refused = bench.run(&["repair", "try", "--apply", "--give-up", "0"]);
+    assert!(!refused.status.success() && bench.path("try/store").is_dir(), "{refused:?}");
+    let repaired = bench.run(&["repair", "try", "--apply", "--give-up", &given_up]);
     assert!(repaired.status.success(), "{repaired:?}");
     assert!(bench.path("try/store.1.cut").is_dir(), "what the state was is kept: {repaired:?}");
     assert_eq!(bench.json(&["verify", "try", "--json"])["whole"], true);
@@ -142,7 +253,9 @@ fn what_a_folder_holds_is_printed_line_by_line() {
     assert_eq!(count("message"), of("publish") + of("order"));
     assert_eq!(count("work"), of("send") - of("acknowledge"));
     assert_eq!(count("event"), of("append"));
-    assert_eq!(count("item") + count("message") + count("work") + count("event"), all.len());
+    assert_eq!(count("timer"), 1, "that of the queue");
+    let rest = ["item", "message", "work", "event", "timer", "setting"].map(count);
+    assert_eq!(rest.iter().sum::<usize>(), all.len());
     assert!(all.iter().all(|line| line["error"].is_null()), "all can be read");
     let one = bench.lines(&["export", "try", "--topic", "exercise"]);
     assert_eq!(one.len(), of("publish"));
@@ -158,6 +271,25 @@ fn what_a_folder_holds_is_printed_line_by_line() {
     assert!(bench.lines(&["export", "try", "--store", "other"]).is_empty());
     let both = bench.run(&["export", "try", "--store", "a", "--topic", "b"]);
     assert_eq!(both.status.code(), Some(2), "one of them: {both:?}");
+}
+
+/// A line of each kind of what stands beside the data.
+#[test]
+fn jobs_locks_timers_and_settings_are_printed() {
+    let bench = Bench::new();
+    beside::fill(&bench.path("data"));
+    let kinds = ["job", "lock", "timer", "setting"];
+    let mut args = vec!["export", "data"];
+    args.extend(kinds.iter().flat_map(|kind| ["--kind", kind]));
+    let mut lines = bench.lines(&args);
+    assert!(lines.iter().all(|line| kinds.contains(&line["kind"].as_str().unwrap_or_default())));
+    lines.iter_mut().for_each(beside::without_times);
+    let printed: Vec<String> = lines.iter().map(Value::to_string).collect();
+    insta::assert_snapshot!(printed.join("\n"));
+    assert_eq!(bench.lines(&["export", "data", "--kind", "lock"]).len(), 1);
+    let wrong = bench.run(&["export", "data", "--kind", "nothing"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert!(text(&wrong.stderr).contains("possible values: item, message, work, event"), "{wrong:?}");
 }
 
 #[test]
@@ -221,6 +353,8 @@ fn what_is_acknowledged_survives_kill_9() {
     }
 }
 
+/// What is larger lies in the log, and not in the state.
+const INLINE_MAX: usize = 128;
 const ROUNDS_OF_A_FOLDER: u64 = 10;
 const ROUNDS_MIN: u64 = 5;
 const LASTS: Duration = Duration::from_secs(25);
@@ -267,6 +401,61 @@ impl Bench {
         command.arg("data").args(args).current_dir(self.dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.spawn().expect("colony starts")
+    }
+
+    /// A folder `try` whose log has one segment, not sealed, and whose state is as old as the folder.
+    fn unsealed(&self) {
+        // One that writes slowly, and is killed at once: its first segment must not be full.
+        let mut running = Slow(self.spawn(&["exercise", "try", "--producers", "1"]));
+        let mut printed = BufReader::new(running.0.stdout.take().expect("piped")).lines();
+        assert!((0..50).all(|_| printed.next().is_some()));
+    }
+
+    /// Where the last group of a segment begins.
+    fn last_group(&self, segment: &str) -> usize {
+        let content = std::fs::read(self.path(segment)).expect("read");
+        content.windows(4).rposition(|window| window == b"GRP1").expect("a group")
+    }
+
+    /// In which segment `bytes` are, and where last in it.
+    fn find_in_log(&self, bytes: &[u8]) -> (String, usize) {
+        for file in std::fs::read_dir(self.path("try/log")).expect("the log") {
+            let name = format!("try/log/{}", file.expect("a file").file_name().display());
+            let content = std::fs::read(self.path(&name)).expect("read");
+            if let Some(at) = content.windows(bytes.len()).rposition(|window| window == bytes) {
+                return (name, at);
+            }
+        }
+        panic!("it is nowhere in the log");
+    }
+
+    fn set_mode(&self, name: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.path(name), permissions).expect("its mode is set");
+    }
+
+    /// All that is in a folder: names, when they were changed, and the bytes of files.
+    fn listing(&self, folder: &str) -> Vec<(PathBuf, std::time::SystemTime, Vec<u8>)> {
+        let mut listing = Vec::new();
+        let mut folders = vec![self.path(folder)];
+        while let Some(folder) = folders.pop() {
+            let changed =
+                |path: &PathBuf| std::fs::metadata(path).and_then(|meta| meta.modified()).expect("a time");
+            listing.push((folder.clone(), changed(&folder), Vec::new()));
+            for entry in std::fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                // A process that was killed has left its socket.
+                let bytes = if path.is_file() { std::fs::read(&path).expect("read") } else { Vec::new() };
+                listing.push((path.clone(), changed(&path), bytes));
+            }
+        }
+        listing.sort();
+        listing
     }
 
     /// Fills the folder `try` in a second, and puts what was acknowledged into `lines`. Nothing is on its way then.
@@ -360,6 +549,11 @@ impl Chance {
         self.state ^= self.state << 17;
         self.state % below
     }
+}
+
+fn decode(base64: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(base64).expect("base64")
 }
 
 pub fn text(bytes: &[u8]) -> String {

@@ -155,10 +155,13 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// A payload is there, and as long as it says.
+/// A payload is there, and as long as it says; or known to be lost.
 fn is_whole(value: &Bytes) -> bool {
     let kept = Kept::decode(value.clone());
-    kept.is_ok_and(|kept| kept.moved.is_some_and(|moved| moved.len() == kept.length as usize))
+    kept.is_ok_and(|kept| match &kept.moved {
+        Some(moved) => moved.len() == kept.length as usize,
+        None => kept.lost,
+    })
 }
 
 /// Reads frames.

@@ -133,7 +133,7 @@ impl Payloads<'_> {
         if key.first() != Some(&(Table::Kept as u8)) {
             return Ok(value);
         }
-        let found = body::of_key(key).zip(Kept::decode(value).ok());
+        let found = body::of_key(key).zip(Kept::decode(value.clone()).ok());
         let ((sequence, index), mut kept) = found.ok_or_else(|| {
             BackupError::Data(Arc::new(Failure::Store(StoreError::new("understand", "a payload's count"))))
         })?;
@@ -142,9 +142,19 @@ impl Payloads<'_> {
             let failure = Arc::new(Failure::Read(error));
             BackupError::Payload { shard, sequence, failure }
         };
+        if kept.lost {
+            return Ok(value);
+        }
         let payload = match kept.moved.take() {
             Some(moved) => moved,
-            None => self.payload(sequence, index).map_err(unreadable)?,
+            None => match self.payload(sequence, index) {
+                // What a repair has given up need not be given up again.
+                Err(ReadError::Lost { .. }) => {
+                    kept.lost = true;
+                    return Ok(kept.encode_to_vec().into());
+                }
+                payload => payload.map_err(unreadable)?,
+            },
         };
         if payload.len() != kept.length as usize {
             let what = format!("a payload of {} bytes has {}", kept.length, payload.len());

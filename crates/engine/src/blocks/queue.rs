@@ -528,6 +528,7 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
         let stored: Vec<_> = items.iter().map(|item| item.body.clone()).collect();
         let payloads = match self.ask.inner.payloads(shard, &stored) {
             Ok(Some(payloads)) => payloads,
+            Err(Error::Lost(_)) => return self.works(self.without_lost(shard, items)),
             found => {
                 let receipts = items.iter().map(|item| item.receipt).collect();
                 let inner = std::sync::Arc::downgrade(self.ask.inner);
@@ -547,6 +548,21 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
             sent: Time::from_millis(item.sent_ms),
         };
         Ok(items.into_iter().zip(payloads).map(work).collect())
+    }
+
+    /// Nobody can work on an item whose payload is lost: it fails, until it is a dead letter.
+    fn without_lost(&self, shard: Shard, mut items: Vec<queue::Work>) -> Handed {
+        let mut receipts = Vec::new();
+        items.retain(|item| {
+            let is_lost = matches!(self.ask.inner.payload(shard, &item.body), Err(Error::Lost(_)));
+            receipts.extend(is_lost.then_some(item.receipt));
+            !is_lost
+        });
+        let cause = "its payload is lost: it is damaged on the disk".to_owned();
+        let nack = queue::Nack { queue: self.queue.to_owned(), receipts, cause, ..queue::Nack::default() };
+        // If that does not work, the leases end by themselves.
+        let _ = self.ask.inner.propose_then(shard, Entry::new(nack), |_| {});
+        Handed { shard, items }
     }
 
     fn shards(&self) -> impl Iterator<Item = Shard> + use<L, S> {

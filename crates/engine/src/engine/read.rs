@@ -27,7 +27,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// # Errors
     ///
-    /// If log or store cannot be read.
+    /// If log or store cannot be read; [`Error::Lost`] if one of the payloads is damaged.
     pub fn read_with_payloads<R>(
         &self,
         shard: Shard,
@@ -82,7 +82,10 @@ impl<L: Log, S: Store> Inner<L, S> {
         match found {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Failure::Read(ReadError::Trimmed { .. })) => Ok(None),
-            Err(failure) => Err(Error::Failed(Arc::new(failure))),
+            Err(failure) => Err(match failure.lost() {
+                Some(lost) => Error::Lost(lost.clone()),
+                None => Error::Failed(Arc::new(failure)),
+            }),
         }
     }
 }

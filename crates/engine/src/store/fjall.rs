@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::compaction::Leveled;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable};
+use fjall::{Database, DatabaseBuilder, Keyspace, KeyspaceCreateOptions, Readable};
 use machine::Order;
 
+use super::mirror::Mirror;
 use super::{NextPair, Pair, Section, Snapshot, Store, StoreError, each};
 
 /// The store on disk.
@@ -20,6 +21,8 @@ pub struct Fjall {
     /// Ends its threads when dropped.
     database: Database,
     state: Keyspace,
+    /// Taken away when all else has been closed.
+    _mirror: Option<Mirror>,
 }
 
 /// What was in it at one moment.
@@ -35,14 +38,42 @@ impl Fjall {
     ///
     /// If it cannot be opened.
     pub fn open(folder: &Path, cache_bytes: u64) -> Result<Fjall, StoreError> {
+        let builder = Database::builder(folder).cache_size(cache_bytes).worker_threads(WORKER_THREADS);
+        Fjall::of(builder, None)
+    }
+
+    /// Opens what is in `folder` to be looked at. `fjall` writes whatever it opens: so it gets a folder of links to the
+    /// tables, which are never changed, and copies of the little that is beside them. What is written is seen
+    /// here, and gone in the end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened.
+    pub fn open_copy(folder: &Path, cache_bytes: u64) -> Result<Fjall, StoreError> {
+        Fjall::over(Mirror::of(folder), cache_bytes)
+    }
+
+    /// An empty one that is gone in the end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn temporary(cache_bytes: u64) -> Result<Fjall, StoreError> {
+        Fjall::over(Mirror::empty(), cache_bytes)
+    }
+
+    fn over(mirror: std::io::Result<Mirror>, cache_bytes: u64) -> Result<Fjall, StoreError> {
+        let mirror = mirror.map_err(|error| StoreError::new("make a folder to look at", error))?;
+        // Nobody compacts what is looked at once.
+        let builder = Database::builder(mirror.folder()).cache_size(cache_bytes).worker_threads_unchecked(0);
+        Fjall::of(builder, Some(mirror))
+    }
+
+    fn of(builder: DatabaseBuilder<Database>, mirror: Option<Mirror>) -> Result<Fjall, StoreError> {
         let opening = |error: fjall::Error| StoreError::new("open", error);
-        let database = Database::builder(folder)
-            .cache_size(cache_bytes)
-            .worker_threads(WORKER_THREADS)
-            .open()
-            .map_err(opening)?;
+        let database = builder.open().map_err(opening)?;
         let state = database.keyspace(KEYSPACE, options).map_err(opening)?;
-        Ok(Fjall { database, state })
+        Ok(Fjall { database, state, _mirror: mirror })
     }
 
     /// How many bytes it takes on disk.

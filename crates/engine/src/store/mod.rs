@@ -2,6 +2,7 @@
 
 mod fjall;
 mod memory;
+mod mirror;
 
 pub use fjall::Fjall;
 pub use memory::Memory;

@@ -89,7 +89,7 @@ async fn a_restore_that_was_killed_is_not_opened_and_is_begun_anew() {
     assert!(matches!(Embedded::open_in(&place, Config::default()).map(drop), Err(OpenError::Unfinished(_))));
     assert!(matches!(Inspection::open(&place, |_, _| {}).map(drop), Err(OpenError::Unfinished(_))));
     assert!(matches!(engine::verify(&place, |_| {}).map(drop), Err(OpenError::Unfinished(_))));
-    assert!(matches!(engine::repair(&place).map(drop), Err(OpenError::Unfinished(_))));
+    assert!(matches!(engine::repair::plan(&place, |_| {}).map(drop), Err(OpenError::Unfinished(_))));
     // While one restores, no other does.
     let mut other = None;
     let mut nested = |_: &_| {

@@ -1,8 +1,8 @@
 //! Bits that flip, at the end of a run: whoever looks then is told what was, or that it cannot be told.
 //!
 //! What is read of log and store is what was written, or an error, which names a file of the log that was damaged. A log
-//! that does not open is repaired. Then it may end earlier: the state is that of a moment that there was, and what is
-//! missing is what the repair has said to be.
+//! that does not open is repaired. What the last checkpoint has is stepped over then; or the log ends earlier: the state is
+//! that of a moment that there was, and what is missing is what the repair has said to be.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ struct Damage {
     is_earlier: bool,
     /// What a repair has said to be lost.
     given_up: Vec<Lost>,
+    /// What it has said to be lost, and that the last checkpoint has.
+    stepped_over: Vec<Lost>,
     /// Whether a segment was put aside of which even the header is damaged: what was in it, nobody can say.
     any_behind: bool,
 }
@@ -76,7 +78,14 @@ impl Damage {
             world.say(|| "the store opens as it was earlier".to_owned());
             world.store = world.store.earlier(chance);
         }
-        Damage { files, in_store, is_earlier, given_up: Vec::new(), any_behind: false }
+        Damage {
+            files,
+            in_store,
+            is_earlier,
+            given_up: Vec::new(),
+            stepped_over: Vec::new(),
+            any_behind: false,
+        }
     }
 
     /// Opens the log, repaired if it needs to be; nothing if a newer program seems to have written it.
@@ -96,10 +105,14 @@ impl Damage {
             log::OpenError::Missing { .. } => {}
             error => panic!("a flipped bit is taken for something else: {error:?}"),
         }
-        let repaired = log::repair(&world.disk).expect("what is damaged can be repaired");
+        let applied =
+            world.shards().map(|shard| replica::checkpointed(shard, world.store.as_ref()).unwrap_or(0));
+        let applied: Vec<u64> = applied.collect();
+        let repaired = log::repair(&world.disk, &applied).expect("what is damaged can be repaired");
         world.say(|| format!("repaired: {repaired:?}"));
         let headless = |damage: &log::Damage| damage.place.ends_with(".segment") && damage.offset == 0;
-        self.any_behind = repaired.before.damages.iter().any(headless);
+        self.any_behind = repaired.may_be_more || repaired.before.damages.iter().any(headless);
+        self.stepped_over = repaired.stepped_over;
         let lost = repaired.after.damages.into_iter().flat_map(|damage| damage.lost);
         self.given_up = repaired.given_up.into_iter().chain(lost).collect();
         Some(world.open_log().expect("what was repaired opens"))
@@ -120,6 +133,15 @@ impl Damage {
                     "{shard:?}: record {sequence} is another than it was"
                 ),
                 Err(ReadError::Damaged { place, .. }) => self.assert_known(&place),
+                Err(ReadError::Lost { place }) => {
+                    self.assert_known(&place);
+                    let is_it =
+                        |lost: &Lost| lost.shard == shard.0 && (lost.from..=lost.to).contains(&sequence);
+                    assert!(
+                        self.stepped_over.iter().any(is_it),
+                        "{shard:?}: record {sequence} is given up silently"
+                    );
+                }
                 Err(error) => panic!("{shard:?}: record {sequence} cannot be read: {error:?}"),
             }
         }
@@ -143,7 +165,9 @@ impl Damage {
         for shard in world.shards() {
             match replica::open(shard, log, store) {
                 Ok(shared) => self.check_state(world, log, shard, &shared.read()),
-                Err(OpenError::Log(ReadError::Damaged { place, .. })) => self.assert_known(&place),
+                Err(OpenError::Log(ReadError::Damaged { place, .. } | ReadError::Lost { place })) => {
+                    self.assert_known(&place);
+                }
                 Err(OpenError::Store(error)) => assert!(self.in_store, "the store is whole: {error:?}"),
                 Err(OpenError::Ahead { last, .. }) => {
                     assert!(last < world.witness.last(shard), "{shard:?}: the log is there as a whole");
@@ -178,7 +202,9 @@ impl Damage {
                 {
                     assert!(self.is_earlier, "{shard:?}: the payload {stored:?} is nowhere");
                 }
-                Err(Failure::Read(ReadError::Damaged { place, .. })) => self.assert_known(&place),
+                Err(Failure::Read(ReadError::Damaged { place, .. } | ReadError::Lost { place })) => {
+                    self.assert_known(&place);
+                }
                 Err(failure) => panic!("{shard:?}: the payload {stored:?} cannot be read: {failure:?}"),
             }
         }

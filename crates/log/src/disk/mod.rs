@@ -1,10 +1,12 @@
 //! What the embedded log needs of a disk, so small that all of it can be simulated, failures included.
 
+mod copy_on_write;
 mod real;
 mod simulated;
 
 use std::io;
 
+pub use copy_on_write::{CopyOnWrite, CopyOnWriteFile};
 pub use real::{RealDisk, RealFile};
 pub use simulated::{Faults, Simulated, SimulatedFile, SimulatedLock};
 
@@ -32,6 +34,15 @@ pub trait Disk: Send + Sync + 'static {
     ///
     /// If there is none, or it cannot be opened.
     fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens the file `name` for reading alone.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it cannot be opened.
+    fn open_to_read(&self, name: &str) -> io::Result<Self::File> {
+        self.open(name)
+    }
 
     /// Makes an empty file `name`, in place of one that may be there.
     ///
@@ -67,6 +78,16 @@ pub trait Disk: Send + Sync + 'static {
     ///
     /// If it cannot be taken.
     fn lock(&self, name: &str) -> Result<Self::Lock, LockError>;
+
+    /// Keeps others from taking the lock `name` for as long as the value lives, beside others that do so, too. Nothing is
+    /// written for it: where nobody ever took the lock, nobody is kept from it.
+    ///
+    /// # Errors
+    ///
+    /// If somebody has taken it, or it cannot be tried.
+    fn share(&self, name: &str) -> Result<Self::Lock, LockError> {
+        self.lock(name)
+    }
 
     /// A number that was not used before, nor can be guessed by who writes into the log.
     fn random(&self) -> u64;

@@ -63,6 +63,10 @@ impl Disk for RealDisk {
         OpenOptions::new().read(true).write(true).open(self.directory.join(name)).map(RealFile)
     }
 
+    fn open_to_read(&self, name: &str) -> io::Result<RealFile> {
+        fs::File::open(self.directory.join(name)).map(RealFile)
+    }
+
     fn create(&self, name: &str) -> io::Result<RealFile> {
         let mut options = OpenOptions::new();
         options
@@ -92,20 +96,32 @@ impl Disk for RealDisk {
         let mut file = options.open(self.directory.join(name)).map_err(LockError::Failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let read = (&mut file).take(HOLDER_BYTES_MAX).read_to_string(&mut holder);
-                let known = read.is_ok() && !holder.trim().is_empty();
-                let holder =
-                    if known { format!("process {}", holder.trim()) } else { "another process".to_owned() };
-                return Err(LockError::Held(holder));
+            // Whoever only looks has not written who it is.
+            Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
+                return Err(LockError::Held("a process that reads it".to_owned()));
             }
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(LockError::Failed(error)),
         }
         // Only words for a message: whose it is, is what the kernel says.
         let named = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         named.map_err(LockError::Failed)?;
         Ok(file)
+    }
+
+    fn share(&self, name: &str) -> Result<fs::File, LockError> {
+        let mut file = match fs::File::open(self.directory.join(name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return fs::File::open(&self.directory).map_err(LockError::Failed);
+            }
+            Err(error) => return Err(LockError::Failed(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held(holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(LockError::Failed(error)),
+        }
     }
 
     fn random(&self) -> u64 {
@@ -162,6 +178,14 @@ impl RealFile {
         }
         Ok(())
     }
+}
+
+/// Who holds a lock, as far as that is known.
+fn holder(file: &mut fs::File) -> String {
+    let mut holder = String::new();
+    let read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut holder);
+    let known = read.is_ok() && !holder.trim().is_empty();
+    if known { format!("process {}", holder.trim()) } else { "another process".to_owned() }
 }
 
 /// What is read at most of who holds the lock, bytes.

@@ -11,6 +11,7 @@ mod config;
 mod directory;
 mod fresh;
 mod head;
+mod holes;
 mod index;
 mod open_error;
 mod reader;
@@ -18,6 +19,7 @@ mod recover;
 mod repair;
 mod scan;
 mod segment;
+mod survey;
 mod trim;
 mod upkeep;
 mod verify;
@@ -197,6 +199,16 @@ impl<D: Disk> Log for Embedded<D> {
     fn bytes(&self) -> u64 {
         self.inner.directory().bytes()
     }
+}
+
+/// Keeps others from opening the log that is on `disk` for as long as the value lives; on a disk that only is looked at, beside
+/// others that look.
+///
+/// # Errors
+///
+/// If another has it open, or the disk fails.
+pub fn hold<D: Disk>(disk: &D) -> Result<D::Lock, OpenError> {
+    recover::lock(disk)
 }
 
 /// A lock that nobody leaves behind in disorder: what panics in here is a bug that has changed nothing yet.

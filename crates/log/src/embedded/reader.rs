@@ -6,6 +6,7 @@ use super::Inner;
 use super::directory::Found;
 use super::segment::{FRONT_BYTES, Segment};
 use crate::disk::{Disk, File};
+use crate::format::LOST;
 use crate::{ReadError, Record, Sequence};
 
 impl<D: Disk> Inner<D> {
@@ -100,7 +101,11 @@ impl Reading {
         mut offsets: &[u32],
     ) -> Result<(), ReadError> {
         while !offsets.is_empty() && !self.is_full() {
-            let count = neighbours(offsets, self.bytes_max.saturating_sub(self.bytes));
+            let there = offsets.iter().position(|offset| *offset == LOST).unwrap_or(offsets.len());
+            if there == 0 {
+                return Err(segment.lost());
+            }
+            let count = neighbours(&offsets[..there], self.bytes_max.saturating_sub(self.bytes));
             let (near, rest) = offsets.split_at(count);
             self.take_near(segment, end, near)?;
             offsets = rest;

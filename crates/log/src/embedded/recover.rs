@@ -43,6 +43,8 @@ pub struct Cut {
     pub place: String,
     /// From which byte on.
     pub offset: u64,
+    /// How many bytes of it, as far as it says so itself.
+    pub bytes: u64,
     /// What is wrong with it.
     pub what: String,
 }
@@ -179,7 +181,7 @@ pub(crate) fn table<F: File>(segment: &Segment<F>) -> std::io::Result<Option<Tab
 
 impl<F> Loaded<F> {
     /// The ordinal of the group after the last, if there is one.
-    fn next_ordinal(&self) -> Option<u64> {
+    pub fn next_ordinal(&self) -> Option<u64> {
         match &self.content {
             Content::Sealed(table) => Some(table.next_ordinal()),
             Content::Scanned(scan) => scan.next_ordinal(),
@@ -187,7 +189,7 @@ impl<F> Loaded<F> {
     }
 
     /// The ordinal of the first group, if there is one.
-    fn first_ordinal(&self) -> Option<u64> {
+    pub fn first_ordinal(&self) -> Option<u64> {
         match &self.content {
             Content::Sealed(table) => Some(table.ordinal),
             Content::Scanned(scan) => (scan.groups.1 > 0).then_some(scan.groups.0),
@@ -264,10 +266,7 @@ impl<F: File> Settled<F> {
             Content::Scanned(scan) => {
                 recovery.scanned += 1;
                 recovery.records += scan.index.records();
-                if let Some(what) = scan.begun {
-                    let place = place.clone();
-                    recovery.cut.push(Cut { place, offset: u64::from(scan.end), what: what.to_owned() });
-                }
+                recovery.cut.extend(scan.torn(&segment));
                 if scan.groups.1 == 0 {
                     self.empty.push((segment.number(), segment.length));
                     return Ok(());

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::index::Index;
+use super::recover::Cut;
 use super::segment::Segment;
 use crate::disk::File;
 use crate::format::{GroupHeader, HEADER_BYTES, RecordHeader, SEQUENCE_MAX};
@@ -20,6 +21,8 @@ pub(crate) struct Scan {
     pub end: u32,
     /// What is wrong with what is there, if something has been begun.
     pub begun: Option<&'static str>,
+    /// How long it says that it is.
+    begun_bytes: u32,
     /// Where a group begins that was written after the one that is not whole.
     pub later: Option<u32>,
 }
@@ -28,6 +31,13 @@ impl Scan {
     /// The ordinal that the next group must have, if that is known.
     pub fn next_ordinal(&self) -> Option<u64> {
         (self.groups.1 > 0).then(|| self.groups.0 + u64::from(self.groups.1))
+    }
+
+    /// What opening cuts off, if nothing comes after it.
+    pub fn torn<F>(&self, segment: &Segment<F>) -> Option<Cut> {
+        let what = self.begun?.to_owned();
+        let (offset, bytes) = (u64::from(self.end), u64::from(self.begun_bytes));
+        Some(Cut { place: segment.place.clone(), offset, bytes, what })
     }
 }
 
@@ -39,8 +49,15 @@ pub(crate) fn scan<F: File>(segment: &Segment<F>) -> io::Result<Scan> {
 /// The same from the group at `begin` on.
 pub(crate) fn scan_from<F: File>(segment: &Segment<F>, begin: u32) -> io::Result<Scan> {
     let mut window = Window::new(&segment.file, segment.length);
-    let mut scan =
-        Scan { index: Index::default(), groups: (0, 0), last: begin, end: begin, begun: None, later: None };
+    let mut scan = Scan {
+        index: Index::default(),
+        groups: (0, 0),
+        last: begin,
+        end: begin,
+        begun: None,
+        begun_bytes: 0,
+        later: None,
+    };
     let mut records = Vec::new();
     let begun = loop {
         let Some(header) = header(&mut window, segment.seed, scan.end)? else { break None };
@@ -54,7 +71,14 @@ pub(crate) fn scan_from<F: File>(segment: &Segment<F>, begin: u32) -> io::Result
             break Some((header, "a shard's sequences do not go on"));
         }
     };
-    scan.begun = begun.map(|(_, what)| what);
+    (scan.begun, scan.begun_bytes) = match begun {
+        Some((header, what)) => (Some(what), header.length.min(segment.length - scan.end)),
+        // The header may be all that is missing.
+        None => match headless(&mut window, segment.seed, scan.end)? {
+            Some(bytes) => (Some("a group's header cannot be read"), bytes),
+            None => (None, 0),
+        },
+    };
     let known = begun.map(|(header, _)| header.ordinal).or(scan.next_ordinal()).unwrap_or(0);
     scan.later = later(&mut window, segment.seed, scan.end + GroupHeader::ALIGNMENT as u32, known)?;
     Ok(scan)
@@ -89,9 +113,26 @@ impl Scan {
     }
 }
 
-fn header<F: File>(window: &mut Window<'_, F>, seed: u32, offset: u32) -> io::Result<Option<GroupHeader>> {
+pub(super) fn header<F: File>(
+    window: &mut Window<'_, F>,
+    seed: u32,
+    offset: u32,
+) -> io::Result<Option<GroupHeader>> {
     let bytes = window.get(offset, GroupHeader::BYTES)?;
     Ok(bytes.and_then(|bytes| GroupHeader::decode(seed, bytes)))
+}
+
+/// How many bytes of a group there are at `offset` at least, if it is one whose header cannot be read but whose first record
+/// can.
+fn headless<F: File>(window: &mut Window<'_, F>, seed: u32, offset: u32) -> io::Result<Option<u32>> {
+    let Some(at) = offset.checked_add(GroupHeader::BYTES as u32) else { return Ok(None) };
+    let said = window.get(at, RecordHeader::BYTES)?.and_then(|bytes| bytes.first_chunk().copied());
+    let Some(said) = said else { return Ok(None) };
+    let length = RecordHeader::peek(&said).length as usize;
+    let is_there = length <= (window.limit - at) as usize - RecordHeader::BYTES;
+    let payload = if is_there { window.get(at + RecordHeader::BYTES as u32, length)? } else { None };
+    let is_whole = payload.is_some_and(|payload| RecordHeader::check(seed, &said, payload).is_ok());
+    Ok(is_whole.then_some((GroupHeader::BYTES + RecordHeader::BYTES + length) as u32))
 }
 
 /// Reads the records of the group at `offset`, if all are whole.
@@ -135,7 +176,12 @@ fn group<F: File>(
 }
 
 /// The first place from `from` on at which a group begins whose ordinal is beyond `known`.
-fn later<F: File>(window: &mut Window<'_, F>, seed: u32, from: u32, known: u64) -> io::Result<Option<u32>> {
+pub(super) fn later<F: File>(
+    window: &mut Window<'_, F>,
+    seed: u32,
+    from: u32,
+    known: u64,
+) -> io::Result<Option<u32>> {
     let mut at = from;
     while let Some(bytes) = window.rest(at, GroupHeader::BYTES)? {
         let last = bytes.len() - GroupHeader::BYTES;
@@ -151,7 +197,7 @@ fn later<F: File>(window: &mut Window<'_, F>, seed: u32, from: u32, known: u64) 
 
 /// A part of a file in memory, which moves forwards.
 #[derive(Debug)]
-struct Window<'a, F> {
+pub(super) struct Window<'a, F> {
     file: &'a F,
     /// The end of what may be read.
     limit: u32,
@@ -160,12 +206,12 @@ struct Window<'a, F> {
 }
 
 impl<'a, F: File> Window<'a, F> {
-    fn new(file: &'a F, limit: u32) -> Window<'a, F> {
+    pub fn new(file: &'a F, limit: u32) -> Window<'a, F> {
         Window { file, limit, begin: 0, bytes: Vec::new() }
     }
 
     /// `length` bytes at `offset`, if they are there.
-    fn get(&mut self, offset: u32, length: usize) -> io::Result<Option<&[u8]>> {
+    pub fn get(&mut self, offset: u32, length: usize) -> io::Result<Option<&[u8]>> {
         Ok(self.rest(offset, length)?.map(|rest| &rest[..length]))
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::lock;
 
 use crate::disk::File;
-use crate::format::{Header, RecordHeader};
+use crate::format::{Header, LOST, RecordHeader};
 use crate::{ReadError, Sequence};
 
 /// A segment's file. Whoever reads from it holds an `Arc` of it; a file is written over only if nobody does.
@@ -98,6 +98,9 @@ impl<F: File> Segment<F> {
 
     /// The record at `offset`, which is to be `sequence` of `shard` and to end before `end`.
     pub fn record(&self, offset: u32, end: u32, shard: u32, sequence: Sequence) -> Result<Bytes, ReadError> {
+        if offset == LOST {
+            return Err(self.lost());
+        }
         let mut front = [0; FRONT_BYTES];
         let there =
             end.checked_sub(offset).ok_or_else(|| self.damaged(offset, "the footer points beyond it"))?;
@@ -162,6 +165,11 @@ impl<F: File> Segment<F> {
             std::io::ErrorKind::UnexpectedEof => self.damaged(offset, "the file ends before"),
             _ => ReadError::Failed(Arc::new(error)),
         })
+    }
+
+    /// What is said of a record that was given up.
+    pub fn lost(&self) -> ReadError {
+        ReadError::Lost { place: self.place.clone() }
     }
 
     pub fn damaged(&self, offset: u32, what: &str) -> ReadError {

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use super::OpenError;
 use super::head::HeadFile;
 use super::open_error::failed;
-use super::recover::{self, Content, Loaded};
-use super::scan::{Scan, scan, scan_from};
+use super::recover::{self, Content, Cut, Loaded};
+use super::scan::{Scan, scan};
 use super::segment::Segment;
+use super::survey::survey;
 use crate::disk::{Disk, File};
 use crate::format::{self, Footer, Head, Table};
 use crate::{ReadError, Sequence};
@@ -25,6 +26,10 @@ pub struct Report {
     pub shards: Vec<(u32, Sequence, Sequence)>,
     /// What is damaged, by place.
     pub damages: Vec<Damage>,
+    /// Records that were damaged, and that a repair has given up: the log goes on behind them.
+    pub lost: Vec<Lost>,
+    /// What is left of a last write that was never acknowledged, and that opening cuts off.
+    pub torn: Vec<Cut>,
 }
 
 /// A damaged place.
@@ -83,8 +88,10 @@ pub(super) fn verify_locked<D: Disk>(disk: &D) -> Result<Report, OpenError> {
         }
     }
     let hole = recover::check(&loaded).err();
-    for one in &loaded {
-        state.segment(one).map_err(failed("read", one.segment.place.clone()))?;
+    for (at, one) in loaded.iter().enumerate() {
+        let before = loaded[..at].iter().rev().find_map(Loaded::next_ordinal);
+        let following = loaded[at + 1..].iter().find_map(Loaded::first_ordinal);
+        state.segment(one, (before, following)).map_err(failed("read", one.segment.place.clone()))?;
     }
     state.hole(hole, &loaded);
     Ok(state.finish())
@@ -130,9 +137,14 @@ impl State {
         Ok(())
     }
 
-    fn segment<F: File>(&mut self, one: &Loaded<F>) -> std::io::Result<()> {
+    /// Between which ordinals its groups should be is told as far as it is known.
+    fn segment<F: File>(
+        &mut self,
+        one: &Loaded<F>,
+        ordinals: (Option<u64>, Option<u64>),
+    ) -> std::io::Result<()> {
         match &one.content {
-            Content::Scanned(scan) => self.pieces(&one.segment, scan),
+            Content::Scanned(scan) => self.pieces(&one.segment, scan, ordinals),
             Content::Sealed(table) => {
                 let scan = scan(&one.segment)?;
                 self.sealed(&one.segment, table, &scan)
@@ -141,15 +153,28 @@ impl State {
     }
 
     /// A segment that is not sealed: what is whole of it, with what follows a hole.
-    fn pieces<F: File>(&mut self, segment: &Segment<F>, scan: &Scan) -> std::io::Result<()> {
-        let spans = |scan: &Scan| scan.index.spans().collect::<Vec<_>>();
-        self.spans(segment, 0, spans(scan));
-        let mut later = scan.later;
-        while let Some(at) = later {
-            let piece = scan_from(segment, at)?;
-            self.spans(segment, scan.end, spans(&piece));
-            later = piece.later.filter(|next| *next > at);
+    fn pieces<F: File>(
+        &mut self,
+        segment: &Segment<F>,
+        scan: &Scan,
+        (before, following): (Option<u64>, Option<u64>),
+    ) -> std::io::Result<()> {
+        let next = scan.next_ordinal().or(before);
+        let is_followed = matches!((next, following), (Some(next), Some(following)) if next != following);
+        if scan.later.is_none() && !is_followed {
+            self.report.torn.extend(scan.torn(segment));
+            self.spans(segment, 0, scan.index.spans().collect());
+            return Ok(());
         }
+        let survey = survey(segment, segment.length, before, following)?;
+        self.spans(segment, scan.end, survey.runs());
+        let torn = survey.torn.map(|(offset, bytes)| Cut {
+            place: segment.place.clone(),
+            offset: u64::from(offset),
+            bytes: u64::from(bytes),
+            what: "it is the last write, and not whole".to_owned(),
+        });
+        self.report.torn.extend(torn);
         Ok(())
     }
 
@@ -158,7 +183,6 @@ impl State {
         let rebuilt = scan.index.footer(&segment.header, scan.groups, scan.end);
         let is_whole = rebuilt.table == *table;
         let lists_right = is_whole && footer_is(segment, &rebuilt)?;
-        let first = self.report.damages.len();
         if is_whole && !lists_right {
             self.add(harmless(segment, table.end, "the footer lists records where they are not"));
         }
@@ -167,12 +191,13 @@ impl State {
         if is_whole {
             return Ok(());
         }
+        let listed = self.report.records;
         for span in &table.spans {
             for sequence in span.first..=span.last() {
                 self.record(segment, table, (span.shard, span.first, span.at), sequence);
             }
         }
-        if self.report.damages.len() == first {
+        if self.report.records == listed {
             let what = scan.begun.unwrap_or("a group's header cannot be read");
             self.add(harmless(segment, scan.end, what));
         }
@@ -197,6 +222,13 @@ impl State {
             .and_then(|()| segment.record(u32::from_le_bytes(offset), table.end, shard, sequence));
         let Err(error) = read else { return };
         self.report.records -= 1;
+        if let ReadError::Lost { .. } = error {
+            match self.report.lost.last_mut() {
+                Some(last) if last.shard == shard && last.to + 1 == sequence => last.to = sequence,
+                _ => self.report.lost.push(Lost { shard, from: sequence, to: sequence }),
+            }
+            return;
+        }
         let (offset, what) = match error {
             ReadError::Damaged { offset, what, .. } => (offset, what),
             other => (u64::from(u32::from_le_bytes(offset)), other.to_string()),

@@ -151,6 +151,9 @@ pub(crate) fn footer_bytes(shards: usize, records: usize) -> usize {
     SPAN_BYTES * shards + 4 * records + TRAILER_BYTES
 }
 
+/// What a footer has in place of the offset of a record that was damaged and has been given up: no record is there. A
+/// program that does not know that finds a record there that is damaged.
+pub(crate) const LOST: u32 = 0;
 const MAGIC: &[u8; 8] = b"COLONYLT";
 pub(crate) const SPAN_BYTES: usize = 16;
 pub(crate) const TRAILER_BYTES: usize = 64;

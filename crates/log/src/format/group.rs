@@ -60,7 +60,7 @@ impl GroupHeader {
     /// Where one may begin.
     pub const ALIGNMENT: usize = ALIGNMENT;
 
-    fn encode(&self, seed: u32) -> [u8; GROUP_HEADER_BYTES] {
+    pub fn encode(&self, seed: u32) -> [u8; GROUP_HEADER_BYTES] {
         let mut out = [0; GROUP_HEADER_BYTES];
         out[..4].copy_from_slice(MAGIC);
         out[8..16].copy_from_slice(&self.ordinal.to_le_bytes());

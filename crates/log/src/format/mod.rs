@@ -22,7 +22,8 @@
 //!
 //! A **footer** says where in the segment each record of each shard lies: a table of shards, then for each
 //! shard the offsets of its records. The **trailer**, at the very end of the file, says where the footer is. A segment
-//! that has them is *sealed*: opening reads these only. They say nothing that the groups do not say, too.
+//! that has them is *sealed*: opening reads these only. They say nothing that the groups do not say, too, but for one
+//! thing: a record whose offset is zero was damaged, and a repair has given it up.
 //!
 //! A sector of the disk is taken to be written as a whole or not at all, as PostgreSQL and SQLite take it:
 //! a write may begin in the sector where the one before it ended, whose bytes it repeats.
@@ -35,7 +36,7 @@ mod group;
 mod head;
 mod header;
 
-pub(crate) use footer::{Footer, SPAN_BYTES, TRAILER_BYTES, Table, footer_bytes};
+pub(crate) use footer::{Footer, LOST, SPAN_BYTES, TRAILER_BYTES, Table, footer_bytes};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use forgery::Forgery;
 pub(crate) use group::{Group, GroupHeader, RecordHeader, group_bytes, record_bytes};

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use engine::{Clock as _, Inspection, System};
-use log::Log as _;
+use log::{Cut, Log as _};
 use machine::census::{Census, Topic};
 use serde_json::{Value, json};
 
-use super::{bytes, count, refused};
+use super::{bytes, count, refused, verify};
 use crate::args::DataFolder;
 use crate::failure::Failure;
 use crate::terminal::{self, Style, table};
@@ -29,6 +29,8 @@ pub(super) fn run(args: &DataFolder) -> Result<ExitCode, Failure> {
 /// What is told.
 struct Found {
     log_bytes: u64,
+    /// What a start would cut off.
+    torn: Vec<Cut>,
     segments: usize,
     store_bytes: u64,
     shards: Vec<Shard>,
@@ -67,6 +69,7 @@ impl Found {
         terminal::end_progress();
         Ok(Found {
             log_bytes: inspection.log().bytes(),
+            torn: inspection.log().recovery().cut.clone(),
             segments: inspection.log().segments(),
             store_bytes: inspection.store().disk_bytes(),
             shards,
@@ -91,11 +94,15 @@ impl Found {
             .map(|(name, store)| (name.clone(), json!({ "streams": store.streams, "events": store.events })));
         json!({
             "format": log::FORMAT_VERSION,
-            "log": { "bytes": self.log_bytes, "segments": self.segments },
+            "log": {
+                "bytes": self.log_bytes, "segments": self.segments,
+                "torn": self.torn.iter().map(verify::torn).collect::<Vec<_>>(),
+            },
             "store": { "bytes": self.store_bytes, "pairs": census.pairs },
             "payloads": {
                 "log": { "count": census.payloads.count, "bytes": census.payloads.bytes },
                 "store": { "count": census.moved.count, "bytes": census.moved.bytes },
+                "lost": { "count": census.lost.count, "bytes": census.lost.bytes },
             },
             "shards": shards,
             "stores": census.stores,
@@ -123,6 +130,16 @@ impl Found {
             alive(&census.payloads),
             bytes(self.store_bytes),
         );
+        for cut in &self.torn {
+            let _ = writeln!(text, "{}\n", verify::torn_text(cut));
+        }
+        if census.lost.count > 0 {
+            let (lost, size) = (count(census.lost.count, "payload"), bytes(census.lost.bytes));
+            let _ = writeln!(
+                text,
+                "{lost} ({size}) were damaged when their part of the log was given up, and are lost\n"
+            );
+        }
         let rows: Vec<_> = self.shards.iter().map(Shard::row).collect();
         text.push_str(&table(colours, &["shard", " first", " last", " checkpoint", " time"], &rows));
         text.push_str(&blocks(colours, census));

@@ -76,7 +76,12 @@ fn bytes(count: u64) -> String {
 
 /// So many of something.
 fn count(number: u64, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+    count_of(number, one, &format!("{one}s"))
+}
+
+/// So many of something whose plural is not its own with an s.
+fn count_of(number: u64, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
 #[cfg(test)]

@@ -1,34 +1,50 @@
-//! `colony data repair`: a damaged folder that opens again.
+//! `colony data repair`: a damaged folder that opens again. It says what it would do, and does it if it is told to.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, stdin};
 use std::process::ExitCode;
 
-use engine::{Mended, Verdict};
+use engine::repair::plan;
+use engine::{Mended, Plan, Verdict};
 use log::Lost;
 use serde_json::{Value, json};
 
-use super::{refused, verify};
+use super::verify::{self, lost_text, ranges, torn_text};
+use super::{count, refused};
 use crate::args::RepairData;
 use crate::failure::Failure;
 use crate::terminal;
 
 pub(super) fn run(args: &RepairData) -> Result<ExitCode, Failure> {
-    let before = look(args)?;
+    let failed = |error| refused(&args.folder, &error);
+    let before = engine::verify(&args.folder, terminal::progress).inspect_err(|_| terminal::end_progress());
+    let before = before.map_err(failed)?;
     if before.is_whole() {
+        terminal::end_progress();
         return say(
             args,
-            &json!({ "repaired": false, "whole": true }),
+            &json!({ "repaired": false, "whole": true, "opens": true }),
             "nothing is damaged: nothing was changed\n",
             true,
         );
     }
-    if !args.yes && !agreed(args, &before)? {
-        return say(args, &json!({ "repaired": false, "whole": false }), "nothing was changed\n", false);
+    let planned = plan(&args.folder, terminal::progress);
+    terminal::end_progress();
+    let planned = planned.map_err(failed)?;
+    if !args.apply {
+        let object = object(&planned, false, None, &planned.after);
+        let text = format!("{}{}", verify::damages(&before, terminal::colours()), would(args, &planned));
+        return say(args, &object, &text, false);
     }
-    let mended = engine::repair(&args.folder).map_err(|error| refused(&args.folder, &error))?;
-    let after = look(args)?;
-    say(args, &object(&mended, &after), &text(&mended, &after), opens(&after))
+    if !planned.is_needed() {
+        let text = format!("{}nothing can be done about that: nothing was changed\n", left(&planned.after));
+        return say(args, &object(&planned, false, None, &before), &text, before.opens());
+    }
+    may_give_up(args, &planned)?;
+    let mended = planned.carry_out().map_err(failed)?;
+    let after = engine::verify(&args.folder, terminal::progress);
+    terminal::end_progress();
+    let after = after.map_err(failed)?;
+    say(args, &object(&planned, true, Some(&mended), &after), &done(&planned, &mended, &after), after.opens())
 }
 
 fn say(args: &RepairData, object: &Value, text: &str, good: bool) -> Result<ExitCode, Failure> {
@@ -36,64 +52,110 @@ fn say(args: &RepairData, object: &Value, text: &str, good: bool) -> Result<Exit
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn look(args: &RepairData) -> Result<Verdict, Failure> {
-    let verified = engine::verify(&args.folder, terminal::progress);
-    terminal::end_progress();
-    verified.map_err(|error| refused(&args.folder, &error))
-}
-
-/// Whether it opens: what is damaged besides costs single records.
-fn opens(verdict: &Verdict) -> bool {
-    verdict.wrong.is_empty() && !verdict.log.damages.iter().any(|damage| damage.prevents_opening)
-}
-
-/// Whether the person at the terminal wants it.
-fn agreed(args: &RepairData, before: &Verdict) -> Result<bool, Failure> {
-    if !stdin().is_terminal() {
-        return Err(Failure::new(format!(
-            "{} would be changed, and nobody can be asked",
-            args.folder.display()
-        ))
-        .hint("`--yes` repairs it without asking; copy the folder first"));
+/// What was acknowledged and is in no state is given up by who says how much it is.
+fn may_give_up(args: &RepairData, planned: &Plan) -> Result<(), Failure> {
+    let needed = needed(planned);
+    if needed <= args.give_up {
+        return Ok(());
     }
-    terminal::print(&format!(
-        "{}what cannot be kept is put into files beside. Repair {}? [y/N] ",
-        verify::damages(before, terminal::colours()),
-        args.folder.display()
-    ))?;
-    let mut answer = String::new();
-    stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Err(Failure::new(format!(
+        "{} that were acknowledged, and that no checkpoint has, would be given up: {}",
+        entries(planned),
+        all(&planned.log.given_up)
+    ))
+    .hint(format!("a copy of the folder may have them; `--give-up {needed}` goes on without them")))
 }
 
-fn object(mended: &Mended, after: &Verdict) -> Value {
-    let given_up: Vec<Value> = mended
-        .log
-        .given_up
-        .iter()
-        .map(|lost| json!({ "shard": lost.shard, "from": lost.from, "to": lost.to }))
-        .collect();
+/// What `--give-up` has to allow: where nobody can tell what is lost, one at least.
+fn needed(planned: &Plan) -> u64 {
+    planned.given_up().max(u64::from(planned.log.may_be_more))
+}
+
+fn entries(planned: &Plan) -> String {
+    let at_least = if planned.log.may_be_more { "at least " } else { "" };
+    format!("{at_least}{}", super::count_of(planned.given_up(), "entry", "entries"))
+}
+
+fn object(planned: &Plan, repaired: bool, mended: Option<&Mended>, after: &Verdict) -> Value {
+    let log = mended.map_or(&planned.log, |mended| &mended.log);
     json!({
-        "repaired": true,
+        "repaired": repaired,
         "whole": after.is_whole(),
-        "opens": opens(after),
-        "given_up": given_up,
-        "kept": mended.log.kept,
-        "rebuilt": mended.log.rebuilt,
-        "store_set_aside": mended.store,
+        "opens": after.opens(),
+        "stepped_over": ranges(&log.stepped_over),
+        "given_up": ranges(&log.given_up),
+        "given_up_entries": planned.given_up(),
+        "may_be_more": log.may_be_more,
+        "kept": log.kept,
+        "rebuilt": log.rebuilt,
+        "remakes_state": planned.remakes_state,
+        "store_set_aside": mended.and_then(|mended| mended.store.as_ref()),
         "after": verify::object(after),
     })
 }
 
-fn text(mended: &Mended, after: &Verdict) -> String {
+/// What would be done.
+fn would(args: &RepairData, planned: &Plan) -> String {
     let mut text = String::new();
-    for lost in &mended.log.given_up {
-        let _ = writeln!(text, "given up: {}", records(lost));
+    for cut in &planned.log.before.torn {
+        let _ = writeln!(text, "{}", torn_text(cut));
+    }
+    if !planned.log.stepped_over.is_empty() {
+        let _ = writeln!(
+            text,
+            "would be stepped over, for the last checkpoint has what they did: {}",
+            all(&planned.log.stepped_over)
+        );
+    }
+    if needed(planned) > 0 {
+        let _ = writeln!(
+            text,
+            "would be given up, though it was acknowledged: {}: {}",
+            entries(planned),
+            all(&planned.log.given_up)
+        );
+    }
+    for kept in &planned.log.kept {
+        let _ = writeln!(text, "what is given up would be kept in {kept}");
+    }
+    for rebuilt in &planned.log.rebuilt {
+        let _ = writeln!(text, "would be written anew: {rebuilt}");
+    }
+    if planned.remakes_state {
+        text.push_str(
+            "the state has more in it than the log that is left: it would be made anew from the log\n",
+        );
+    }
+    text.push_str(&left(&planned.after));
+    let dir = args.folder.display();
+    let flag = match needed(planned) {
+        0 => String::new(),
+        entries => format!(" --give-up {entries}"),
+    };
+    let _ = match (planned.is_needed(), planned.after.opens()) {
+        (true, true) => writeln!(
+            text,
+            "nothing was changed; copy the folder, then `colony data repair {dir} --apply{flag}` does this, and it opens"
+        ),
+        (_, false) => writeln!(text, "nothing was changed: it would not open; go back to a copy of it"),
+        (false, true) => {
+            writeln!(text, "nothing was changed, and nothing can be: it opens without what is lost")
+        }
+    };
+    text
+}
+
+/// What was done.
+fn done(planned: &Plan, mended: &Mended, after: &Verdict) -> String {
+    let mut text = String::new();
+    if !mended.log.stepped_over.is_empty() {
+        let _ = writeln!(text, "stepped over: {}", all(&mended.log.stepped_over));
+    }
+    if needed(planned) > 0 {
+        let _ = writeln!(text, "given up: {}: {}", entries(planned), all(&mended.log.given_up));
     }
     for kept in &mended.log.kept {
-        let _ = writeln!(text, "what was cut off is in {kept}");
+        let _ = writeln!(text, "what was given up is in {kept}");
     }
     for rebuilt in &mended.log.rebuilt {
         let _ = writeln!(text, "written anew: {rebuilt}");
@@ -105,18 +167,34 @@ fn text(mended: &Mended, after: &Verdict) -> String {
             store.display()
         );
     }
+    text.push_str(&left(after));
+    text.push_str(match (after.is_whole(), after.opens()) {
+        (true, _) => "it opens again\n",
+        (false, true) => "it opens again, without what is lost\n",
+        (false, false) => "it does not open: go back to a copy of it\n",
+    });
+    text
+}
+
+/// What is damaged even then.
+fn left(after: &Verdict) -> String {
+    let mut text = lost_text(after, terminal::colours());
     for damage in &after.log.damages {
         let _ = writeln!(text, "still damaged: {} at byte {}: {}", damage.place, damage.offset, damage.what);
     }
     for wrong in &after.wrong {
         let _ = writeln!(text, "wrong: {wrong}");
     }
-    text.push_str(match (after.is_whole(), opens(after)) {
-        (true, _) => "it opens again\n",
-        (false, true) => "it opens again; the records that are still damaged cannot be read\n",
-        (false, false) => "it does not open: go back to a copy of it\n",
-    });
     text
+}
+
+fn all(lost: &[Lost]) -> String {
+    let named: Vec<String> = lost.iter().take(NAMED_MAX).map(records).collect();
+    match lost.len().saturating_sub(NAMED_MAX) {
+        0 if named.is_empty() => "nobody can tell which".to_owned(),
+        0 => named.join(", "),
+        more => format!("{}, and {} more", named.join(", "), count(more as u64, "range")),
+    }
 }
 
 /// Which records.
@@ -126,3 +204,6 @@ pub(super) fn records(lost: &Lost) -> String {
         false => format!("records {} to {} of shard {}", lost.from, lost.to, lost.shard),
     }
 }
+
+/// How many ranges a person reads.
+const NAMED_MAX: usize = 64;

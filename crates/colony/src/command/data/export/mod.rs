@@ -3,6 +3,9 @@
 //! Read in pages and printed as it comes, so that a folder of any size takes little memory. A payload that cannot be read
 //! ends nothing: its line says so, all others are there, and the exit code is 1.
 
+mod beside;
+
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -18,7 +21,7 @@ use prost::Message;
 use serde_json::{Map, Value, json};
 
 use super::{refused, with_causes};
-use crate::args::ExportData;
+use crate::args::{ExportData, ExportKind};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -52,39 +55,50 @@ struct Export<'a> {
 /// What is told of a pair, and the payloads that belong to it, each with its name.
 struct Told {
     line: Map<String, Value>,
-    payloads: Vec<(&'static str, Stored)>,
+    payloads: Vec<(Cow<'static, str>, Stored)>,
 }
+
+impl Told {
+    /// Without payloads.
+    fn of(line: Map<String, Value>) -> Told {
+        Told { line, payloads: Vec::new() }
+    }
+}
+
+/// Tells what there is to tell of a pair.
+type Tell = fn(&Shared<Fjall>, &[u8], &Bytes, Time) -> Option<Told>;
 
 impl Export<'_> {
     fn shard(&mut self, shard: &Shared<Fjall>) -> Result<(), Failure> {
         let args = self.args;
-        if let Some(all) = args.wants(args.store.as_deref(), Table::KvItem) {
+        if let Some(all) = args.wants(ExportKind::Item, args.store.as_deref(), Table::KvItem) {
             self.table(shard, &all, item)?;
         }
-        if let Some(all) = args.wants(args.topic.as_deref(), Table::TopicMessage) {
+        if let Some(all) = args.wants(ExportKind::Message, args.topic.as_deref(), Table::TopicMessage) {
             self.table(shard, &all, message)?;
         }
-        if let Some(all) = args.wants(args.queue.as_deref(), Table::Queue) {
+        if let Some(all) = args.wants(ExportKind::Work, args.queue.as_deref(), Table::Queue) {
             for queue in queues(shard, &all) {
                 self.queue(shard, &queue)?;
             }
         }
-        if let Some(all) = args.wants(args.streams.as_deref(), Table::StreamEvent) {
+        if let Some(all) = args.wants(ExportKind::Event, args.streams.as_deref(), Table::StreamEvent) {
             self.table(shard, &all, event)?;
         }
-        if let Some(all) = args.wants(args.configuration.as_deref(), Table::Config) {
+        if let Some(all) = args.wants(ExportKind::Configuration, args.configuration.as_deref(), Table::Config)
+        {
             self.table(shard, &all, configuration)?;
+        }
+        for (kind, table, tell) in beside::TABLES {
+            if let Some(all) = args.wants(kind, None, table) {
+                self.table(shard, &all, tell)?;
+            }
         }
         Ok(())
     }
 
     /// All pairs whose key begins with `all`, as `tell` has them; those of which it tells nothing are no more.
-    fn table(
-        &mut self,
-        shard: &Shared<Fjall>,
-        all: &Key,
-        tell: fn(&Shared<Fjall>, &[u8], &Bytes, Time) -> Option<Told>,
-    ) -> Result<(), Failure> {
+    fn table(&mut self, shard: &Shared<Fjall>, all: &Key, tell: Tell) -> Result<(), Failure> {
         let mut from = all.clone();
         loop {
             let pairs = page(shard, &from, all);
@@ -121,7 +135,7 @@ impl Export<'_> {
         let mut line = told.line;
         for (name, stored) in told.payloads {
             match self.inspection.payload(shard, &stored) {
-                Ok(payload) => put_bytes(&mut line, name, &payload),
+                Ok(payload) => put_bytes(&mut line, &name, &payload),
                 Err(failure) => {
                     self.unreadable += 1;
                     line.insert("error".to_owned(), format!("{name}: {}", with_causes(&failure)).into());
@@ -139,11 +153,12 @@ impl Export<'_> {
 
 impl ExportData {
     /// Where the keys begin of what is wanted of a kind, of which one may have been named.
-    fn wants(&self, named: Option<&str>, table: Table) -> Option<Key> {
+    fn wants(&self, kind: ExportKind, named: Option<&str>, table: Table) -> Option<Key> {
         let any = [&self.store, &self.topic, &self.queue, &self.streams, &self.configuration];
         match named {
             Some(name) => Some(Key::new(table).name(name)),
-            None => any.iter().all(|one| one.is_none()).then(|| Key::new(table)),
+            None if any.iter().any(|one| one.is_some()) => None,
+            None => (self.kind.is_empty() || self.kind.contains(&kind)).then(|| Key::new(table)),
         }
     }
 }
@@ -181,7 +196,7 @@ fn item(_: &Shared<Fjall>, key: &[u8], value: &Bytes, now: Time) -> Option<Told>
         "expires_ms": item.expires().map(Time::as_millis),
     }));
     put_bytes(&mut line, "key", parts.rest());
-    Some(Told { line, payloads: vec![("value", item.value)] })
+    Some(Told { line, payloads: vec![("value".into(), item.value)] })
 }
 
 fn message(_: &Shared<Fjall>, key: &[u8], value: &Bytes, now: Time) -> Option<Told> {
@@ -196,7 +211,7 @@ fn message(_: &Shared<Fjall>, key: &[u8], value: &Bytes, now: Time) -> Option<To
         "time_ms": message.time, "content_type": attributes.content_type, "headers": headers(&attributes.headers),
     }));
     put_bytes(&mut line, "key", &attributes.key);
-    Some(Told { line, payloads: vec![("payload", message.body)] })
+    Some(Told { line, payloads: vec![("payload".into(), message.body)] })
 }
 
 fn work(name: &str, peeked: queue::Peeked) -> Told {
@@ -213,7 +228,7 @@ fn work(name: &str, peeked: queue::Peeked) -> Told {
         "priority": item.priority, "sent_ms": item.sent_ms, "failures": peeked.history.failures.len(),
         "headers": headers(&item.headers),
     }));
-    Told { line, payloads: vec![("payload", item.body)] }
+    Told { line, payloads: vec![("payload".into(), item.body)] }
 }
 
 /// Events that a stream has given up may be there for a while.
@@ -230,8 +245,8 @@ fn event(shard: &Shared<Fjall>, key: &[u8], value: &Bytes, _: Time) -> Option<To
         "type": event.r#type, "time_ms": event.time,
     }));
     put_bytes(&mut line, "id", &event.id);
-    let metadata = event.metadata.map(|metadata| ("metadata", metadata));
-    let payloads = std::iter::once(("payload", event.payload)).chain(metadata).collect();
+    let metadata = event.metadata.map(|metadata| ("metadata".into(), metadata));
+    let payloads = std::iter::once(("payload".into(), event.payload)).chain(metadata).collect();
     Some(Told { line, payloads })
 }
 
@@ -246,7 +261,7 @@ fn configuration(_: &Shared<Fjall>, key: &[u8], value: &Bytes, _: Time) -> Optio
         "metadata": item.metadata,
     }));
     put_bytes(&mut line, "key", parts.rest());
-    Some(Told { line, payloads: vec![("value", item.value)] })
+    Some(Told { line, payloads: vec![("value".into(), item.value)] })
 }
 
 fn headers(headers: &[topic::Header]) -> Vec<Value> {
