@@ -1,6 +1,7 @@
 //! A backlog that nobody consumes: whether publishing stays as fast and memory as small, what is written for
 //! each byte that is published, and how soon a start after a crash takes the next message.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,8 +26,9 @@ pub struct Backlog {
     pub gib: f64,
     /// Equal parts of the backlog, in order.
     pub parts: Vec<Part>,
-    /// Bytes that the disk was told to write for each byte of payload, checkpoints and the store's compaction included.
-    pub write_amplification: f64,
+    /// Bytes that were written to the device for each byte of payload, the file system's own, checkpoints and the store's
+    /// compaction included; nothing where there is no telling.
+    pub write_amplification: Option<f64>,
     pub log_gib: f64,
     pub store_gib: f64,
     /// From opening the folder, after the engine was dropped in the middle of publishing, to the first
@@ -53,7 +55,8 @@ pub fn run(gib: u32, data: &Path, machine: Machine) -> Result<Backlog> {
         .build()
         .map_err(|error| Error::new("start a runtime", error))?;
     let messages = u64::from(gib) * (1 << 30) / PAYLOAD_BYTES as u64;
-    let written_before = written_bytes();
+    nix::unistd::sync();
+    let written_before = written_bytes(folder.path());
     let engine = Arc::new(open(folder.path())?);
     let mut parts = Vec::new();
     for part in 1..=PARTS {
@@ -61,7 +64,8 @@ pub fn run(gib: u32, data: &Path, machine: Machine) -> Result<Backlog> {
         let last = &parts[parts.len() - 1];
         eprintln!("part {part} of {PARTS}: {:.0}/s, {:.0} MiB", last.ops_per_s, last.rss_mib);
     }
-    let written = written_bytes().saturating_sub(written_before);
+    nix::unistd::sync();
+    let written = written_bytes(folder.path()).zip(written_before).map(|(after, before)| after - before);
     let log = engine.log_bytes();
     let store = engine.store().disk_bytes();
     drop(engine);
@@ -75,7 +79,7 @@ pub fn run(gib: u32, data: &Path, machine: Machine) -> Result<Backlog> {
         messages,
         gib: f64::from(gib),
         parts,
-        write_amplification: written as f64 / (messages * PAYLOAD_BYTES as u64) as f64,
+        write_amplification: written.map(|written| written as f64 / (messages * PAYLOAD_BYTES as u64) as f64),
         log_gib: gib_of(log),
         store_gib: gib_of(store),
         start_s: begun.elapsed().as_secs_f64(),
@@ -99,9 +103,12 @@ impl Backlog {
             ));
         }
         out.push_str(&format!(
-            "\n  {:.2} bytes written for each byte of payload; log {:.1} GiB, store {:.2} GiB\n  \
+            "\n  {} bytes written to the device for each byte of payload; log {:.1} GiB, store {:.2} GiB\n  \
              {:.2} s from opening the folder, as after a crash, to the first acknowledgement\n",
-            self.write_amplification, self.log_gib, self.store_gib, self.start_s
+            self.write_amplification.map_or("an unknown number of".to_owned(), |bytes| format!("{bytes:.2}")),
+            self.log_gib,
+            self.store_gib,
+            self.start_s
         ));
         out
     }
@@ -142,12 +149,18 @@ async fn fill(engine: &Arc<Embedded>, messages: u64) -> Result<Part> {
     })
 }
 
-/// Bytes that this process has had written to storage.
-fn written_bytes() -> u64 {
-    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
-    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0)
+/// Bytes that were written to the device on which `folder` lies, by whomever. What a process is told to have written is no
+/// measure of it: the kernel counts all of a large folio of its page cache when a part of it is written.
+fn written_bytes(folder: &Path) -> Option<u64> {
+    let device = std::fs::metadata(folder).ok()?.dev();
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    let stat = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+    let sectors: u64 = stat.split_whitespace().nth(SECTORS_WRITTEN)?.parse().ok()?;
+    Some(sectors * SECTOR_BYTES)
 }
 
+/// Which number of a device's statistics it is, and what it counts: Linux, Documentation/block/stat.rst.
+const SECTORS_WRITTEN: usize = 6;
+const SECTOR_BYTES: u64 = 512;
 const PARTS: u64 = 10;
 const TASKS: u32 = 256;

@@ -46,9 +46,9 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Makes sure that what is written up to `end` comes to blocks that were written before, or that only little of it does
-    /// not. To be called by who appends, before.
-    pub fn fill_to(&self, end: u32) -> io::Result<()> {
+    /// To be called before a group of `length` bytes is written that ends at `end`: makes sure that it comes to blocks that
+    /// were written before, or that only little of it does not. A large group is worth its entry in the journal.
+    pub fn fill_for(&self, length: usize, end: u32) -> io::Result<()> {
         if end <= self.filled.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -57,13 +57,18 @@ impl<F: File> Segment<F> {
         if end <= filled {
             return Ok(());
         }
+        if length >= LARGE_BYTES {
+            // The group itself is what fills it.
+            self.filled.store(end, Ordering::Release);
+            return Ok(());
+        }
         self.zero(filled, end.saturating_add(FILL_BYTES))
     }
 
-    /// Notes that there are records up to `end`: whether somebody had better fill more.
-    pub fn use_to(&self, end: u32) -> bool {
+    /// Notes that a group of `length` bytes has been written that ends at `end`: whether somebody had better fill more.
+    pub fn written(&self, length: usize, end: u32) -> bool {
         self.used.store(end, Ordering::Relaxed);
-        self.wants_filling(FILL_AHEAD / 2)
+        length < LARGE_BYTES && self.wants_filling(FILL_AHEAD / 2)
     }
 
     /// Fills one piece more and syncs it, which is short, for others sync meanwhile. Whether there is more to be filled
@@ -183,3 +188,6 @@ pub(crate) const FRONT_BYTES: usize = 4096;
 const FILL_BYTES: u32 = 256 << 10;
 /// How far ahead of the records a segment is filled: what is written while the thread that fills it wakes up, and more.
 const FILL_AHEAD: u32 = 4 << 20;
+/// From how many bytes on a group is written to blocks that were only reserved: to fill them before would write everything
+/// twice, where the disk has enough to do.
+const LARGE_BYTES: usize = 128 << 10;

@@ -169,8 +169,9 @@ impl<D: Disk> Inner<D> {
             group.push(&batches[*at], |offset| writer.offsets.push(writer.end + offset));
         }
         let group = group.finish(writer.ordinal);
-        let end = writer.end + group.len() as u32;
-        let written = segment.fill_to(end).and_then(|()| {
+        let length = group.len();
+        let end = writer.end + length as u32;
+        let written = segment.fill_for(length, end).and_then(|()| {
             segment.file.write_at(&group, u64::from(writer.end))?;
             segment.file.sync()
         });
@@ -189,7 +190,7 @@ impl<D: Disk> Inner<D> {
         writer.ordinal += 1;
         writer.records += writer.plan.records;
         writer.plan.clear();
-        if segment.use_to(end) && self.config.upkeep == Upkeep::Background {
+        if segment.written(length, end) && self.config.upkeep == Upkeep::Background {
             self.duties.fill(segment);
         }
         if writer.is_half_full() && !was_half_full {
