@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
 use fjall::compaction::Leveled;
@@ -107,9 +108,16 @@ impl Store for Fjall {
     fn ingest(&self, sections: &[Section]) -> Result<(), StoreError> {
         let writing = |error: fjall::Error| StoreError::new("write", error);
         let mut ingestion = self.state.start_ingestion().map_err(writing)?;
-        each(sections, |key, value| match value {
-            Some(value) => ingestion.write(key, value.clone()),
-            None => ingestion.write_tombstone(key),
+        let mut written = 0_usize;
+        each(sections, |key, value| {
+            written += 1;
+            if written.is_multiple_of(YIELD_AFTER) {
+                thread::yield_now();
+            }
+            match value {
+                Some(value) => ingestion.write(key, value.clone()),
+                None => ingestion.write_tombstone(key),
+            }
         })
         .map_err(writing)?;
         ingestion.finish().map_err(writing)
@@ -159,5 +167,8 @@ const KEYSPACE: &str = "state";
 /// How large a table grows. A checkpoint has a few megabytes over the whole range of keys, and what is merged with it is as
 /// much as four tables: with the 64 MiB that are usual, every few checkpoints would write up to 256 MiB anew.
 const TABLE_BYTES: u64 = 8 << 20;
+/// After how many pairs, which take some 50 µs, a checkpoint lets others have the processor who were woken meanwhile: however
+/// low its priority is, they would wait for its slice of some milliseconds to end.
+const YIELD_AFTER: usize = 32;
 /// Compaction has one thread: it shall not take the cores from those who serve.
 const WORKER_THREADS: usize = 1;
