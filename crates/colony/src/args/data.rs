@@ -41,14 +41,17 @@ impl DataCommand {
 
 /// Write all that a folder holds into one file, also while a process works on it
 ///
-/// The folder is named by --data. If a process has it open, that is asked for what it holds at this moment and goes on
+/// If a process has the folder open, that is asked for what it holds at this moment and goes on
 /// working; if none has, the folder is read. All that was acknowledged before is in the backup, with jobs, locks and
 /// timers. FILE gets its name when all is in it and on the disk, in place of one that may be there; until then it is
 /// FILE.partial. Only its owner may read it.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "colony data backup monday.backup --data /srv/shop/data\n\
-    colony data backup - --data /srv/shop/data | zstd | ssh HOST 'cat > monday.backup.zst'")]
+#[command(after_help = "colony data backup /srv/shop/data monday.backup\n\
+    colony data backup /srv/shop/data - | zstd | ssh HOST 'cat > monday.backup.zst'")]
 pub(crate) struct BackupData {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
     /// The file to be written; - for standard output
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
@@ -59,18 +62,21 @@ pub(crate) struct BackupData {
 
 /// Make a new folder from a backup
 ///
-/// The folder is named by --data, and is empty or not there yet. All of it is read again before anything opens it; what
+/// The folder is empty or not there yet. All of it is read again before anything opens it; what
 /// ends before leaves nothing, or, if it was killed, a folder that nothing opens and the next restore begins anew.
 ///
 /// What happened after the backup is gone, and what others remember of it fits no more: offsets that a consumer keeps
 /// elsewhere, for instance. ETags and fencing tokens that were given since are never given again.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "colony data restore monday.backup --data /srv/shop/restored\n\
-    ssh HOST 'zstdcat monday.backup.zst' | colony data restore - --data /srv/shop/restored")]
+#[command(after_help = "colony data restore monday.backup /srv/shop/restored\n\
+    ssh HOST 'zstdcat monday.backup.zst' | colony data restore - /srv/shop/restored")]
 pub(crate) struct RestoreData {
     /// A file that `colony data backup` has made; - for standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// The folder that is made
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

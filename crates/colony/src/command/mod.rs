@@ -48,7 +48,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args, data),
         Command::Explain(args) => explain::run(&args, data),
-        Command::Data(args) => data::run(&args.what, data),
+        Command::Data(args) => data::run(&args.what),
         Command::Schema => {
             terminal::print(&format!("{:#}\n", manifest::schema()))?;
             Ok(ExitCode::SUCCESS)

@@ -18,13 +18,13 @@ fn what_was_acknowledged_before_a_backup_is_in_it_and_work_goes_on() {
         wait_for_lines(&bench, 300 * (round + 1));
         let before = lines(&bench);
         let file = format!("{round}.backup");
-        let made = bench.json(&["backup", &file, "--data", "try", "--json"]);
+        let made = bench.json(&["backup", "try", &file, "--json"]);
         assert_eq!((&made["running"], &made["shards"]), (&Value::Bool(true), &Value::from(16)), "{made}");
         let length = fs::metadata(bench.path(&file)).expect("a backup").len();
         assert_eq!(made["bytes"], length, "{made}");
         wait_for_lines(&bench, before.lines().count() + 50);
         let folder = format!("restored-{round}");
-        let restored = bench.json(&["restore", &file, "--data", &folder, "--json"]);
+        let restored = bench.json(&["restore", &file, &folder, "--json"]);
         assert_eq!((&restored["pairs"], &restored["bytes"]), (&made["pairs"], &made["bytes"]), "{restored}");
         assert_eq!(bench.json(&["verify", &folder, "--json"])["whole"], true);
         fs::write(bench.path("before"), before).expect("written");
@@ -43,9 +43,9 @@ fn a_folder_that_nobody_has_open_is_backed_up_through_a_pipe() {
     let working = working(&bench);
     wait_for_lines(&bench, 300);
     drop(working);
-    let mut from = spawn(&bench, &["backup", "-", "--data", "try"], Stdio::null(), Stdio::piped());
+    let mut from = spawn(&bench, &["backup", "try", "-"], Stdio::null(), Stdio::piped());
     let pipe = from.0.stdout.take().expect("piped");
-    let mut to = spawn(&bench, &["restore", "-", "--data", "copy", "--json"], pipe.into(), Stdio::piped());
+    let mut to = spawn(&bench, &["restore", "-", "copy", "--json"], pipe.into(), Stdio::piped());
     let mut said = String::new();
     to.0.stdout.take().expect("piped").read_to_string(&mut said).expect("read");
     assert!(from.0.wait().expect("it ends").success() && to.0.wait().expect("it ends").success(), "{said}");
@@ -60,10 +60,10 @@ fn a_folder_that_nobody_has_open_is_backed_up_through_a_pipe() {
 fn a_restore_that_was_killed_is_not_opened_and_can_be_begun_anew() {
     let bench = Bench::new();
     bench.exercised(4);
-    bench.json(&["backup", "all", "--data", "try", "--json"]);
+    bench.json(&["backup", "try", "all", "--json"]);
     let backup = fs::read(bench.path("all")).expect("a backup");
     for share in [0, 1, 3, 4] {
-        let mut restoring = spawn(&bench, &["restore", "-", "--data", "new"], Stdio::piped(), Stdio::null());
+        let mut restoring = spawn(&bench, &["restore", "-", "new"], Stdio::piped(), Stdio::null());
         let mut pipe = restoring.0.stdin.take().expect("piped");
         pipe.write_all(&backup[..backup.len() * share / 4]).expect("it reads");
         until("it has begun", || bench.path("new/store").exists());
@@ -71,25 +71,21 @@ fn a_restore_that_was_killed_is_not_opened_and_can_be_begun_anew() {
         restoring.0.kill().expect("killed");
         restoring.0.wait().expect("it has ended");
         drop(pipe);
-        for command in [&["inspect", "new"][..], &["verify", "new"], &["backup", "other", "--data", "new"]] {
+        for command in [&["inspect", "new"][..], &["verify", "new"], &["backup", "new", "other"]] {
             let refused = bench.run(command);
             let said = text(&refused.stderr);
             assert!(!refused.status.success() && said.contains("not all of it is there"), "{said}");
-            assert!(
-                said.contains("`colony data restore FILE --data") && said.contains("begins anew"),
-                "{said}"
-            );
+            assert!(said.contains("`colony data restore FILE") && said.contains("begins anew"), "{said}");
         }
     }
-    bench.json(&["restore", "all", "--data", "new", "--json"]);
+    bench.json(&["restore", "all", "new", "--json"]);
     let checked = bench.run(&["exercise", "new", "--check", "lines"]);
     assert!(checked.status.success(), "{}", text(&checked.stdout));
     // At any moment: nothing is there, or all of it, or it is refused.
     let mut chance = Instant::now().elapsed().as_nanos() as u64 + u64::from(std::process::id());
     for round in 0..8 {
         let folder = format!("killed-{round}");
-        let mut restoring =
-            spawn(&bench, &["restore", "all", "--data", &folder], Stdio::null(), Stdio::null());
+        let mut restoring = spawn(&bench, &["restore", "all", &folder], Stdio::null(), Stdio::null());
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(Duration::from_millis((chance >> 33) % 150));
         let _ = restoring.0.kill();
@@ -105,7 +101,7 @@ fn a_restore_that_was_killed_is_not_opened_and_can_be_begun_anew() {
             ),
         }
         if !ended.success() && !verified.status.success() {
-            bench.json(&["restore", "all", "--data", &folder, "--json"]);
+            bench.json(&["restore", "all", &folder, "--json"]);
         }
     }
 }
@@ -117,25 +113,25 @@ fn a_backup_that_was_killed_leaves_none_and_its_holder_goes_on() {
     wait_for_lines(&bench, 2_000);
     // Nobody reads what comes, so that it is in the middle of it when it is killed.
     for _ in 0..3 {
-        let mut making = spawn(&bench, &["backup", "-", "--data", "try"], Stdio::null(), Stdio::piped());
+        let mut making = spawn(&bench, &["backup", "try", "-"], Stdio::null(), Stdio::piped());
         let mut first = [0; 1000];
         making.0.stdout.as_mut().expect("piped").read_exact(&mut first).expect("it begins");
         making.0.kill().expect("killed");
         making.0.wait().expect("it has ended");
     }
     for millis in [5, 20, 40, 80] {
-        let mut making = spawn(&bench, &["backup", "all", "--data", "try"], Stdio::null(), Stdio::null());
+        let mut making = spawn(&bench, &["backup", "try", "all"], Stdio::null(), Stdio::null());
         std::thread::sleep(Duration::from_millis(millis));
         let _ = making.0.kill();
         making.0.wait().expect("it has ended");
         if bench.path("all").exists() {
             let folder = format!("after-{millis}");
-            bench.json(&["restore", "all", "--data", &folder, "--json"]);
+            bench.json(&["restore", "all", &folder, "--json"]);
             fs::remove_file(bench.path("all")).expect("removed");
         }
     }
     // What it left is in nobody's way, nor is the holder of the folder still at it.
-    bench.json(&["backup", "all", "--data", "try", "--json"]);
+    bench.json(&["backup", "try", "all", "--json"]);
     assert!(!bench.path("all.partial").exists());
     let before = lines(&bench).lines().count();
     wait_for_lines(&bench, before + 50);
@@ -149,7 +145,7 @@ fn the_end_of_the_process_that_is_asked_is_told() {
     let bench = Bench::new();
     let mut working = working(&bench);
     wait_for_lines(&bench, 2_000);
-    let mut making = spawn(&bench, &["backup", "-", "--data", "try"], Stdio::null(), Stdio::piped());
+    let mut making = spawn(&bench, &["backup", "try", "-"], Stdio::null(), Stdio::piped());
     let mut pipe = making.0.stdout.take().expect("piped");
     let mut first = [0; 1000];
     pipe.read_exact(&mut first).expect("it begins");
@@ -162,7 +158,7 @@ fn the_end_of_the_process_that_is_asked_is_told() {
     making.0.stderr.take().expect("piped").read_to_string(&mut said).expect("read");
     assert!(!making.0.wait().expect("it ends").success());
     assert!(said.contains("has ended before the backup was finished"), "{said}");
-    let refused = bench.run(&["restore", "half", "--data", "new"]);
+    let refused = bench.run(&["restore", "half", "new"]);
     assert!(text(&refused.stderr).contains("the backup is cut off"), "{refused:?}");
     assert!(!bench.path("new").exists());
 }
@@ -171,7 +167,7 @@ fn the_end_of_the_process_that_is_asked_is_told() {
 fn what_is_in_the_way_is_said_with_what_to_do() {
     let bench = Bench::new();
     bench.exercised(1);
-    bench.json(&["backup", "all", "--data", "try", "--json"]);
+    bench.json(&["backup", "try", "all", "--json"]);
     let backup = fs::read(bench.path("all")).expect("a backup");
     fs::write(bench.path("half"), &backup[..backup.len() / 2]).expect("written");
     let mut newer = backup.clone();
@@ -187,27 +183,26 @@ fn what_is_in_the_way_is_said_with_what_to_do() {
         let said = text(&output.stderr).replace(&bench.path("").display().to_string(), "HERE/");
         all.push_str(&format!("$ colony data {}\n{said}\n", args.join(" ")));
     };
-    say(&["backup", "file"]);
-    say(&["backup", "file", "--data", "nowhere"]);
-    say(&["backup", "try", "--data", "try"]);
-    say(&["backup", "no/where", "--data", "try"]);
-    say(&["restore", "all", "--data", "try"]);
-    say(&["restore", "nothing", "--data", "new"]);
-    say(&["restore", "lines", "--data", "new"]);
-    say(&["restore", "half", "--data", "new"]);
-    say(&["restore", "damaged", "--data", "new"]);
-    say(&["restore", "newer", "--data", "new"]);
+    say(&["backup", "nowhere", "file"]);
+    say(&["backup", "try", "try"]);
+    say(&["backup", "try", "no/where"]);
+    say(&["restore", "all", "try"]);
+    say(&["restore", "nothing", "new"]);
+    say(&["restore", "lines", "new"]);
+    say(&["restore", "half", "new"]);
+    say(&["restore", "damaged", "new"]);
+    say(&["restore", "newer", "new"]);
     // Whoever has it open has never heard of backups.
     let held = File::options().write(true).open(bench.path("try/log/lock")).expect("a lock");
     held.lock().expect("locked");
-    say(&["backup", "file", "--data", "try"]);
+    say(&["backup", "try", "file"]);
     drop(held);
-    let both = bench.run(&["backup", "-", "--data", "try", "--json"]);
-    all.push_str(&format!("$ colony data backup - --data try --json\n{}", text(&both.stdout)));
+    let both = bench.run(&["backup", "try", "-", "--json"]);
+    all.push_str(&format!("$ colony data backup try - --json\n{}", text(&both.stdout)));
     assert!(!bench.path("new").exists() && !bench.path("file").exists());
     insta::assert_snapshot!(masked(&all));
     let mut all = String::new();
-    for args in [&["backup", "all", "--data", "try"], &["restore", "all", "--data", "new"]] {
+    for args in [&["backup", "try", "all"], &["restore", "all", "new"]] {
         let output = bench.run(args);
         let said = text(&output.stdout).replace(&bench.path("").display().to_string(), "HERE/");
         all.push_str(&format!("$ colony data {}\n{said}", args.join(" ")));

@@ -183,8 +183,8 @@ fn a_damaged_entry_that_a_checkpoint_has_is_stepped_over() {
     assert_eq!((lines.lines().count(), Some(errors.len())), (all.len(), lost), "{errors:?}");
     assert!(errors[0].contains("a repair gave it up"), "{errors:?}");
     // What is known to be lost keeps nobody from a backup, and is lost in what comes of it.
-    assert!(bench.run(&["backup", "file", "--data", "try"]).status.success());
-    assert!(bench.run(&["restore", "file", "--data", "new"]).status.success());
+    assert!(bench.run(&["backup", "try", "file"]).status.success());
+    assert!(bench.run(&["restore", "file", "new"]).status.success());
     assert!(is_named(&bench.failing(&["verify", "new", "--json"])));
     assert!(bench.run(&["exercise", "try", "--seconds", "1"]).status.success(), "it goes on");
 }

@@ -15,13 +15,13 @@ use engine::{Inspection, OpenError};
 use serde_json::json;
 
 use super::meter::Meter;
-use super::{bytes, count, data_folder, refused, with_causes};
+use super::{bytes, count, refused, with_causes};
 use crate::args::BackupData;
 use crate::failure::Failure;
 use crate::terminal;
 
-pub(super) fn run(args: &BackupData, folder: Option<&Path>) -> Result<ExitCode, Failure> {
-    let folder = data_folder(folder)?;
+pub(super) fn run(args: &BackupData) -> Result<ExitCode, Failure> {
+    let folder = &args.folder;
     check_output(args)?;
     let begun = Instant::now();
     let mut meter = Meter::new("backing up");
@@ -56,7 +56,7 @@ fn check_output(args: &BackupData) -> Result<(), Failure> {
     }
     if io::stdout().is_terminal() {
         return Err(Failure::new("a backup is nothing for a terminal")
-            .hint("name a file, or send it on: `colony data backup - --data DIR | ...`"));
+            .hint("name a file, or send it on: `colony data backup DIR - | ...`"));
     }
     Ok(())
 }

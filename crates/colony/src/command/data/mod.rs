@@ -15,27 +15,18 @@ use std::process::ExitCode;
 use engine::{OpenError, with_causes};
 
 use crate::args::DataCommand;
-use crate::failure::{Failure, NO_SENSE};
+use crate::failure::Failure;
 
-/// `data` is the folder that `--data` or the environment names.
-pub(crate) fn run(command: &DataCommand, data: Option<&Path>) -> Result<ExitCode, Failure> {
+pub(crate) fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
     match command {
-        DataCommand::Backup(args) => backup::run(args, data),
-        DataCommand::Restore(args) => restore::run(args, data),
+        DataCommand::Backup(args) => backup::run(args),
+        DataCommand::Restore(args) => restore::run(args),
         DataCommand::Inspect(args) => inspect::run(args),
         DataCommand::Verify(args) => verify::run(args),
         DataCommand::Repair(args) => repair::run(args),
         DataCommand::Export(args) => export::run(args),
         DataCommand::Exercise(args) => exercise::run(args),
     }
-}
-
-/// The folder that a command is about which has a file as its argument.
-fn data_folder(named: Option<&Path>) -> Result<&Path, Failure> {
-    named.ok_or_else(|| {
-        Failure { code: NO_SENSE, ..Failure::new("no folder is named") }
-            .hint("`--data DIR` names the one that has, or shall have, `log` and `store` in it")
-    })
 }
 
 /// Why a folder's data could not be opened, and what to do about it.

@@ -13,13 +13,13 @@ use serde_json::json;
 
 use super::backup::is_standard;
 use super::meter::Meter;
-use super::{bytes, count, data_folder, with_causes};
+use super::{bytes, count, with_causes};
 use crate::args::RestoreData;
 use crate::failure::Failure;
 use crate::terminal;
 
-pub(super) fn run(args: &RestoreData, folder: Option<&Path>) -> Result<ExitCode, Failure> {
-    let folder = data_folder(folder)?;
+pub(super) fn run(args: &RestoreData) -> Result<ExitCode, Failure> {
+    let folder = &args.folder;
     let begun = Instant::now();
     let from: Box<dyn Read> = match is_standard(&args.file) {
         true => Box::new(io::stdin().lock()),
@@ -89,7 +89,7 @@ fn tell(args: &RestoreData, folder: &Path, summary: &Summary, seconds: f64) -> R
 pub(super) fn unfinished(folder: &Path) -> [String; 2] {
     let dir = folder.display();
     [
-        format!("`colony data restore FILE --data {dir}` begins anew"),
+        format!("`colony data restore FILE {dir}` begins anew"),
         format!("a restore that is still running takes {dir}/{UNFINISHED} away when it is done"),
     ]
 }
