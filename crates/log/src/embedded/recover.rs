@@ -188,11 +188,11 @@ impl<F> Loaded<F> {
         }
     }
 
-    /// The ordinal of the first group, if there is one.
+    /// The ordinal of the first group, if there is one: also of one that is not whole, for all before it had been synced.
     pub fn first_ordinal(&self) -> Option<u64> {
         match &self.content {
             Content::Sealed(table) => Some(table.ordinal),
-            Content::Scanned(scan) => (scan.groups.1 > 0).then_some(scan.groups.0),
+            Content::Scanned(scan) => scan.first,
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Scan {
     begun_bytes: u32,
     /// Where a group begins that was written after the one that is not whole.
     pub later: Option<u32>,
+    /// The ordinal of the first group, whole or not, as far as that can be told.
+    pub first: Option<u64>,
 }
 
 impl Scan {
@@ -57,6 +59,7 @@ pub(crate) fn scan_from<F: File>(segment: &Segment<F>, begin: u32) -> io::Result
         begun: None,
         begun_bytes: 0,
         later: None,
+        first: None,
     };
     let mut records = Vec::new();
     let begun = loop {
@@ -81,6 +84,15 @@ pub(crate) fn scan_from<F: File>(segment: &Segment<F>, begin: u32) -> io::Result
     };
     let known = begun.map(|(header, _)| header.ordinal).or(scan.next_ordinal()).unwrap_or(0);
     scan.later = later(&mut window, segment.seed, scan.end + GroupHeader::ALIGNMENT as u32, known)?;
+    scan.first = match (scan.groups, begun, scan.later) {
+        ((first, 1..), ..) => Some(first),
+        (_, Some((header, _)), _) => Some(header.ordinal),
+        // One was before it, at least.
+        (_, None, Some(later)) => {
+            header(&mut window, segment.seed, later)?.map(|header| header.ordinal.saturating_sub(1))
+        }
+        (_, None, None) => None,
+    };
     Ok(scan)
 }
 

@@ -186,6 +186,35 @@ fn a_hole_of_which_is_not_known_what_was_in_it_ends_the_log() {
     assert_eq!((log.last(0), log.last(1)), (2, 0));
 }
 
+/// A last group is known to have been acknowledged also if all that follows it in the next segment is damaged at its beginning.
+#[test]
+fn what_is_behind_a_damaged_group_is_seen_also_if_it_is_damaged() {
+    let disk = Simulated::new(1);
+    let log = Embedded::open(disk.clone(), config()).expect("it opens");
+    (0..60).for_each(|_| fill(&log, 0, 1, 1000));
+    drop(log);
+    let names = disk.list().expect("listed");
+    let mut segments: Vec<&String> = names.iter().filter(|name| name.ends_with(".segment")).collect();
+    segments.sort();
+    let with_groups = |name: &str| {
+        let content = disk.content(name).expect("it is there");
+        (0..)
+            .take_while(|n| content.get(write(*n) as usize..).is_some_and(|rest| rest.starts_with(b"GRP1")))
+            .count()
+    };
+    segments.retain(|name| with_groups(name) > 0);
+    let [.., before, last] = segments[..] else { panic!("{names:?}") };
+    // The footer of the one before, its last group, and the first of the last.
+    let content = disk.content(before).expect("it is there");
+    disk.flip(before, content.len() as u64 - 64, 0);
+    disk.flip(before, write(with_groups(before) as u64 - 1) + 100, 3);
+    disk.flip(last, write(0) + 100, 3);
+    let done = repair(&disk, &[60]).expect("it repairs");
+    assert_eq!(done.stepped_over.iter().map(|lost| lost.to - lost.from + 1).sum::<u64>(), 2, "{done:?}");
+    assert_eq!((done.given_up.as_slice(), done.after.damages.as_slice()), (&[][..], &[][..]));
+    assert_eq!(Embedded::open(disk, config()).expect("it opens").last(0), 60);
+}
+
 /// What repair would do is found out on a disk that stays as it is.
 #[test]
 fn a_repair_can_be_tried() {
