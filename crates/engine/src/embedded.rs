@@ -1,4 +1,4 @@
-//! The engine of a single node: log and store in one folder.
+//! The engine of a single node: log and store in one folder, or both in memory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,24 @@ use crate::clock::System;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::store::Fjall;
+use crate::store::{Fjall, Memory};
 
 /// An engine whose log and store lie in one folder of this machine.
 pub type Embedded = Engine<log::Embedded<RealDisk>, Fjall>;
+
+/// An engine that keeps all in memory, and forgets it at its end.
+pub type InMemory = Engine<log::Memory, Memory>;
+
+impl InMemory {
+    /// Begins with nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration cannot work.
+    pub fn open_empty(config: Config) -> Result<InMemory, OpenError> {
+        Engine::open(config, Arc::new(log::Memory::new()), Arc::new(Memory::new()), System)
+    }
+}
 
 impl Embedded {
     /// Opens what is in `folder`, or creates it. Whoever may connects to a socket in the folder and gets a backup.

@@ -8,6 +8,7 @@ use log::Log;
 use machine::changes::{Change, Keep};
 use machine::command::Answer;
 use machine::effect::Channel;
+pub use machine::kv::OPERATIONS_MAX;
 use machine::kv::{self, Placement};
 use machine::{Entry, Read, Refusal, Shard, Stored, Time};
 
