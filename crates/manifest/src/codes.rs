@@ -73,4 +73,5 @@ codes! {
     NO_ROUTES = "C0036";
     NO_EFFECT = "C0037";
     RESERVED_VARIABLE = "C0038";
+    UNSERVED = "C0039";
 }

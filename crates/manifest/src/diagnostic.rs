@@ -142,12 +142,20 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    pub(crate) fn new(mut found: Vec<Diagnostic>, input: &crate::Input, mask: &Mask) -> Self {
+    pub(crate) fn new(found: Vec<Diagnostic>, input: &crate::Input, mask: &Mask) -> Self {
+        Self::of(found, std::iter::once(&input.base).chain(&input.overlays), mask)
+    }
+
+    /// Findings in these files, to which their spans count.
+    pub(crate) fn of<'a>(
+        mut found: Vec<Diagnostic>,
+        files: impl IntoIterator<Item = &'a crate::Source>,
+        mask: &Mask,
+    ) -> Self {
         found.iter_mut().for_each(|one| one.mask(mask));
         found.sort_by_key(|one| (one.span.file, one.span.start, one.severity));
         found.dedup();
-        let files = std::iter::once(&input.base).chain(&input.overlays);
-        Self { found, files: files.map(|source| File::new(source, mask)).collect() }
+        Self { found, files: files.into_iter().map(|source| File::new(source, mask)).collect() }
     }
 
     /// Every finding.

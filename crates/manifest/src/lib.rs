@@ -17,6 +17,7 @@ mod merge;
 mod nearest;
 mod render;
 mod resolve;
+pub mod resources;
 mod schema;
 mod secrets;
 mod substitute;
@@ -34,6 +35,7 @@ pub use codes::{codes, explain, nearest_code};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use diff::{Change, Kind, diff};
 pub use nearest::nearest;
+pub use resources::{Resources, resources};
 pub use schema::schema;
 
 use secrets::Mask;

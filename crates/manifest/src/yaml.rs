@@ -96,6 +96,16 @@ pub(crate) fn parse(text: &str, file: u32, found: &mut Vec<Diagnostic>) -> Optio
     }
 }
 
+/// Reads all documents of a file. Those behind an error that leaves nothing to look at are left out with it.
+pub(crate) fn parse_all(text: &str, file: u32, found: &mut Vec<Diagnostic>) -> Vec<Node> {
+    let mut loader = Loader::new(text, file, found);
+    let mut documents = Vec::new();
+    if let Err(fatal) = loader.documents(|document| documents.push(document)) {
+        loader.found.push(*fatal);
+    }
+    documents
+}
+
 type Fatal = Box<Diagnostic>;
 
 struct Loader<'a> {
@@ -120,21 +130,31 @@ impl<'a> Loader<'a> {
     }
 
     fn document(&mut self) -> Result<Node, Fatal> {
+        let mut all = Vec::new();
+        let mut second = None;
+        self.documents(|document| match all.is_empty() {
+            true => all.push(document),
+            false => second = second.or(Some(document.span)),
+        })?;
+        match second {
+            Some(at) => Err(second_document(at)),
+            None => Ok(all.pop().unwrap_or_else(|| nothing(Span { file: self.file, start: 0, end: 0 }))),
+        }
+    }
+
+    fn documents(&mut self, mut take: impl FnMut(Node)) -> Result<(), Fatal> {
         if self.text.len() > TEXT_BYTES_MAX {
             let span = Span { file: self.file, start: 0, end: 0 };
             return Err(fatal(span, format!("the file is larger than {} MiB", TEXT_BYTES_MAX >> 20)));
         }
-        let mut root = None;
         loop {
             let (event, at) = self.next()?;
             match event {
-                Event::StreamEnd => break,
+                Event::StreamEnd => return Ok(()),
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-                _ if root.is_some() => return Err(second_document(at)),
-                event => root = Some(self.node(event, at, 0)?),
+                event => take(self.node(event, at, 0)?),
             }
         }
-        Ok(root.unwrap_or_else(|| nothing(Span { file: self.file, start: 0, end: 0 })))
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Fatal> {

@@ -64,6 +64,9 @@ fn every_code_has_a_bad_manifest() {
     for path in cases() {
         seen.extend(check(&input(&path)).diagnostics.iter().map(|one| one.code));
     }
+    let resources = source(&golden().join("resources/wrong.yaml"), "wrong.yaml");
+    let found = manifest::resources(&[resources], &BTreeMap::new());
+    seen.extend(found.diagnostics.iter().map(|one| one.code));
     let missing: Vec<&str> = manifest::codes().filter(|code| !seen.contains(code)).collect();
     assert!(missing.is_empty(), "no golden case for {missing:?}");
 }

@@ -1,0 +1,366 @@
+//! Resource files: what components an application has, as Dapr writes it. A file may hold several documents.
+//!
+//! Kinds that have no effect here are named by a warning, not refused: a folder of resources is made for Dapr as well. A
+//! component that is asked for and not served is refused, for whoever relies on it would find out later.
+
+use std::collections::BTreeMap;
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
+use crate::nearest;
+use crate::typed::{AsWritten, At, Bool, Cx, Field, List, Text, Typed, keys};
+use crate::yaml::{self, Node, Value, clip};
+use crate::{Mask, Source};
+
+/// A component that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Its name.
+    pub name: String,
+    /// Its type as written.
+    pub kind: String,
+    /// Its version.
+    pub version: String,
+    /// Which applications may use it; if none is named, all may.
+    pub scopes: Vec<String>,
+    /// What it is.
+    pub block: Block,
+}
+
+/// What a component is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// A store of key-value state.
+    State {
+        /// Whether it lasts no longer than the process.
+        in_memory: bool,
+        /// What its keys are prefixed with.
+        prefix: KeyPrefix,
+    },
+}
+
+/// What the keys of a store are prefixed with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum KeyPrefix {
+    /// The application's id.
+    #[default]
+    AppId,
+    /// That and its namespace.
+    Namespace,
+    /// The component's name.
+    Name,
+    /// Nothing.
+    None,
+    /// This text.
+    Literal(String),
+}
+
+/// What [`resources`] found.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    /// What is served, in the order of the files; not to be relied on if there are errors.
+    pub components: Vec<Component>,
+    /// Errors and warnings.
+    pub diagnostics: Diagnostics,
+}
+
+/// Reads resource files; `env` is what `envRef` is taken from.
+pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources {
+    let mut reader = Reader { env, found: Vec::new(), components: Vec::new(), places: BTreeMap::new() };
+    for (number, file) in files.iter().enumerate() {
+        for document in yaml::parse_all(&file.text, number as u32, &mut reader.found) {
+            reader.document(&document);
+        }
+    }
+    Resources {
+        components: reader.components,
+        diagnostics: Diagnostics::of(reader.found, files, &Mask::default()),
+    }
+}
+
+keys! {
+    /// A component.
+    Resource, "a component";
+    /// `dapr.io/v1alpha1`.
+    "apiVersion" => api_version: Text = required,
+    /// `Component`.
+    "kind" => kind: Text = required,
+    /// What it is called.
+    "metadata" => metadata: Meta = required,
+    /// What it is.
+    "spec" => spec: Spec = required,
+    /// Where its secrets are.
+    "auth" => auth: Auth,
+    /// The ids of the applications that may use it. Default: all.
+    "scopes" => scopes: List<Text>,
+}
+
+keys! {
+    /// What a resource is called.
+    Meta, "a resource's metadata";
+    /// Its name, by which applications use it.
+    "name" => name: Text = required,
+    /// Has no effect here.
+    "namespace" => namespace: Text,
+    /// Has no effect here.
+    "labels" => labels: crate::typed::Map<AsWritten>,
+    /// Has no effect here.
+    "annotations" => annotations: crate::typed::Map<AsWritten>,
+}
+
+keys! {
+    /// What a component is.
+    Spec, "a component's spec";
+    /// Such as `state.colony`.
+    "type" => kind: Text = required,
+    /// `v1`.
+    "version" => version: Text,
+    /// Whether the application may start without it. Default: no.
+    "ignoreErrors" => ignore_errors: Bool,
+    /// Has no effect here.
+    "initTimeout" => init_timeout: Text,
+    /// Its settings.
+    "metadata" => metadata: List<Setting>,
+}
+
+keys! {
+    /// One setting.
+    Setting, "a setting";
+    /// Which.
+    "name" => name: Text = required,
+    /// What it is set to.
+    "value" => value: AsWritten,
+    /// The secret that it is set to.
+    "secretKeyRef" => secret: SecretRef,
+    /// The environment variable that it is set to.
+    "envRef" => env: Text,
+}
+
+keys! {
+    /// A secret.
+    SecretRef, "a secret's reference";
+    /// Its name.
+    "name" => name: Text,
+    /// Its key.
+    "key" => key: Text,
+}
+
+keys! {
+    /// Where secrets are.
+    Auth, "a component's auth";
+    /// The store of secrets.
+    "secretStore" => secret_store: Text,
+}
+
+struct Reader<'a> {
+    env: &'a BTreeMap<String, String>,
+    found: Vec<Diagnostic>,
+    components: Vec<Component>,
+    /// Where each name was given.
+    places: BTreeMap<String, Span>,
+}
+
+impl Reader<'_> {
+    fn document(&mut self, node: &Node) {
+        if node.is_null() {
+            return;
+        }
+        match kind(node) {
+            Some((KIND, _)) => self.component(node),
+            Some((other, span)) => self.found.push(
+                Diagnostic::warning(
+                    codes::NO_EFFECT,
+                    span,
+                    format!("a resource of kind `{}` has no effect here", clip(other)),
+                )
+                .label("only `Component` has"),
+            ),
+            None => self.found.push(
+                Diagnostic::warning(codes::NO_EFFECT, node.head(), "this is no resource: it has no `kind`")
+                    .label("has no effect"),
+            ),
+        }
+    }
+
+    fn component(&mut self, node: &Node) {
+        let mut cx = Cx::default();
+        let typed = Resource::decode(node, &mut cx);
+        let broken = !cx.found.is_empty();
+        self.found.append(&mut cx.found);
+        let Some(resource) = typed else { return };
+        self.check_version(&resource);
+        let (Some(meta), Some(spec)) = (resource.metadata.value(), resource.spec.value()) else { return };
+        let (Some(name), Some(kind)) = (meta.name.get(), spec.kind.get()) else { return };
+        if broken {
+            return;
+        }
+        let optional = spec.ignore_errors.value().is_some_and(|ignore| ignore.0);
+        let settings = self.settings(spec);
+        let Some(block) = self.block(&kind.value.0, kind.span, &settings, optional) else { return };
+        if let Some(first) = self.places.get(&name.value.0) {
+            let message = format!("two components are called `{}`", clip(&name.value.0));
+            let one = Diagnostic::error(codes::NAME_TAKEN, name.span, message).label("the name is taken");
+            self.found.push(one.also(*first, "by this component").help("rename one of them, or take it out"));
+            return;
+        }
+        self.places.insert(name.value.0.clone(), name.span);
+        let scopes =
+            resource.scopes.value().map(|scopes| scopes.items.iter().map(|at| at.value.0.clone()).collect());
+        self.components.push(Component {
+            name: name.value.0.clone(),
+            kind: kind.value.0.clone(),
+            version: spec.version.value().map_or_else(|| "v1".to_owned(), |text| text.0.clone()),
+            scopes: scopes.unwrap_or_default(),
+            block,
+        });
+    }
+
+    fn check_version(&mut self, resource: &Resource) {
+        let Some(version) = resource.api_version.get().filter(|version| version.value.0 != API_VERSION)
+        else {
+            return;
+        };
+        let message = format!("there are no components of version `{}`", clip(&version.value.0));
+        self.found.push(
+            Diagnostic::error(codes::UNSERVED, version.span, message).label(format!("write `{API_VERSION}`")),
+        );
+    }
+
+    /// What a type means; None if it is refused or left out.
+    fn block(&mut self, kind: &str, span: Span, settings: &Settings, optional: bool) -> Option<Block> {
+        let in_memory = match kind {
+            "state.colony" => false,
+            "state.in-memory" => true,
+            odd => {
+                self.unserved(odd, span, optional);
+                return None;
+            }
+        };
+        let mut prefix = KeyPrefix::default();
+        for setting in &settings.0 {
+            match setting.name.as_str() {
+                name if name.eq_ignore_ascii_case("keyPrefix") => prefix = self.prefix(setting)?,
+                // What other applications of Dapr look for in it.
+                "actorStateStore" => {}
+                name => self.found.push(
+                    Diagnostic::warning(
+                        codes::NO_EFFECT,
+                        setting.span,
+                        format!("the setting `{}` has no effect on `{kind}`", clip(name)),
+                    )
+                    .label("its only setting is `keyPrefix`"),
+                ),
+            }
+        }
+        Some(Block::State { in_memory, prefix })
+    }
+
+    fn unserved(&mut self, kind: &str, span: Span, optional: bool) {
+        let message = format!("components of type `{}` are not served", clip(kind));
+        let near = nearest::nearest(kind, SERVED);
+        let label = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if optional => "left out, for `ignoreErrors` is set".to_owned(),
+            None => "not served".to_owned(),
+        };
+        let help = format!(
+            "served are {}; with `ignoreErrors: true` the component is left out",
+            nearest::list(SERVED)
+        );
+        let one = match optional {
+            true => Diagnostic::warning(codes::UNSERVED, span, message),
+            false => Diagnostic::error(codes::UNSERVED, span, message).help(help),
+        };
+        self.found.push(one.label(label));
+    }
+
+    fn prefix(&mut self, setting: &Set) -> Option<KeyPrefix> {
+        let text = setting.value.as_str();
+        Some(match text {
+            "" | "appid" => KeyPrefix::AppId,
+            "namespace" => KeyPrefix::Namespace,
+            "name" => KeyPrefix::Name,
+            "none" => KeyPrefix::None,
+            text if text.contains("||")
+                || text.len() > PREFIX_BYTES_MAX
+                || text.contains(char::is_control) =>
+            {
+                let message = format!("`{}` cannot be a prefix of keys", clip(text));
+                let help = format!(
+                    "a prefix has at most {PREFIX_BYTES_MAX} bytes, no control character and no `||`, which stands between it and the key"
+                );
+                self.found.push(Diagnostic::error(codes::INVALID_NAME, setting.span, message).help(help));
+                return None;
+            }
+            text => KeyPrefix::Literal(text.to_owned()),
+        })
+    }
+
+    fn settings(&mut self, spec: &Spec) -> Settings {
+        let items = spec.metadata.value().map_or(&[][..], |list| &list.items);
+        Settings(items.iter().filter_map(|item| self.setting(item)).collect())
+    }
+
+    fn setting(&mut self, item: &At<Setting>) -> Option<Set> {
+        let setting = &item.value;
+        let name = setting.name.value()?.0.clone();
+        if let Some(key) = setting.secret.key() {
+            let message =
+                format!("`{}` is to be taken from a secret, and no store of secrets is served", clip(&name));
+            let help = "write it as `value`, or name an environment variable with `envRef`";
+            self.found.push(Diagnostic::error(codes::UNSERVED, key, message).help(help));
+            return None;
+        }
+        let (value, span) = match (&setting.env, &setting.value) {
+            (Field::Given { at, .. }, _) => (self.variable(at)?, at.span),
+            (_, Field::Given { at, .. }) => (at.value.0.clone(), at.span),
+            _ => (String::new(), item.span),
+        };
+        Some(Set { name, value, span })
+    }
+
+    fn variable(&mut self, named: &At<Text>) -> Option<String> {
+        let value = self.env.get(&named.value.0).cloned();
+        if value.is_none() {
+            let message = format!("the environment variable `{}` is not set", clip(&named.value.0));
+            let one = Diagnostic::error(codes::MISSING_VARIABLE, named.span, message);
+            self.found.push(one.help("set it, or write the value itself as `value`"));
+        }
+        value
+    }
+}
+
+/// The settings of a component.
+struct Settings(Vec<Set>);
+
+struct Set {
+    name: String,
+    value: String,
+    span: Span,
+}
+
+impl Resources {
+    /// Whether there is an error.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|one| one.severity == Severity::Error)
+    }
+}
+
+/// What kind of resource a document says that it is.
+fn kind(node: &Node) -> Option<(&str, Span)> {
+    let Value::Map(entries) = &node.value else { return None };
+    let entry = entries.iter().find(|entry| entry.key == "kind")?;
+    match &entry.value.value {
+        Value::Scalar(scalar) => Some((&scalar.text, entry.value.span)),
+        _ => None,
+    }
+}
+
+/// The kind of resource that is served.
+const KIND: &str = "Component";
+/// Its version.
+const API_VERSION: &str = "dapr.io/v1alpha1";
+/// The types that are served.
+const SERVED: [&str; 2] = ["state.colony", "state.in-memory"];
+/// Longest prefix of keys, as the engine has its scopes.
+const PREFIX_BYTES_MAX: usize = 255;
