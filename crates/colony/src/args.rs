@@ -2,6 +2,7 @@
 
 mod data;
 mod fault;
+pub(crate) mod sidecar;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub(crate) use data::{
     BackupData, Data, DataCommand, DataFolder, ExerciseData, ExportData, ExportKind, RepairData, RestoreData,
 };
 pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
+pub(crate) use sidecar::Sidecar;
 
 /// Everything between the services of a distributed system, from one file.
 ///
@@ -59,6 +61,7 @@ pub(crate) enum Command {
     Load(Load),
     Explain(Explain),
     Data(Data),
+    Sidecar(Box<Sidecar>),
     /// Print the JSON Schema of the manifest, for editors
     Schema,
 }
@@ -85,6 +88,7 @@ impl Command {
             Command::Load(args) => args.json,
             Command::Explain(args) => args.json,
             Command::Data(args) => args.what.json(),
+            Command::Sidecar(args) => args.log_as_json,
             Command::Schema => false,
         }
     }

@@ -10,6 +10,7 @@ mod init;
 mod load;
 mod logs;
 mod operate;
+mod sidecar;
 mod status;
 
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Load(args) => load::run(&args, data),
         Command::Explain(args) => explain::run(&args, data),
         Command::Data(args) => data::run(&args.what),
+        Command::Sidecar(args) => sidecar::run(&args, data),
         Command::Schema => {
             terminal::print(&format!("{:#}\n", manifest::schema()))?;
             Ok(ExitCode::SUCCESS)

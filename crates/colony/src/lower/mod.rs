@@ -2,6 +2,7 @@
 //! supervisor its services. The one place where the parts meet.
 
 mod policies;
+pub(crate) mod sidecar;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -22,13 +22,13 @@ use serde::Serialize;
 use serde_json::Value;
 use supervisor::Supervisor;
 use telemetry::logs::LogWindow;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::args::Up;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::lower;
+use crate::process::{self, Signals};
 use crate::registry;
 use crate::socket::{self, SOCKET};
 use crate::source::Source;
@@ -97,7 +97,7 @@ pub(crate) fn as_event(failure: Failure) -> Failure {
 /// `colony up`.
 pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let started = Instant::now();
-    raise_descriptor_limit();
+    process::raise_descriptor_limit();
     let source = Source::find(&up.manifest, data)?;
     let checked = source.check()?;
     let warnings = checked.diagnostics.render(terminal::width(), terminal::colours());
@@ -281,48 +281,8 @@ fn explain_apply(error: &ApplyError) -> Failure {
     if bind.source.kind() != io::ErrorKind::AddrInUse {
         return Failure::new(format!("{bind}: {}", bind.source));
     }
-    let port = bind.address.port();
-    let failure = match supervisor::port_holder(port) {
-        Some(holder) => {
-            Failure::new(format!("port {port} is in use by pid {} ({})", holder.pid, holder.command))
-        }
-        None => Failure::new(format!("port {port} is in use")),
-    };
+    let failure = process::port_in_use(bind.address.port());
     failure.hint(format!("stop that program, or change `{}.listen` in the manifest", bind.listener))
-}
-
-/// SIGINT, SIGTERM and SIGHUP, which all mean the same to a node.
-struct Signals {
-    all: [Signal; 3],
-}
-
-impl Signals {
-    fn new() -> Result<Signals, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")));
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [interrupt, terminate, hangup] = kinds.map(listen);
-        Ok(Signals { all: [interrupt?, terminate?, hangup?] })
-    }
-
-    async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.all;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-/// Thousands of connections need as many descriptors: the soft limit goes up to the hard one.
-fn raise_descriptor_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 fn unix_ms() -> u64 {

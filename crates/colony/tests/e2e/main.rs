@@ -29,6 +29,9 @@ mod policies;
 mod probes;
 mod protocols;
 mod reload;
+#[cfg(feature = "conformance")]
+mod sdk;
+mod sidecar;
 mod splits;
 mod tls;
 mod tries;

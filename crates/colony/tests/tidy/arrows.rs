@@ -1,11 +1,13 @@
 //! Rules for what may depend on what.
 
 /// Our crates and which of ours each may use. `colony` wires everything and may use all.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("api", &["engine"]),
     ("certs", &[]),
     (
         "colony",
         &[
+            "api",
             "certs",
             "engine",
             "load",

@@ -1,0 +1,154 @@
+//! What can be set, already valid.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How the API of one application is served.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The application: letters, digits, `-`, `_` and `.`.
+    pub app_id: String,
+    /// Whose application it is; empty if nobody said.
+    pub namespace: String,
+    /// Where HTTP is served. A port of zero is picked by the kernel.
+    pub http: Vec<SocketAddr>,
+    /// Where gRPC is served.
+    pub grpc: Vec<SocketAddr>,
+    /// What a caller must know to be answered; nothing if anybody is.
+    pub token: Option<String>,
+    /// Largest body of a request in bytes. Default 4 MiB.
+    pub body_bytes_max: usize,
+    /// Largest head of a request in bytes. Default 8 KiB, which is the least.
+    pub head_bytes_max: usize,
+    /// Whether HTTP/2 is spoken on the port of HTTP.
+    pub http2: bool,
+    /// The application.
+    pub app: App,
+    /// For how long answers go on after the end was asked for, with `healthz` saying that it comes. Default none.
+    pub block_shutdown: Duration,
+    /// For how long requests that are being answered are waited for at the end. Default 5 s.
+    pub grace: Duration,
+    /// What is declared.
+    pub components: Vec<Component>,
+    /// What is declared for other applications only.
+    pub foreign: Vec<String>,
+}
+
+/// How the application is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Its port, if it has one.
+    pub port: Option<u16>,
+    /// `http`, `grpc`, `https`, `grpcs` or `h2c`.
+    pub protocol: String,
+    /// Its host.
+    pub host: String,
+    /// Most calls into it at a time; -1 for any number.
+    pub max_concurrency: i32,
+}
+
+/// Something that is declared under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Its name.
+    pub name: String,
+    /// Its type as declared, such as `state.colony`.
+    pub kind: String,
+    /// Its version, `v1` mostly.
+    pub version: String,
+    /// What it is.
+    pub block: Block,
+}
+
+/// What a component is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// A store of state.
+    State {
+        /// Where it is kept.
+        place: Place,
+        /// What keys are prefixed with.
+        prefix: Prefix,
+    },
+}
+
+/// Where things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the folder of the data.
+    Disk,
+    /// In memory, for as long as the process lives.
+    Memory,
+}
+
+/// What tells the keys of applications that share a store apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Prefix {
+    /// The application.
+    #[default]
+    AppId,
+    /// The application and its namespace.
+    Namespace,
+    /// The component: all applications that use it under this name see the same items.
+    Name,
+    /// Nothing: all that use the store see the same items.
+    None,
+    /// A text.
+    Literal(String),
+}
+
+impl Default for App {
+    fn default() -> App {
+        App { port: None, protocol: "http".to_owned(), host: "127.0.0.1".to_owned(), max_concurrency: -1 }
+    }
+}
+
+impl Config {
+    /// An application with nothing else said; it is served nowhere until there are addresses.
+    pub fn new(app_id: impl Into<String>) -> Config {
+        Config {
+            app_id: app_id.into(),
+            namespace: String::new(),
+            http: Vec::new(),
+            grpc: Vec::new(),
+            token: None,
+            body_bytes_max: 4 << 20,
+            head_bytes_max: 8 << 10,
+            http2: true,
+            app: App::default(),
+            block_shutdown: Duration::ZERO,
+            grace: Duration::from_secs(5),
+            components: Vec::new(),
+            foreign: Vec::new(),
+        }
+    }
+
+    /// Whether something is declared to be kept in memory.
+    pub fn wants_memory(&self) -> bool {
+        self.components.iter().any(|one| matches!(one.block, Block::State { place: Place::Memory, .. }))
+    }
+}
+
+/// Whether this can be the id of an application: it is a part of keys, of paths and of the name of a folder.
+///
+/// # Errors
+///
+/// A sentence about what is wrong.
+pub fn check_app_id(id: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if id.is_empty() {
+        return Err("the app id is empty".to_owned());
+    }
+    if id.len() > APP_ID_BYTES_MAX {
+        return Err(format!("the app id has {} bytes; {APP_ID_BYTES_MAX} are the most", id.len()));
+    }
+    if !id.chars().all(fits) || id.starts_with('.') {
+        return Err(format!(
+            "{id:?} is no app id: it may have letters, digits, `-`, `_` and, not at its beginning, `.`"
+        ));
+    }
+    Ok(())
+}
+
+/// Longest id of an application, so that it can name a folder and prefix a key.
+const APP_ID_BYTES_MAX: usize = 200;

@@ -1,0 +1,67 @@
+//! Every method of the service, a line each: what it does is in the file of its group.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::{metadata, state};
+use crate::api::Api;
+use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
+use crate::proto::dapr::runtime::v1::{
+    DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest, GetBulkStateRequest,
+    GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetStateRequest, GetStateResponse,
+    SaveStateRequest, SetMetadataRequest, ShutdownRequest,
+};
+
+/// The methods, answered by an API.
+pub(super) struct Methods(pub(super) Arc<Api>);
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Dapr for Methods {
+    async fn get_state(&self, request: Request<GetStateRequest>) -> Answer<GetStateResponse> {
+        answered(state::get(&self.0, request.into_inner()).await)
+    }
+
+    async fn get_bulk_state(&self, request: Request<GetBulkStateRequest>) -> Answer<GetBulkStateResponse> {
+        answered(state::get_bulk(&self.0, request.into_inner()).await)
+    }
+
+    async fn save_state(&self, request: Request<SaveStateRequest>) -> Answer<()> {
+        answered(state::save(&self.0, request.into_inner()).await)
+    }
+
+    async fn delete_state(&self, request: Request<DeleteStateRequest>) -> Answer<()> {
+        answered(state::delete(&self.0, request.into_inner()).await)
+    }
+
+    async fn delete_bulk_state(&self, request: Request<DeleteBulkStateRequest>) -> Answer<()> {
+        answered(state::delete_bulk(&self.0, request.into_inner()).await)
+    }
+
+    async fn execute_state_transaction(
+        &self,
+        request: Request<ExecuteStateTransactionRequest>,
+    ) -> Answer<()> {
+        answered(state::transact(&self.0, request.into_inner()).await)
+    }
+
+    async fn get_metadata(&self, _: Request<GetMetadataRequest>) -> Answer<GetMetadataResponse> {
+        Ok(Response::new(metadata::get(&self.0)))
+    }
+
+    async fn set_metadata(&self, request: Request<SetMetadataRequest>) -> Answer<()> {
+        let SetMetadataRequest { key, value } = request.into_inner();
+        answered(self.0.note(&key, &value))
+    }
+
+    async fn shutdown(&self, _: Request<ShutdownRequest>) -> Answer<()> {
+        self.0.end();
+        Ok(Response::new(()))
+    }
+}
+
+fn answered<T>(result: Result<T, crate::error::Error>) -> Answer<T> {
+    result.map(Response::new).map_err(|error| error.to_status())
+}

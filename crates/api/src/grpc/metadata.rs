@@ -1,0 +1,36 @@
+//! What a sidecar says of itself.
+
+use crate::api::Api;
+use crate::metadata::VERSION;
+use crate::proto::dapr::runtime::v1::actor_runtime::ActorRuntimeStatus;
+use crate::proto::dapr::runtime::v1::{
+    ActorRuntime, AppConnectionProperties, GetMetadataResponse, RegisteredComponents,
+};
+
+pub(super) fn get(api: &Api) -> GetMetadataResponse {
+    let components = api.components().into_iter().map(|one| RegisteredComponents {
+        name: one.name,
+        r#type: one.kind,
+        version: one.version,
+        capabilities: one.capabilities.iter().map(|&capability| capability.to_owned()).collect(),
+    });
+    let app = &api.config.app;
+    GetMetadataResponse {
+        id: api.config.app_id.clone(),
+        registered_components: components.collect(),
+        extended_metadata: api.notes(),
+        app_connection_properties: Some(AppConnectionProperties {
+            port: app.port.map_or(0, i32::from),
+            protocol: app.protocol.clone(),
+            channel_address: app.host.clone(),
+            max_concurrency: app.max_concurrency,
+            health: None,
+        }),
+        runtime_version: VERSION.to_owned(),
+        actor_runtime: Some(ActorRuntime {
+            runtime_status: ActorRuntimeStatus::Disabled.into(),
+            ..ActorRuntime::default()
+        }),
+        ..GetMetadataResponse::default()
+    }
+}

@@ -1,0 +1,76 @@
+//! The API over gRPC.
+//!
+//! The rules for every request: token, deadline, service. `dapr.rs` has a line for each method; what a group of methods
+//! does is in the file of its name. A method that is not served is answered `Unimplemented`, by which clients find out
+//! what there is.
+
+mod dapr;
+mod deadline;
+mod health;
+mod metadata;
+mod state;
+
+use std::sync::Arc;
+
+use ::http::{Request, Response};
+use hyper::body::Incoming;
+use tonic::body::Body;
+use tonic::codegen::Service;
+use tonic::{Code, Status};
+
+use crate::api::Api;
+use crate::error::{Details, Error};
+use crate::proto::dapr::runtime::v1::dapr_server::DaprServer;
+use crate::proto::health::health_server::HealthServer;
+use crate::token;
+use dapr::Methods;
+use health::HealthMethods;
+
+/// The services, for the requests of a connection.
+#[derive(Clone)]
+pub(crate) struct Services {
+    api: Arc<Api>,
+    dapr: DaprServer<Methods>,
+    health: HealthServer<HealthMethods>,
+}
+
+impl Services {
+    pub(crate) fn new(api: &Arc<Api>) -> Services {
+        let bytes_max = api.config.body_bytes_max;
+        Services {
+            api: Arc::clone(api),
+            dapr: DaprServer::new(Methods(Arc::clone(api)))
+                .max_decoding_message_size(bytes_max)
+                .max_encoding_message_size(usize::MAX),
+            health: HealthServer::new(HealthMethods(Arc::clone(api))),
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
+        let limit = match deadline::of(request.headers()) {
+            Ok(limit) => limit,
+            Err(status) => return status.into_http(),
+        };
+        if !token::matches(self.api.config.token.as_deref(), request.headers().get(token::HEADER)) {
+            return no_token().into_http();
+        }
+        let answer = async {
+            let Ok(response) = match request.uri().path().starts_with(HEALTH) {
+                true => self.health.call(request).await,
+                false => self.dapr.call(request).await,
+            };
+            response
+        };
+        deadline::within(limit, answer).await
+    }
+}
+
+fn no_token() -> Status {
+    let details = Details { reason: "DAPR_API_TOKEN", ..Details::default() };
+    let status = ::http::StatusCode::UNAUTHORIZED;
+    Error::new("ERR_API_TOKEN", status, Code::Unauthenticated, "invalid api token").with(details).to_status()
+}
+
+/// How the paths of the health protocol's methods begin.
+const HEALTH: &str = "/grpc.health.v1.Health/";

@@ -1,0 +1,108 @@
+//! State over gRPC. Values are bytes, but where an item says that it is JSON.
+
+use std::collections::BTreeMap;
+
+use crate::api::Api;
+use crate::error::Error;
+use crate::proto::dapr::common::v1::state_options::{StateConcurrency, StateConsistency};
+use crate::proto::dapr::common::v1::{Etag, StateItem, StateOptions};
+use crate::proto::dapr::runtime::v1::{
+    BulkStateItem, DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest,
+    GetBulkStateRequest, GetBulkStateResponse, GetStateRequest, GetStateResponse, SaveStateRequest,
+};
+use crate::state::{
+    Concurrency, Consistency, Delete, Failing, Operation, Options, Save, ttl, unknown_operation,
+};
+use crate::{time, value};
+
+pub(super) async fn get(api: &Api, request: GetStateRequest) -> Result<GetStateResponse, Error> {
+    let item = api.store(&request.store_name)?.get(&request.key).await?;
+    let answer = item.map(|item| GetStateResponse {
+        data: item.value,
+        etag: item.etag.to_string(),
+        metadata: expiry(item.expires_ms),
+    });
+    Ok(answer.unwrap_or_default())
+}
+
+pub(super) async fn get_bulk(api: &Api, request: GetBulkStateRequest) -> Result<GetBulkStateResponse, Error> {
+    let items = api.store(&request.store_name)?.get_many(&request.keys).await?;
+    let items = request.keys.into_iter().zip(items).map(|(key, item)| match item {
+        None => BulkStateItem { key, ..BulkStateItem::default() },
+        Some(item) => BulkStateItem {
+            key,
+            data: item.value,
+            etag: item.etag.to_string(),
+            error: String::new(),
+            metadata: expiry(item.expires_ms),
+        },
+    });
+    Ok(GetBulkStateResponse { items: items.collect() })
+}
+
+pub(super) async fn save(api: &Api, request: SaveStateRequest) -> Result<(), Error> {
+    let store = api.store(&request.store_name)?;
+    let items = request.states.into_iter().map(|item| put(item, Failing::Save(store.name())));
+    store.save(items.collect::<Result<Vec<_>, _>>()?).await
+}
+
+pub(super) async fn delete(api: &Api, request: DeleteStateRequest) -> Result<(), Error> {
+    let (etag, options) = (etag(request.etag), options(request.options));
+    api.store(&request.store_name)?.delete(Delete { key: request.key, etag, options }).await
+}
+
+pub(super) async fn delete_bulk(api: &Api, request: DeleteBulkStateRequest) -> Result<(), Error> {
+    let deletes = request.states.into_iter().map(deletion).collect();
+    api.store(&request.store_name)?.delete_many(deletes).await
+}
+
+pub(super) async fn transact(api: &Api, request: ExecuteStateTransactionRequest) -> Result<(), Error> {
+    let store = api.store(&request.store_name)?;
+    let operations = request.operations.into_iter().map(|one| {
+        let item = one.request.unwrap_or_default();
+        match one.operation_type.as_str() {
+            "upsert" => put(item, Failing::Transaction).map(Operation::Upsert),
+            "delete" => Ok(Operation::Delete(deletion(item))),
+            odd => Err(unknown_operation(odd)),
+        }
+    });
+    store.transact(operations.collect::<Result<Vec<_>, _>>()?).await
+}
+
+fn put(item: StateItem, failing: Failing<'_>) -> Result<Save, Error> {
+    let says_json = item.metadata.get("contentType").is_some_and(|is| is == "application/json");
+    let value = match says_json {
+        true => value::compacted(&item.value)
+            .map_err(|wrong| Error::malformed(format!("the value of {:?} is no JSON: {wrong}", item.key)))?,
+        false => item.value,
+    };
+    let ttl = ttl(&item.metadata).map_err(|wrong| failing.because(wrong))?;
+    Ok(Save { key: item.key, value, etag: etag(item.etag), options: options(item.options), ttl })
+}
+
+fn deletion(item: StateItem) -> Delete {
+    Delete { key: item.key, etag: etag(item.etag), options: options(item.options) }
+}
+
+fn etag(etag: Option<Etag>) -> Option<String> {
+    etag.map(|etag| etag.value)
+}
+
+fn options(options: Option<StateOptions>) -> Options {
+    let Some(options) = options else { return Options::default() };
+    let concurrency = match options.concurrency() {
+        StateConcurrency::ConcurrencyUnspecified => Concurrency::Unspecified,
+        StateConcurrency::ConcurrencyFirstWrite => Concurrency::FirstWrite,
+        StateConcurrency::ConcurrencyLastWrite => Concurrency::LastWrite,
+    };
+    let consistency = match options.consistency() {
+        StateConsistency::ConsistencyUnspecified => Consistency::Unspecified,
+        StateConsistency::ConsistencyEventual => Consistency::Eventual,
+        StateConsistency::ConsistencyStrong => Consistency::Strong,
+    };
+    Options { concurrency, consistency }
+}
+
+fn expiry(expires_ms: Option<u64>) -> BTreeMap<String, String> {
+    expires_ms.map(|at| ("ttlExpireTime".to_owned(), time::rfc3339(at))).into_iter().collect()
+}

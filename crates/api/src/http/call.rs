@@ -1,0 +1,68 @@
+//! One request on its way to its endpoint.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::request::Parts;
+use hyper::body::Incoming;
+use tonic::Code;
+
+use super::body::{self, Unread};
+use super::query::Query;
+use crate::api::Api;
+use crate::error::Error;
+
+/// A request, its body not read yet.
+pub(super) struct Call<'a> {
+    pub(super) api: &'a Arc<Api>,
+    pub(super) head: &'a Parts,
+    pub(super) body: Incoming,
+}
+
+impl<'a> Call<'a> {
+    /// The query.
+    pub(super) fn query(&self) -> Query<'a> {
+        Query::of(self.head.uri.query())
+    }
+
+    /// A header that is text.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// All of the body.
+    ///
+    /// # Errors
+    ///
+    /// If it is longer than may be, does not come, or breaks off.
+    pub(super) async fn body(self) -> Result<Bytes, Unread> {
+        body::read(self.body, self.api.config.body_bytes_max).await
+    }
+
+    /// What is answered where no endpoint is: it may have been meant for another application.
+    pub(super) fn no_route(&self) -> Error {
+        match self.header("dapr-app-id") {
+            Some(app) if !app.is_empty() => {
+                let message = format!(
+                    "failed to invoke, id: {app}, err: this sidecar carries no calls from one application to another"
+                );
+                Error::new("ERR_DIRECT_INVOKE", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
+            }
+            _ => Error::new("ERR_DIRECT_INVOKE", StatusCode::NOT_FOUND, Code::NotFound, NO_APP),
+        }
+    }
+}
+
+/// A segment of the path, decoded.
+///
+/// # Errors
+///
+/// If it is no text.
+pub(super) fn decoded(segment: &str) -> Result<Cow<'_, str>, Error> {
+    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
+    decoded.map_err(|_| Error::bad_request(format!("{segment:?} in the path is not UTF-8 text")))
+}
+
+const NO_APP: &str = "there is no such endpoint, and no header dapr-app-id names an application to call";

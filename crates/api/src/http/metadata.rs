@@ -1,0 +1,61 @@
+//! What a sidecar says of itself, and notes.
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+use tonic::Code;
+
+use super::answer::{Answer, empty, json_line};
+use super::call::{Call, decoded};
+use crate::api::Api;
+use crate::error::Error;
+use crate::metadata::VERSION;
+
+/// `GET metadata` and `PUT metadata/KEY`.
+pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
+    match (&call.head.method, rest) {
+        (&Method::GET, []) => Ok(json_line(&told(call.api))),
+        (&Method::PUT, [key]) => {
+            let (api, key) = (call.api, decoded(key)?);
+            let body = call.body().await.map_err(|unread| unreadable(&unread))?;
+            let value = std::str::from_utf8(&body).map_err(|_| unreadable(&"it is not UTF-8 text"))?;
+            api.note(&key, value)?;
+            Ok(empty())
+        }
+        _ => Err(call.no_route()),
+    }
+}
+
+/// Parts with nothing in them are left out.
+fn told(api: &Api) -> Value {
+    let components: Vec<Value> = api
+        .components()
+        .into_iter()
+        .map(|one| {
+            json!({ "name": one.name, "type": one.kind, "version": one.version, "capabilities": one.capabilities })
+        })
+        .collect();
+    let app = &api.config.app;
+    let mut connection = Map::new();
+    if let Some(port) = app.port {
+        connection.insert("port".to_owned(), port.into());
+    }
+    connection.insert("protocol".to_owned(), app.protocol.as_str().into());
+    connection.insert("channelAddress".to_owned(), app.host.as_str().into());
+    connection.insert("maxConcurrency".to_owned(), app.max_concurrency.into());
+    let mut told = json!({
+        "id": api.config.app_id,
+        "runtimeVersion": VERSION,
+        "extended": api.notes(),
+        "appConnectionProperties": connection,
+        "actorRuntime": { "runtimeStatus": "DISABLED", "hostReady": false, "placement": "" },
+    });
+    if !components.is_empty() {
+        told["components"] = components.into();
+    }
+    told
+}
+
+fn unreadable(why: &dyn std::fmt::Display) -> Error {
+    let message = format!("failed reading the body: {why}");
+    Error::new("ERR_BODY_READ", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
+}

@@ -1,0 +1,29 @@
+//! The application API: HTTP and gRPC, for programs in any language. What Dapr names is Dapr's, so that its SDKs work
+//! as they are.
+//!
+//! The transports (`http`, `grpc`) are thin: they decode, ask a building block (`state`, `metadata`, `health`), and
+//! render what it answers. The building blocks know no transport; their errors ([`error::Error`]) have Dapr's code and a
+//! status for either. Nothing here keeps what must last: that is the engine's. Nothing here locks on the way of a
+//! request.
+//!
+//! To add endpoints: a building block in a file or folder of its own, a file in `http` and a line in its `route`, the
+//! method in `proto` and `grpc/dapr.rs` and a file for the group in `grpc`.
+
+mod api;
+pub mod config;
+pub mod error;
+mod grpc;
+pub mod health;
+mod http;
+pub mod metadata;
+pub mod proto;
+pub mod server;
+pub mod state;
+mod time;
+mod token;
+mod undeclared;
+mod value;
+
+pub use api::{Api, Say};
+pub use config::Config;
+pub use server::{BindError, Server};

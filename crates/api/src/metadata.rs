@@ -1,0 +1,84 @@
+//! What a sidecar says of itself, and what others have noted with it: the command line its process ids, for one.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::api::Api;
+use crate::error::Error;
+
+/// What was noted. Asked for by tools now and then, never on the way of another request.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Mutex<BTreeMap<String, String>>);
+
+/// A component as it is told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: String,
+    /// Its version.
+    pub version: String,
+    /// What it can do.
+    pub capabilities: &'static [&'static str],
+}
+
+impl Api {
+    /// The components that are declared, then those that were used without.
+    pub fn components(&self) -> Vec<Told> {
+        let declared = self.config.components.iter().map(|one| Told {
+            name: one.name.clone(),
+            kind: one.kind.clone(),
+            version: one.version.clone(),
+            capabilities: STATE,
+        });
+        let undeclared = self.undeclared.names().map(|name| Told {
+            name: name.to_owned(),
+            kind: "state.colony".to_owned(),
+            version: "v1".to_owned(),
+            capabilities: STATE,
+        });
+        declared.chain(undeclared).collect()
+    }
+
+    /// What was noted, and the version.
+    pub fn notes(&self) -> BTreeMap<String, String> {
+        let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        notes.insert("daprRuntimeVersion".to_owned(), VERSION.to_owned());
+        notes
+    }
+
+    /// Notes a value under a key, in place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many already, or it is too long.
+    pub fn note(&self, key: &str, value: &str) -> Result<(), Error> {
+        if key.is_empty() || key.len() > KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
+            return Err(Error::bad_request(format!(
+                "the key has {} bytes and its value {}: {KEY_BYTES_MAX} and {VALUE_BYTES_MAX} are the most, and a key has one",
+                key.len(),
+                value.len()
+            )));
+        }
+        let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() >= NOTES_MAX && !notes.contains_key(key) {
+            return Err(Error::bad_request(format!(
+                "{NOTES_MAX} keys are noted already, which are the most"
+            )));
+        }
+        notes.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+}
+
+/// The version of Dapr whose API this is, with ours behind the plus sign that says: no part of the order of versions.
+pub const VERSION: &str = concat!("1.18.3+colony.", env!("CARGO_PKG_VERSION"));
+/// What every store of state here can do.
+const STATE: &[&str] = &["ETAG", "TRANSACTIONAL", "TTL"];
+/// Most keys that can be noted.
+const NOTES_MAX: usize = 1_000;
+/// Longest key.
+const KEY_BYTES_MAX: usize = 1_024;
+/// Longest value.
+const VALUE_BYTES_MAX: usize = 64 << 10;

@@ -1,0 +1,25 @@
+//! The messages and services of `proto`, as they are generated: maintained there.
+
+#![allow(missing_docs, clippy::all, reason = "generated; the files in `proto` say what they are")]
+
+/// Dapr's packages.
+pub mod dapr {
+    pub mod common {
+        pub mod v1 {
+            tonic::include_proto!("dapr.proto.common.v1");
+        }
+    }
+    pub mod runtime {
+        pub mod v1 {
+            tonic::include_proto!("dapr.proto.runtime.v1");
+        }
+    }
+}
+/// What errors say.
+pub mod rpc {
+    tonic::include_proto!("google.rpc");
+}
+/// The health protocol.
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
+}

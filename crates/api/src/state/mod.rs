@@ -1,0 +1,115 @@
+//! Key-value state: stores as they are declared, over the engine's.
+//!
+//! A store's name is a store of the engine, and the prefix of its keys a scope there, so an item is known by store,
+//! prefix and key, as it is with Dapr by its prefixed key. An ETag is the engine's as a decimal number; it never comes
+//! back, whatever happens to the item.
+//!
+//! What Dapr leaves to the backend is settled here: an ETag that is given is compared unless the request says
+//! `last-write`; `first-write` without one only inserts; a delete with `first-write` and no ETag deletes. Values are
+//! kept byte for byte, numbers and the order of keys included.
+
+mod errors;
+mod request;
+mod store;
+
+use std::collections::HashMap;
+
+use engine::{Embedded, InMemory};
+
+use crate::api::Api;
+use crate::config::{Block, Config, Place, Prefix};
+use crate::error::Error;
+
+pub use request::{Concurrency, Consistency, Delete, Operation, Options, Save, ttl};
+pub use store::{Item, Store};
+
+pub(crate) use errors::{Failing, unknown_operation};
+
+/// The stores that are declared, by name.
+pub(crate) struct Stores {
+    declared: HashMap<String, Declared>,
+    /// What is declared for other applications only.
+    foreign: Vec<String>,
+    /// What all others are.
+    otherwise: Declared,
+}
+
+/// What a store is.
+struct Declared {
+    place: Place,
+    scope: String,
+}
+
+/// The engine that keeps a store's items.
+#[derive(Clone, Copy)]
+enum Engine<'a> {
+    Disk(&'a Embedded),
+    Memory(&'a InMemory),
+}
+
+impl Stores {
+    pub(crate) fn new(config: &Config) -> Stores {
+        let declared = config.components.iter().map(|component| {
+            let Block::State { place, prefix } = &component.block;
+            (
+                component.name.clone(),
+                Declared { place: *place, scope: scope(config, &component.name, prefix) },
+            )
+        });
+        let scope = scope(config, "", &Prefix::AppId);
+        let otherwise = Declared { place: Place::Disk, scope };
+        Stores { declared: declared.collect(), foreign: config.foreign.clone(), otherwise }
+    }
+}
+
+impl Api {
+    /// The store of this name. One that is declared nowhere is in the folder of the data, and a line says so.
+    ///
+    /// # Errors
+    ///
+    /// If there cannot be a store of this name.
+    pub fn store<'a>(&'a self, name: &'a str) -> Result<Store<'a>, Error> {
+        let declared = match self.stores.declared.get(name) {
+            Some(declared) => declared,
+            None => {
+                self.check_undeclared(name)?;
+                &self.stores.otherwise
+            }
+        };
+        let engine = match (declared.place, &self.engines.memory) {
+            (Place::Memory, Some(memory)) => Engine::Memory(memory),
+            _ => Engine::Disk(&self.engines.disk),
+        };
+        Ok(Store { name, scope: &declared.scope, engine })
+    }
+
+    fn check_undeclared(&self, name: &str) -> Result<(), Error> {
+        let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
+        if !fits || self.stores.foreign.iter().any(|foreign| foreign == name) {
+            return Err(errors::not_found(name, &self.config.app_id));
+        }
+        if self.undeclared.note(name) {
+            self.say(&format!(
+                "state store {name:?} is declared in no file of the resources: it is kept in the folder of the data"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn scope(config: &Config, component: &str, prefix: &Prefix) -> String {
+    match prefix {
+        Prefix::Namespace if !config.namespace.is_empty() => {
+            format!("{}.{}", config.namespace, config.app_id)
+        }
+        Prefix::AppId | Prefix::Namespace => config.app_id.clone(),
+        Prefix::Name => component.to_owned(),
+        Prefix::None => String::new(),
+        Prefix::Literal(text) => text.clone(),
+    }
+}
+
+/// Longest name of a store, as the engine has it.
+const NAME_BYTES_MAX: usize = 255;
+/// What parts a key from its prefix where keys are prefixed, and so is in no key.
+const SEPARATOR: &str = "||";

@@ -1,0 +1,7 @@
+//! The API over real sockets, as clients see it.
+
+mod ends;
+mod grpc;
+mod rules;
+mod state;
+mod world;

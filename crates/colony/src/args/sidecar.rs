@@ -1,0 +1,265 @@
+//! The command line of `colony sidecar`, which is that of Dapr's `daprd`.
+//!
+//! Whoever starts a sidecar starts it with flags for things that may not be here: none of them is fatal. So words are
+//! looked through before clap sees them: one dash becomes two, a flag that has no effect is handed on by its name alone.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, CommandFactory};
+
+use super::{Args, duration};
+
+/// Serve the application API to one program: the HTTP and gRPC API of Dapr's sidecar, over an engine of its own
+///
+/// Takes the flags of `daprd`, also with one dash; a flag without effect here is named in a warning. A binary that is
+/// named `daprd` is this command. What lasts is kept in DIR/sidecar/APP-ID, which one process at a time can have open;
+/// DIR is the data folder. Ctrl-C or SIGTERM finishes what is in flight and exits.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony sidecar --app-id shop\n\
+    colony sidecar --app-id shop --app-port 8000 --resources-path ./components --dapr-http-port 3501 --dapr-grpc-port 50002\n\
+    curl -X POST localhost:3500/v1.0/state/carts -d '[{\"key\":\"ada\",\"value\":{\"apples\":3}}]'\n\
+    curl localhost:3500/v1.0/state/carts/ada")]
+pub(crate) struct Sidecar {
+    /// The program's name: whose state it is, and what others call it
+    #[arg(long, value_name = "ID")]
+    pub(crate) app_id: String,
+    /// The port that the program listens on, if it does: `healthz` waits for it
+    #[arg(long, value_name = "PORT", value_parser = app_port)]
+    pub(crate) app_port: Option<AppPort>,
+    /// What the program speaks there
+    #[arg(long, default_value = "http", value_parser = ["http", "grpc", "https", "grpcs", "h2c"])]
+    pub(crate) app_protocol: String,
+    /// The program's host
+    #[arg(long, default_value = "127.0.0.1", value_name = "HOST")]
+    pub(crate) app_channel_address: String,
+    /// Most calls into the program at a time; -1: any number
+    #[arg(long, default_value_t = -1, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) app_max_concurrency: i32,
+    /// Port of the HTTP API; 0: any that is free
+    #[arg(long, default_value_t = 3500, value_name = "PORT")]
+    pub(crate) dapr_http_port: u16,
+    /// Port of the gRPC API; 0: any that is free
+    #[arg(long, default_value_t = 50001, value_name = "PORT")]
+    pub(crate) dapr_grpc_port: u16,
+    /// Addresses to listen on, with commas between them; none: all of this machine
+    #[arg(long, default_value = "", value_name = "ADDRESSES")]
+    pub(crate) dapr_listen_addresses: String,
+    /// Folder with resource files (*.yaml); may be given more than once
+    #[arg(long, value_name = "DIR", visible_alias = "components-path")]
+    pub(crate) resources_path: Vec<PathBuf>,
+    /// Largest body of a request, such as 4Mi
+    #[arg(long, default_value = "4Mi", value_name = "SIZE", value_parser = size)]
+    pub(crate) max_body_size: usize,
+    /// The same in MiB, as it was written formerly
+    #[arg(long, value_name = "MIB", hide = true)]
+    pub(crate) dapr_http_max_request_size: Option<usize>,
+    /// How much of a request's head is read at a time, such as 4Ki; its headers may have 4Ki more
+    #[arg(long, default_value = "4Ki", value_name = "SIZE", value_parser = size)]
+    pub(crate) read_buffer_size: usize,
+    /// The same in KiB, as it was written formerly
+    #[arg(long, value_name = "KIB", hide = true)]
+    pub(crate) dapr_http_read_buffer_size: Option<usize>,
+    /// Longest wait at the end for requests that are being answered
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    pub(crate) dapr_graceful_shutdown_seconds: u64,
+    /// Go on answering for so long after the end was asked for, while `healthz` says that it comes
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    pub(crate) dapr_block_shutdown_duration: Duration,
+    /// Print one JSON object a line
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false)]
+    pub(crate) log_as_json: bool,
+    /// What is printed: error, warn, info or debug
+    #[arg(long, default_value = "info", value_name = "LEVEL", value_parser = ["debug", "info", "warn", "error", "fatal"])]
+    pub(crate) log_level: String,
+    /// Flags that were given and have no effect.
+    #[arg(long = IGNORED, hide = true, value_name = "FLAG")]
+    pub(crate) ignored: Vec<String>,
+}
+
+/// None is written -1 or 0.
+pub(crate) type AppPort = Option<u16>;
+
+/// The words of a command line, as clap understands them.
+pub(crate) fn understood(words: Vec<OsString>) -> Vec<OsString> {
+    let mut words = words;
+    let named =
+        words.first().and_then(|name| Path::new(name).file_name()).is_some_and(|name| name == "daprd");
+    if named {
+        words.insert(1, NAME.into());
+    }
+    match command_at(&words) {
+        Some(at) if words[at] == NAME => {
+            let flags = words.split_off(at + 1);
+            words.extend(Flags::known().understood(flags));
+            words
+        }
+        _ => words,
+    }
+}
+
+/// Where the command stands, behind what is written before all commands.
+fn command_at(words: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let word = words.get(at)?.to_str()?;
+        at += match word {
+            "-C" | "--dir" | "--data" => 2,
+            word if word.starts_with('-') => 1,
+            _ => return Some(at),
+        };
+    }
+}
+
+/// The flags that have an effect, and whether each has a value of its own.
+struct Flags(Vec<(String, bool)>);
+
+impl Flags {
+    fn known() -> Flags {
+        let mut command = Args::command();
+        command.build();
+        let sidecar = command.find_subcommand(NAME);
+        let known = sidecar.into_iter().flat_map(clap::Command::get_arguments).flat_map(|argument| {
+            let values = argument.get_action().takes_values() && !argument.is_require_equals_set();
+            let names = argument.get_long_and_visible_aliases().unwrap_or_default();
+            names.into_iter().map(move |name| (name.to_owned(), values))
+        });
+        Flags(known.collect())
+    }
+
+    fn understood(&self, words: Vec<OsString>) -> Vec<OsString> {
+        let mut out = Vec::new();
+        let mut words = words.into_iter().peekable();
+        while let Some(word) = words.next() {
+            let Some(flag) = word.to_str().and_then(flag).map(str::to_owned) else {
+                out.push(word);
+                continue;
+            };
+            let name = flag.split('=').next().unwrap_or_default();
+            let given = flag.contains('=');
+            let known = self.0.iter().find(|(known, _)| known == name);
+            match known {
+                None => {
+                    let switch = SWITCHES.contains(&name);
+                    if !given && !switch {
+                        words.next_if(|next| next.to_str().and_then(self::flag).is_none());
+                    }
+                    out.push(format!("--{IGNORED}={name}").into());
+                }
+                // Together, since a value may look like a flag.
+                Some((_, true)) if !given => match words.next() {
+                    Some(value) => {
+                        let mut whole = OsString::from(format!("--{flag}="));
+                        whole.push(value);
+                        out.push(whole);
+                    }
+                    None => out.push(format!("--{flag}").into()),
+                },
+                Some(_) => out.push(format!("--{flag}").into()),
+            }
+        }
+        out
+    }
+}
+
+/// A flag without its dashes; one dash and one letter is none of these.
+fn flag(word: &str) -> Option<&str> {
+    word.strip_prefix("--")
+        .or_else(|| word.strip_prefix('-').filter(|name| name.len() > 1))
+        .filter(|name| !name.is_empty())
+}
+
+fn app_port(text: &str) -> Result<AppPort, String> {
+    match text.parse::<i32>() {
+        Ok(-1 | 0) => Ok(None),
+        Ok(port) => u16::try_from(port).map(Some).map_err(|_| "no port: it is from 1 to 65535".to_owned()),
+        Err(_) => Err("no port".to_owned()),
+    }
+}
+
+/// As Kubernetes writes sizes.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        "k" => 1_000,
+        "Ki" => 1 << 10,
+        "M" => 1_000_000,
+        "Mi" => 1 << 20,
+        "G" => 1_000_000_000,
+        "Gi" => 1 << 30,
+        _ => 0,
+    };
+    let size = digits.parse::<usize>().ok().and_then(|count| count.checked_mul(unit));
+    size.filter(|size| *size > 0).ok_or_else(|| "no size; write for example 4Mi or 512Ki".to_owned())
+}
+
+/// What the command is called.
+const NAME: &str = "sidecar";
+/// By which flag those that have no effect are handed on.
+const IGNORED: &str = "ignored";
+/// Flags of `daprd` without effect here that have no value of their own, so that the word behind them is another's.
+const SWITCHES: [&str; 10] = [
+    "app-ssl",
+    "build-info",
+    "disable-builtin-k8s-secret-store",
+    "enable-api-logging",
+    "enable-app-health-check",
+    "enable-metrics",
+    "enable-mtls",
+    "enable-profiling",
+    "wait",
+    "scheduler-enabled",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        let words = line.split(' ').map(OsString::from).collect();
+        understood(words).into_iter().map(|word| word.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        let both = ["colony", "sidecar", "--app-id=shop", "--dapr-http-port=0"];
+        assert_eq!(words("colony sidecar -app-id shop --dapr-http-port=0"), both);
+        assert_eq!(words("/opt/bin/daprd --app-id shop -dapr-http-port 0")[1..], both[1..]);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_named_and_takes_its_value_along() {
+        assert_eq!(
+            words("colony -C x sidecar --placement-host-address a:1 --enable-mtls --app-id shop --odd"),
+            [
+                "colony",
+                "-C",
+                "x",
+                "sidecar",
+                "--ignored=placement-host-address",
+                "--ignored=enable-mtls",
+                "--app-id=shop",
+                "--ignored=odd"
+            ]
+        );
+        assert_eq!(
+            words("daprd --app-max-concurrency -1 --log-as-json --app-id a")[2..],
+            ["--app-max-concurrency=-1", "--log-as-json", "--app-id=a"]
+        );
+    }
+
+    #[test]
+    fn other_commands_are_left_alone() {
+        assert_eq!(words("colony load -rate 5"), ["colony", "load", "-rate", "5"]);
+        assert_eq!(words("colony"), ["colony"]);
+        assert_eq!(words("colony sidecar -h"), ["colony", "sidecar", "-h"]);
+    }
+
+    #[test]
+    fn sizes_are_as_kubernetes_writes_them() {
+        assert_eq!((size("4Mi"), size("64"), size("2k")), (Ok(4 << 20), Ok(64), Ok(2_000)));
+        assert!(["", "Mi", "4MB", "-1", "0", "99999999999Gi"].iter().all(|text| size(text).is_err()));
+    }
+}

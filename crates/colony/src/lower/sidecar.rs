@@ -1,0 +1,100 @@
+//! The command line, the environment and the resources of a sidecar, lowered into what the API wants.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use api::config::{App, Block, Component, Place, Prefix};
+use manifest::resources::{self, KeyPrefix};
+
+use crate::args::Sidecar;
+use crate::failure::{Failure, NO_SENSE};
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// What a caller must know.
+    pub(crate) token: Option<String>,
+    /// Whose application it is.
+    pub(crate) namespace: Option<String>,
+    /// Whether HTTP/2 is not to be spoken on the port of HTTP.
+    pub(crate) no_http2: bool,
+}
+
+/// How the API is served.
+pub(crate) fn config(
+    args: &Sidecar,
+    environment: Environment,
+    components: &[resources::Component],
+) -> Result<api::Config, Failure> {
+    let no_sense = |wrong: String| Failure { code: NO_SENSE, ..Failure::new(wrong) };
+    api::config::check_app_id(&args.app_id).map_err(no_sense)?;
+    let app_port = args.app_port.flatten();
+    for (flag, port) in [("--dapr-http-port", args.dapr_http_port), ("--dapr-grpc-port", args.dapr_grpc_port)]
+    {
+        if app_port == Some(port) {
+            return Err(no_sense(format!("--app-port and {flag} are both {port}"))
+                .hint("the program and its sidecar each need a port of their own"));
+        }
+    }
+    let hosts = addresses(&args.dapr_listen_addresses).map_err(no_sense)?;
+    let listen = |port: u16| hosts.iter().map(|host| SocketAddr::new(*host, port)).collect();
+    let (own, foreign): (Vec<_>, Vec<_>) = components
+        .iter()
+        .partition(|one| one.scopes.is_empty() || one.scopes.iter().any(|scope| *scope == args.app_id));
+    Ok(api::Config {
+        namespace: environment.namespace.unwrap_or_default(),
+        http: listen(args.dapr_http_port),
+        grpc: listen(args.dapr_grpc_port),
+        token: environment.token,
+        body_bytes_max: args
+            .dapr_http_max_request_size
+            .map_or(args.max_body_size, |mebibytes| mebibytes << 20),
+        head_bytes_max: args
+            .dapr_http_read_buffer_size
+            .map_or(args.read_buffer_size, |kibibytes| kibibytes << 10)
+            + (4 << 10),
+        http2: !environment.no_http2,
+        app: App {
+            port: app_port,
+            protocol: args.app_protocol.clone(),
+            host: args.app_channel_address.clone(),
+            max_concurrency: args.app_max_concurrency,
+        },
+        block_shutdown: args.dapr_block_shutdown_duration,
+        grace: Duration::from_secs(args.dapr_graceful_shutdown_seconds),
+        components: own.into_iter().map(component).collect(),
+        foreign: foreign.into_iter().map(|one| one.name.clone()).collect(),
+        ..api::Config::new(args.app_id.as_str())
+    })
+}
+
+fn component(one: &resources::Component) -> Component {
+    let resources::Block::State { in_memory, prefix } = &one.block;
+    let place = if *in_memory { Place::Memory } else { Place::Disk };
+    let prefix = match prefix {
+        KeyPrefix::AppId => Prefix::AppId,
+        KeyPrefix::Namespace => Prefix::Namespace,
+        KeyPrefix::Name => Prefix::Name,
+        KeyPrefix::None => Prefix::None,
+        KeyPrefix::Literal(text) => Prefix::Literal(text.clone()),
+    };
+    Component {
+        name: one.name.clone(),
+        kind: one.kind.clone(),
+        version: one.version.clone(),
+        block: Block::State { place, prefix },
+    }
+}
+
+/// All of the machine's where none is named: the one for IPv6 takes both.
+fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    let named = text.split(',').map(str::trim).filter(|address| !address.is_empty());
+    let parsed = named.map(|address| match address.trim_start_matches('[').trim_end_matches(']') {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        plain => {
+            plain.parse().map_err(|_| format!("{address:?} in --dapr-listen-addresses is no IP address"))
+        }
+    });
+    let parsed: Vec<IpAddr> = parsed.collect::<Result<_, _>>()?;
+    Ok(if parsed.is_empty() { vec![Ipv6Addr::UNSPECIFIED.into()] } else { parsed })
+}
