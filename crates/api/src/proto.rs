@@ -1,6 +1,11 @@
 //! The messages and services of `proto`, as they are generated: maintained there.
 
-#![allow(missing_docs, clippy::all, reason = "generated; the files in `proto` say what they are")]
+#![allow(
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the files in `proto` say what they are"
+)]
 
 /// Dapr's packages.
 pub mod dapr {

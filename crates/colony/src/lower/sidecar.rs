@@ -38,9 +38,8 @@ pub(crate) fn config(
     }
     let hosts = addresses(&args.dapr_listen_addresses).map_err(no_sense)?;
     let listen = |port: u16| hosts.iter().map(|host| SocketAddr::new(*host, port)).collect();
-    let (own, foreign): (Vec<_>, Vec<_>) = components
-        .iter()
-        .partition(|one| one.scopes.is_empty() || one.scopes.iter().any(|scope| *scope == args.app_id));
+    let (own, foreign): (Vec<_>, Vec<_>) =
+        components.iter().partition(|one| one.scopes.is_empty() || one.scopes.contains(&args.app_id));
     Ok(api::Config {
         namespace: environment.namespace.unwrap_or_default(),
         http: listen(args.dapr_http_port),
