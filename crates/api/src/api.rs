@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::health::Health;
 use crate::metadata::Notes;
+use crate::secrets::SecretStores;
 use crate::state::Stores;
 use crate::undeclared::Undeclared;
 
@@ -19,6 +20,7 @@ pub struct Api {
     pub health: Health,
     pub(crate) engines: Engines,
     pub(crate) stores: Stores,
+    pub(crate) secret_stores: SecretStores,
     pub(crate) undeclared: Undeclared,
     pub(crate) notes: Notes,
     pub(crate) ending: Notify,
@@ -40,6 +42,7 @@ impl Api {
     pub fn new(config: Config, disk: Embedded, memory: Option<InMemory>, say: Say) -> Arc<Api> {
         Arc::new(Api {
             stores: Stores::new(&config),
+            secret_stores: SecretStores::new(&config),
             engines: Engines { disk, memory },
             config,
             health: Health::default(),

@@ -1,7 +1,12 @@
 //! What can be set, already valid.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use components::secret::Scope;
+use components::{secret, state};
 
 /// How the API of one application is served.
 #[derive(Clone, Debug)]
@@ -70,15 +75,47 @@ pub enum Block {
         /// What keys are prefixed with.
         prefix: Prefix,
     },
+    /// A store of secrets.
+    Secrets {
+        /// Who knows them.
+        store: Adapter<dyn secret::Store>,
+        /// Which of them the application may know.
+        scope: Scope,
+    },
 }
 
+/// An adapter to an outside system. Equal to itself alone.
+pub struct Adapter<T: ?Sized>(pub Arc<T>);
+
+impl<T: ?Sized> Clone for Adapter<T> {
+    fn clone(&self) -> Self {
+        Adapter(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Adapter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adapter").finish_non_exhaustive()
+    }
+}
+
+impl<T: ?Sized> PartialEq for Adapter<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<T: ?Sized> Eq for Adapter<T> {}
+
 /// Where things are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In the folder of the data.
     Disk,
     /// In memory, for as long as the process lives.
     Memory,
+    /// In a system outside.
+    Outside(Adapter<dyn state::Store>),
 }
 
 /// What tells the keys of applications that share a store apart.

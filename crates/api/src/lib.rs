@@ -17,6 +17,7 @@ pub mod health;
 mod http;
 pub mod metadata;
 pub mod proto;
+mod secrets;
 pub mod server;
 pub mod state;
 mod time;

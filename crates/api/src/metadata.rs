@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::api::Api;
+use crate::config::Block;
 use crate::error::Error;
 
 /// What was noted. Asked for by tools now and then, never on the way of another request.
@@ -30,7 +31,10 @@ impl Api {
             name: one.name.clone(),
             kind: one.kind.clone(),
             version: one.version.clone(),
-            capabilities: STATE,
+            capabilities: match one.block {
+                Block::State { .. } => STATE,
+                Block::Secrets { .. } => &[],
+            },
         });
         let undeclared = self.undeclared.names().map(|name| Told {
             name: name.to_owned(),

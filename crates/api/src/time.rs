@@ -1,6 +1,13 @@
 //! Times as others read them.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use jiff::Timestamp;
+
+/// In milliseconds since the epoch.
+pub(crate) fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
 
 /// As RFC 3339 has it, in UTC and whole seconds.
 pub(crate) fn rfc3339(millis: u64) -> String {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{metadata, state};
+use super::{metadata, secrets, state};
 use crate::api::Api;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
 use crate::proto::dapr::runtime::v1::{
-    DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest, GetBulkStateRequest,
-    GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetStateRequest, GetStateResponse,
+    DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest, GetBulkSecretRequest,
+    GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest,
+    GetMetadataResponse, GetSecretRequest, GetSecretResponse, GetStateRequest, GetStateResponse,
     SaveStateRequest, SetMetadataRequest, ShutdownRequest,
 };
 
@@ -45,6 +46,14 @@ impl Dapr for Methods {
         request: Request<ExecuteStateTransactionRequest>,
     ) -> Answer<()> {
         answered(state::transact(&self.0, request.into_inner()).await)
+    }
+
+    async fn get_secret(&self, request: Request<GetSecretRequest>) -> Answer<GetSecretResponse> {
+        answered(secrets::get(&self.0, request.into_inner()).await)
+    }
+
+    async fn get_bulk_secret(&self, request: Request<GetBulkSecretRequest>) -> Answer<GetBulkSecretResponse> {
+        answered(secrets::get_bulk(&self.0, request.into_inner()).await)
     }
 
     async fn get_metadata(&self, _: Request<GetMetadataRequest>) -> Answer<GetMetadataResponse> {

@@ -8,6 +8,7 @@ mod dapr;
 mod deadline;
 mod health;
 mod metadata;
+mod secrets;
 mod state;
 
 use std::sync::Arc;

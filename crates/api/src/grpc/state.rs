@@ -19,7 +19,7 @@ pub(super) async fn get(api: &Api, request: GetStateRequest) -> Result<GetStateR
     let item = api.store(&request.store_name)?.get(&request.key).await?;
     let answer = item.map(|item| GetStateResponse {
         data: item.value,
-        etag: item.etag.to_string(),
+        etag: etag_text(item.etag),
         metadata: expiry(item.expires_ms),
     });
     Ok(answer.unwrap_or_default())
@@ -32,7 +32,7 @@ pub(super) async fn get_bulk(api: &Api, request: GetBulkStateRequest) -> Result<
         Some(item) => BulkStateItem {
             key,
             data: item.value,
-            etag: item.etag.to_string(),
+            etag: etag_text(item.etag),
             error: String::new(),
             metadata: expiry(item.expires_ms),
         },
@@ -82,6 +82,11 @@ fn put(item: StateItem, failing: Failing<'_>) -> Result<Save, Error> {
 
 fn deletion(item: StateItem) -> Delete {
     Delete { key: item.key, etag: etag(item.etag), options: options(item.options) }
+}
+
+/// Nothing if there is none.
+fn etag_text(etag: Option<u64>) -> String {
+    etag.map_or_else(String::new, |etag| etag.to_string())
 }
 
 fn etag(etag: Option<Etag>) -> Option<String> {

@@ -13,6 +13,7 @@ mod json;
 mod metadata;
 mod path;
 mod query;
+mod secrets;
 mod state;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
     match (version, group) {
         ("v1.0", "healthz") => health::answer(&rest, call),
         ("v1.0", "metadata") => metadata::answer(&rest, call).await,
+        ("v1.0", "secrets") => secrets::answer(&rest, call).await,
         ("v1.0", "shutdown") => health::shutdown(&rest, call),
         ("v1.0", "state") => state::answer(&rest, call).await,
         _ => Err(call.no_route()),

@@ -33,10 +33,12 @@ async fn get(store: &str, key: &str, call: Call<'_>) -> Answer {
     Options::from_words(None, consistency.as_deref())
         .map_err(|wrong| Failing::Get(store.name(), key).because(wrong))?;
     let Some(item) = store.get(key).await? else { return Ok(empty()) };
-    let (etag, expires) = (HeaderValue::from(item.etag), item.expires_ms.map(time::rfc3339));
+    let (etag, expires) = (item.etag.map(HeaderValue::from), item.expires_ms.map(time::rfc3339));
     let mut response = json_bytes(item.value);
     let headers = response.headers_mut();
-    headers.insert("etag", etag);
+    if let Some(etag) = etag {
+        headers.insert("etag", etag);
+    }
     if let Some(expires) = expires.and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert("metadata.ttlexpiretime", expires);
     }
@@ -214,7 +216,7 @@ impl<'a> Told<'a> {
     fn of(key: &'a str, item: Option<&'a Item>) -> Told<'a> {
         let mut told = Told { key, data: None, etag: None, metadata: None, error: None };
         let Some(item) = item else { return told };
-        told.etag = Some(item.etag.to_string());
+        told.etag = item.etag.map(|etag| etag.to_string());
         told.metadata = item.expires_ms.map(|at| BTreeMap::from([("ttlExpireTime", time::rfc3339(at))]));
         match serde_json::from_slice(&item.value) {
             Ok(json) => told.data = Some(json),

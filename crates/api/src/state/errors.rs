@@ -1,6 +1,6 @@
 //! What can go wrong with state, in the words that SDKs match.
 
-use engine::Kind;
+use components::state;
 use http::StatusCode;
 use tonic::Code;
 
@@ -28,14 +28,14 @@ impl Failing<'_> {
         self.error(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, &why.to_string())
     }
 
-    /// The engine did not do it.
-    pub(super) fn by(self, error: &engine::Error) -> Error {
-        match (error.kind(), self) {
-            (Kind::Conflict, Failing::Save(_) | Failing::Delete(_)) => {
+    /// Who keeps the items did not do it.
+    pub(super) fn by(self, error: &state::Error) -> Error {
+        match (error, self) {
+            (state::Error::Conflict(_), Failing::Save(_) | Failing::Delete(_)) => {
                 let why = format!("possible etag mismatch. error from state store: {error}");
                 self.error(StatusCode::CONFLICT, Code::Aborted, &why)
             }
-            (Kind::Invalid | Kind::TooLarge, _) => {
+            (state::Error::Invalid(_), _) => {
                 self.error(StatusCode::BAD_REQUEST, Code::InvalidArgument, &error.to_string())
             }
             _ => self.because(error),

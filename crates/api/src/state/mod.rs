@@ -8,19 +8,20 @@
 //! `last-write`; `first-write` without one only inserts; a delete with `first-write` and no ETag deletes. Values are
 //! kept byte for byte, numbers and the order of keys included.
 
+mod engine;
 mod errors;
 mod request;
 mod store;
 
 use std::collections::HashMap;
 
-use engine::{Embedded, InMemory};
-
 use crate::api::Api;
 use crate::config::{Block, Config, Place, Prefix};
 use crate::error::Error;
 
+pub use engine::{Engine, Kept};
 pub use request::{Concurrency, Consistency, Delete, Operation, Options, Save, ttl};
+use store::Keeper;
 pub use store::{Item, Store};
 
 pub(crate) use errors::{Failing, unknown_operation};
@@ -40,21 +41,12 @@ struct Declared {
     scope: String,
 }
 
-/// The engine that keeps a store's items.
-#[derive(Clone, Copy)]
-enum Engine<'a> {
-    Disk(&'a Embedded),
-    Memory(&'a InMemory),
-}
-
 impl Stores {
     pub(crate) fn new(config: &Config) -> Stores {
-        let declared = config.components.iter().map(|component| {
-            let Block::State { place, prefix } = &component.block;
-            (
-                component.name.clone(),
-                Declared { place: *place, scope: scope(config, &component.name, prefix) },
-            )
+        let declared = config.components.iter().filter_map(|component| {
+            let Block::State { place, prefix } = &component.block else { return None };
+            let scope = scope(config, &component.name, prefix);
+            Some((component.name.clone(), Declared { place: place.clone(), scope }))
         });
         let scope = scope(config, "", &Prefix::AppId);
         let otherwise = Declared { place: Place::Disk, scope };
@@ -76,11 +68,12 @@ impl Api {
                 &self.stores.otherwise
             }
         };
-        let engine = match (declared.place, &self.engines.memory) {
-            (Place::Memory, Some(memory)) => Engine::Memory(memory),
-            _ => Engine::Disk(&self.engines.disk),
+        let keeper = match (&declared.place, &self.engines.memory) {
+            (Place::Outside(store), _) => Keeper::Outside(&*store.0),
+            (Place::Memory, Some(memory)) => Keeper::Engine(Kept::new(name, Engine::Memory(memory))),
+            _ => Keeper::Engine(Kept::new(name, Engine::Disk(&self.engines.disk))),
         };
-        Ok(Store { name, scope: &declared.scope, engine })
+        Ok(Store { name, scope: &declared.scope, keeper })
     }
 
     fn check_undeclared(&self, name: &str) -> Result<(), Error> {

@@ -139,6 +139,7 @@ pub fn store(name: &str, place: Place, prefix: Prefix) -> Component {
     let kind = match place {
         Place::Disk => "state.colony",
         Place::Memory => "state.in-memory",
+        Place::Outside(_) => "state.redis",
     };
     let block = Block::State { place, prefix };
     Component { name: name.to_owned(), kind: kind.to_owned(), version: "v1".to_owned(), block }

@@ -1,14 +1,15 @@
 //! Rules for what may depend on what.
 
 /// Our crates and which of ours each may use. `colony` wires everything and may use all.
-const MAY_USE: [(&str, &[&str]); 12] = [
-    ("api", &["engine"]),
+const MAY_USE: [(&str, &[&str]); 13] = [
+    ("api", &["components", "engine"]),
     ("certs", &[]),
     (
         "colony",
         &[
             "api",
             "certs",
+            "components",
             "engine",
             "load",
             "log",
@@ -20,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "telemetry",
         ],
     ),
+    ("components", &[]),
     ("engine", &["log", "machine"]),
     ("load", &[]),
     ("log", &[]),

@@ -1,0 +1,210 @@
+//! The engine's items behind the trait that stores outside implement too, so that one suite holds for all.
+//!
+//! The methods are there a second time without the trait, and so without a box around each answer: the engine's own
+//! store is what most requests are for.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use components::Reply;
+use components::state::{Action, Condition, Error, Item, Operation, Store};
+use engine::blocks::kv::{self, OPERATIONS_MAX, Write};
+use engine::{Embedded, InMemory, Kind};
+
+/// A store of an engine.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    name: &'a str,
+    engine: Engine<'a>,
+}
+
+/// The engine that keeps a store's items.
+#[derive(Clone, Copy)]
+pub enum Engine<'a> {
+    /// In a folder.
+    Disk(&'a Embedded),
+    /// In memory.
+    Memory(&'a InMemory),
+}
+
+/// Asks whichever engine keeps the items.
+macro_rules! ask {
+    ($kept:expr, $scope:expr, $kv:ident => $ask:expr) => {{
+        let asked = async {
+            match $kept.engine {
+                Engine::Disk(engine) => {
+                    let $kv = engine.kv($kept.name)?.scope($scope);
+                    $ask.await
+                }
+                Engine::Memory(engine) => {
+                    let $kv = engine.kv($kept.name)?.scope($scope);
+                    $ask.await
+                }
+            }
+        };
+        asked.await.map_err(|error: engine::Error| refused(&error))
+    }};
+}
+
+impl<'a> Kept<'a> {
+    /// The store of this name.
+    pub fn new(name: &'a str, engine: Engine<'a>) -> Kept<'a> {
+        Kept { name, engine }
+    }
+
+    pub(super) async fn get(self, scope: &str, key: &str) -> Result<Option<Item>, Error> {
+        let found = ask!(self, scope, kv => kv.get(key.as_bytes()))?;
+        Ok(found.map(item))
+    }
+
+    pub(super) async fn get_many(self, scope: &str, keys: &[String]) -> Result<Vec<Option<Item>>, Error> {
+        let keys: Vec<Bytes> = keys.iter().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
+        let found = ask!(self, scope, kv => kv.get_many(&keys))?;
+        Ok(found.into_iter().map(|found| found.map(item)).collect())
+    }
+
+    pub(super) async fn write(self, scope: &str, operation: Operation) -> Result<(), Error> {
+        let only_if = only_if(operation.condition);
+        match operation.action {
+            Action::Put { value, ttl } => {
+                let write = Write { only_if, ttl };
+                ask!(self, scope, kv => kv.put(operation.key, value, write)).map(drop)
+            }
+            Action::Delete => {
+                let write = Write { only_if, ttl: None };
+                ask!(self, scope, kv => kv.delete(operation.key, write)).map(drop)
+            }
+        }
+    }
+
+    /// In as many requests to the engine as are needed.
+    pub(super) async fn write_many(
+        self,
+        scope: &str,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let mut outcomes = Vec::with_capacity(operations.len());
+        for part in parts(operations) {
+            let part: Vec<kv::Operation> = part.into_iter().map(lower).collect();
+            let done = ask!(self, scope, kv => kv.bulk(part))?;
+            outcomes.extend(done.into_iter().map(|done| done.map(drop).map_err(|error| refused(&error))));
+        }
+        Ok(outcomes)
+    }
+
+    pub(super) async fn transact(self, scope: &str, operations: Vec<Operation>) -> Result<(), Error> {
+        if operations.is_empty() {
+            return Ok(());
+        }
+        let operations: Vec<kv::Operation> = operations.into_iter().map(lower).collect();
+        ask!(self, scope, kv => kv.transact(operations)).map(drop)
+    }
+}
+
+impl Store for Kept<'_> {
+    fn get<'a>(&'a self, scope: &'a str, key: &'a str) -> Reply<'a, Result<Option<Item>, Error>> {
+        Box::pin(Kept::get(*self, scope, key))
+    }
+
+    fn get_many<'a>(
+        &'a self,
+        scope: &'a str,
+        keys: &'a [String],
+    ) -> Reply<'a, Result<Vec<Option<Item>>, Error>> {
+        Box::pin(Kept::get_many(*self, scope, keys))
+    }
+
+    fn write<'a>(&'a self, scope: &'a str, operation: Operation) -> Reply<'a, Result<(), Error>> {
+        Box::pin(Kept::write(*self, scope, operation))
+    }
+
+    fn write_many<'a>(
+        &'a self,
+        scope: &'a str,
+        operations: Vec<Operation>,
+    ) -> Reply<'a, Result<Vec<Result<(), Error>>, Error>> {
+        Box::pin(Kept::write_many(*self, scope, operations))
+    }
+
+    fn transact<'a>(&'a self, scope: &'a str, operations: Vec<Operation>) -> Reply<'a, Result<(), Error>> {
+        Box::pin(Kept::transact(*self, scope, operations))
+    }
+}
+
+fn item(found: kv::Item) -> Item {
+    let expires = found.expires.map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at.as_millis()));
+    Item { value: found.value, etag: found.etag, expires }
+}
+
+fn lower(operation: Operation) -> kv::Operation {
+    let only_if = only_if(operation.condition);
+    match operation.action {
+        Action::Put { value, ttl } => kv::Operation::put(operation.key, value, Write { only_if, ttl }),
+        Action::Delete => kv::Operation::delete(operation.key, Write { only_if, ttl: None }),
+    }
+}
+
+fn only_if(condition: Condition) -> Option<u64> {
+    match condition {
+        Condition::None => None,
+        // No item has it, and to the engine it would mean that there is none.
+        Condition::Etag(ABSENT) => Some(NEVER),
+        Condition::Etag(etag) => Some(etag),
+        Condition::Absent => Some(ABSENT),
+    }
+}
+
+fn refused(error: &engine::Error) -> Error {
+    let why = error.to_string();
+    match error.kind() {
+        Kind::Conflict => Error::Conflict(why),
+        Kind::Invalid | Kind::TooLarge => Error::Invalid(why),
+        _ => Error::Unavailable(why),
+    }
+}
+
+/// In parts of which each is one request to the engine.
+fn parts(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
+    let mut parts = Vec::new();
+    let mut part = Vec::new();
+    let mut part_bytes = 0;
+    for operation in operations {
+        let value = if let Action::Put { value, .. } = &operation.action { value.len() } else { 0 };
+        let bytes = operation.key.len() + value;
+        if part.len() == OPERATIONS_MAX || (part_bytes + bytes > PART_BYTES && !part.is_empty()) {
+            parts.push(std::mem::take(&mut part));
+            part_bytes = 0;
+        }
+        part_bytes += bytes;
+        part.push(operation);
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+/// Means to the engine that there must be no item.
+const ABSENT: u64 = 0;
+/// Nothing was ever written so late.
+const NEVER: u64 = u64::MAX;
+/// How many bytes a request to the engine has at most, unless one operation has more: well below what it takes.
+const PART_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn puts(count: usize, bytes: usize) -> Vec<Operation> {
+        (0..count).map(|n| Operation::put(n.to_string(), vec![b'x'; bytes])).collect()
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_request_is_several() {
+        let counts = |operations| parts(operations).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(counts(puts(0, 1)), Vec::<usize>::new());
+        assert_eq!(counts(puts(OPERATIONS_MAX + 1, 1)), [OPERATIONS_MAX, 1]);
+        assert_eq!(counts(puts(3, PART_BYTES / 2)), [1, 1, 1]);
+        assert_eq!(counts(puts(2, PART_BYTES * 2)), [1, 1]);
+    }
+}

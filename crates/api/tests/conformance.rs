@@ -1,0 +1,49 @@
+//! The engine's stores keep the contract that stores outside keep: the same suite holds for both.
+
+/// Items in the folder of the data.
+mod disk {
+    use api::state::{Engine, Kept};
+    use components::conformance::Subject;
+    use components::state::Store;
+    use engine::{Config, Embedded};
+    use tempfile::TempDir;
+
+    struct Place {
+        engine: Embedded,
+        _folder: TempDir,
+    }
+
+    impl Place {
+        fn new() -> Place {
+            let folder = tempfile::tempdir().expect("a folder");
+            let engine = Embedded::open_in(folder.path(), Config::default()).expect("it opens");
+            Place { engine, _folder: folder }
+        }
+    }
+
+    impl Subject for Place {
+        fn store(&self) -> Box<dyn Store + '_> {
+            Box::new(Kept::new("carts", Engine::Disk(&self.engine)))
+        }
+    }
+
+    components::conformance_tests!(Place::new());
+}
+
+/// Items in memory.
+mod memory {
+    use api::state::{Engine, Kept};
+    use components::conformance::Subject;
+    use components::state::Store;
+    use engine::{Config, InMemory};
+
+    struct Place(InMemory);
+
+    impl Subject for Place {
+        fn store(&self) -> Box<dyn Store + '_> {
+            Box::new(Kept::new("carts", Engine::Memory(&self.0)))
+        }
+    }
+
+    components::conformance_tests!(Place(InMemory::open_empty(Config::default()).expect("it opens")));
+}
