@@ -2,6 +2,7 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+mod adapters;
 mod args;
 mod authority;
 mod client;

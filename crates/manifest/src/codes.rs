@@ -74,4 +74,5 @@ codes! {
     NO_EFFECT = "C0037";
     RESERVED_VARIABLE = "C0038";
     UNSERVED = "C0039";
+    UNOPENED = "C0040";
 }

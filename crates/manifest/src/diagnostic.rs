@@ -158,6 +158,13 @@ impl Diagnostics {
         Self { found, files: files.into_iter().map(|source| File::new(source, mask)).collect() }
     }
 
+    /// One more finding, in one of the same files.
+    pub(crate) fn add(&mut self, one: Diagnostic) {
+        let place = |one: &Diagnostic| (one.span.file, one.span.start, one.severity);
+        let at = self.found.partition_point(|other| place(other) <= place(&one));
+        self.found.insert(at, one);
+    }
+
     /// Every finding.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.found.iter()

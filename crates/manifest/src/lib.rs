@@ -9,6 +9,7 @@
 #![warn(clippy::iter_over_hash_type, clippy::unwrap_used, clippy::expect_used)]
 
 mod codes;
+pub mod configuration;
 mod diagnostic;
 mod diff;
 mod graph;
@@ -32,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub use codes::{codes, explain, nearest_code};
+pub use configuration::{Configuration, configuration};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use diff::{Change, Kind, diff};
 pub use nearest::nearest;

@@ -25,6 +25,12 @@ pub struct Component {
     pub scopes: Vec<String>,
     /// What it is.
     pub block: Block,
+    /// Whether the application may start without it.
+    pub optional: bool,
+    /// What is set for who keeps it outside, who knows what that means.
+    pub settings: Vec<Setting>,
+    /// Where its type is written.
+    pub span: Span,
 }
 
 /// What a component is.
@@ -32,10 +38,59 @@ pub struct Component {
 pub enum Block {
     /// A store of key-value state.
     State {
-        /// Whether it lasts no longer than the process.
-        in_memory: bool,
+        /// Who keeps it.
+        keeper: Keeper,
         /// What its keys are prefixed with.
         prefix: KeyPrefix,
+    },
+    /// A store of secrets.
+    Secrets(SecretSource),
+}
+
+/// Who keeps a store of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// Colony, in the folder of its data.
+    Disk,
+    /// Colony, in memory and no longer than the process.
+    Memory,
+    /// A Redis.
+    Redis,
+}
+
+/// Where secrets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A JSON file.
+    File,
+    /// The environment.
+    Env,
+}
+
+/// A setting of a component that is kept outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// What it is set to.
+    pub value: Given,
+    /// Where.
+    pub span: Span,
+}
+
+/// What a setting is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// This.
+    Text(String),
+    /// A part of a secret.
+    Secret {
+        /// The component that knows it.
+        store: String,
+        /// Its name.
+        name: String,
+        /// Which of its values.
+        key: String,
     },
 }
 
@@ -120,12 +175,12 @@ keys! {
     /// Has no effect here.
     "initTimeout" => init_timeout: Text,
     /// Its settings.
-    "metadata" => metadata: List<Setting>,
+    "metadata" => metadata: List<Item>,
 }
 
 keys! {
     /// One setting.
-    Setting, "a setting";
+    Item, "a setting";
     /// Which.
     "name" => name: Text = required,
     /// What it is set to.
@@ -195,8 +250,12 @@ impl Reader<'_> {
             return;
         }
         let optional = spec.ignore_errors.value().is_some_and(|ignore| ignore.0);
-        let settings = self.settings(spec);
-        let Some(block) = self.block(&kind.value.0, kind.span, &settings, optional) else { return };
+        let secrets =
+            resource.auth.value().and_then(|auth| auth.secret_store.value()).map(|text| text.0.as_str());
+        let Some(settings) = self.settings(spec, secrets) else { return };
+        let Some((block, settings)) = self.block(&kind.value.0, kind.span, settings, optional) else {
+            return;
+        };
         if let Some(first) = self.places.get(&name.value.0) {
             let message = format!("two components are called `{}`", clip(&name.value.0));
             let one = Diagnostic::error(codes::NAME_TAKEN, name.span, message).label("the name is taken");
@@ -212,6 +271,9 @@ impl Reader<'_> {
             version: spec.version.value().map_or_else(|| "v1".to_owned(), |text| text.0.clone()),
             scopes: scopes.unwrap_or_default(),
             block,
+            optional,
+            settings,
+            span: kind.span,
         });
     }
 
@@ -226,33 +288,58 @@ impl Reader<'_> {
         );
     }
 
-    /// What a type means; None if it is refused or left out.
-    fn block(&mut self, kind: &str, span: Span, settings: &Settings, optional: bool) -> Option<Block> {
-        let in_memory = match kind {
-            "state.colony" => false,
-            "state.in-memory" => true,
+    /// What a type means, and what of its settings is for who keeps it; None if it is refused or left out.
+    fn block(
+        &mut self,
+        kind: &str,
+        span: Span,
+        mut settings: Vec<Setting>,
+        optional: bool,
+    ) -> Option<(Block, Vec<Setting>)> {
+        let keeper = match kind {
+            "state.colony" => Keeper::Disk,
+            "state.in-memory" => Keeper::Memory,
+            "state.redis" => Keeper::Redis,
+            "secretstores.local.file" => {
+                return Some((self.secrets(SecretSource::File, &settings)?, settings));
+            }
+            "secretstores.local.env" => return Some((self.secrets(SecretSource::Env, &settings)?, settings)),
             odd => {
                 self.unserved(odd, span, optional);
                 return None;
             }
         };
         let mut prefix = KeyPrefix::default();
-        for setting in &settings.0 {
-            match setting.name.as_str() {
-                name if name.eq_ignore_ascii_case("keyPrefix") => prefix = self.prefix(setting)?,
-                // What other applications of Dapr look for in it.
-                "actorStateStore" => {}
-                name => self.found.push(
-                    Diagnostic::warning(
-                        codes::NO_EFFECT,
-                        setting.span,
-                        format!("the setting `{}` has no effect on `{kind}`", clip(name)),
-                    )
-                    .label("its only setting is `keyPrefix`"),
-                ),
+        if let Some(at) = settings.iter().position(|one| one.name.eq_ignore_ascii_case("keyPrefix")) {
+            prefix = self.prefix(&settings.remove(at))?;
+        }
+        // What other applications of Dapr look for in it.
+        settings.retain(|one| one.name != "actorStateStore");
+        if keeper != Keeper::Redis {
+            for setting in settings.drain(..) {
+                let message = format!("the setting `{}` has no effect on `{kind}`", clip(&setting.name));
+                self.found.push(
+                    Diagnostic::warning(codes::NO_EFFECT, setting.span, message)
+                        .label("its only setting is `keyPrefix`"),
+                );
             }
         }
-        Some(Block::State { in_memory, prefix })
+        Some((Block::State { keeper, prefix }, settings))
+    }
+
+    /// Stores of secrets are there before all others, and so cannot need one.
+    fn secrets(&mut self, source: SecretSource, settings: &[Setting]) -> Option<Block> {
+        let odd = settings.iter().find(|one| matches!(one.value, Given::Secret { .. }));
+        if let Some(setting) = odd {
+            let message =
+                format!("`{}` of a store of secrets is to be taken from a secret", clip(&setting.name));
+            self.found.push(
+                Diagnostic::error(codes::CONTRADICTION, setting.span, message)
+                    .help("write it as `value`, or name an environment variable with `envRef`"),
+            );
+            return None;
+        }
+        Some(Block::Secrets(source))
     }
 
     fn unserved(&mut self, kind: &str, span: Span, optional: bool) {
@@ -274,8 +361,15 @@ impl Reader<'_> {
         self.found.push(one.label(label));
     }
 
-    fn prefix(&mut self, setting: &Set) -> Option<KeyPrefix> {
-        let text = setting.value.as_str();
+    fn prefix(&mut self, setting: &Setting) -> Option<KeyPrefix> {
+        let Given::Text(text) = &setting.value else {
+            let message = "`keyPrefix` is to be taken from a secret, and is none: every key begins with it";
+            self.found.push(
+                Diagnostic::error(codes::CONTRADICTION, setting.span, message).help("write it as `value`"),
+            );
+            return None;
+        };
+        let text = text.as_str();
         Some(match text {
             "" | "appid" => KeyPrefix::AppId,
             "namespace" => KeyPrefix::Namespace,
@@ -296,27 +390,42 @@ impl Reader<'_> {
         })
     }
 
-    fn settings(&mut self, spec: &Spec) -> Settings {
+    /// None if one of them has no value; reported.
+    fn settings(&mut self, spec: &Spec, secrets: Option<&str>) -> Option<Vec<Setting>> {
         let items = spec.metadata.value().map_or(&[][..], |list| &list.items);
-        Settings(items.iter().filter_map(|item| self.setting(item)).collect())
+        let settings: Vec<_> = items.iter().map(|item| self.setting(item, secrets)).collect();
+        settings.into_iter().collect()
     }
 
-    fn setting(&mut self, item: &At<Setting>) -> Option<Set> {
+    fn setting(&mut self, item: &At<Item>, secrets: Option<&str>) -> Option<Setting> {
         let setting = &item.value;
         let name = setting.name.value()?.0.clone();
-        if let Some(key) = setting.secret.key() {
-            let message =
-                format!("`{}` is to be taken from a secret, and no store of secrets is served", clip(&name));
-            let help = "write it as `value`, or name an environment variable with `envRef`";
-            self.found.push(Diagnostic::error(codes::UNSERVED, key, message).help(help));
-            return None;
-        }
-        let (value, span) = match (&setting.env, &setting.value) {
-            (Field::Given { at, .. }, _) => (self.variable(at)?, at.span),
-            (_, Field::Given { at, .. }) => (at.value.0.clone(), at.span),
-            _ => (String::new(), item.span),
+        let (value, span) = match (&setting.secret, &setting.env, &setting.value) {
+            (Field::Given { at, key }, ..) => (self.secret(at, *key, secrets)?, at.span),
+            (_, Field::Given { at, .. }, _) => (Given::Text(self.variable(at)?), at.span),
+            (.., Field::Given { at, .. }) => (Given::Text(at.value.0.clone()), at.span),
+            _ => (Given::Text(String::new()), item.span),
         };
-        Some(Set { name, value, span })
+        Some(Setting { name, value, span })
+    }
+
+    fn secret(&mut self, named: &At<SecretRef>, key: Span, store: Option<&str>) -> Option<Given> {
+        let name = named.value.name.value().map(|text| text.0.clone());
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            let one = Diagnostic::error(codes::MISSING_KEY, key, "this secret has no `name`");
+            self.found
+                .push(one.help("name the secret, and with `key` which of its values if it has several"));
+            return None;
+        };
+        let Some(store) = store.filter(|store| !store.is_empty()) else {
+            let message = format!("nothing says which store knows the secret `{}`", clip(&name));
+            let help = "name a component of type `secretstores.local.file` or `secretstores.local.env` beside `spec`: \
+                        `auth: { secretStore: NAME }`";
+            self.found.push(Diagnostic::error(codes::MISSING_KEY, key, message).help(help));
+            return None;
+        };
+        let value = named.value.key.value().map(|text| text.0.clone()).filter(|key| !key.is_empty());
+        Some(Given::Secret { store: store.to_owned(), key: value.unwrap_or_else(|| name.clone()), name })
     }
 
     fn variable(&mut self, named: &At<Text>) -> Option<String> {
@@ -330,19 +439,32 @@ impl Reader<'_> {
     }
 }
 
-/// The settings of a component.
-struct Settings(Vec<Set>);
-
-struct Set {
-    name: String,
-    value: String,
-    span: Span,
+impl Component {
+    /// Whether this application may use it.
+    pub fn is_for(&self, app_id: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|scope| scope == app_id)
+    }
 }
 
 impl Resources {
     /// Whether there is an error.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|one| one.severity == Severity::Error)
+    }
+
+    /// Adds that a component cannot be opened, for what is at this place: an error, unless it may be done without.
+    pub fn unopened(&mut self, optional: bool, span: Span, message: String, help: &str) {
+        let one = match optional {
+            true => Diagnostic::warning(codes::UNOPENED, span, message)
+                .label("left out, for `ignoreErrors` is set"),
+            false => Diagnostic::error(codes::UNOPENED, span, message),
+        };
+        self.diagnostics.add(one.help(help));
+    }
+
+    /// Adds that a setting says nothing to who keeps the component.
+    pub fn no_effect(&mut self, span: Span, message: String) {
+        self.diagnostics.add(Diagnostic::warning(codes::NO_EFFECT, span, message).label("has no effect"));
     }
 }
 
@@ -361,6 +483,7 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 2] = ["state.colony", "state.in-memory"];
+const SERVED: [&str; 5] =
+    ["secretstores.local.env", "secretstores.local.file", "state.colony", "state.in-memory", "state.redis"];
 /// Longest prefix of keys, as the engine has its scopes.
 const PREFIX_BYTES_MAX: usize = 255;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use manifest::resources::{Block, KeyPrefix};
+use manifest::resources::{Block, Given, Keeper, KeyPrefix, SecretSource};
 use manifest::{Resources, Source, resources};
 
 fn read(case: &str) -> Resources {
@@ -35,15 +35,46 @@ fn good_resources_are_taken_and_what_has_no_effect_is_named() {
     drawn("good");
     let found = read("good");
     assert!(!found.has_errors());
-    let [carts, memory] = &found.components[..] else { panic!("{found:?}") };
+    let [carts, redis, vault, memory] = &found.components[..] else { panic!("{found:?}") };
     let prefix = KeyPrefix::Literal("shared".to_owned());
-    assert_eq!(carts.block, Block::State { in_memory: false, prefix });
+    assert_eq!(carts.block, Block::State { keeper: Keeper::Disk, prefix });
     assert_eq!((carts.name.as_str(), carts.version.as_str(), carts.scopes.len()), ("carts", "v1", 2));
-    assert_eq!(memory.block, Block::State { in_memory: true, prefix: KeyPrefix::None });
+    assert_eq!(redis.block, Block::State { keeper: Keeper::Redis, prefix: KeyPrefix::Name });
+    let secret = |name: &str, key: &str| Given::Secret {
+        store: "vault".to_owned(),
+        name: name.to_owned(),
+        key: key.to_owned(),
+    };
+    let values: Vec<_> = redis.settings.iter().map(|one| (one.name.as_str(), one.value.clone())).collect();
+    let expected = [
+        ("redisHost", Given::Text("localhost:6379".to_owned())),
+        ("redisPassword", secret("passwords", "redis")),
+        ("redisUsername", secret("user", "user")),
+    ];
+    assert_eq!(values, expected);
+    assert!(redis.optional && redis.is_for("any"));
+    assert_eq!(vault.block, Block::Secrets(SecretSource::Env));
+    assert!(vault.is_for("shop") && !vault.is_for("any") && !vault.optional);
+    assert_eq!(memory.block, Block::State { keeper: Keeper::Memory, prefix: KeyPrefix::None });
     assert_eq!(
         (memory.name.as_str(), memory.kind.as_str(), memory.version.as_str()),
         ("memory", "state.in-memory", "v2")
     );
+}
+
+#[test]
+fn what_only_shows_when_it_is_opened_is_told_in_its_place() {
+    let mut found = read("good");
+    let place = |name: &str| found.components.iter().find(|one| one.name == name).expect("declared").span;
+    let (redis, vault) = (place("redis"), place("vault"));
+    found.unopened(true, vault, "it is not there".to_owned(), "do something");
+    found.no_effect(redis, "it does nothing".to_owned());
+    assert!(!found.has_errors());
+    found.unopened(false, redis, "it does not answer".to_owned(), "start it");
+    assert!(found.has_errors());
+    let told: Vec<_> = found.diagnostics.iter().map(|one| (one.code, one.message.as_str())).collect();
+    let ours = [("C0040", "it does not answer"), ("C0037", "it does nothing"), ("C0040", "it is not there")];
+    assert_eq!(told[told.len() - 3..], ours);
 }
 
 #[test]

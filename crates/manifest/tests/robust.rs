@@ -247,14 +247,20 @@ fn the_examples_of_the_pages_do_what_they_say() {
             .skip(1)
             .map(|rest| rest.split("```").next().unwrap_or_default())
             .collect();
-        let overlaid = |text: &str| match text.split_once("# colony.prod.yaml\n") {
-            Some((base, overlay)) => checked(base, Some(overlay), "t"),
-            None => checked(text, None, "t"),
+        let found = |text: &str| match text.split_once("# colony.prod.yaml\n") {
+            _ if text.starts_with("apiVersion: ") => {
+                let file = Source { name: "resource.yaml".to_owned(), text: text.to_owned() };
+                manifest::resources(&[file], &BTreeMap::new()).diagnostics
+            }
+            Some((base, overlay)) => checked(base, Some(overlay), "t").diagnostics,
+            None => checked(text, None, "t").diagnostics,
         };
-        let bad = overlaid(examples[0]);
-        let codes: Vec<&str> = bad.diagnostics.iter().map(|one| one.code).collect();
-        assert!(!codes.is_empty() && codes.iter().all(|one| *one == code), "{code}: {codes:?}");
-        let good = overlaid(examples[1]);
-        assert!(good.diagnostics.iter().next().is_none(), "{code}: {}", good.diagnostics.render(100, false));
+        let bad = found(examples[0]);
+        let codes: Vec<&str> = bad.iter().map(|one| one.code).collect();
+        // Only who opens a component finds that it cannot be opened: the binary's tests try that page.
+        let expected = code == "C0040" || !codes.is_empty();
+        assert!(expected && codes.iter().all(|one| *one == code), "{code}: {codes:?}");
+        let good = found(examples[1]);
+        assert!(good.iter().next().is_none(), "{code}: {}", good.render(100, false));
     }
 }

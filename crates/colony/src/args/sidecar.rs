@@ -49,6 +49,9 @@ pub(crate) struct Sidecar {
     /// Folder with resource files (*.yaml); may be given more than once
     #[arg(long, value_name = "DIR", visible_alias = "components-path")]
     pub(crate) resources_path: Vec<PathBuf>,
+    /// Configuration file: which secrets the program may know; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
     /// Largest body of a request, such as 4Mi
     #[arg(long, default_value = "4Mi", value_name = "SIZE", value_parser = size)]
     pub(crate) max_body_size: usize,

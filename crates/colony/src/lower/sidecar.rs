@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use api::config::{App, Block, Component, Place, Prefix};
-use manifest::resources::{self, KeyPrefix};
+use manifest::resources::{self, Keeper, KeyPrefix};
 
+use crate::adapters::Adapters;
 use crate::args::Sidecar;
 use crate::failure::{Failure, NO_SENSE};
 
@@ -25,6 +26,7 @@ pub(crate) fn config(
     args: &Sidecar,
     environment: Environment,
     components: &[resources::Component],
+    adapters: &Adapters,
 ) -> Result<api::Config, Failure> {
     let no_sense = |wrong: String| Failure { code: NO_SENSE, ..Failure::new(wrong) };
     api::config::check_app_id(&args.app_id).map_err(no_sense)?;
@@ -38,8 +40,8 @@ pub(crate) fn config(
     }
     let hosts = addresses(&args.dapr_listen_addresses).map_err(no_sense)?;
     let listen = |port: u16| hosts.iter().map(|host| SocketAddr::new(*host, port)).collect();
-    let (own, foreign): (Vec<_>, Vec<_>) =
-        components.iter().partition(|one| one.scopes.is_empty() || one.scopes.contains(&args.app_id));
+    let (own, foreign): (Vec<_>, Vec<_>) = components.iter().partition(|one| one.is_for(&args.app_id));
+    let foreign = foreign.into_iter().map(|one| &one.name).chain(&adapters.left_out);
     Ok(api::Config {
         namespace: environment.namespace.unwrap_or_default(),
         http: listen(args.dapr_http_port),
@@ -61,27 +63,39 @@ pub(crate) fn config(
         },
         block_shutdown: args.dapr_block_shutdown_duration,
         grace: Duration::from_secs(args.dapr_graceful_shutdown_seconds),
-        components: own.into_iter().map(component).collect(),
-        foreign: foreign.into_iter().map(|one| one.name.clone()).collect(),
+        components: own.into_iter().filter_map(|one| component(one, adapters)).collect(),
+        foreign: foreign.cloned().collect(),
         ..api::Config::new(args.app_id.as_str())
     })
 }
 
-fn component(one: &resources::Component) -> Component {
-    let resources::Block::State { in_memory, prefix } = &one.block;
-    let place = if *in_memory { Place::Memory } else { Place::Disk };
-    let prefix = match prefix {
+/// None if it was left out.
+fn component(one: &resources::Component, adapters: &Adapters) -> Option<Component> {
+    let block = match &one.block {
+        resources::Block::State { keeper, prefix } => {
+            let place = match keeper {
+                Keeper::Disk => Place::Disk,
+                Keeper::Memory => Place::Memory,
+                Keeper::Redis => Place::Outside(adapters.states.get(&one.name)?.clone()),
+            };
+            Block::State { place, prefix: lowered(prefix) }
+        }
+        resources::Block::Secrets(_) => {
+            let store = adapters.secrets.get(&one.name)?.clone();
+            let scope = adapters.scopes.get(&one.name).cloned().unwrap_or_default();
+            Block::Secrets { store, scope }
+        }
+    };
+    Some(Component { name: one.name.clone(), kind: one.kind.clone(), version: one.version.clone(), block })
+}
+
+fn lowered(prefix: &KeyPrefix) -> Prefix {
+    match prefix {
         KeyPrefix::AppId => Prefix::AppId,
         KeyPrefix::Namespace => Prefix::Namespace,
         KeyPrefix::Name => Prefix::Name,
         KeyPrefix::None => Prefix::None,
         KeyPrefix::Literal(text) => Prefix::Literal(text.clone()),
-    };
-    Component {
-        name: one.name.clone(),
-        kind: one.kind.clone(),
-        version: one.version.clone(),
-        block: Block::State { place, prefix },
     }
 }
 

@@ -4,6 +4,7 @@ mod backup;
 mod balancing;
 mod builds;
 mod commands;
+mod components;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod daemons;

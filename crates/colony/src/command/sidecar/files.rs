@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use manifest::resources::Component;
+use manifest::{Configuration, Diagnostics, Resources};
 
 use super::journal::{Journal, Level};
 use crate::failure::Failure;
 use crate::terminal;
 
 /// What is declared in the files of these folders.
-pub(super) fn components(folders: &[PathBuf], journal: &Journal) -> Result<Vec<Component>, Failure> {
+pub(super) fn resources(folders: &[PathBuf]) -> Result<Resources, Failure> {
     let mut files = Vec::new();
     for folder in folders {
         for path in paths(folder)? {
@@ -19,12 +19,23 @@ pub(super) fn components(folders: &[PathBuf], journal: &Journal) -> Result<Vec<C
     let env = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let found = manifest::resources(&files, &env);
-    let diagnostics = &found.diagnostics;
+    Ok(manifest::resources(&files, &env))
+}
+
+/// What these files configure.
+pub(super) fn configuration(paths: &[PathBuf]) -> Result<Configuration, Failure> {
+    let source =
+        |path: &PathBuf| Ok(manifest::Source { name: path.display().to_string(), text: read(path)? });
+    let files = paths.iter().map(source).collect::<Result<Vec<_>, Failure>>()?;
+    Ok(manifest::configuration(&files))
+}
+
+/// Tells what was found in them, and fails if there is an error.
+pub(super) fn tell(diagnostics: &Diagnostics, journal: &Journal) -> Result<(), Failure> {
     if !journal.is_json() {
         terminal::out(&diagnostics.render(terminal::width(), terminal::colours()));
     }
-    if found.has_errors() {
+    if diagnostics.errors() > 0 {
         return Err(Failure::new("the resources have errors; nothing was started")
             .hint("`colony explain CODE` says more about each")
             .detail("diagnostics", diagnostics.to_json()));
@@ -36,7 +47,7 @@ pub(super) fn components(folders: &[PathBuf], journal: &Journal) -> Result<Vec<C
             journal.say(Level::Warn, &format!("{place}: {}", one.message));
         }
     }
-    Ok(found.components)
+    Ok(())
 }
 
 /// The YAML files of a folder, by name.

@@ -14,6 +14,7 @@ use engine::{Embedded, InMemory, OpenError};
 use tokio::sync::Notify;
 
 use super::data;
+use crate::adapters::Adapters;
 use crate::args::Sidecar;
 use crate::failure::Failure;
 use crate::lower::sidecar::{self as lower, Environment};
@@ -28,17 +29,16 @@ pub(crate) fn run(args: &Sidecar, data: Option<&Path>) -> Result<ExitCode, Failu
     if !args.ignored.is_empty() {
         journal.say(Level::Warn, &format!("flags without effect here: {}", flags(&args.ignored)));
     }
-    let components = files::components(&args.resources_path, &journal)?;
-    let config = lower::config(args, environment(), &components)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+    let config = runtime.block_on(config(args, &journal))?;
     let folder =
         data.map_or_else(|| PathBuf::from(source::DATA), Path::to_owned).join(FOLDER).join(&args.app_id);
     let (disk, memory) = open(&folder, &config)?;
     let saying = journal.clone();
     let api = Api::new(config, disk, memory, Box::new(move |line| saying.say(Level::Info, line)));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
     let ended = runtime.block_on(serve(&api, &journal, &folder, started));
     // What is left is with those that a second signal did not wait for.
     runtime.shutdown_background();
@@ -46,6 +46,19 @@ pub(crate) fn run(args: &Sidecar, data: Option<&Path>) -> Result<ExitCode, Failu
         api.close();
     }
     ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// What is to be served, with what it needs from outside.
+async fn config(args: &Sidecar, journal: &Journal) -> Result<api::Config, Failure> {
+    let configuration = files::configuration(&args.config)?;
+    files::tell(&configuration.diagnostics, journal)?;
+    let mut found = files::resources(&args.resources_path)?;
+    let adapters = match found.has_errors() {
+        true => Adapters::default(),
+        false => Adapters::open(&mut found, &configuration, &args.app_id).await,
+    };
+    files::tell(&found.diagnostics, journal)?;
+    lower::config(args, environment(), &found.components, &adapters)
 }
 
 async fn serve(api: &Arc<Api>, journal: &Journal, folder: &Path, started: Instant) -> Result<(), Failure> {

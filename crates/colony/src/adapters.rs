@@ -1,0 +1,169 @@
+//! What is declared and kept outside, opened: first the stores of secrets, then what needs secrets.
+//!
+//! What cannot be had is told of where it is declared, all of it at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::config::Adapter;
+use components::properties::Invalid;
+use components::secret::Scope;
+use components::state::redis::{Redis, Settings};
+use components::{Properties, secret, state};
+use manifest::Span;
+use manifest::configuration::Configuration;
+use manifest::resources::{Block, Component, Given, Keeper, Resources, SecretSource, Setting};
+
+/// What could be opened, by the components' names.
+#[derive(Default)]
+pub(crate) struct Adapters {
+    pub(crate) secrets: BTreeMap<String, Adapter<dyn secret::Store>>,
+    /// What of the stores of secrets the application may know; of others, all.
+    pub(crate) scopes: BTreeMap<String, Scope>,
+    pub(crate) states: BTreeMap<String, Adapter<dyn state::Store>>,
+    /// What the application can do without, and has to.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Why a component cannot be had: where, what, and what to do.
+struct Unopened {
+    span: Span,
+    why: String,
+    help: String,
+}
+
+impl Adapters {
+    /// Opens what this application may use, and adds to the resources' diagnostics.
+    pub(crate) async fn open(found: &mut Resources, configuration: &Configuration, app_id: &str) -> Adapters {
+        let mut adapters = Adapters { scopes: scopes(configuration), ..Adapters::default() };
+        let own = |one: &&Component| one.is_for(app_id);
+        let components: Vec<Component> = found.components.iter().filter(own).cloned().collect();
+        for component in &components {
+            let Block::Secrets(source) = component.block else { continue };
+            let opened = adapters.secrets_of(source, component, found);
+            let opened = opened.map(|store| adapters.secrets.insert(component.name.clone(), store));
+            adapters.note(opened.map(drop), component, found);
+        }
+        for component in &components {
+            let Block::State { keeper: Keeper::Redis, .. } = component.block else { continue };
+            let opened = adapters.redis(component, found).await;
+            let opened = opened.map(|store| adapters.states.insert(component.name.clone(), store));
+            adapters.note(opened.map(drop), component, found);
+        }
+        adapters
+    }
+
+    fn note(&mut self, opened: Result<(), Unopened>, component: &Component, found: &mut Resources) {
+        let Err(Unopened { span, why, help }) = opened else { return };
+        if component.optional {
+            self.left_out.push(component.name.clone());
+        }
+        found.unopened(component.optional, span, why, &help);
+    }
+
+    fn secrets_of(
+        &self,
+        source: SecretSource,
+        component: &Component,
+        found: &mut Resources,
+    ) -> Result<Adapter<dyn secret::Store>, Unopened> {
+        let texts = component.settings.iter().filter_map(|one| match &one.value {
+            Given::Text(text) => Some((one.name.as_str(), text.as_str())),
+            Given::Secret { .. } => None,
+        });
+        let set = Properties::from_iter(texts);
+        let store: Arc<dyn secret::Store> = match source {
+            SecretSource::Env => Arc::new(secret::Env::new(&set, std::env::vars_os())),
+            SecretSource::File => {
+                let file = secret::File::new(&set);
+                Arc::new(file.map_err(|invalid| wrong(&invalid, component))?)
+            }
+        };
+        unused(&set, component, found);
+        Ok(Adapter(store))
+    }
+
+    async fn redis(
+        &self,
+        component: &Component,
+        found: &mut Resources,
+    ) -> Result<Adapter<dyn state::Store>, Unopened> {
+        let mut texts = Vec::new();
+        for setting in &component.settings {
+            texts.push((setting.name.clone(), self.text(setting).await?));
+        }
+        let set = Properties::from_iter(texts);
+        let settings = Settings::new(&set).map_err(|invalid| wrong(&invalid, component))?;
+        unused(&set, component, found);
+        let store = Redis::connect(settings).await.map_err(|error| Unopened {
+            span: place(component, "redisHost"),
+            why: format!("`{}` does not answer: {error}", component.name),
+            help:
+                "start it, correct `redisHost` or `redisPassword`, or set `ignoreErrors: true` to do without"
+                    .to_owned(),
+        })?;
+        Ok(Adapter(Arc::new(store)))
+    }
+
+    /// What a setting is set to, the secret looked up if it is one.
+    async fn text(&self, setting: &Setting) -> Result<String, Unopened> {
+        let (store, name, key) = match &setting.value {
+            Given::Text(text) => return Ok(text.clone()),
+            Given::Secret { store, name, key } => (store, name, key),
+        };
+        let unopened = |why: String, help: String| Unopened { span: setting.span, why, help };
+        let Some(known) = self.secrets.get(store) else {
+            let help = match self.secrets.keys().next() {
+                Some(other) => format!("did you mean `{other}`? Stores of secrets are components of their own"),
+                None => "declare it as a component of type `secretstores.local.file` or `secretstores.local.env`, \
+                         without `scopes` or with this application in them"
+                    .to_owned(),
+            };
+            return Err(unopened(format!("there is no store of secrets `{store}`"), help));
+        };
+        let secret = known.0.get(name).await.map_err(|error| {
+            unopened(
+                format!("`{store}` does not tell: {error}"),
+                format!("add `{name}` to what `{store}` reads"),
+            )
+        })?;
+        // An environment has every variable, the others empty.
+        let text = secret.get(key).filter(|text| !text.is_empty()).cloned();
+        text.ok_or_else(|| {
+            let keys = secret.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+            let help = format!("its keys are {keys}: name one of them, or give it a value");
+            unopened(format!("the secret `{name}` of `{store}` has no value `{key}`"), help)
+        })
+    }
+}
+
+fn scopes(configuration: &Configuration) -> BTreeMap<String, Scope> {
+    let scopes = configuration.secrets.iter().map(|(store, scope)| {
+        let manifest::configuration::SecretScope { closed, allowed, denied } = scope.clone();
+        (store.clone(), Scope { closed, allowed, denied })
+    });
+    scopes.collect()
+}
+
+fn wrong(invalid: &Invalid, component: &Component) -> Unopened {
+    Unopened {
+        span: place(component, &invalid.name),
+        why: format!("the component `{}` cannot be opened: {invalid}", component.name),
+        help: format!("mend the setting `{}`", invalid.name),
+    }
+}
+
+fn unused(set: &Properties, component: &Component, found: &mut Resources) {
+    for name in set.unused() {
+        found.no_effect(
+            place(component, name),
+            format!("the setting `{name}` has no effect on `{}`", component.kind),
+        );
+    }
+}
+
+/// Where a setting is written, or else the component's type.
+fn place(component: &Component, name: &str) -> Span {
+    let setting = component.settings.iter().find(|one| one.name.eq_ignore_ascii_case(name));
+    setting.map_or(component.span, |one| one.span)
+}

@@ -1,0 +1,8 @@
+//! Components that are kept outside, used through `colony sidecar`.
+
+mod redis;
+mod secrets;
+#[allow(dead_code, reason = "the stories of the adapter have it do more")]
+#[path = "../../../../components/tests/redis/server.rs"]
+mod server;
+mod sidecar;
