@@ -56,7 +56,34 @@ impl Scan {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[ \\PC\"\\\\\n]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                btree_map("[ \"\\\\a-c]{0,3}", inner, 0..4).prop_map(|map| map.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_says_the_same_without_space(value in json()) {
+            let spaced = Bytes::from(format!("{value:#}"));
+            prop_assert_eq!(compacted(&spaced).unwrap(), value.to_string());
+        }
+    }
 
     fn compacted_text(json: &'static str) -> Bytes {
         compacted(&Bytes::from_static(json.as_bytes())).unwrap()

@@ -49,6 +49,15 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_clean_stays_as_it_is(path in "/[./a%]{0,12}") {
+            let cleaned = clean(&path).into_owned();
+            proptest::prop_assert_eq!(&*clean(&cleaned), cleaned.as_str());
+            proptest::prop_assert!(cleaned.split('/').skip(1).all(|segment| segment != "." && segment != ".."));
+        }
+    }
+
     #[test]
     fn a_group_has_a_version() {
         assert_eq!(group("/v1.0/state/s/k"), Some(("v1.0", "state", vec!["s", "k"])));

@@ -44,7 +44,7 @@ pub(crate) struct Sidecar {
     #[arg(long, default_value_t = 50001, value_name = "PORT")]
     pub(crate) dapr_grpc_port: u16,
     /// Addresses to listen on, with commas between them; none: all of this machine
-    #[arg(long, default_value = "", value_name = "ADDRESSES")]
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ADDRESSES")]
     pub(crate) dapr_listen_addresses: String,
     /// Folder with resource files (*.yaml); may be given more than once
     #[arg(long, value_name = "DIR", visible_alias = "components-path")]
