@@ -205,7 +205,7 @@ async fn a_payload_that_is_nowhere_is_an_error_and_not_looked_for_again_and_agai
         let item = kv::get(state, "store", "", b"key", now).expect("it is there");
         ((), vec![item.value])
     });
-    assert!(matches!(&read, Err(Error::Failed(_))), "{read:?}");
+    assert!(matches!(&read, Err(Error::Lost(_))), "{read:?}");
 }
 
 /// A log that takes what it is given and does not know whether it has.
