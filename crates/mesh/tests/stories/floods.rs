@@ -71,12 +71,13 @@ async fn frames_that_bring_nothing_end_the_connection() {
 
 #[tokio::test]
 async fn empty_frames_end_the_connection() {
-    for (what, opening, empty) in [
-        ("DATA (CVE-2019-9518)", frame(HEADERS, END_HEADERS, 1, POST), frame(DATA, 0, 1, &[])),
-        ("CONTINUATION", frame(HEADERS, END_STREAM, 1, GET), frame(CONTINUATION, 0, 1, &[])),
+    for (what, opening, begun, empty) in [
+        ("DATA (CVE-2019-9518)", frame(HEADERS, END_HEADERS, 1, POST), 1, frame(DATA, 0, 1, &[])),
+        ("CONTINUATION", frame(HEADERS, END_STREAM, 1, GET), 0, frame(CONTINUATION, 0, 1, &[])),
     ] {
         let mut scene = Scene::new().await;
         scene.attacker.send(opening).await;
+        until("what is a request to be passed on", || scene.echo.requests() == begun).await;
         assert_eq!(scene.flood(|_| empty.clone(), 1000).await, Some(ENHANCE_YOUR_CALM), "{what}");
         scene.others_go_on().await;
     }
