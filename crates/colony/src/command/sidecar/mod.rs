@@ -63,8 +63,9 @@ async fn config(args: &Sidecar, journal: &Journal) -> Result<api::Config, Failur
 
 async fn serve(api: &Arc<Api>, journal: &Journal, folder: &Path, started: Instant) -> Result<(), Failure> {
     let server = Server::bind(&api.config).await.map_err(|error| unbound(&error))?;
-    journal.ready(&server, &api.config.app_id, folder, started.elapsed());
+    // Before anybody is told that it may be ended.
     let mut signals = Signals::new()?;
+    journal.ready(&server, &api.config.app_id, folder, started.elapsed());
     let (first, second) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let told = (Arc::clone(&first), Arc::clone(&second));
     let telling = journal.clone();
