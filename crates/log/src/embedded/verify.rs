@@ -187,13 +187,13 @@ impl State {
             self.add(harmless(segment, table.end, "the footer lists records where they are not"));
         }
         let spans: Vec<_> = table.spans.iter().map(|span| (span.shard, span.first, span.last())).collect();
-        self.spans(segment, 0, spans);
+        let counted = self.spans(segment, 0, spans);
         if is_whole {
             return Ok(());
         }
         let listed = self.report.records;
-        for span in &table.spans {
-            for sequence in span.first..=span.last() {
+        for (span, from) in table.spans.iter().zip(counted) {
+            for sequence in from..=span.last() {
                 self.record(segment, table, (span.shard, span.first, span.at), sequence);
             }
         }
@@ -238,16 +238,25 @@ impl State {
         self.add(Damage { place, offset, what, lost, prevents_opening: false, segment });
     }
 
-    /// Notes which records are there next, and what is missing before them.
-    fn spans<F: File>(&mut self, segment: &Segment<F>, offset: u32, spans: Vec<(u32, Sequence, Sequence)>) {
+    /// Notes which records are there next, and what is missing before them. Tells of each span from which record on it
+    /// was counted: a damaged table can list what is there already.
+    fn spans<F: File>(
+        &mut self,
+        segment: &Segment<F>,
+        offset: u32,
+        spans: Vec<(u32, Sequence, Sequence)>,
+    ) -> Vec<Sequence> {
         let mut lost = Vec::new();
+        let mut counted = Vec::with_capacity(spans.len());
         for (shard, first, last) in spans {
             let begin = if self.begins_anywhere { first } else { 1 };
             let (_, next) = self.shards.entry(shard).or_insert((begin, begin));
             if first > *next {
                 lost.push(Lost { shard, from: *next, to: first - 1 });
             }
-            self.report.records += (last + 1).saturating_sub(first.max(*next));
+            let from = first.max(*next);
+            self.report.records += (last + 1).saturating_sub(from);
+            counted.push(from);
             *next = (last + 1).max(*next);
         }
         if !lost.is_empty() {
@@ -262,6 +271,7 @@ impl State {
                 segment,
             });
         }
+        counted
     }
 
     /// Notes the hole that opening has found, unless what is missing there has been noted.

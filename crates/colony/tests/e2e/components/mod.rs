@@ -1,7 +1,9 @@
 //! Components that are kept outside, used through `colony sidecar`.
 
+#[cfg(feature = "conformance")]
 mod redis;
 mod secrets;
+#[cfg(feature = "conformance")]
 #[allow(dead_code, reason = "the stories of the adapter have it do more")]
 #[path = "../../../../components/tests/redis/server.rs"]
 mod server;
