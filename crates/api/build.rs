@@ -5,18 +5,17 @@
 use std::error::Error;
 
 /// What is compiled; what these import comes with them.
-const FILES: [&str; 3] =
-    ["dapr/proto/runtime/v1/dapr.proto", "google/rpc/error_details.proto", "grpc/health/v1/health.proto"];
+const FILES: [&str; 4] = [
+    "dapr/proto/runtime/v1/appcallback.proto",
+    "dapr/proto/runtime/v1/dapr.proto",
+    "google/rpc/error_details.proto",
+    "grpc/health/v1/health.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let files = protox::compile(FILES, ["proto"])?;
     // Payloads are parts of what was received, not copies; maps are in order, and cost nothing while they are empty.
-    tonic_prost_build::configure()
-        .build_client(false)
-        .build_transport(false)
-        .bytes(".")
-        .btree_map(".")
-        .compile_fds(files)?;
+    tonic_prost_build::configure().build_transport(false).bytes(".").btree_map(".").compile_fds(files)?;
     Ok(())
 }

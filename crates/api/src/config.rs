@@ -50,6 +50,8 @@ pub struct App {
     pub host: String,
     /// Most calls into it at a time; -1 for any number.
     pub max_concurrency: i32,
+    /// What it knows that a call is its sidecar's by, if it wants to.
+    pub token: Option<String>,
 }
 
 /// Something that is declared under a name.
@@ -136,7 +138,13 @@ pub enum Prefix {
 
 impl Default for App {
     fn default() -> App {
-        App { port: None, protocol: "http".to_owned(), host: "127.0.0.1".to_owned(), max_concurrency: -1 }
+        App {
+            port: None,
+            protocol: "http".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            max_concurrency: -1,
+            token: None,
+        }
     }
 }
 

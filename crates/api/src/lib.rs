@@ -6,15 +6,22 @@
 //! status for either. Nothing here keeps what must last: that is the engine's. Nothing here locks on the way of a
 //! request.
 //!
+//! The applications of a node share a [`Host`]: its engines, and knowledge of each other. Each has an [`Api`] of its own with
+//! its own listeners, so that it is known who asks. What goes to an application goes through [`app::App`]; what Colony brings it
+//! of its own accord begins in `inbound`.
+//!
 //! To add endpoints: a building block in a file or folder of its own, a file in `http` and a line in its `route`, the
 //! method in `proto` and `grpc/dapr.rs` and a file for the group in `grpc`.
 
 mod api;
+pub mod app;
 pub mod config;
 pub mod error;
 mod grpc;
 pub mod health;
+pub mod host;
 mod http;
+mod inbound;
 pub mod metadata;
 pub mod proto;
 mod secrets;
@@ -27,4 +34,5 @@ mod value;
 
 pub use api::{Api, Say};
 pub use config::Config;
+pub use host::Host;
 pub use server::{BindError, Server};

@@ -24,6 +24,7 @@ use crate::api::Api;
 use crate::config::Config;
 use crate::grpc::Services;
 use crate::health::Phase;
+use crate::inbound;
 
 /// Listeners on which nobody is answered yet.
 #[derive(Debug)]
@@ -78,15 +79,11 @@ impl Server {
         }
         drop(closed);
         api.health.reach(Phase::Waiting);
-        let reaching = async {
-            app_is_reached(&api.config).await;
-            api.health.reach(Phase::Ready);
-            std::future::pending().await
-        };
+        let inbound = inbound::run(api);
         tokio::select! {
             () = stop => {}
             () = api.ending.notified() => {}
-            () = reaching => {}
+            () = inbound => {}
         }
         api.health.reach(Phase::Stopping);
         sleep(api.config.block_shutdown).await;
@@ -109,15 +106,6 @@ async fn listeners(what: &'static str, addresses: &[SocketAddr]) -> Result<Vec<T
 
 fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-}
-
-/// Waits until somebody listens on the application's port, if it has one.
-async fn app_is_reached(config: &Config) {
-    let Some(port) = config.app.port else { return };
-    let connect = || TcpStream::connect((config.app.host.as_str(), port));
-    while !matches!(timeout(CONNECT, connect()).await, Ok(Ok(_))) {
-        sleep(BETWEEN_TRIES).await;
-    }
 }
 
 async fn serve_http(listener: TcpListener, api: Arc<Api>, closed: watch::Receiver<()>) {
@@ -223,9 +211,7 @@ impl std::error::Error for BindError {
     }
 }
 
-/// How long a try to reach the application takes.
-const CONNECT: Duration = Duration::from_secs(1);
-/// How long until the next.
+/// How long until the next try to take a connection, where one could not be had.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// Longest wait for the head of the next request, which is also how long a connection may be idle.
 const IDLE: Duration = Duration::from_secs(120);

@@ -18,19 +18,17 @@ mod state;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 
 use crate::api::Api;
 use crate::error::Error;
 use crate::token;
-use answer::Answer;
+use answer::{Answer, Said};
 use call::Call;
 
 /// Answers a request.
-pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Response<Said> {
     let (head, body) = request.into_parts();
     let path = path::clean(head.uri.path());
     let group = path::group(&path);
@@ -74,7 +72,7 @@ fn trace(request: &HeaderMap, response: &mut HeaderMap) {
 
 const NO_TRACE: &str = "00-00000000000000000000000000000000-0000000000000000-00";
 
-impl From<Error> for Response<Full<Bytes>> {
+impl From<Error> for Response<Said> {
     fn from(error: Error) -> Self {
         answer::error(&error)
     }

@@ -68,10 +68,10 @@ impl Api {
                 &self.stores.otherwise
             }
         };
-        let keeper = match (&declared.place, &self.engines.memory) {
+        let keeper = match (&declared.place, self.host.memory()) {
             (Place::Outside(store), _) => Keeper::Outside(&*store.0),
             (Place::Memory, Some(memory)) => Keeper::Engine(Kept::new(name, Engine::Memory(memory))),
-            _ => Keeper::Engine(Kept::new(name, Engine::Disk(&self.engines.disk))),
+            _ => Keeper::Engine(Kept::new(name, Engine::Disk(self.host.disk()))),
         };
         Ok(Store { name, scope: &declared.scope, keeper })
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::config::{Block, Component, Place, Prefix};
-use api::{Api, Config, Server};
+use api::{Api, Config, Host, Server};
 use bytes::{Buf, Bytes};
-use engine::{Embedded, InMemory};
+use engine::Embedded;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -41,11 +41,11 @@ impl World {
         change(&mut config);
         let dir = tempfile::tempdir().unwrap();
         let disk = Embedded::open_in(dir.path(), engine::Config::default()).unwrap();
-        let memory = config.wants_memory().then(|| InMemory::open_empty(engine::Config::default()).unwrap());
+        let host = Host::new(disk, engine::Config::default());
         let said: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
         let saying = Arc::clone(&said);
         let say = Box::new(move |line: &str| saying.lock().unwrap().push(line.to_owned()));
-        let api = Api::new(config, disk, memory, say);
+        let api = host.join(config, say).unwrap();
         let server = Server::bind(&api.config).await.unwrap();
         let (http, grpc) = (server.http_addresses()[0].to_string(), server.grpc_addresses()[0].to_string());
         let stop = Arc::new(Notify::new());

@@ -15,6 +15,8 @@ use crate::failure::{Failure, NO_SENSE};
 pub(crate) struct Environment {
     /// What a caller must know.
     pub(crate) token: Option<String>,
+    /// What the application knows its sidecar's calls by.
+    pub(crate) app_token: Option<String>,
     /// Whose application it is.
     pub(crate) namespace: Option<String>,
     /// Whether HTTP/2 is not to be spoken on the port of HTTP.
@@ -60,6 +62,7 @@ pub(crate) fn config(
             protocol: args.app_protocol.clone(),
             host: args.app_channel_address.clone(),
             max_concurrency: args.app_max_concurrency,
+            token: environment.app_token,
         },
         block_shutdown: args.dapr_block_shutdown_duration,
         grace: Duration::from_secs(args.dapr_graceful_shutdown_seconds),

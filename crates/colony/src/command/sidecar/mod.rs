@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use api::{Api, BindError, Server};
-use engine::{Embedded, InMemory, OpenError};
+use api::{Api, BindError, Host, Server};
+use engine::{Embedded, OpenError};
 use tokio::sync::Notify;
 
 use super::data;
@@ -36,15 +36,15 @@ pub(crate) fn run(args: &Sidecar, data: Option<&Path>) -> Result<ExitCode, Failu
     let config = runtime.block_on(config(args, &journal))?;
     let folder =
         data.map_or_else(|| PathBuf::from(source::DATA), Path::to_owned).join(FOLDER).join(&args.app_id);
-    let (disk, memory) = open(&folder, &config)?;
+    let host = open(&folder, &config)?;
     let saying = journal.clone();
-    let api = Api::new(config, disk, memory, Box::new(move |line| saying.say(Level::Info, line)));
+    let api = host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
+    let api = api.map_err(|error| Failure::new(error.to_string()))?;
     let ended = runtime.block_on(serve(&api, &journal, &folder, started));
     // What is left is with those that a second signal did not wait for.
     runtime.shutdown_background();
-    if let Some(api) = Arc::into_inner(api) {
-        api.close();
-    }
+    drop(api);
+    host.close();
     ended.map(|()| ExitCode::SUCCESS)
 }
 
@@ -84,8 +84,8 @@ async fn serve(api: &Arc<Api>, journal: &Journal, folder: &Path, started: Instan
     Ok(())
 }
 
-/// The engines: one in the folder, and one in memory if something is declared so.
-fn open(folder: &Path, config: &api::Config) -> Result<(Embedded, Option<InMemory>), Failure> {
+/// The node, with its engine in the folder.
+fn open(folder: &Path, config: &api::Config) -> Result<Arc<Host>, Failure> {
     let settings = engine::Config {
         body_bytes_max: config.body_bytes_max.min(VALUE_BYTES_MAX),
         ..engine::Config::default()
@@ -93,9 +93,7 @@ fn open(folder: &Path, config: &api::Config) -> Result<(Embedded, Option<InMemor
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", folder.display())))?;
     let disk = Embedded::open_in(folder, settings.clone()).map_err(|error| unopened(folder, &error))?;
-    let memory = config.wants_memory().then(|| InMemory::open_empty(settings)).transpose();
-    let memory = memory.map_err(|error| Failure::new(error.to_string()))?;
-    Ok((disk, memory))
+    Ok(Host::new(disk, settings))
 }
 
 fn unopened(folder: &Path, error: &OpenError) -> Failure {
@@ -120,6 +118,7 @@ fn environment() -> Environment {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     Environment {
         token: variable("DAPR_API_TOKEN"),
+        app_token: variable("APP_API_TOKEN"),
         namespace: variable("NAMESPACE"),
         no_http2: variable("DAPR_HTTP_DISABLE_H2C").is_some_and(|word| matches!(&*word, "1" | "true")),
     }

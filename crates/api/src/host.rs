@@ -1,0 +1,71 @@
+//! What the applications of a node share: the engines, and knowledge of each other.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+
+use engine::{Embedded, InMemory, OpenError};
+
+use crate::api::{Api, Say};
+use crate::config::Config;
+
+/// A node's engines, and the applications that are served on it.
+pub struct Host {
+    disk: Embedded,
+    /// Is there once an application has something declared to be kept in memory.
+    memory: OnceLock<InMemory>,
+    settings: engine::Config,
+    /// By their ids: those of several processes of one application are beside each other.
+    apps: RwLock<BTreeMap<String, Vec<Weak<Api>>>>,
+}
+
+impl Host {
+    /// Nobody is served yet. What is kept in memory is kept with these settings as well.
+    pub fn new(disk: Embedded, settings: engine::Config) -> Arc<Host> {
+        Arc::new(Host { disk, memory: OnceLock::new(), settings, apps: RwLock::default() })
+    }
+
+    /// The API of one more application; `say` gets its lines for people.
+    ///
+    /// # Errors
+    ///
+    /// If it wants something to be kept in memory, and that cannot be begun.
+    pub fn join(self: &Arc<Self>, config: Config, say: Say) -> Result<Arc<Api>, OpenError> {
+        if config.wants_memory() && self.memory.get().is_none() {
+            // Of two that come at once, one is not needed.
+            if let Err(second) = self.memory.set(InMemory::open_empty(self.settings.clone())?) {
+                second.close();
+            }
+        }
+        let api = Arc::new(Api::new(config, Arc::clone(self), say));
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        let instances = apps.entry(api.config.app_id.clone()).or_default();
+        instances.retain(|instance| instance.strong_count() > 0);
+        instances.push(Arc::downgrade(&api));
+        Ok(api)
+    }
+
+    /// Those who serve an application at present.
+    pub fn instances(&self, app_id: &str) -> Vec<Arc<Api>> {
+        let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
+        apps.get(app_id).into_iter().flatten().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Finishes what the engines have begun, and closes them. Does nothing while an application is served.
+    pub fn close(self: Arc<Self>) {
+        let Some(host) = Arc::into_inner(self) else { return };
+        host.disk.close();
+        if let Some(memory) = host.memory.into_inner() {
+            memory.close();
+        }
+    }
+
+    /// What is kept in the folder of the data.
+    pub fn disk(&self) -> &Embedded {
+        &self.disk
+    }
+
+    /// What is kept in memory, if something is declared so.
+    pub fn memory(&self) -> Option<&InMemory> {
+        self.memory.get()
+    }
+}

@@ -1,0 +1,33 @@
+//! What Colony brings an application of its own accord, from the moment on that it is reached to the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::api::Api;
+use crate::config::Config;
+use crate::health::Phase;
+
+/// Waits for the application, and brings it what there is, until it is dropped: what was not answered by then counts as not
+/// delivered.
+pub(crate) async fn run(api: &Arc<Api>) {
+    is_reached(&api.config).await;
+    api.health.reach(Phase::Ready);
+    std::future::pending().await
+}
+
+/// Waits until somebody listens on the application's port, if it has one.
+async fn is_reached(config: &Config) {
+    let Some(port) = config.app.port else { return };
+    let connect = || TcpStream::connect((config.app.host.as_str(), port));
+    while !matches!(timeout(CONNECT, connect()).await, Ok(Ok(_))) {
+        sleep(BETWEEN_TRIES).await;
+    }
+}
+
+/// How long a try to reach the application takes.
+const CONNECT: Duration = Duration::from_secs(1);
+/// How long until the next.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
