@@ -63,6 +63,11 @@ impl Error {
         Error::malformed(format!("failed deserializing HTTP body: {why}"))
     }
 
+    /// A body that cannot be had as a whole.
+    pub fn malformed_body(why: impl std::fmt::Display) -> Error {
+        Error::malformed(why.to_string())
+    }
+
     /// A request that makes no sense.
     pub fn bad_request(message: impl Into<String>) -> Error {
         Error::new("ERR_BAD_REQUEST", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)

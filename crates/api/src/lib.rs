@@ -16,6 +16,7 @@
 mod api;
 pub mod app;
 pub mod config;
+mod duration;
 pub mod error;
 mod grpc;
 pub mod health;
@@ -23,7 +24,10 @@ pub mod host;
 mod http;
 mod inbound;
 pub mod metadata;
+pub mod payload;
 pub mod proto;
+pub mod queues;
+mod refused;
 mod secrets;
 pub mod server;
 pub mod state;

@@ -15,6 +15,24 @@ pub(crate) fn rfc3339(millis: u64) -> String {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The same to the millisecond.
+pub(crate) fn rfc3339_millis(millis: u64) -> String {
+    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// Milliseconds since the epoch, from a time as RFC 3339 has it.
+///
+/// # Errors
+///
+/// A sentence about what is none.
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
+    let time: Option<Timestamp> = text.parse().ok();
+    let millis = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    millis.ok_or_else(|| format!("{text:?} is no time such as \"2030-01-31T10:00:00Z\""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,5 +41,13 @@ mod tests {
     fn times_are_in_utc() {
         assert_eq!(rfc3339(951_782_400_999), "2000-02-29T00:00:00Z");
         assert_eq!(rfc3339(u64::MAX), "9999-12-30T22:00:00Z");
+        assert_eq!(rfc3339_millis(951_782_400_999), "2000-02-29T00:00:00.999Z");
+    }
+
+    #[test]
+    fn times_are_read_in_any_zone() {
+        assert_eq!(parse("2000-02-29T00:00:00.999Z"), Ok(951_782_400_999));
+        assert_eq!(parse("2000-02-29T01:00:00+01:00"), Ok(951_782_400_000));
+        assert!(parse("2000-02-29").is_err() && parse("1969-01-01T00:00:00Z").is_err() && parse("").is_err());
     }
 }

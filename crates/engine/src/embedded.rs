@@ -13,7 +13,10 @@ use crate::error::OpenError;
 use crate::store::{Fjall, Memory};
 
 /// An engine whose log and store lie in one folder of this machine.
-pub type Embedded = Engine<log::Embedded<RealDisk>, Fjall>;
+pub type Embedded = Engine<EmbeddedLog, Fjall>;
+
+/// Its log.
+pub type EmbeddedLog = log::Embedded<RealDisk>;
 
 /// An engine that keeps all in memory, and forgets it at its end.
 pub type InMemory = Engine<log::Memory, Memory>;

@@ -8,8 +8,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use serde::Serialize;
 use serde_json::Value;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::error::Error;
 
@@ -79,6 +80,15 @@ pub(super) fn json_bytes(body: Bytes) -> Response<Said> {
 /// An object or a list, with an end of line as Dapr has it.
 pub(super) fn json_line(body: &Value) -> Response<Said> {
     json_bytes(format!("{body}\n").into())
+}
+
+/// What is told in words of our own.
+pub(super) fn json_text(body: &impl Serialize) -> Answer {
+    let text = serde_json::to_vec(body).map_err(|error| {
+        let message = format!("the answer cannot be written as JSON: {error}");
+        Error::new("ERR_INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
+    })?;
+    Ok(json_bytes(text.into()))
 }
 
 /// Text for people.

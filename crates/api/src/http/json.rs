@@ -7,6 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::error::Error;
+
 /// An object. To serde a list of an object's values would be as good.
 #[derive(Debug)]
 pub(super) struct Object<T>(pub(super) T);
@@ -15,6 +17,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Fields(PhantomData)).map(Object)
     }
+}
+
+/// An object from a body, or from none what is meant by default.
+///
+/// # Errors
+///
+/// If it is something else.
+pub(super) fn object<'a, T: Deserialize<'a> + Default>(body: &'a [u8]) -> Result<T, Error> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map(|Object(object)| object).map_err(Error::not_json)
 }
 
 struct Fields<T>(PhantomData<T>);

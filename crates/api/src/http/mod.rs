@@ -13,6 +13,7 @@ mod json;
 mod metadata;
 mod path;
 mod query;
+mod queues;
 mod secrets;
 mod state;
 
@@ -52,6 +53,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
     match (version, group) {
         ("v1.0", "healthz") => health::answer(&rest, call),
         ("v1.0", "metadata") => metadata::answer(&rest, call).await,
+        ("v1.0", "queues") => queues::answer(&rest, call).await,
         ("v1.0", "secrets") => secrets::answer(&rest, call).await,
         ("v1.0", "shutdown") => health::shutdown(&rest, call),
         ("v1.0", "state") => state::answer(&rest, call).await,

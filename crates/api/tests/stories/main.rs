@@ -2,6 +2,7 @@
 
 mod ends;
 mod grpc;
+mod queues;
 mod rules;
 mod state;
 mod world;

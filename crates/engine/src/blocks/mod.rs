@@ -51,10 +51,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use log::Log;
+pub use machine::Time;
 use machine::command::Answer;
-use machine::idempotency::Idempotency;
+pub use machine::idempotency::Idempotency;
 use machine::outbox::Send;
-use machine::{Command, Entry, Refusal, Reply, Shard, Stored, Time};
+use machine::{Command, Entry, Refusal, Reply, Shard, Stored};
 
 use crate::engine::{Engine, Inner};
 use crate::error::Error;

@@ -9,12 +9,15 @@ use bytes::Bytes;
 use log::Log;
 use machine::command::Answer;
 use machine::effect::Channel;
-use machine::queue::{self, Ledger, Peeked, Settings, Which};
-use machine::topic::Header;
+use machine::queue;
+pub use machine::queue::{
+    Dead, Failure, Filter, Header, History, Ledger, Peeked, RECEIPTS_MAX, Rate, Reason, Redrive,
+    SEND_ITEMS_MAX, Settings, Standing, Which,
+};
 use machine::{Code, Command, Entry, Read, Refusal, Shard, Time};
 
 use super::{Ask, Outgoing, Part, dressing, millis, unexpected};
-use crate::define::{self, Standing};
+use crate::define;
 use crate::error::Error;
 use crate::receive::{Asked, Handed, give_back};
 use crate::store::Store;
@@ -187,11 +190,11 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
             queue::Define { queue: self.queue.to_owned(), settings: settings.clone() }.into();
         let home = queue::home(self.ask.inner.shards(), self.queue);
         let look = |state: &dyn Read| match queue::settings(state, self.queue) {
-            is if is == settings && queue::counts(state, self.queue).defined => Standing::Same,
+            is if is == settings && queue::counts(state, self.queue).defined => define::Standing::Same,
             is if is.spread && !settings.spread => {
-                Standing::Contrary("it is spread, and has items in all shards".to_owned())
+                define::Standing::Contrary("it is spread, and has items in all shards".to_owned())
             }
-            _ => Standing::Other,
+            _ => define::Standing::Other,
         };
         let forget = self.ask.forget(self.queue, |shapes, queue| shapes.queues.forget(queue));
         if settings.spread {
@@ -200,7 +203,7 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
         }
         // What is not spread is not known of either, so nothing is to be forgotten.
         match self.ask.read(home, |state, _| look(state))? {
-            Standing::Same => Ok(()),
+            define::Standing::Same => Ok(()),
             _ => self.ask.propose(home, Entry::new(define)).await.map(|_| ()),
         }
     }
