@@ -71,10 +71,10 @@ impl<F: File> Segment<F> {
         length < LARGE_BYTES && self.wants_filling(FILL_AHEAD / 2)
     }
 
-    /// Fills one piece more and syncs it, which is short, for others sync meanwhile. Whether there is more to be filled
-    /// now.
-    pub fn fill_ahead(&self) -> io::Result<bool> {
-        if !self.wants_filling(FILL_AHEAD) {
+    /// Fills one piece more, as far as it is not filled so many bytes ahead, and syncs it, which is short, for others sync
+    /// meanwhile. Whether there is more to be filled now.
+    pub fn fill_ahead(&self, ahead: u32) -> io::Result<bool> {
+        if !self.wants_filling(ahead) {
             return Ok(false);
         }
         let filling = lock(&self.filling);
@@ -82,7 +82,7 @@ impl<F: File> Segment<F> {
         self.zero(filled, filled.saturating_add(FILL_BYTES))?;
         drop(filling);
         self.file.sync()?;
-        Ok(self.wants_filling(FILL_AHEAD))
+        Ok(self.wants_filling(ahead))
     }
 
     fn wants_filling(&self, ahead: u32) -> bool {
@@ -186,8 +186,9 @@ impl<F: File> Segment<F> {
 pub(crate) const FRONT_BYTES: usize = 4096;
 /// How many bytes are filled at a time: so few that a sync that falls together with it takes hardly longer.
 const FILL_BYTES: u32 = 256 << 10;
-/// How far ahead of the records a segment is filled: what is written while the thread that fills it wakes up, and more.
-const FILL_AHEAD: u32 = 4 << 20;
+/// How far ahead of the records a segment is filled that was not filled before it was needed: what is written while the thread
+/// that fills it wakes up, and more.
+pub(super) const FILL_AHEAD: u32 = 4 << 20;
 /// From how many bytes on a group is written to blocks that were only reserved: to fill them before would write everything
 /// twice, where the disk has enough to do.
-const LARGE_BYTES: usize = 128 << 10;
+pub(super) const LARGE_BYTES: usize = 2 << 20;

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use super::fresh::Blank;
-use super::segment::Segment;
+use super::segment::{FILL_AHEAD, LARGE_BYTES, Segment};
 use super::{Inner, Upkeep, lock};
 use crate::AppendError;
 use crate::disk::{Disk, File, is_full};
@@ -26,12 +27,16 @@ pub(crate) struct Pool<F> {
 pub(crate) struct Duties<F> {
     state: Mutex<State<F>>,
     changed: Condvar,
+    /// Whether groups are large at present, so that they fill segments themselves.
+    are_large: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State<F> {
     /// What is written to at the moment, and not filled far enough ahead.
     fill: Option<Arc<Segment<F>>>,
+    /// What will be written to next, and is not filled.
+    fill_next: Option<Arc<Segment<F>>>,
     prepare: bool,
     /// There was no room for a segment.
     starved: bool,
@@ -45,12 +50,20 @@ enum Duty<F> {
     Fill(Arc<Segment<F>>),
     Prepare,
     Seal(u64),
+    FillNext(Arc<Segment<F>>),
 }
 
 impl<F> Default for Duties<F> {
     fn default() -> Duties<F> {
-        let state = State { fill: None, prepare: false, starved: false, seal: VecDeque::new(), stop: false };
-        Duties { state: Mutex::new(state), changed: Condvar::new() }
+        let state = State {
+            fill: None,
+            fill_next: None,
+            prepare: false,
+            starved: false,
+            seal: VecDeque::new(),
+            stop: false,
+        };
+        Duties { state: Mutex::new(state), changed: Condvar::new(), are_large: AtomicBool::new(false) }
     }
 }
 
@@ -59,6 +72,11 @@ impl<F: File> Duties<F> {
     pub fn fill(&self, segment: Arc<Segment<F>>) {
         lock(&self.state).fill = Some(segment);
         self.changed.notify_one();
+    }
+
+    /// A group of so many bytes has been written.
+    pub fn note_group(&self, bytes: usize) {
+        self.are_large.store(bytes >= LARGE_BYTES, Ordering::Relaxed);
     }
 
     /// A segment will be needed soon.
@@ -101,6 +119,9 @@ impl<F: File> Duties<F> {
             if let Some(number) = state.seal.pop_front() {
                 return Duty::Seal(number);
             }
+            if let Some(segment) = state.fill_next.take() {
+                return Duty::FillNext(segment);
+            }
             state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
     }
@@ -117,6 +138,7 @@ pub(super) fn start<D: Disk>(inner: &Arc<Inner<D>>) -> io::Result<thread::JoinHa
                 Duty::Prepare => inner.prepare(),
                 // That it failed is noted where appending sees it.
                 Duty::Seal(number) => drop(inner.seal(number)),
+                Duty::FillNext(segment) => inner.fill_next(segment),
             }
         }
     })
@@ -186,9 +208,22 @@ impl<D: Disk> Inner<D> {
             Ok(segment)
         });
         match made {
-            Ok(segment) => self.fill_ahead(&segment),
+            Ok(segment) => lock(&self.duties.state).fill_next = Some(segment),
             // Whoever needs it tries again, and tells.
             Err(error) if is_full(&error) => lock(&self.duties.state).starved = true,
+            Err(error) => drop(self.fail(error)),
+        }
+    }
+
+    /// Fills a piece of a segment that is not written to yet, all of which is to be filled by the time it is: what is filled while
+    /// it is being written to has its syncs wait for the file system's journal.
+    fn fill_next(&self, segment: Arc<Segment<D::File>>) {
+        if self.duties.are_large.load(Ordering::Relaxed) {
+            return;
+        }
+        match segment.fill_ahead(u32::MAX) {
+            Ok(true) => lock(&self.duties.state).fill_next = Some(segment),
+            Ok(false) => {}
             Err(error) => drop(self.fail(error)),
         }
     }
@@ -196,7 +231,7 @@ impl<D: Disk> Inner<D> {
     /// Fills the segment as far ahead as it should be now.
     fn fill_ahead(&self, segment: &Segment<D::File>) {
         loop {
-            match segment.fill_ahead() {
+            match segment.fill_ahead(FILL_AHEAD) {
                 Ok(true) if !lock(&self.duties.state).stop => {}
                 Ok(_) => return,
                 Err(error) => return drop(self.fail(error)),

@@ -60,8 +60,9 @@ impl<F: File> Writer<F> {
         self.end as usize + group_bytes(self.plan.bytes + bytes) + footer <= self.length() as usize
     }
 
-    fn is_half_full(&self) -> bool {
-        self.end > self.length() / 2
+    /// Whether the next segment should be made ready, which takes as long as to write a good part of this one.
+    fn is_under_way(&self) -> bool {
+        self.end > self.length() / 8
     }
 
     /// The length of the segment; zero if there is none.
@@ -177,7 +178,7 @@ impl<D: Disk> Inner<D> {
         });
         written.map_err(|error| self.fail(error))?;
 
-        let was_half_full = writer.is_half_full();
+        let was_under_way = writer.is_under_way();
         let number = segment.number();
         let ranges = ranges(&writer.plan.batches, batches);
         let written = ranges.map(|(batch, range)| Written {
@@ -190,10 +191,11 @@ impl<D: Disk> Inner<D> {
         writer.ordinal += 1;
         writer.records += writer.plan.records;
         writer.plan.clear();
+        self.duties.note_group(length);
         if segment.written(length, end) && self.config.upkeep == Upkeep::Background {
             self.duties.fill(segment);
         }
-        if writer.is_half_full() && !was_half_full {
+        if writer.is_under_way() && !was_under_way {
             self.duties.prepare();
         }
         Ok(())
