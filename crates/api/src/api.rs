@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::health::Health;
 use crate::host::Host;
+use crate::invoke::Caller;
 use crate::metadata::Notes;
 use crate::secrets::SecretStores;
 use crate::state::Stores;
@@ -25,6 +26,7 @@ pub struct Api {
     pub(crate) stores: Stores,
     pub(crate) secret_stores: SecretStores,
     pub(crate) undeclared: Undeclared,
+    pub(crate) caller: Caller,
     pub(crate) notes: Notes,
     pub(crate) ending: Notify,
     say: Say,
@@ -40,6 +42,7 @@ impl Api {
             stores: Stores::new(&config),
             secret_stores: SecretStores::new(&config),
             app: App::new(&config.app),
+            caller: Caller::new(&config),
             host,
             config,
             health: Health::default(),

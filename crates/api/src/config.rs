@@ -1,7 +1,7 @@
 //! What can be set, already valid.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Config {
     pub grpc: Vec<SocketAddr>,
     /// What a caller must know to be answered; nothing if anybody is.
     pub token: Option<String>,
+    /// The address and the name of the machine, as applications are told that another calls them. Default 127.0.0.1 and localhost.
+    pub machine: (IpAddr, String),
     /// Largest body of a request in bytes. Default 4 MiB.
     pub body_bytes_max: usize,
     /// Largest head of a request in bytes. Default 8 KiB, which is the least.
@@ -157,6 +159,7 @@ impl Config {
             http: Vec::new(),
             grpc: Vec::new(),
             token: None,
+            machine: (IpAddr::from([127, 0, 0, 1]), "localhost".to_owned()),
             body_bytes_max: 4 << 20,
             head_bytes_max: 8 << 10,
             http2: true,

@@ -1,6 +1,7 @@
 //! What the applications of a node share: the engines, and knowledge of each other.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use engine::{Embedded, InMemory, OpenError};
@@ -15,7 +16,15 @@ pub struct Host {
     memory: OnceLock<InMemory>,
     settings: engine::Config,
     /// By their ids: those of several processes of one application are beside each other.
-    apps: RwLock<BTreeMap<String, Vec<Weak<Api>>>>,
+    apps: RwLock<BTreeMap<String, Instances>>,
+}
+
+/// Those that serve one application.
+#[derive(Default)]
+struct Instances {
+    all: Vec<Weak<Api>>,
+    /// Counts calls, so that they go to each in turn.
+    calls: AtomicUsize,
 }
 
 impl Host {
@@ -39,15 +48,27 @@ impl Host {
         let api = Arc::new(Api::new(config, Arc::clone(self), say));
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         let instances = apps.entry(api.config.app_id.clone()).or_default();
-        instances.retain(|instance| instance.strong_count() > 0);
-        instances.push(Arc::downgrade(&api));
+        instances.all.retain(|instance| instance.strong_count() > 0);
+        instances.all.push(Arc::downgrade(&api));
         Ok(api)
     }
 
     /// Those who serve an application at present.
     pub fn instances(&self, app_id: &str) -> Vec<Arc<Api>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
-        apps.get(app_id).into_iter().flatten().filter_map(Weak::upgrade).collect()
+        apps.get(app_id).into_iter().flat_map(|one| &one.all).filter_map(Weak::upgrade).collect()
+    }
+
+    /// Who gets the next call of an application: each in turn, those last that are ending or whose application does not answer.
+    pub(crate) fn next_instance(&self, app_id: &str) -> Option<Arc<Api>> {
+        let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
+        let Instances { all, calls } = apps.get(app_id)?;
+        let first = match all.len() {
+            0 | 1 => 0,
+            several => calls.fetch_add(1, Ordering::Relaxed) % several,
+        };
+        let in_turn = || all[first..].iter().chain(&all[..first]).filter_map(Weak::upgrade);
+        in_turn().find(|one| one.health.is_ready()).or_else(|| in_turn().next())
     }
 
     /// Finishes what the engines have begun, and closes them. Does nothing while an application is served.

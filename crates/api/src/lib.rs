@@ -23,6 +23,7 @@ pub mod health;
 pub mod host;
 mod http;
 mod inbound;
+mod invoke;
 pub mod metadata;
 pub mod payload;
 pub mod proto;

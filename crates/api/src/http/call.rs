@@ -18,7 +18,8 @@ use crate::error::Error;
 pub(super) struct Call<'a> {
     pub(super) api: &'a Arc<Api>,
     pub(super) head: &'a Parts,
-    pub(super) body: Incoming,
+    /// Taken by who reads it.
+    pub(super) body: &'a mut Option<Incoming>,
 }
 
 impl<'a> Call<'a> {
@@ -38,21 +39,26 @@ impl<'a> Call<'a> {
     ///
     /// If it is longer than may be, does not come, or breaks off.
     pub(super) async fn body(self) -> Result<Bytes, Unread> {
-        body::read(self.body, self.api.config.body_bytes_max).await
-    }
-
-    /// What is answered where no endpoint is: it may have been meant for another application.
-    pub(super) fn no_route(&self) -> Error {
-        match self.header("dapr-app-id") {
-            Some(app) if !app.is_empty() => {
-                let message = format!(
-                    "failed to invoke, id: {app}, err: this sidecar carries no calls from one application to another"
-                );
-                Error::new("ERR_DIRECT_INVOKE", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
-            }
-            _ => Error::new("ERR_DIRECT_INVOKE", StatusCode::NOT_FOUND, Code::NotFound, NO_APP),
+        match self.body.take() {
+            Some(body) => body::read(body, self.api.config.body_bytes_max).await,
+            None => Ok(Bytes::new()),
         }
     }
+
+    /// There is no such endpoint: it may have been meant for another application.
+    pub(super) fn no_route(&self) -> Error {
+        no_route()
+    }
+}
+
+/// What is answered where no endpoint is, and no application is named.
+pub(super) fn no_route() -> Error {
+    Error::new("ERR_DIRECT_INVOKE", StatusCode::NOT_FOUND, Code::NotFound, NO_APP)
+}
+
+/// Whether an endpoint has answered that it is none.
+pub(super) fn is_no_route(error: &Error) -> bool {
+    error.code == "ERR_DIRECT_INVOKE" && error.status == StatusCode::NOT_FOUND
 }
 
 /// A segment of the path, decoded.

@@ -1,6 +1,7 @@
 //! The API over HTTP.
 //!
-//! All rules that hold for every request are here, in their order: token, route, answer, `Traceparent`. What a group of
+//! All rules that hold for every request are here, in their order: token, route, answer, `Traceparent`. What is no endpoint
+//! may be a call to another application (`invoke.rs`). What a group of
 //! endpoints does is in the file of its name, which gets a [`Call`] and knows the segments behind its group's name; a
 //! new group is a file and a line in [`route`]. An endpoint decodes, asks the building block and renders; it decides
 //! nothing.
@@ -9,6 +10,7 @@ mod answer;
 mod body;
 mod call;
 mod health;
+mod invoke;
 mod json;
 mod metadata;
 mod path;
@@ -24,27 +26,38 @@ use hyper::body::Incoming;
 
 use crate::api::Api;
 use crate::error::Error;
+use crate::invoke::NO_TRACE;
 use crate::token;
 use answer::{Answer, Said};
-use call::Call;
+use call::{Call, is_no_route};
 
 /// Answers a request.
 pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Response<Said> {
-    let (head, body) = request.into_parts();
-    let path = path::clean(head.uri.path());
+    let (mut head, body) = request.into_parts();
+    let uri = head.uri.clone();
+    let path = path::clean(uri.path());
     let group = path::group(&path);
     let is_health = matches!(group, Some((_, "healthz", _)));
     if !is_health && !token::matches(api.config.token.as_deref(), head.headers.get(token::HEADER)) {
         return answer::plain(StatusCode::UNAUTHORIZED, "invalid api token\n");
     }
-    let call = Call { api, head: &head, body };
+    let trace = Trace::of(&head.headers);
+    let mut body = Some(body);
     let answered = match group {
-        Some((version, group, rest)) => route(version, group, rest, call).await,
-        None => Err(call.no_route()),
+        None | Some((_, "invoke", _)) => None,
+        Some((version, group, rest)) => {
+            let call = Call { api, head: &head, body: &mut body };
+            Some(route(version, group, rest, call).await)
+        }
+    };
+    let answered = match answered {
+        Some(Err(error)) if !is_no_route(&error) => Err(error),
+        Some(Ok(response)) => Ok(response),
+        _ => invoke::answer(api, &mut head, &path, body).await,
     };
     let mut response = answered.unwrap_or_else(|error| answer::error(&error));
     if !is_health {
-        trace(&head.headers, response.headers_mut());
+        trace.tell(response.headers_mut());
     }
     response
 }
@@ -61,18 +74,28 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
     }
 }
 
-/// Says which trace the request belongs to: the one it came with, or none.
-fn trace(request: &HeaderMap, response: &mut HeaderMap) {
-    let none = HeaderValue::from_static(NO_TRACE);
-    response.insert("traceparent", request.get("traceparent").cloned().unwrap_or(none));
-    for name in ["tracestate", "baggage"] {
-        if let Some(value) = request.get(name) {
-            response.insert(name, value.clone());
+/// Which trace a request belongs to, if it says so.
+struct Trace([Option<HeaderValue>; 3]);
+
+impl Trace {
+    fn of(request: &HeaderMap) -> Trace {
+        Trace(TRACE.map(|name| request.get(name).cloned()))
+    }
+
+    /// Says it in the answer, also that it belongs to none.
+    fn tell(self, response: &mut HeaderMap) {
+        let [parent, rest @ ..] = self.0;
+        response.insert(TRACE[0], parent.unwrap_or(NO_TRACE));
+        for (name, value) in TRACE.into_iter().skip(1).zip(rest) {
+            if let Some(value) = value {
+                response.insert(name, value);
+            }
         }
     }
 }
 
-const NO_TRACE: &str = "00-00000000000000000000000000000000-0000000000000000-00";
+/// Where it is said, and in which order.
+const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 impl From<Error> for Response<Said> {
     fn from(error: Error) -> Self {

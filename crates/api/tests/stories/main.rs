@@ -1,7 +1,9 @@
 //! The API over real sockets, as clients see it.
 
+mod app;
 mod ends;
 mod grpc;
+mod invoke;
 mod queues;
 mod rules;
 mod state;

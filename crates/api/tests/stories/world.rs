@@ -26,7 +26,8 @@ pub struct World {
     pub said: Arc<std::sync::Mutex<Vec<String>>>,
     stop: Arc<Notify>,
     running: JoinHandle<()>,
-    _dir: TempDir,
+    host: Arc<Host>,
+    _dir: Arc<TempDir>,
 }
 
 impl World {
@@ -36,12 +37,20 @@ impl World {
 
     /// One that is set up otherwise.
     pub async fn with(change: impl FnOnce(&mut Config)) -> World {
-        let local = || vec!["127.0.0.1:0".parse().unwrap()];
-        let mut config = Config { http: local(), grpc: local(), ..Config::new("shop") };
-        change(&mut config);
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let disk = Embedded::open_in(dir.path(), engine::Config::default()).unwrap();
-        let host = Host::new(disk, engine::Config::default());
+        World::on(Host::new(disk, engine::Config::default()), dir, "shop", change).await
+    }
+
+    /// That of another application of the same host.
+    pub async fn beside(&self, app_id: &str, change: impl FnOnce(&mut Config)) -> World {
+        World::on(Arc::clone(&self.host), Arc::clone(&self._dir), app_id, change).await
+    }
+
+    async fn on(host: Arc<Host>, dir: Arc<TempDir>, app_id: &str, change: impl FnOnce(&mut Config)) -> World {
+        let local = || vec!["127.0.0.1:0".parse().unwrap()];
+        let mut config = Config { http: local(), grpc: local(), ..Config::new(app_id) };
+        change(&mut config);
         let said: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
         let saying = Arc::clone(&said);
         let say = Box::new(move |line: &str| saying.lock().unwrap().push(line.to_owned()));
@@ -53,7 +62,7 @@ impl World {
             let (api, stop) = (Arc::clone(&api), Arc::clone(&stop));
             async move { server.run(&api, stop.notified()).await }
         });
-        World { api, http, grpc, said, stop, running, _dir: dir }
+        World { api, http, grpc, said, stop, running, host, _dir: dir }
     }
 
     /// Asks for the end, and waits for it.

@@ -1,6 +1,6 @@
 //! The command line, the environment and the resources of a sidecar, lowered into what the API wants.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use api::config::{App, Block, Component, Place, Prefix};
@@ -19,6 +19,8 @@ pub(crate) struct Environment {
     pub(crate) app_token: Option<String>,
     /// Whose application it is.
     pub(crate) namespace: Option<String>,
+    /// The machine's address, if it is to be told otherwise, and its name.
+    pub(crate) machine: (Option<IpAddr>, Option<String>),
     /// Whether HTTP/2 is not to be spoken on the port of HTTP.
     pub(crate) no_http2: bool,
 }
@@ -49,6 +51,10 @@ pub(crate) fn config(
         http: listen(args.dapr_http_port),
         grpc: listen(args.dapr_grpc_port),
         token: environment.token,
+        machine: (
+            environment.machine.0.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            environment.machine.1.unwrap_or_else(|| "localhost".to_owned()),
+        ),
         body_bytes_max: args
             .dapr_http_max_request_size
             .map_or(args.max_body_size, |mebibytes| mebibytes << 20),

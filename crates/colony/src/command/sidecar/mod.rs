@@ -120,8 +120,15 @@ fn environment() -> Environment {
         token: variable("DAPR_API_TOKEN"),
         app_token: variable("APP_API_TOKEN"),
         namespace: variable("NAMESPACE"),
+        machine: (variable("DAPR_HOST_IP").and_then(|address| address.parse().ok()), host_name()),
         no_http2: variable("DAPR_HTTP_DISABLE_H2C").is_some_and(|word| matches!(&*word, "1" | "true")),
     }
+}
+
+/// What the machine calls itself.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 fn flags(names: &[String]) -> String {

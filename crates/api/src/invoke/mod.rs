@@ -1,0 +1,83 @@
+//! Calls from one application to another: who is called, what is said of the call, and what is answered if it does not
+//! come to an answer.
+//!
+//! Applications of one host call each other through it: their callers' sidecar sends to the called application itself, by
+//! its own way into it, so that the most calls at a time and the token of the called one hold. There is no second hop.
+
+mod bounded;
+mod errors;
+mod headers;
+
+use std::sync::Arc;
+
+use http::{Request, Response, Version};
+use tonic::body::Body;
+
+use crate::api::Api;
+use crate::app::Held;
+use crate::error::Error;
+pub(crate) use bounded::Bounded;
+pub(crate) use errors::failed;
+pub(crate) use headers::{Caller, NO_TRACE};
+
+/// Who is called.
+pub(crate) enum Target {
+    /// The caller's own application.
+    Own(Arc<Api>),
+    /// Another one, or another instance.
+    Other(Arc<Api>),
+}
+
+impl Target {
+    /// Who has this id.
+    ///
+    /// # Errors
+    ///
+    /// If nobody has.
+    pub(crate) fn of(caller: &Arc<Api>, id: &str) -> Result<Target, Error> {
+        if id == caller.config.app_id {
+            return Ok(Target::Own(Arc::clone(caller)));
+        }
+        let host = &caller.host;
+        let other = host.next_instance(id).or_else(|| host.next_instance(without_namespace(id)?));
+        match other {
+            Some(other) if other.config.app_id == caller.config.app_id => Ok(Target::Own(Arc::clone(caller))),
+            Some(other) => Ok(Target::Other(other)),
+            None => Err(failed(id, format_args!("couldn't find service: {id}"))),
+        }
+    }
+
+    /// Sends a request as a call over HTTP, and has the head of what is answered.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come to an answer.
+    pub(crate) async fn send(
+        &self,
+        caller: &Api,
+        id: &str,
+        mut request: Request<Body>,
+    ) -> Result<Response<Held>, Error> {
+        let callee = self.api();
+        headers::pass_on(request.headers_mut(), caller.config.token.is_some());
+        if let Target::Other(callee) = self {
+            caller.caller.tell(request.headers_mut(), &callee.config.app_id);
+        }
+        let sent = callee.app.send(request).await;
+        let mut response = sent.map_err(|unanswered| failed(id, unanswered))?;
+        headers::hop_by_hop(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response)
+    }
+
+    fn api(&self) -> &Arc<Api> {
+        match self {
+            Target::Own(api) | Target::Other(api) => api,
+        }
+    }
+}
+
+/// The application of `id.namespace`: all of a host are in one.
+fn without_namespace(id: &str) -> Option<&str> {
+    id.rsplit_once('.').map(|(id, _)| id)
+}
