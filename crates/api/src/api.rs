@@ -10,6 +10,7 @@ use crate::health::Health;
 use crate::host::Host;
 use crate::invoke::Caller;
 use crate::metadata::Notes;
+use crate::pubsub::PubSubs;
 use crate::secrets::SecretStores;
 use crate::state::Stores;
 use crate::undeclared::Undeclared;
@@ -24,6 +25,7 @@ pub struct Api {
     pub app: App,
     pub(crate) host: Arc<Host>,
     pub(crate) stores: Stores,
+    pub(crate) pubsubs: PubSubs,
     pub(crate) secret_stores: SecretStores,
     pub(crate) undeclared: Undeclared,
     pub(crate) caller: Caller,
@@ -40,6 +42,7 @@ impl Api {
     pub(crate) fn new(config: Config, host: Arc<Host>, say: Say) -> Api {
         Api {
             stores: Stores::new(&config),
+            pubsubs: PubSubs::new(&config),
             secret_stores: SecretStores::new(&config),
             app: App::new(&config.app),
             caller: Caller::new(&config),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use components::secret::Scope;
-use components::{secret, state};
+use components::{pubsub, secret, state};
 
 /// How the API of one application is served.
 #[derive(Clone, Debug)]
@@ -79,6 +79,8 @@ pub enum Block {
         /// What keys are prefixed with.
         prefix: Prefix,
     },
+    /// A broker of messages.
+    PubSub(PubSub),
     /// A store of secrets.
     Secrets {
         /// Who knows them.
@@ -86,6 +88,29 @@ pub enum Block {
         /// Which of them the application may know.
         scope: Scope,
     },
+}
+
+/// A broker of messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PubSub {
+    /// Who keeps the messages.
+    pub broker: Broker,
+    /// The group that the application consumes for; without, the application's id.
+    pub group: Option<String>,
+    /// Which topics the application may use.
+    pub scope: pubsub::Scope,
+}
+
+/// Who keeps messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Broker {
+    /// The engine, in the folder of the data.
+    #[default]
+    Disk,
+    /// The engine, in memory, for as long as the process lives.
+    Memory,
+    /// A system outside.
+    Outside(Adapter<dyn pubsub::Broker>),
 }
 
 /// An adapter to an outside system. Equal to itself alone.
@@ -173,7 +198,11 @@ impl Config {
 
     /// Whether something is declared to be kept in memory.
     pub fn wants_memory(&self) -> bool {
-        self.components.iter().any(|one| matches!(one.block, Block::State { place: Place::Memory, .. }))
+        self.components.iter().any(|one| match &one.block {
+            Block::State { place, .. } => *place == Place::Memory,
+            Block::PubSub(pubsub) => pubsub.broker == Broker::Memory,
+            Block::Secrets { .. } => false,
+        })
     }
 }
 

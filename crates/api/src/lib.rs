@@ -27,6 +27,7 @@ mod invoke;
 pub mod metadata;
 pub mod payload;
 pub mod proto;
+pub mod pubsub;
 pub mod queues;
 mod refused;
 mod secrets;

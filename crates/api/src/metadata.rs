@@ -33,7 +33,7 @@ impl Api {
             version: one.version.clone(),
             capabilities: match one.block {
                 Block::State { .. } => STATE,
-                Block::Secrets { .. } => &[],
+                Block::PubSub(_) | Block::Secrets { .. } => &[],
             },
         });
         let undeclared = self.undeclared.names().map(|name| Told {
@@ -42,7 +42,7 @@ impl Api {
             version: "v1".to_owned(),
             capabilities: STATE,
         });
-        declared.chain(undeclared).collect()
+        declared.chain(undeclared).chain(self.undeclared_pubsubs()).collect()
     }
 
     /// What was noted, and the version.

@@ -47,3 +47,60 @@ mod memory {
 
     components::conformance_tests!(Place(InMemory::open_empty(Config::default()).expect("it opens")));
 }
+
+/// Topics in the folder of the data.
+mod topics_on_disk {
+    use api::pubsub::{Prepared, Topics};
+    use api::state::Engine;
+    use components::pubsub::Broker;
+    use components::pubsub::conformance::Subject;
+    use engine::{Config, Embedded};
+    use tempfile::TempDir;
+
+    struct Place {
+        engine: Embedded,
+        prepared: Prepared,
+        _folder: TempDir,
+    }
+
+    impl Place {
+        fn new() -> Place {
+            let folder = tempfile::tempdir().expect("a folder");
+            let engine = Embedded::open_in(folder.path(), Config::default()).expect("it opens");
+            Place { engine, prepared: Prepared::default(), _folder: folder }
+        }
+    }
+
+    impl Subject for Place {
+        fn broker(&self) -> Box<dyn Broker + '_> {
+            Box::new(Topics::new("messages", Engine::Disk(&self.engine), &self.prepared))
+        }
+    }
+
+    components::pubsub_conformance_tests!(Place::new());
+}
+
+/// Topics in memory.
+mod topics_in_memory {
+    use api::pubsub::{Prepared, Topics};
+    use api::state::Engine;
+    use components::pubsub::Broker;
+    use components::pubsub::conformance::Subject;
+    use engine::{Config, InMemory};
+
+    struct Place(InMemory, Prepared);
+
+    impl Place {
+        fn new() -> Place {
+            Place(InMemory::open_empty(Config::default()).expect("it opens"), Prepared::default())
+        }
+    }
+
+    impl Subject for Place {
+        fn broker(&self) -> Box<dyn Broker + '_> {
+            Box::new(Topics::new("messages", Engine::Memory(&self.0), &self.1))
+        }
+    }
+
+    components::pubsub_conformance_tests!(Place::new());
+}

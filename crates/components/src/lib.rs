@@ -8,6 +8,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod properties;
+pub mod pubsub;
 pub mod secret;
 pub mod state;
 

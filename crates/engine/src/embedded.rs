@@ -8,6 +8,7 @@ use log::disk::RealDisk;
 use crate::backup::check_finished;
 use crate::clock::System;
 use crate::config::Config;
+use crate::consume::Consumer;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::store::{Fjall, Memory};
@@ -20,6 +21,12 @@ pub type EmbeddedLog = log::Embedded<RealDisk>;
 
 /// An engine that keeps all in memory, and forgets it at its end.
 pub type InMemory = Engine<log::Memory, Memory>;
+
+/// One of a group's consumers of an [`Embedded`] engine's topic.
+pub type EmbeddedConsumer = Consumer<log::Embedded<RealDisk>, Fjall>;
+
+/// One of a group's consumers of an [`InMemory`] engine's topic.
+pub type InMemoryConsumer = Consumer<log::Memory, Memory>;
 
 impl InMemory {
     /// Begins with nothing.

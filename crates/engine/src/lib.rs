@@ -42,7 +42,7 @@ pub use backup::{BackupError, RestoreError};
 pub use clock::{Clock, System};
 pub use config::Config;
 pub use consume::{Consumer, ConsumerConfig, Received};
-pub use embedded::{Embedded, EmbeddedLog, InMemory};
+pub use embedded::{Embedded, EmbeddedConsumer, EmbeddedLog, InMemory, InMemoryConsumer};
 pub use engine::Engine;
 pub use error::{Error, Kind, OpenError, with_causes};
 pub use feed::{Begin, Feed, Position};

@@ -8,7 +8,8 @@ use log::Log;
 use machine::command::Answer;
 use machine::effect::Channel;
 use machine::topic::read::GroupStatus;
-use machine::topic::{self, Attributes, DeadLetter, Failing, Header, NewMessage, Place, Settings};
+use machine::topic::{self, Attributes, DeadLetter, NewMessage};
+pub use machine::topic::{Failing, Header, PUBLISH_BATCH_MAX, Place, Settings};
 use machine::{Command, Entry, Read, Shard, Time};
 
 use super::{Ask, Outgoing, Part, dressing, millis, unexpected};

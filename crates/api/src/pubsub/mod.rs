@@ -1,0 +1,247 @@
+//! Publishing and subscribing: brokers as they are declared, over the engine's topics.
+//!
+//! `engine` has the engine's topics behind the trait that brokers outside implement too. An application consumes for the group
+//! that its component names, or else for its own id, so that processes of one application share what comes.
+
+mod engine;
+mod errors;
+mod held;
+
+use std::collections::HashMap;
+
+use components::pubsub::{self, Broker as _, Delivery, Features, Message, Options, Receipt, Subscription};
+
+use crate::api::Api;
+use crate::config::{Block, Broker, Config, PubSub as Declared};
+use crate::error::Error;
+use crate::metadata::Told;
+use crate::state::Engine;
+use crate::undeclared::Undeclared;
+
+pub use self::engine::{Prepared, Topics};
+pub use held::Held;
+
+/// The brokers that are declared, by name.
+pub(crate) struct PubSubs {
+    declared: HashMap<String, Declared>,
+    /// What all others are.
+    otherwise: Declared,
+    undeclared: Undeclared,
+    prepared: Prepared,
+}
+
+impl PubSubs {
+    pub(crate) fn new(config: &Config) -> PubSubs {
+        let declared = config.components.iter().filter_map(|component| {
+            let Block::PubSub(declared) = &component.block else { return None };
+            Some((component.name.clone(), declared.clone()))
+        });
+        PubSubs {
+            declared: declared.collect(),
+            otherwise: Declared::default(),
+            undeclared: Undeclared::default(),
+            prepared: Prepared::default(),
+        }
+    }
+}
+
+/// A broker, for one request or subscription.
+#[derive(Clone, Copy)]
+pub struct PubSub<'a> {
+    name: &'a str,
+    app_id: &'a str,
+    declared: &'a Declared,
+    keeper: Keeper<'a>,
+}
+
+/// Who keeps a broker's messages.
+#[derive(Clone, Copy)]
+enum Keeper<'a> {
+    Engine(Topics<'a>),
+    Outside(&'a dyn pubsub::Broker),
+}
+
+/// A subscription, to whichever broker.
+pub enum Subscribed {
+    /// To the engine's.
+    Engine(Held),
+    /// To one outside.
+    Outside(Box<dyn Subscription>),
+}
+
+impl Api {
+    /// The broker of this name. One that is declared nowhere is in the folder of the data, and a line says so.
+    ///
+    /// # Errors
+    ///
+    /// If there cannot be a broker of this name.
+    pub fn pubsub<'a>(&'a self, name: &'a str) -> Result<PubSub<'a>, Error> {
+        let declared = match self.pubsubs.declared.get(name) {
+            Some(declared) => declared,
+            None => {
+                self.check_undeclared_pubsub(name)?;
+                &self.pubsubs.otherwise
+            }
+        };
+        let topics = |engine| Keeper::Engine(Topics::new(name, engine, &self.pubsubs.prepared));
+        let keeper = match (&declared.broker, self.host.memory()) {
+            (Broker::Outside(broker), _) => Keeper::Outside(&*broker.0),
+            (Broker::Memory, Some(memory)) => topics(Engine::Memory(memory)),
+            _ => topics(Engine::Disk(self.host.disk())),
+        };
+        Ok(PubSub { name, app_id: &self.config.app_id, declared, keeper })
+    }
+
+    fn check_undeclared_pubsub(&self, name: &str) -> Result<(), Error> {
+        if name.is_empty() {
+            return Err(errors::no_name());
+        }
+        let fits = name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+        if !fits || self.config.foreign.iter().any(|foreign| foreign == name) {
+            return Err(errors::not_found(name, &self.config.app_id));
+        }
+        if self.pubsubs.undeclared.note(name) {
+            self.say(&format!(
+                "pubsub {name:?} is declared in no file of the resources: it is kept in the folder of the data"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The brokers that were used without being declared, as they are told of.
+    pub(crate) fn undeclared_pubsubs(&self) -> impl Iterator<Item = Told> {
+        self.pubsubs.undeclared.names().map(|name| Told {
+            name: name.to_owned(),
+            kind: "pubsub.colony".to_owned(),
+            version: "v1".to_owned(),
+            capabilities: &[],
+        })
+    }
+}
+
+impl<'a> PubSub<'a> {
+    /// Its name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// For which group the application consumes.
+    pub fn group(&self) -> &'a str {
+        self.declared.group.as_deref().unwrap_or(self.app_id)
+    }
+
+    /// What it can do.
+    pub fn features(&self) -> Features {
+        match self.keeper {
+            Keeper::Engine(topics) => topics.features(),
+            Keeper::Outside(broker) => broker.features(),
+        }
+    }
+
+    /// Whether the application may subscribe to a topic.
+    pub fn may_subscribe(&self, topic: &str) -> bool {
+        self.declared.scope.may_subscribe(topic)
+    }
+
+    /// Publishes a message as it is. Whether the application may is not asked here.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not published.
+    pub async fn send(&self, topic: &str, message: Message) -> Result<(), pubsub::Error> {
+        match self.keeper {
+            Keeper::Engine(topics) => topics.publish(topic, message).await,
+            Keeper::Outside(broker) => broker.publish(topic, message).await,
+        }
+    }
+
+    /// Consumes a topic for the application's group. Whether the application may is not asked here.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not subscribed.
+    pub async fn subscribe(&self, topic: &str, options: Options) -> Result<Subscribed, pubsub::Error> {
+        let group = self.group();
+        match self.keeper {
+            Keeper::Engine(topics) => topics.subscribe(topic, group, options).await.map(Subscribed::Engine),
+            Keeper::Outside(broker) => broker.subscribe(topic, group, options).await.map(Subscribed::Outside),
+        }
+    }
+}
+
+impl Subscribed {
+    /// As [`Subscription::next`].
+    ///
+    /// # Errors
+    ///
+    /// If the broker does not deliver.
+    pub async fn next(&self, max: usize) -> Result<Vec<Delivery>, pubsub::Error> {
+        match self {
+            Subscribed::Engine(held) => held.next(max).await,
+            Subscribed::Outside(held) => held.next(max).await,
+        }
+    }
+
+    /// As [`Subscription::acknowledge`].
+    ///
+    /// # Errors
+    ///
+    /// If the broker cannot be told.
+    pub async fn acknowledge(&self, messages: &[Receipt]) -> Result<(), pubsub::Error> {
+        match self {
+            Subscribed::Engine(held) => held.acknowledge(messages),
+            Subscribed::Outside(held) => held.acknowledge(messages).await,
+        }
+    }
+
+    /// As [`Subscription::fail`].
+    ///
+    /// # Errors
+    ///
+    /// If the broker cannot be told.
+    pub async fn fail(&self, message: Receipt, cause: &str) -> Result<(), pubsub::Error> {
+        match self {
+            Subscribed::Engine(held) => held.fail(message, cause),
+            Subscribed::Outside(held) => held.fail(message, cause).await,
+        }
+    }
+
+    /// As [`Subscription::release`].
+    ///
+    /// # Errors
+    ///
+    /// If the broker cannot be told.
+    pub async fn release(&self, messages: &[Receipt]) -> Result<(), pubsub::Error> {
+        match self {
+            Subscribed::Engine(held) => held.release(messages),
+            Subscribed::Outside(held) => held.release(messages).await,
+        }
+    }
+
+    /// As [`Subscription::extend`].
+    ///
+    /// # Errors
+    ///
+    /// If the broker cannot be told.
+    pub async fn extend(&self, messages: &[Receipt]) -> Result<(), pubsub::Error> {
+        match self {
+            Subscribed::Engine(held) => held.extend(messages),
+            Subscribed::Outside(held) => held.extend(messages).await,
+        }
+    }
+
+    /// As [`Subscription::settled`].
+    ///
+    /// # Errors
+    ///
+    /// If the broker cannot be told.
+    pub async fn settled(&self) -> Result<(), pubsub::Error> {
+        match self {
+            Subscribed::Engine(held) => held.settled().await,
+            Subscribed::Outside(held) => held.settled().await,
+        }
+    }
+}
+
+/// Longest name of a broker: it is a part of the engine's names of topics.
+const NAME_BYTES_MAX: usize = 127;
