@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::bindings::Bindings;
 use crate::config::Config;
 use crate::health::Health;
 use crate::host::Host;
@@ -27,6 +28,7 @@ pub struct Api {
     pub(crate) stores: Stores,
     pub(crate) pubsubs: PubSubs,
     pub(crate) secret_stores: SecretStores,
+    pub(crate) bindings: Bindings,
     pub(crate) undeclared: Undeclared,
     pub(crate) caller: Caller,
     pub(crate) notes: Notes,
@@ -44,6 +46,7 @@ impl Api {
             stores: Stores::new(&config),
             pubsubs: PubSubs::new(&config),
             secret_stores: SecretStores::new(&config),
+            bindings: Bindings::new(&config),
             app: App::new(&config.app),
             caller: Caller::new(&config),
             host,

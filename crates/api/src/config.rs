@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use components::secret::Scope;
-use components::{pubsub, secret, state};
+use components::{binding, pubsub, secret, state};
 
 /// How the API of one application is served.
 #[derive(Clone, Debug)]
@@ -87,6 +87,11 @@ pub enum Block {
         store: Adapter<dyn secret::Store>,
         /// Which of them the application may know.
         scope: Scope,
+    },
+    /// A system outside that things are sent to.
+    Binding {
+        /// Who sends them.
+        output: Adapter<dyn binding::Output>,
     },
 }
 
@@ -201,7 +206,7 @@ impl Config {
         self.components.iter().any(|one| match &one.block {
             Block::State { place, .. } => *place == Place::Memory,
             Block::PubSub(pubsub) => pubsub.broker == Broker::Memory,
-            Block::Secrets { .. } => false,
+            Block::Secrets { .. } | Block::Binding { .. } => false,
         })
     }
 }

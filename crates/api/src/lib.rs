@@ -15,6 +15,7 @@
 
 mod api;
 pub mod app;
+mod bindings;
 pub mod config;
 mod duration;
 pub mod error;

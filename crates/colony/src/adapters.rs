@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::config::Adapter;
+use components::binding;
 use components::properties::Invalid;
 use components::secret::Scope;
 use components::state::redis::{Redis, Settings};
 use components::{Properties, secret, state};
 use manifest::Span;
 use manifest::configuration::Configuration;
-use manifest::resources::{Block, Component, Given, Keeper, Resources, SecretSource, Setting};
+use manifest::resources::{BindingKind, Block, Component, Given, Keeper, Resources, SecretSource, Setting};
 
 /// What could be opened, by the components' names.
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub(crate) struct Adapters {
     /// What of the stores of secrets the application may know; of others, all.
     pub(crate) scopes: BTreeMap<String, Scope>,
     pub(crate) states: BTreeMap<String, Adapter<dyn state::Store>>,
+    pub(crate) outputs: BTreeMap<String, Adapter<dyn binding::Output>>,
     /// What the application can do without, and has to.
     pub(crate) left_out: Vec<String>,
 }
@@ -48,6 +50,12 @@ impl Adapters {
             let Block::State { keeper: Keeper::Redis, .. } = component.block else { continue };
             let opened = adapters.redis(component, found).await;
             let opened = opened.map(|store| adapters.states.insert(component.name.clone(), store));
+            adapters.note(opened.map(drop), component, found);
+        }
+        for component in &components {
+            let Block::Binding(kind) = component.block else { continue };
+            let opened = adapters.binding(kind, component, found).await;
+            let opened = opened.map(|output| adapters.outputs.insert(component.name.clone(), output));
             adapters.note(opened.map(drop), component, found);
         }
         adapters
@@ -88,11 +96,7 @@ impl Adapters {
         component: &Component,
         found: &mut Resources,
     ) -> Result<Adapter<dyn state::Store>, Unopened> {
-        let mut texts = Vec::new();
-        for setting in &component.settings {
-            texts.push((setting.name.clone(), self.text(setting).await?));
-        }
-        let set = Properties::from_iter(texts);
+        let set = self.set(component).await?;
         let settings = Settings::new(&set).map_err(|invalid| wrong(&invalid, component))?;
         unused(&set, component, found);
         let store = Redis::connect(settings).await.map_err(|error| Unopened {
@@ -103,6 +107,30 @@ impl Adapters {
                     .to_owned(),
         })?;
         Ok(Adapter(Arc::new(store)))
+    }
+
+    async fn binding(
+        &self,
+        kind: BindingKind,
+        component: &Component,
+        found: &mut Resources,
+    ) -> Result<Adapter<dyn binding::Output>, Unopened> {
+        let set = self.set(component).await?;
+        let output: Result<Arc<dyn binding::Output>, Invalid> = match kind {
+            BindingKind::LocalStorage => binding::LocalStorage::new(&set).map(|one| Arc::new(one) as _),
+        };
+        let output = output.map_err(|invalid| wrong(&invalid, component))?;
+        unused(&set, component, found);
+        Ok(Adapter(output))
+    }
+
+    /// What is set for a component, its secrets looked up.
+    async fn set(&self, component: &Component) -> Result<Properties, Unopened> {
+        let mut texts = Vec::new();
+        for setting in &component.settings {
+            texts.push((setting.name.clone(), self.text(setting).await?));
+        }
+        Ok(Properties::from_iter(texts))
     }
 
     /// What a setting is set to, the secret looked up if it is one.

@@ -5,6 +5,7 @@
 //! implementation. Adapters know nothing of applications, resource files or transports: they get their
 //! [`Properties`], and answer.
 
+pub mod binding;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod properties;

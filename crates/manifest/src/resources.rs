@@ -3,6 +3,8 @@
 //! Kinds that have no effect here are named by a warning, not refused: a folder of resources is made for Dapr as well. A
 //! component that is asked for and not served is refused, for whoever relies on it would find out later.
 
+mod binding;
+
 use std::collections::BTreeMap;
 
 use crate::codes;
@@ -11,6 +13,7 @@ use crate::nearest;
 use crate::typed::{AsWritten, At, Bool, Cx, Field, List, Text, Typed, keys};
 use crate::yaml::{self, Node, Value, clip};
 use crate::{Mask, Source};
+pub use binding::BindingKind;
 
 /// A component that is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub enum Block {
     },
     /// A store of secrets.
     Secrets(SecretSource),
+    /// A system outside that things are sent to.
+    Binding(BindingKind),
 }
 
 /// Who keeps a store of state.
@@ -304,9 +309,12 @@ impl Reader<'_> {
                 return Some((self.secrets(SecretSource::File, &settings)?, settings));
             }
             "secretstores.local.env" => return Some((self.secrets(SecretSource::Env, &settings)?, settings)),
-            odd => {
-                self.unserved(odd, span, optional);
-                return None;
+            kind => {
+                let binding = BindingKind::of(kind);
+                if binding.is_none() {
+                    self.unserved(kind, span, optional);
+                }
+                return binding.map(|kind| (Block::Binding(kind), settings));
             }
         };
         let mut prefix = KeyPrefix::default();
@@ -483,7 +491,13 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 5] =
-    ["secretstores.local.env", "secretstores.local.file", "state.colony", "state.in-memory", "state.redis"];
+const SERVED: [&str; 6] = [
+    "bindings.localstorage",
+    "secretstores.local.env",
+    "secretstores.local.file",
+    "state.colony",
+    "state.in-memory",
+    "state.redis",
+];
 /// Longest prefix of keys, as the engine has its scopes.
 const PREFIX_BYTES_MAX: usize = 255;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use manifest::resources::{Block, Given, Keeper, KeyPrefix, SecretSource};
+use manifest::resources::{BindingKind, Block, Given, Keeper, KeyPrefix, SecretSource};
 use manifest::{Resources, Source, resources};
 
 fn read(case: &str) -> Resources {
@@ -35,7 +35,7 @@ fn good_resources_are_taken_and_what_has_no_effect_is_named() {
     drawn("good");
     let found = read("good");
     assert!(!found.has_errors());
-    let [carts, redis, vault, memory] = &found.components[..] else { panic!("{found:?}") };
+    let [carts, redis, vault, memory, files] = &found.components[..] else { panic!("{found:?}") };
     let prefix = KeyPrefix::Literal("shared".to_owned());
     assert_eq!(carts.block, Block::State { keeper: Keeper::Disk, prefix });
     assert_eq!((carts.name.as_str(), carts.version.as_str(), carts.scopes.len()), ("carts", "v1", 2));
@@ -60,6 +60,7 @@ fn good_resources_are_taken_and_what_has_no_effect_is_named() {
         (memory.name.as_str(), memory.kind.as_str(), memory.version.as_str()),
         ("memory", "state.in-memory", "v2")
     );
+    assert_eq!((&files.block, files.settings.len()), (&Block::Binding(BindingKind::LocalStorage), 1));
 }
 
 #[test]

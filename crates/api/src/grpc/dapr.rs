@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{metadata, secrets, state};
+use super::{bindings, metadata, secrets, state};
 use crate::api::Api;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
 use crate::proto::dapr::runtime::v1::{
     DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest, GetBulkSecretRequest,
     GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest,
     GetMetadataResponse, GetSecretRequest, GetSecretResponse, GetStateRequest, GetStateResponse,
-    SaveStateRequest, SetMetadataRequest, ShutdownRequest,
+    InvokeBindingRequest, InvokeBindingResponse, SaveStateRequest, SetMetadataRequest, ShutdownRequest,
 };
 
 /// The methods, answered by an API.
@@ -54,6 +54,10 @@ impl Dapr for Methods {
 
     async fn get_bulk_secret(&self, request: Request<GetBulkSecretRequest>) -> Answer<GetBulkSecretResponse> {
         answered(secrets::get_bulk(&self.0, request.into_inner()).await)
+    }
+
+    async fn invoke_binding(&self, request: Request<InvokeBindingRequest>) -> Answer<InvokeBindingResponse> {
+        answered(bindings::invoke(&self.0, request).await)
     }
 
     async fn get_metadata(&self, _: Request<GetMetadataRequest>) -> Answer<GetMetadataResponse> {

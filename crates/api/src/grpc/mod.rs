@@ -4,6 +4,7 @@
 //! does is in the file of its name. A method that is not served is answered `Unimplemented`, by which clients find out
 //! what there is.
 
+mod bindings;
 mod dapr;
 mod deadline;
 mod health;

@@ -44,3 +44,22 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
         T::deserialize(MapAccessDeserializer::new(fields))
     }
 }
+
+/// A value of metadata: text, but that some clients do not put a number in quotes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Word {
+    Text(String),
+    Number(serde_json::Number),
+    Truth(bool),
+}
+
+impl Word {
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Word::Text(text) => text,
+            Word::Number(number) => number.to_string(),
+            Word::Truth(truth) => truth.to_string(),
+        }
+    }
+}

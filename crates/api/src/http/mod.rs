@@ -7,6 +7,7 @@
 //! nothing.
 
 mod answer;
+mod bindings;
 mod body;
 mod call;
 mod health;
@@ -64,6 +65,7 @@ pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Respon
 
 async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<'_>) -> Answer {
     match (version, group) {
+        ("v1.0", "bindings") => bindings::answer(&rest, call).await,
         ("v1.0", "healthz") => health::answer(&rest, call),
         ("v1.0", "metadata") => metadata::answer(&rest, call).await,
         ("v1.0", "queues") => queues::answer(&rest, call).await,

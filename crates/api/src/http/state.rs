@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{Answer, empty, json_bytes};
 use super::call::{Call, decoded};
-use super::json::Object;
+use super::json::{Object, Word};
 use crate::error::Error;
 use crate::state::{Delete, Failing, Item, Operation, Options, Save, ttl, unknown_operation};
 use crate::{time, value};
@@ -114,15 +114,6 @@ struct Words<'a> {
     consistency: Option<Cow<'a, str>>,
 }
 
-/// A value of metadata: text, but that some clients do not put a number in quotes.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Word {
-    Text(String),
-    Number(serde_json::Number),
-    Truth(bool),
-}
-
 #[derive(Deserialize)]
 struct Wanted {
     #[serde(default)]
@@ -184,16 +175,6 @@ impl Step<'_> {
             "upsert" => self.request.0.save(body, &BTreeMap::new(), failing).map(Operation::Upsert),
             "delete" => self.request.0.delete(failing).map(Operation::Delete),
             odd => Err(unknown_operation(odd)),
-        }
-    }
-}
-
-impl Word {
-    fn into_text(self) -> String {
-        match self {
-            Word::Text(text) => text,
-            Word::Number(number) => number.to_string(),
-            Word::Truth(truth) => truth.to_string(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The API over real sockets, as clients see it.
 
 mod app;
+mod bindings;
 mod ends;
 mod grpc;
 mod invoke;

@@ -94,6 +94,7 @@ fn component(one: &resources::Component, adapters: &Adapters) -> Option<Componen
             let scope = adapters.scopes.get(&one.name).cloned().unwrap_or_default();
             Block::Secrets { store, scope }
         }
+        resources::Block::Binding(_) => Block::Binding { output: adapters.outputs.get(&one.name)?.clone() },
     };
     Some(Component { name: one.name.clone(), kind: one.kind.clone(), version: one.version.clone(), block })
 }

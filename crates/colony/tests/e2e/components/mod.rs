@@ -1,5 +1,6 @@
 //! Components that are kept outside, used through `colony sidecar`.
 
+mod bindings;
 #[cfg(feature = "conformance")]
 mod redis;
 mod secrets;
