@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::host::Host;
 use crate::invoke::Caller;
+use crate::lock::Locks;
 use crate::metadata::Notes;
 use crate::pubsub::PubSubs;
 use crate::secrets::SecretStores;
@@ -29,6 +30,7 @@ pub struct Api {
     pub(crate) pubsubs: PubSubs,
     pub(crate) secret_stores: SecretStores,
     pub(crate) bindings: Bindings,
+    pub(crate) locks: Locks,
     pub(crate) undeclared: Undeclared,
     pub(crate) caller: Caller,
     pub(crate) notes: Notes,
@@ -47,6 +49,7 @@ impl Api {
             pubsubs: PubSubs::new(&config),
             secret_stores: SecretStores::new(&config),
             bindings: Bindings::new(&config),
+            locks: Locks::new(&config),
             app: App::new(&config.app),
             caller: Caller::new(&config),
             host,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use components::secret::Scope;
-use components::{binding, pubsub, secret, state};
+use components::{binding, lock, pubsub, secret, state};
 
 /// How the API of one application is served.
 #[derive(Clone, Debug)]
@@ -93,6 +93,13 @@ pub enum Block {
         /// Who sends them.
         output: Adapter<dyn binding::Output>,
     },
+    /// A store of locks.
+    Locks {
+        /// Where they are kept.
+        place: Place<Adapter<dyn lock::Store>>,
+        /// What their names are prefixed with.
+        prefix: Prefix,
+    },
 }
 
 /// A broker of messages.
@@ -143,13 +150,13 @@ impl<T: ?Sized> Eq for Adapter<T> {}
 
 /// Where things are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Place<A = Adapter<dyn state::Store>> {
     /// In the folder of the data.
     Disk,
     /// In memory, for as long as the process lives.
     Memory,
     /// In a system outside.
-    Outside(Adapter<dyn state::Store>),
+    Outside(A),
 }
 
 /// What tells the keys of applications that share a store apart.
@@ -206,8 +213,20 @@ impl Config {
         self.components.iter().any(|one| match &one.block {
             Block::State { place, .. } => *place == Place::Memory,
             Block::PubSub(pubsub) => pubsub.broker == Broker::Memory,
+            Block::Locks { place, .. } => *place == Place::Memory,
             Block::Secrets { .. } | Block::Binding { .. } => false,
         })
+    }
+
+    /// What the prefix of a component's keys is for this application; empty for none.
+    pub fn scope(&self, component: &str, prefix: &Prefix) -> String {
+        match prefix {
+            Prefix::Namespace if !self.namespace.is_empty() => format!("{}.{}", self.namespace, self.app_id),
+            Prefix::AppId | Prefix::Namespace => self.app_id.clone(),
+            Prefix::Name => component.to_owned(),
+            Prefix::None => String::new(),
+            Prefix::Literal(text) => text.clone(),
+        }
     }
 }
 

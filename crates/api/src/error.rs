@@ -68,6 +68,12 @@ impl Error {
         Error::malformed(why.to_string())
     }
 
+    /// A body that cannot be had, or is not what can be read.
+    pub fn unread(why: impl std::fmt::Display) -> Error {
+        let message = format!("failed reading the body: {why}");
+        Error::new("ERR_BODY_READ", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
+    }
+
     /// A request that makes no sense.
     pub fn bad_request(message: impl Into<String>) -> Error {
         Error::new("ERR_BAD_REQUEST", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)

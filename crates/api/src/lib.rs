@@ -25,6 +25,7 @@ pub mod host;
 mod http;
 mod inbound;
 mod invoke;
+pub mod lock;
 pub mod metadata;
 pub mod payload;
 pub mod proto;

@@ -33,16 +33,16 @@ impl Api {
             version: one.version.clone(),
             capabilities: match one.block {
                 Block::State { .. } => STATE,
-                Block::Binding { .. } | Block::PubSub(_) | Block::Secrets { .. } => &[],
+                Block::Binding { .. } | Block::Locks { .. } | Block::PubSub(_) | Block::Secrets { .. } => &[],
             },
         });
-        let undeclared = self.undeclared.names().map(|name| Told {
+        let undeclared = self.undeclared.names().map(|(family, name)| Told {
             name: name.to_owned(),
-            kind: "state.colony".to_owned(),
+            kind: format!("{family}.colony"),
             version: "v1".to_owned(),
-            capabilities: STATE,
+            capabilities: if family == "state" { STATE } else { &[] },
         });
-        declared.chain(undeclared).chain(self.undeclared_pubsubs()).collect()
+        declared.chain(undeclared).collect()
     }
 
     /// What was noted, and the version.

@@ -27,7 +27,14 @@ mod disk {
         }
     }
 
+    impl components::conformance::lock::Subject for Place {
+        fn locks(&self) -> Box<dyn components::lock::Store + '_> {
+            Box::new(api::lock::Kept::new("locks", Engine::Disk(&self.engine)))
+        }
+    }
+
     components::conformance_tests!(Place::new());
+    components::lock_conformance_tests!(Place::new());
 }
 
 /// Items in memory.
@@ -45,7 +52,14 @@ mod memory {
         }
     }
 
+    impl components::conformance::lock::Subject for Place {
+        fn locks(&self) -> Box<dyn components::lock::Store + '_> {
+            Box::new(api::lock::Kept::new("locks", Engine::Memory(&self.0)))
+        }
+    }
+
     components::conformance_tests!(Place(InMemory::open_empty(Config::default()).expect("it opens")));
+    components::lock_conformance_tests!(Place(InMemory::open_empty(Config::default()).expect("it opens")));
 }
 
 /// Topics in the folder of the data.

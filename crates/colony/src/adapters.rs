@@ -9,8 +9,7 @@ use api::config::Adapter;
 use components::binding;
 use components::properties::Invalid;
 use components::secret::Scope;
-use components::state::redis::{Redis, Settings};
-use components::{Properties, secret, state};
+use components::{Properties, lock, redis, secret, state};
 use manifest::Span;
 use manifest::configuration::Configuration;
 use manifest::resources::{BindingKind, Block, Component, Given, Keeper, Resources, SecretSource, Setting};
@@ -23,6 +22,7 @@ pub(crate) struct Adapters {
     pub(crate) scopes: BTreeMap<String, Scope>,
     pub(crate) states: BTreeMap<String, Adapter<dyn state::Store>>,
     pub(crate) outputs: BTreeMap<String, Adapter<dyn binding::Output>>,
+    pub(crate) locks: BTreeMap<String, Adapter<dyn lock::Store>>,
     /// What the application can do without, and has to.
     pub(crate) left_out: Vec<String>,
 }
@@ -47,10 +47,8 @@ impl Adapters {
             adapters.note(opened.map(drop), component, found);
         }
         for component in &components {
-            let Block::State { keeper: Keeper::Redis, .. } = component.block else { continue };
             let opened = adapters.redis(component, found).await;
-            let opened = opened.map(|store| adapters.states.insert(component.name.clone(), store));
-            adapters.note(opened.map(drop), component, found);
+            adapters.note(opened, component, found);
         }
         for component in &components {
             let Block::Binding(kind) = component.block else { continue };
@@ -91,22 +89,38 @@ impl Adapters {
         Ok(Adapter(store))
     }
 
-    async fn redis(
+    /// Opens what is kept in a Redis, if this is.
+    async fn redis(&mut self, component: &Component, found: &mut Resources) -> Result<(), Unopened> {
+        let name = || component.name.clone();
+        match component.block {
+            Block::State { keeper: Keeper::Redis, .. } => {
+                let settings = self.settings(component, found, state::redis::Settings::new).await?;
+                let opened = state::redis::Redis::connect(settings).await;
+                let store = opened.map_err(|error| silent(component, &error))?;
+                self.states.insert(name(), Adapter(Arc::new(store)));
+            }
+            Block::Locks { keeper: Keeper::Redis, .. } => {
+                let settings = self.settings(component, found, redis::Settings::new).await?;
+                let opened = lock::redis::Redis::connect(settings).await;
+                let store = opened.map_err(|error| silent(component, &error))?;
+                self.locks.insert(name(), Adapter(Arc::new(store)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a component's settings are to who keeps it.
+    async fn settings<S>(
         &self,
         component: &Component,
         found: &mut Resources,
-    ) -> Result<Adapter<dyn state::Store>, Unopened> {
+        read: impl Fn(&Properties) -> Result<S, Invalid>,
+    ) -> Result<S, Unopened> {
         let set = self.set(component).await?;
-        let settings = Settings::new(&set).map_err(|invalid| wrong(&invalid, component))?;
+        let settings = read(&set).map_err(|invalid| wrong(&invalid, component))?;
         unused(&set, component, found);
-        let store = Redis::connect(settings).await.map_err(|error| Unopened {
-            span: place(component, "redisHost"),
-            why: format!("`{}` does not answer: {error}", component.name),
-            help:
-                "start it, correct `redisHost` or `redisPassword`, or set `ignoreErrors: true` to do without"
-                    .to_owned(),
-        })?;
-        Ok(Adapter(Arc::new(store)))
+        Ok(settings)
     }
 
     async fn binding(
@@ -178,6 +192,16 @@ fn wrong(invalid: &Invalid, component: &Component) -> Unopened {
         span: place(component, &invalid.name),
         why: format!("the component `{}` cannot be opened: {invalid}", component.name),
         help: format!("mend the setting `{}`", invalid.name),
+    }
+}
+
+/// Nothing answers where a component is kept.
+fn silent(component: &Component, error: &dyn std::fmt::Display) -> Unopened {
+    let help = "start it, correct `redisHost` or `redisPassword`, or set `ignoreErrors: true` to do without";
+    Unopened {
+        span: place(component, "redisHost"),
+        why: format!("`{}` does not answer: {error}", component.name),
+        help: help.to_owned(),
     }
 }
 

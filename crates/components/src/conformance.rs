@@ -10,6 +10,8 @@
 //!
 //! The store must be empty at first.
 
+pub mod lock;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;

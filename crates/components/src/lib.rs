@@ -8,8 +8,10 @@
 pub mod binding;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod lock;
 pub mod properties;
 pub mod pubsub;
+pub mod redis;
 pub mod secret;
 pub mod state;
 

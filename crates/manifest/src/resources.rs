@@ -50,9 +50,23 @@ pub enum Block {
     Secrets(SecretSource),
     /// A system outside that things are sent to.
     Binding(BindingKind),
+    /// A store of locks.
+    Locks {
+        /// Who keeps it.
+        keeper: Keeper,
+        /// What its locks' names are prefixed with.
+        prefix: KeyPrefix,
+    },
 }
 
-/// Who keeps a store of state.
+/// What is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    State,
+    Locks,
+}
+
+/// Who keeps what a component has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeper {
     /// Colony, in the folder of its data.
@@ -301,10 +315,13 @@ impl Reader<'_> {
         mut settings: Vec<Setting>,
         optional: bool,
     ) -> Option<(Block, Vec<Setting>)> {
-        let keeper = match kind {
-            "state.colony" => Keeper::Disk,
-            "state.in-memory" => Keeper::Memory,
-            "state.redis" => Keeper::Redis,
+        let (family, keeper) = match kind {
+            "lock.colony" => (Family::Locks, Keeper::Disk),
+            "lock.in-memory" => (Family::Locks, Keeper::Memory),
+            "lock.redis" => (Family::Locks, Keeper::Redis),
+            "state.colony" => (Family::State, Keeper::Disk),
+            "state.in-memory" => (Family::State, Keeper::Memory),
+            "state.redis" => (Family::State, Keeper::Redis),
             "secretstores.local.file" => {
                 return Some((self.secrets(SecretSource::File, &settings)?, settings));
             }
@@ -332,7 +349,11 @@ impl Reader<'_> {
                 );
             }
         }
-        Some((Block::State { keeper, prefix }, settings))
+        let block = match family {
+            Family::State => Block::State { keeper, prefix },
+            Family::Locks => Block::Locks { keeper, prefix },
+        };
+        Some((block, settings))
     }
 
     /// Stores of secrets are there before all others, and so cannot need one.
@@ -491,8 +512,11 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 6] = [
+const SERVED: [&str; 9] = [
     "bindings.localstorage",
+    "lock.colony",
+    "lock.in-memory",
+    "lock.redis",
     "secretstores.local.env",
     "secretstores.local.file",
     "state.colony",

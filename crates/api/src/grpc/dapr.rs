@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{bindings, metadata, secrets, state};
+use super::{bindings, lock, metadata, secrets, state};
 use crate::api::Api;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
 use crate::proto::dapr::runtime::v1::{
@@ -12,6 +12,7 @@ use crate::proto::dapr::runtime::v1::{
     GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest,
     GetMetadataResponse, GetSecretRequest, GetSecretResponse, GetStateRequest, GetStateResponse,
     InvokeBindingRequest, InvokeBindingResponse, SaveStateRequest, SetMetadataRequest, ShutdownRequest,
+    TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
 };
 
 /// The methods, answered by an API.
@@ -58,6 +59,14 @@ impl Dapr for Methods {
 
     async fn invoke_binding(&self, request: Request<InvokeBindingRequest>) -> Answer<InvokeBindingResponse> {
         answered(bindings::invoke(&self.0, request).await)
+    }
+
+    async fn try_lock_alpha1(&self, request: Request<TryLockRequest>) -> Answer<TryLockResponse> {
+        answered(lock::try_lock(&self.0, request.into_inner()).await)
+    }
+
+    async fn unlock_alpha1(&self, request: Request<UnlockRequest>) -> Answer<UnlockResponse> {
+        answered(lock::unlock(&self.0, request.into_inner()).await)
     }
 
     async fn get_metadata(&self, _: Request<GetMetadataRequest>) -> Answer<GetMetadataResponse> {

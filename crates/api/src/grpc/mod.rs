@@ -8,6 +8,7 @@ mod bindings;
 mod dapr;
 mod deadline;
 mod health;
+mod lock;
 mod metadata;
 mod secrets;
 mod state;

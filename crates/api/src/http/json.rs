@@ -63,3 +63,43 @@ impl Word {
         }
     }
 }
+
+/// A whole number, in quotes or not, as the JSON of messages of gRPC has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Number<N>(pub(super) N);
+
+impl<'de, N: TryFrom<i64>> Deserialize<'de> for Number<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = deserializer.deserialize_any(Digits)?;
+        let fits = N::try_from(number).ok().map(Number);
+        fits.ok_or_else(|| serde::de::Error::custom(format!("{number} is beyond what this number can be")))
+    }
+}
+
+struct Digits;
+
+impl Visitor<'_> for Digits {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<i64, E> {
+        Ok(number)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<i64, E> {
+        i64::try_from(number).map_err(E::custom)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<i64, E> {
+        // Far enough for any number of a request.
+        let whole = number.fract() == 0.0 && number.abs() <= f64::from(u32::MAX);
+        whole.then_some(number as i64).ok_or_else(|| E::custom(format!("{number} is no whole number")))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i64, E> {
+        text.parse().map_err(|_| E::custom(format!("{text:?} is no whole number")))
+    }
+}

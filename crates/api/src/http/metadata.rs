@@ -1,8 +1,7 @@
 //! What a sidecar says of itself, and notes.
 
-use http::{Method, StatusCode};
+use http::Method;
 use serde_json::{Map, Value, json};
-use tonic::Code;
 
 use super::answer::{Answer, empty, json_line};
 use super::call::{Call, decoded};
@@ -16,8 +15,8 @@ pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
         (&Method::GET, []) => Ok(json_line(&told(call.api))),
         (&Method::PUT, [key]) => {
             let (api, key) = (call.api, decoded(key)?);
-            let body = call.body().await.map_err(|unread| unreadable(&unread))?;
-            let value = std::str::from_utf8(&body).map_err(|_| unreadable(&"it is not UTF-8 text"))?;
+            let body = call.body().await.map_err(Error::unread)?;
+            let value = std::str::from_utf8(&body).map_err(|_| Error::unread("it is not UTF-8 text"))?;
             api.note(&key, value)?;
             Ok(empty())
         }
@@ -53,9 +52,4 @@ fn told(api: &Api) -> Value {
         told["components"] = components.into();
     }
     told
-}
-
-fn unreadable(why: &dyn std::fmt::Display) -> Error {
-    let message = format!("failed reading the body: {why}");
-    Error::new("ERR_BODY_READ", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
 }

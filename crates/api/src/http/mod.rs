@@ -13,6 +13,7 @@ mod call;
 mod health;
 mod invoke;
 mod json;
+mod lock;
 mod metadata;
 mod path;
 mod query;
@@ -72,6 +73,8 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
         ("v1.0", "secrets") => secrets::answer(&rest, call).await,
         ("v1.0", "shutdown") => health::shutdown(&rest, call),
         ("v1.0", "state") => state::answer(&rest, call).await,
+        ("v1.0-alpha1", "lock") => lock::lock(&rest, call).await,
+        ("v1.0-alpha1", "unlock") => lock::unlock(&rest, call).await,
         _ => Err(call.no_route()),
     }
 }

@@ -14,9 +14,7 @@ use components::pubsub::{self, Broker as _, Delivery, Features, Message, Options
 use crate::api::Api;
 use crate::config::{Block, Broker, Config, PubSub as Declared};
 use crate::error::Error;
-use crate::metadata::Told;
 use crate::state::Engine;
-use crate::undeclared::Undeclared;
 
 pub use self::engine::{Prepared, Topics};
 pub use held::Held;
@@ -26,7 +24,6 @@ pub(crate) struct PubSubs {
     declared: HashMap<String, Declared>,
     /// What all others are.
     otherwise: Declared,
-    undeclared: Undeclared,
     prepared: Prepared,
 }
 
@@ -39,7 +36,6 @@ impl PubSubs {
         PubSubs {
             declared: declared.collect(),
             otherwise: Declared::default(),
-            undeclared: Undeclared::default(),
             prepared: Prepared::default(),
         }
     }
@@ -96,26 +92,10 @@ impl Api {
         if name.is_empty() {
             return Err(errors::no_name());
         }
-        let fits = name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
-        if !fits || self.config.foreign.iter().any(|foreign| foreign == name) {
-            return Err(errors::not_found(name, &self.config.app_id));
+        match name.len() <= NAME_BYTES_MAX && self.may_be_undeclared("pubsub", "pubsub", name) {
+            true => Ok(()),
+            false => Err(errors::not_found(name, &self.config.app_id)),
         }
-        if self.pubsubs.undeclared.note(name) {
-            self.say(&format!(
-                "pubsub {name:?} is declared in no file of the resources: it is kept in the folder of the data"
-            ));
-        }
-        Ok(())
-    }
-
-    /// The brokers that were used without being declared, as they are told of.
-    pub(crate) fn undeclared_pubsubs(&self) -> impl Iterator<Item = Told> {
-        self.pubsubs.undeclared.names().map(|name| Told {
-            name: name.to_owned(),
-            kind: "pubsub.colony".to_owned(),
-            version: "v1".to_owned(),
-            capabilities: &[],
-        })
     }
 }
 

@@ -29,8 +29,6 @@ pub(crate) use errors::{Failing, unknown_operation};
 /// The stores that are declared, by name.
 pub(crate) struct Stores {
     declared: HashMap<String, Declared>,
-    /// What is declared for other applications only.
-    foreign: Vec<String>,
     /// What all others are.
     otherwise: Declared,
 }
@@ -45,12 +43,12 @@ impl Stores {
     pub(crate) fn new(config: &Config) -> Stores {
         let declared = config.components.iter().filter_map(|component| {
             let Block::State { place, prefix } = &component.block else { return None };
-            let scope = scope(config, &component.name, prefix);
+            let scope = config.scope(&component.name, prefix);
             Some((component.name.clone(), Declared { place: place.clone(), scope }))
         });
-        let scope = scope(config, "", &Prefix::AppId);
+        let scope = config.scope("", &Prefix::AppId);
         let otherwise = Declared { place: Place::Disk, scope };
-        Stores { declared: declared.collect(), foreign: config.foreign.clone(), otherwise }
+        Stores { declared: declared.collect(), otherwise }
     }
 }
 
@@ -77,32 +75,12 @@ impl Api {
     }
 
     fn check_undeclared(&self, name: &str) -> Result<(), Error> {
-        let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
-        if !fits || self.stores.foreign.iter().any(|foreign| foreign == name) {
-            return Err(errors::not_found(name, &self.config.app_id));
+        match self.may_be_undeclared("state", "state store", name) {
+            true => Ok(()),
+            false => Err(errors::not_found(name, &self.config.app_id)),
         }
-        if self.undeclared.note(name) {
-            self.say(&format!(
-                "state store {name:?} is declared in no file of the resources: it is kept in the folder of the data"
-            ));
-        }
-        Ok(())
     }
 }
 
-fn scope(config: &Config, component: &str, prefix: &Prefix) -> String {
-    match prefix {
-        Prefix::Namespace if !config.namespace.is_empty() => {
-            format!("{}.{}", config.namespace, config.app_id)
-        }
-        Prefix::AppId | Prefix::Namespace => config.app_id.clone(),
-        Prefix::Name => component.to_owned(),
-        Prefix::None => String::new(),
-        Prefix::Literal(text) => text.clone(),
-    }
-}
-
-/// Longest name of a store, as the engine has it.
-const NAME_BYTES_MAX: usize = 255;
 /// What parts a key from its prefix where keys are prefixed, and so is in no key.
 const SEPARATOR: &str = "||";

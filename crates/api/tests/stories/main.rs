@@ -5,6 +5,7 @@ mod bindings;
 mod ends;
 mod grpc;
 mod invoke;
+mod lock;
 mod queues;
 mod rules;
 mod state;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use api::config::{App, Block, Component, Place, Prefix};
+use api::config::{Adapter, App, Block, Component, Place, Prefix};
 use manifest::resources::{self, Keeper, KeyPrefix};
 
 use crate::adapters::Adapters;
@@ -82,12 +82,10 @@ pub(crate) fn config(
 fn component(one: &resources::Component, adapters: &Adapters) -> Option<Component> {
     let block = match &one.block {
         resources::Block::State { keeper, prefix } => {
-            let place = match keeper {
-                Keeper::Disk => Place::Disk,
-                Keeper::Memory => Place::Memory,
-                Keeper::Redis => Place::Outside(adapters.states.get(&one.name)?.clone()),
-            };
-            Block::State { place, prefix: lowered(prefix) }
+            Block::State { place: place(*keeper, adapters.states.get(&one.name))?, prefix: lowered(prefix) }
+        }
+        resources::Block::Locks { keeper, prefix } => {
+            Block::Locks { place: place(*keeper, adapters.locks.get(&one.name))?, prefix: lowered(prefix) }
         }
         resources::Block::Secrets(_) => {
             let store = adapters.secrets.get(&one.name)?.clone();
@@ -97,6 +95,15 @@ fn component(one: &resources::Component, adapters: &Adapters) -> Option<Componen
         resources::Block::Binding(_) => Block::Binding { output: adapters.outputs.get(&one.name)?.clone() },
     };
     Some(Component { name: one.name.clone(), kind: one.kind.clone(), version: one.version.clone(), block })
+}
+
+/// None if it should be outside and was not opened.
+fn place<T: ?Sized>(keeper: Keeper, opened: Option<&Adapter<T>>) -> Option<Place<Adapter<T>>> {
+    Some(match keeper {
+        Keeper::Disk => Place::Disk,
+        Keeper::Memory => Place::Memory,
+        Keeper::Redis => Place::Outside(opened?.clone()),
+    })
 }
 
 fn lowered(prefix: &KeyPrefix) -> Prefix {

@@ -1,6 +1,7 @@
-//! `state.redis` against a real Redis, which the tests start, break and start again.
+//! The adapters to a Redis against a real one, which the tests start, break and start again.
 
 mod layout;
+mod lock;
 mod outages;
 mod server;
 

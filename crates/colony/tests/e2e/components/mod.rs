@@ -1,6 +1,7 @@
 //! Components that are kept outside, used through `colony sidecar`.
 
 mod bindings;
+mod blocks;
 #[cfg(feature = "conformance")]
 mod redis;
 mod secrets;

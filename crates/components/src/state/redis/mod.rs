@@ -4,29 +4,47 @@
 //! anew when an item is deleted and made again, so here, other than with the engine, an ETag can come back. Conditions
 //! are judged by scripts, one step of Redis each.
 //!
-//! One connection carries all requests. When it is lost another is made by itself; until then requests wait a little,
-//! then fail. A read is asked once more; a write is not, for it may have been done.
-
-mod settings;
+//! When the connection is lost a read is asked once more; a write is not, for it may have been done.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{FromRedisValue, RedisError, Script, ScriptInvocation};
+use redis::{Script, ScriptInvocation};
 
 use super::{Action, Condition, Error, Item, Operation, Store};
 use crate::Reply;
-
-pub use settings::Settings;
+use crate::properties::{Invalid, Properties};
+use crate::redis::{self as server, Connection, Unanswered};
 
 /// Items in a Redis.
 #[derive(Clone)]
 pub struct Redis {
-    connection: ConnectionManager,
-    settings: Settings,
+    connection: Connection,
+    ttl: Option<Duration>,
     read: Script,
     write: Script,
+}
+
+/// What is set for a store in a Redis.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    server: server::Settings,
+    /// How long an item lives of which nothing else is said.
+    ttl: Option<Duration>,
+}
+
+impl Settings {
+    /// From what is set.
+    ///
+    /// # Errors
+    ///
+    /// Which setting is wrong, and how.
+    pub fn new(set: &Properties) -> Result<Settings, Invalid> {
+        let server = server::Settings::new(set)?;
+        let ttl: Option<u32> = set.number("ttlInSeconds")?;
+        let ttl = ttl.filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds.into()));
+        Ok(Settings { server, ttl })
+    }
 }
 
 impl Redis {
@@ -36,24 +54,10 @@ impl Redis {
     ///
     /// If there is none.
     pub async fn connect(settings: Settings) -> Result<Redis, Error> {
-        let client = settings.connection().and_then(redis::Client::open);
-        let client = client.map_err(|error| settings.failed(&error))?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(settings.dial_timeout))
-            .set_response_timeout(Some(settings.read_timeout))
-            .set_number_of_retries(settings.retries)
-            .set_min_delay(DELAY_MIN)
-            .set_max_delay(DELAY_MAX)
-            .set_pipeline_buffer_size(REQUESTS_WAITING_MAX);
-        let connect = async {
-            let mut connection = ConnectionManager::new_with_config(client, config).await?;
-            let _: () = redis::cmd("PING").query_async(&mut connection).await?;
-            Ok(connection)
-        };
-        let connection = settings.within(connect).await?;
+        let connection = Connection::open(settings.server).await?;
         let read = Script::new(include_str!("read.lua"));
         let write = Script::new(include_str!("write.lua"));
-        Ok(Redis { connection, settings, read, write })
+        Ok(Redis { connection, ttl: settings.ttl, read, write })
     }
 
     async fn items(&self, keys: impl Iterator<Item = String>) -> Result<Vec<Option<Item>>, Error> {
@@ -62,11 +66,11 @@ impl Redis {
             request.key(key);
         }
         let now = SystemTime::now();
-        let found = match self.ask(&request).await {
-            Err(error) if error.lost => self.ask(&request).await,
+        let found = match self.connection.script(&request).await {
+            Err(Unanswered { lost: true, .. }) => self.connection.script(&request).await,
             answer => answer,
         };
-        let found: Vec<Option<(Vec<u8>, u64, i64)>> = found.map_err(|lost| lost.error)?;
+        let found: Vec<Option<(Vec<u8>, u64, i64)>> = found?;
         let item = |(value, etag, ttl_ms)| Item {
             value: Bytes::from(value),
             etag,
@@ -86,12 +90,12 @@ impl Redis {
             request.key(place(scope, &operation.key));
             self.describe(operation, &mut request);
         }
-        self.ask(&request).await.map_err(|lost| lost.error)
+        Ok(self.connection.script(&request).await?)
     }
 
     fn describe(&self, operation: &Operation, request: &mut ScriptInvocation<'_>) {
         let (what, value, ttl) = match &operation.action {
-            Action::Put { value, ttl } => ("put", &value[..], ttl.or(self.settings.ttl)),
+            Action::Put { value, ttl } => ("put", &value[..], ttl.or(self.ttl)),
             Action::Delete => ("delete", &[][..], None),
         };
         request.arg(what);
@@ -108,26 +112,12 @@ impl Redis {
         request.arg(value);
         request.arg(if operation.condition == Condition::Absent { "first" } else { "" });
     }
-
-    async fn ask<T: FromRedisValue>(&self, request: &ScriptInvocation<'_>) -> Result<T, Lost> {
-        let mut connection = self.connection.clone();
-        let asked =
-            tokio::time::timeout(self.settings.longest(), request.invoke_async(&mut connection)).await;
-        match asked {
-            Ok(answer) => answer.map_err(|error: RedisError| Lost {
-                lost: error.is_unrecoverable_error(),
-                error: self.settings.failed(&error),
-            }),
-            Err(_) => Err(Lost { lost: false, error: self.settings.late() }),
-        }
-    }
 }
 
-/// Why there is no answer.
-struct Lost {
-    /// Whether the connection is gone.
-    lost: bool,
-    error: Error,
+impl From<Unanswered> for Error {
+    fn from(unanswered: Unanswered) -> Error {
+        Error::Unavailable(unanswered.why)
+    }
 }
 
 impl Store for Redis {
@@ -196,11 +186,5 @@ fn place(scope: &str, key: &str) -> String {
     }
 }
 
-/// The first wait before a connection is tried again.
-const DELAY_MIN: Duration = Duration::from_millis(20);
-/// The longest.
-const DELAY_MAX: Duration = Duration::from_millis(500);
-/// How many requests can wait to be sent before whoever has the next waits.
-const REQUESTS_WAITING_MAX: usize = 1_024;
 /// The longest life of an item, milliseconds: 10,000 years, well below where Redis' clock overflows.
 const TTL_MS_MAX: u64 = 315_576_000_000_000;

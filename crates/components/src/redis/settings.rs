@@ -1,6 +1,6 @@
 //! What can be set for a Redis.
 //!
-//! The names are those of Dapr's component. What would change what the store means and cannot be had here is refused;
+//! The names are those of Dapr's component. What would change what a component means and cannot be had here is refused;
 //! what only tunes another client's pool is not asked for, and so told of as unused.
 
 use std::fmt;
@@ -11,7 +11,6 @@ use redis::{
     ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError,
 };
 
-use super::super::Error;
 use crate::properties::{Invalid, Properties};
 
 /// What is set for a Redis.
@@ -22,8 +21,6 @@ pub struct Settings {
     username: Option<String>,
     password: Option<String>,
     database: i64,
-    /// How long an item lives of which nothing else is said.
-    pub(super) ttl: Option<Duration>,
     /// How long a connection may take to be made. Default 5 s.
     pub(super) dial_timeout: Duration,
     /// How long an answer may take. Default 3 s.
@@ -41,14 +38,12 @@ impl Settings {
     pub fn new(set: &Properties) -> Result<Settings, Invalid> {
         refuse(set)?;
         let (host, port) = address(set.needed("redisHost")?)?;
-        let ttl: Option<u32> = set.number("ttlInSeconds")?;
         Ok(Settings {
             host,
             port,
             username: set.text("redisUsername").map(str::to_owned),
             password: set.text("redisPassword").map(str::to_owned),
             database: set.number::<u16>("redisDB")?.unwrap_or(0).into(),
-            ttl: ttl.filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds.into())),
             dial_timeout: set.time("dialTimeout")?.unwrap_or(DIAL_TIMEOUT),
             read_timeout: set.time("readTimeout")?.unwrap_or(READ_TIMEOUT),
             retries: set.number::<u8>("redisMaxRetries")?.map_or(RETRIES, usize::from),
@@ -74,24 +69,6 @@ impl Settings {
     /// Longest time from a question to its answer, a connection that has to be made first included.
     pub(super) fn longest(&self) -> Duration {
         self.dial_timeout + self.read_timeout
-    }
-
-    pub(super) async fn within<T>(
-        &self,
-        work: impl Future<Output = Result<T, RedisError>>,
-    ) -> Result<T, Error> {
-        match tokio::time::timeout(self.longest(), work).await {
-            Ok(done) => done.map_err(|error| self.failed(&error)),
-            Err(_) => Err(self.late()),
-        }
-    }
-
-    pub(super) fn failed(&self, error: &RedisError) -> Error {
-        Error::Unavailable(format!("redis at {self}: {error}"))
-    }
-
-    pub(super) fn late(&self) -> Error {
-        Error::Unavailable(format!("redis at {self}: no answer within {:?}", self.longest()))
     }
 }
 
@@ -192,10 +169,7 @@ mod tests {
     fn what_is_not_set_is_as_with_dapr() {
         let settings = set(&[]).expect("an address is enough");
         assert_eq!((settings.dial_timeout, settings.read_timeout), (DIAL_TIMEOUT, READ_TIMEOUT));
-        assert_eq!(
-            (settings.ttl, settings.database, settings.to_string()),
-            (None, 0, "localhost:6379".to_owned())
-        );
+        assert_eq!((settings.database, settings.to_string()), (0, "localhost:6379".to_owned()));
     }
 
     #[test]

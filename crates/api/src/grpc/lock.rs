@@ -1,0 +1,26 @@
+//! Locks over gRPC.
+
+use components::lock::Unlocked;
+
+use crate::api::Api;
+use crate::error::Error;
+use crate::lock::Wanted;
+use crate::proto::dapr::runtime::v1::unlock_response::Status;
+use crate::proto::dapr::runtime::v1::{TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse};
+
+pub(super) async fn try_lock(api: &Api, request: TryLockRequest) -> Result<TryLockResponse, Error> {
+    let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } = request;
+    let wanted = Wanted { store: &store_name, name: &resource_id, owner: &lock_owner };
+    Ok(TryLockResponse { success: api.try_lock(wanted, expiry_in_seconds).await? })
+}
+
+pub(super) async fn unlock(api: &Api, request: UnlockRequest) -> Result<UnlockResponse, Error> {
+    let UnlockRequest { store_name, resource_id, lock_owner } = request;
+    let wanted = Wanted { store: &store_name, name: &resource_id, owner: &lock_owner };
+    let status = match api.unlock(wanted).await? {
+        Unlocked::Done => Status::Success,
+        Unlocked::NotHeld => Status::LockDoesNotExist,
+        Unlocked::Others => Status::LockBelongsToOthers,
+    };
+    Ok(UnlockResponse { status: status.into() })
+}

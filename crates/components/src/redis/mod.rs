@@ -1,0 +1,100 @@
+//! What all adapters to a Redis have in common: its settings, and one connection that carries all requests.
+//!
+//! When the connection is lost another is made by itself; until then requests wait a little, then fail. Whether something is
+//! asked again is for who asks to say: a read may be, a write may have been done.
+
+mod settings;
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, FromRedisValue, RedisError, ScriptInvocation};
+
+pub use settings::Settings;
+
+/// A connection to a Redis. A clone is the same connection.
+#[derive(Clone)]
+pub struct Connection {
+    manager: ConnectionManager,
+    settings: Settings,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Whether the connection is gone: it may be asked once more what may be asked twice.
+    pub lost: bool,
+    /// A sentence.
+    pub why: String,
+}
+
+impl Connection {
+    /// Connects, and sees that there is a Redis that answers.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub async fn open(settings: Settings) -> Result<Connection, Unanswered> {
+        let client = settings.connection().and_then(Client::open);
+        let client = client.map_err(|error| settings.failed(&error))?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(settings.dial_timeout))
+            .set_response_timeout(Some(settings.read_timeout))
+            .set_number_of_retries(settings.retries)
+            .set_min_delay(DELAY_MIN)
+            .set_max_delay(DELAY_MAX)
+            .set_pipeline_buffer_size(REQUESTS_WAITING_MAX);
+        let connect = async {
+            let mut connection = ConnectionManager::new_with_config(client, config).await?;
+            let _: () = redis::cmd("PING").query_async(&mut connection).await?;
+            Ok(connection)
+        };
+        let manager = settings.within(connect).await?;
+        Ok(Connection { manager, settings })
+    }
+
+    /// What a script answers.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub async fn script<T: FromRedisValue>(&self, request: &ScriptInvocation<'_>) -> Result<T, Unanswered> {
+        let mut connection = self.manager.clone();
+        self.settings.within(request.invoke_async(&mut connection)).await
+    }
+
+    /// What a command answers.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub async fn ask<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Unanswered> {
+        let mut connection = self.manager.clone();
+        self.settings.within(command.query_async(&mut connection)).await
+    }
+}
+
+impl Settings {
+    async fn within<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> Result<T, Unanswered> {
+        match tokio::time::timeout(self.longest(), work).await {
+            Ok(done) => done.map_err(|error| self.failed(&error)),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    fn failed(&self, error: &RedisError) -> Unanswered {
+        Unanswered { lost: error.is_unrecoverable_error(), why: format!("redis at {self}: {error}") }
+    }
+
+    fn late(&self) -> Unanswered {
+        let why = format!("redis at {self}: no answer within {:?}", self.longest());
+        Unanswered { lost: false, why }
+    }
+}
+
+/// The first wait before a connection is tried again.
+const DELAY_MIN: Duration = Duration::from_millis(20);
+/// The longest.
+const DELAY_MAX: Duration = Duration::from_millis(500);
+/// How many requests can wait to be sent before whoever has the next waits.
+const REQUESTS_WAITING_MAX: usize = 1_024;
