@@ -13,6 +13,7 @@ mod tcp;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -137,6 +138,9 @@ pub fn run(plan: &Plan, machine: Machine) -> Result<Run> {
     };
     let items: Vec<(Case, System)> = plan.cases.iter().flat_map(both).collect();
     let samples = interleave(plan.rounds, &items, |(case, system)| {
+        // What was measured before is written and given back by now: nobody's disk is busy with another's data.
+        nix::unistd::sync();
+        std::thread::sleep(REST);
         let folder = tempfile::tempdir_in(&plan.data)
             .map_err(|error| Error::new("make a folder for the data", error))?;
         let measured = peers.measure(case, system, plan.seconds, folder.path())?;
@@ -238,3 +242,6 @@ fn ask(server: &Process, load: impl FnOnce() -> Result<tasks::Load>) -> Result<M
 const PAYLOAD_BYTES: usize = 1024;
 /// How many items of state there are.
 const ITEMS: u64 = 100_000;
+
+/// How long the disk is left alone between two measurements: file systems give room back some time after a file was removed.
+const REST: Duration = Duration::from_secs(1);

@@ -81,3 +81,35 @@ fn full_segments_are_sealed_in_the_background() {
     assert_eq!((log.recovery().scanned, log.recovery().cut.len()), (0, 0));
     expect(&log, 0, 1, 100, 4000);
 }
+
+/// The first segments of a log are short, and a batch for which they are too short is taken all the same, also where the
+/// next had been made in advance.
+#[test]
+fn the_first_segments_are_short() {
+    let directory = TempDir::new().expect("there is room");
+    let config = Config { segment_bytes: 1 << 20, record_bytes_max: 600 << 10, ..Config::default() };
+    let log = open(&directory, &config).expect("it opens");
+    let lengths = || {
+        let mut segments: Vec<_> = std::fs::read_dir(directory.path().join("data"))
+            .expect("it is there")
+            .map(|entry| entry.expect("it is listed"))
+            .filter(|entry| entry.file_name().to_string_lossy().ends_with(".segment"))
+            .map(|entry| (entry.file_name(), entry.metadata().expect("it is there").len() >> 10))
+            .collect();
+        segments.sort();
+        segments.into_iter().map(|(_, kibibytes)| kibibytes).collect::<Vec<_>>()
+    };
+    fill(&log, 0, 1, 40_000);
+    let begun = Instant::now();
+    while lengths() != [64, 128] {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the next is not made: {:?}", lengths());
+        std::thread::yield_now();
+    }
+    fill(&log, 0, 1, 500_000);
+    assert_eq!(lengths()[..2], [64, 1024]);
+    log.close().expect("it closes");
+    let log = open(&directory, &config).expect("it opens");
+    assert_eq!(log.last(0), 2);
+    (0..40).for_each(|_| fill(&log, 0, 1, 100_000));
+    assert_eq!(log.last(0), 42);
+}

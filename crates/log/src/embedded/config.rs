@@ -6,7 +6,8 @@ use crate::format::{HEADER_BYTES, footer_bytes, group_bytes, record_bytes};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The length of a segment, bytes; default 64 MiB, 16 KiB to 1 GiB. Storage is taken and given back in
-    /// such pieces, and a batch must fit into one.
+    /// such pieces, and a batch must fit into one. A log's first four are shorter, a sixteenth to a half, so that the next can be
+    /// ready in time.
     pub segment_bytes: u32,
     /// The largest record that is taken, bytes; default 8 MiB. It must fit into a segment.
     pub record_bytes_max: u32,
@@ -60,10 +61,21 @@ impl Config {
         Ok(())
     }
 
+    /// How long a new segment of this number is that should have `least` bytes, which are no more than a segment can have.
+    pub(crate) fn length_of(&self, number: u64, least: usize) -> u32 {
+        let halvings = SHORT_SEGMENTS.saturating_sub(number.saturating_sub(1)) as u32;
+        let short = (self.segment_bytes >> halvings).max(SEGMENT_BYTES_MIN);
+        if short as usize >= least { short } else { self.segment_bytes }
+    }
+
+    /// How long a segment has to be for a batch of so many records, which take so many bytes with their headers.
+    pub(crate) fn least(bytes: usize, records: usize) -> usize {
+        HEADER_BYTES as usize + group_bytes(bytes) + 8 + footer_bytes(1, records)
+    }
+
     /// The most bytes that the records of a batch may take with their headers, if they are `records`.
     pub(crate) fn room(&self, records: usize) -> usize {
-        let fixed = HEADER_BYTES as usize + group_bytes(0) + 8 + footer_bytes(1, records);
-        (self.segment_bytes as usize).saturating_sub(fixed)
+        (self.segment_bytes as usize).saturating_sub(Config::least(0, records))
     }
 
     fn batch_bytes_max(&self) -> usize {
@@ -71,5 +83,7 @@ impl Config {
     }
 }
 
+/// How many of a log's first segments are shorter, each half as long as the one after it.
+const SHORT_SEGMENTS: u64 = 4;
 const SEGMENT_BYTES_MIN: u32 = 16 << 10;
 const SEGMENT_BYTES_MAX: u32 = 1 << 30;

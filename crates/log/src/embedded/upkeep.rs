@@ -145,17 +145,33 @@ pub(super) fn start<D: Disk>(inner: &Arc<Inner<D>>) -> io::Result<thread::JoinHa
 }
 
 impl<D: Disk> Inner<D> {
-    /// A segment to go on in. Whoever appends does not wait for one that is still being made.
-    pub(super) fn next_segment(&self) -> Result<Arc<Segment<D::File>>, AppendError> {
+    /// A segment to go on in, so long at least. Whoever appends does not wait for one that is still being made.
+    pub(super) fn next_segment(&self, least: usize) -> Result<Arc<Segment<D::File>>, AppendError> {
         let mut pool = lock(&self.pool);
-        if let Some(ready) = pool.ready.take() {
-            return Ok(ready);
-        }
-        let made = self.blank(pool.next).and_then(|blank| self.dedicate(blank, &mut pool));
+        let made = self.ready(&mut pool, least).and_then(|ready| match ready {
+            Some(ready) => Ok(ready),
+            None => {
+                let number = pool.next;
+                let blank = self.blank(number, self.config.length_of(number, least))?;
+                self.dedicate(blank, &mut pool)
+            }
+        });
         made.map_err(|error| match is_full(&error) {
             true => AppendError::Full(Arc::new(error)),
             false => AppendError::Failed(self.fail(error)),
         })
+    }
+
+    /// What was made before it was needed, if it is long enough. If not, it is as if it had not been made.
+    fn ready(&self, pool: &mut Pool<D::File>, least: usize) -> io::Result<Option<Arc<Segment<D::File>>>> {
+        let Some(ready) = pool.ready.take() else { return Ok(None) };
+        if ready.length as usize >= least {
+            return Ok(Some(ready));
+        }
+        lock(&self.duties.state).fill_next = None;
+        self.disk.remove(&segment_name(ready.number()))?;
+        pool.next = ready.number();
+        Ok(None)
     }
 
     /// Sees to a segment that is full.
@@ -200,7 +216,8 @@ impl<D: Disk> Inner<D> {
         if lock(&self.pool).ready.is_some() || self.failed.get().is_some() {
             return;
         }
-        let made = self.blank(PREPARED).and_then(|blank| {
+        let length = self.config.length_of(lock(&self.pool).next, 0);
+        let made = self.blank(PREPARED, length).and_then(|blank| {
             // Only now its number: segments are numbered in the order in which they are used.
             let mut pool = lock(&self.pool);
             let segment = self.dedicate(blank, &mut pool)?;
@@ -239,13 +256,12 @@ impl<D: Disk> Inner<D> {
         }
     }
 
-    /// A file that can become a segment: one that is written over, or else a new one.
-    fn blank(&self, number: u64) -> io::Result<Blank<D::File>> {
-        let length = self.config.segment_bytes;
+    /// A file that can become a segment: one that is written over, or else a new one of this length.
+    fn blank(&self, number: u64, length: u32) -> io::Result<Blank<D::File>> {
         let spare = lock(&self.spares).pop();
         spare.map_or_else(
             || Blank::reserved(&self.disk, number, length),
-            |name| Blank::spare(&self.disk, name, length),
+            |spare| Blank::spare(&self.disk, spare, self.config.segment_bytes),
         )
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::directory::Written;
 use super::segment::Segment;
-use super::{Inner, Upkeep, lock};
+use super::{Config, Inner, Upkeep, lock};
 use crate::disk::{Disk, File};
 use crate::format::{Group, HEADER_BYTES, footer_bytes, group_bytes, record_bytes};
 use crate::{AppendError, Batch, Sequence};
@@ -133,7 +133,8 @@ impl<D: Disk> Inner<D> {
                 return Err(full.clone());
             }
             self.write(writer, batches).map_err(AppendError::Failed)?;
-            self.switch(writer).inspect_err(|error| *full = Some(error.clone()))?;
+            let least = Config::least(bytes, batch.records.len());
+            self.switch(writer, least).inspect_err(|error| *full = Some(error.clone()))?;
         }
         writer.plan.batches.push(at);
         writer.plan.bytes += bytes;
@@ -201,8 +202,9 @@ impl<D: Disk> Inner<D> {
         Ok(())
     }
 
-    fn switch(&self, writer: &mut Writer<D::File>) -> Result<(), AppendError> {
-        let fresh = self.next_segment()?;
+    /// Goes on in a segment that is so long at least.
+    fn switch(&self, writer: &mut Writer<D::File>, least: usize) -> Result<(), AppendError> {
+        let fresh = self.next_segment(least)?;
         self.directory_mut().begin(Arc::clone(&fresh), HEADER_BYTES, writer.ordinal);
         let full = writer.segment.as_ref().map(|segment| segment.number());
         writer.switch(fresh);
