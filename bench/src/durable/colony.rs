@@ -64,7 +64,6 @@ pub fn load(case: Case, seconds: u32, folder: &Path) -> Result<()> {
         ..load.measured()
     };
     println!("{}", crate::report::json_line(&measured));
-    eprintln!("{:?}", engine.metrics());
     Ok(())
 }
 
