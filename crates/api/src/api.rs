@@ -9,6 +9,7 @@ use crate::bindings::Bindings;
 use crate::config::Config;
 use crate::health::Health;
 use crate::host::Host;
+use crate::ids::Ids;
 use crate::invoke::Caller;
 use crate::lock::Locks;
 use crate::metadata::Notes;
@@ -34,6 +35,7 @@ pub struct Api {
     pub(crate) undeclared: Undeclared,
     pub(crate) caller: Caller,
     pub(crate) notes: Notes,
+    pub(crate) ids: Ids,
     pub(crate) ending: Notify,
     say: Say,
 }
@@ -57,6 +59,7 @@ impl Api {
             health: Health::default(),
             undeclared: Undeclared::default(),
             notes: Notes::default(),
+            ids: Ids::default(),
             ending: Notify::new(),
             say,
         }

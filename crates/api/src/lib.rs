@@ -23,6 +23,7 @@ mod grpc;
 pub mod health;
 pub mod host;
 mod http;
+mod ids;
 mod inbound;
 mod invoke;
 pub mod lock;

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{bindings, lock, metadata, secrets, state};
+use super::{bindings, lock, metadata, publish, secrets, state};
 use crate::api::Api;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
 use crate::proto::dapr::runtime::v1::{
-    DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest, GetBulkSecretRequest,
-    GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest,
-    GetMetadataResponse, GetSecretRequest, GetSecretResponse, GetStateRequest, GetStateResponse,
-    InvokeBindingRequest, InvokeBindingResponse, SaveStateRequest, SetMetadataRequest, ShutdownRequest,
-    TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
+    BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteStateRequest,
+    ExecuteStateTransactionRequest, GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest,
+    GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse,
+    GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, PublishEventRequest,
+    SaveStateRequest, SetMetadataRequest, ShutdownRequest, TryLockRequest, TryLockResponse, UnlockRequest,
+    UnlockResponse,
 };
 
 /// The methods, answered by an API.
@@ -47,6 +48,21 @@ impl Dapr for Methods {
         request: Request<ExecuteStateTransactionRequest>,
     ) -> Answer<()> {
         answered(state::transact(&self.0, request.into_inner()).await)
+    }
+
+    async fn publish_event(&self, request: Request<PublishEventRequest>) -> Answer<()> {
+        answered(publish::one(&self.0, request).await)
+    }
+
+    async fn bulk_publish_event(&self, request: Request<BulkPublishRequest>) -> Answer<BulkPublishResponse> {
+        answered(publish::many(&self.0, request).await)
+    }
+
+    async fn bulk_publish_event_alpha1(
+        &self,
+        request: Request<BulkPublishRequest>,
+    ) -> Answer<BulkPublishResponse> {
+        answered(publish::many(&self.0, request).await)
     }
 
     async fn get_secret(&self, request: Request<GetSecretRequest>) -> Answer<GetSecretResponse> {

@@ -10,6 +10,7 @@ mod deadline;
 mod health;
 mod lock;
 mod metadata;
+mod publish;
 mod secrets;
 mod state;
 

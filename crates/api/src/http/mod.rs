@@ -16,6 +16,7 @@ mod json;
 mod lock;
 mod metadata;
 mod path;
+mod publish;
 mod query;
 mod queues;
 mod secrets;
@@ -69,6 +70,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
         ("v1.0", "bindings") => bindings::answer(&rest, call).await,
         ("v1.0", "healthz") => health::answer(&rest, call),
         ("v1.0", "metadata") => metadata::answer(&rest, call).await,
+        ("v1.0" | "v1.0-alpha1", "publish") => publish::answer(version, &rest, call).await,
         ("v1.0", "queues") => queues::answer(&rest, call).await,
         ("v1.0", "secrets") => secrets::answer(&rest, call).await,
         ("v1.0", "shutdown") => health::shutdown(&rest, call),

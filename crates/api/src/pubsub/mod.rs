@@ -4,8 +4,11 @@
 //! that its component names, or else for its own id, so that processes of one application share what comes.
 
 mod engine;
+mod envelope;
 mod errors;
 mod held;
+mod publish;
+mod wishes;
 
 use std::collections::HashMap;
 
@@ -14,10 +17,14 @@ use components::pubsub::{self, Broker as _, Delivery, Features, Message, Options
 use crate::api::Api;
 use crate::config::{Block, Broker, Config, PubSub as Declared};
 use crate::error::Error;
+use crate::ids::Ids;
 use crate::state::Engine;
 
 pub use self::engine::{Prepared, Topics};
+pub(crate) use envelope::{BINARY, CLOUD_EVENT, JSON, media};
+pub(crate) use errors::PUBLISH as PUBLISH_FAILED;
 pub use held::Held;
+pub use publish::{Entry, Failed, Publish, Trace};
 
 /// The brokers that are declared, by name.
 pub(crate) struct PubSubs {
@@ -47,6 +54,7 @@ pub struct PubSub<'a> {
     name: &'a str,
     app_id: &'a str,
     declared: &'a Declared,
+    ids: &'a Ids,
     keeper: Keeper<'a>,
 }
 
@@ -85,7 +93,7 @@ impl Api {
             (Broker::Memory, Some(memory)) => topics(Engine::Memory(memory)),
             _ => topics(Engine::Disk(self.host.disk())),
         };
-        Ok(PubSub { name, app_id: &self.config.app_id, declared, keeper })
+        Ok(PubSub { name, app_id: &self.config.app_id, declared, ids: &self.ids, keeper })
     }
 
     fn check_undeclared_pubsub(&self, name: &str) -> Result<(), Error> {
@@ -132,6 +140,17 @@ impl<'a> PubSub<'a> {
         match self.keeper {
             Keeper::Engine(topics) => topics.publish(topic, message).await,
             Keeper::Outside(broker) => broker.publish(topic, message).await,
+        }
+    }
+
+    async fn send_many(
+        &self,
+        topic: &str,
+        messages: Vec<Message>,
+    ) -> Result<Vec<Result<(), pubsub::Error>>, pubsub::Error> {
+        match self.keeper {
+            Keeper::Engine(topics) => topics.publish_many(topic, messages).await,
+            Keeper::Outside(broker) => broker.publish_many(topic, messages).await,
         }
     }
 

@@ -6,6 +6,7 @@ mod ends;
 mod grpc;
 mod invoke;
 mod lock;
+mod publish;
 mod queues;
 mod rules;
 mod state;

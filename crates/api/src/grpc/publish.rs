@@ -1,0 +1,49 @@
+//! Publishing over gRPC. What of several was not published is told in the answer, since a status would not say which.
+
+use std::collections::BTreeMap;
+
+use tonic::Request;
+use tonic::metadata::MetadataMap;
+
+use crate::api::Api;
+use crate::error::Error;
+use crate::proto::dapr::runtime::v1::{
+    BulkPublishRequest, BulkPublishRequestEntry, BulkPublishResponse, BulkPublishResponseFailedEntry,
+    PublishEventRequest,
+};
+use crate::pubsub::{Entry, Publish, Trace};
+
+pub(super) async fn one(api: &Api, request: Request<PublishEventRequest>) -> Result<(), Error> {
+    let (head, _, request) = request.into_parts();
+    let pubsub = api.pubsub(&request.pubsub_name)?;
+    let publish =
+        Publish { data: request.data, content_type: request.data_content_type, metadata: request.metadata };
+    pubsub.publish(&request.topic, publish, trace(&head)).await
+}
+
+pub(super) async fn many(
+    api: &Api,
+    request: Request<BulkPublishRequest>,
+) -> Result<BulkPublishResponse, Error> {
+    let (head, _, request) = request.into_parts();
+    let BulkPublishRequest { pubsub_name, topic, entries, metadata } = request;
+    let pubsub = api.pubsub(&pubsub_name)?;
+    let entries = entries.into_iter().map(|entry| lowered(entry, &metadata)).collect();
+    let failed = pubsub.publish_many(&topic, entries, &metadata, trace(&head)).await?;
+    let failed = failed
+        .into_iter()
+        .map(|one| BulkPublishResponseFailedEntry { entry_id: one.entry_id, error: one.error });
+    Ok(BulkPublishResponse { failed_entries: failed.collect() })
+}
+
+fn lowered(entry: BulkPublishRequestEntry, all: &BTreeMap<String, String>) -> Entry {
+    let BulkPublishRequestEntry { entry_id, event, content_type, metadata } = entry;
+    let own = (!metadata.is_empty()).then_some(metadata);
+    let metadata = Publish::metadata_of(own, all);
+    Entry { id: entry_id, publish: Publish { data: event, content_type, metadata } }
+}
+
+fn trace(head: &MetadataMap) -> Trace<'_> {
+    let text = |name| head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Trace { parent: text("traceparent"), state: text("tracestate") }
+}
