@@ -2,19 +2,18 @@
 //! hold for all of them.
 
 mod held;
+mod http1;
+mod http2;
+mod io;
+mod tls;
+mod way;
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::{HeaderValue, Request, Response};
 use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tower_service::Service;
@@ -23,15 +22,14 @@ use crate::config;
 use crate::proto::dapr::runtime::v1::app_callback_client::AppCallbackClient;
 use crate::token;
 pub use held::Held;
+pub(crate) use way::Way;
 
 /// A way to the application. A clone is the same way.
 #[derive(Clone)]
 pub struct App(Option<Arc<Reached>>);
 
 struct Reached {
-    client: Client<HttpConnector, Body>,
-    authority: Authority,
-    host: HeaderValue,
+    way: Arc<Way>,
     is_grpc: bool,
     token: Option<HeaderValue>,
     permits: Option<Arc<Semaphore>>,
@@ -51,23 +49,15 @@ pub enum Unanswered {
 impl App {
     /// The way to what is configured.
     pub fn new(config: &config::App) -> App {
-        let authority = config.port.map(|port| match config.host.contains(':') {
-            true => format!("[{}]:{port}", config.host.trim_matches(['[', ']'])),
-            false => format!("{}:{port}", config.host),
-        });
-        let authority = authority.and_then(|text| Authority::try_from(text).ok());
-        let Some(authority) = authority else { return App(None) };
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
+        let Some(port) = config.port else { return App(None) };
         let is_grpc = config.protocol.starts_with("grpc");
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .http2_only(is_grpc || config.protocol == "h2c")
-            .http2_initial_stream_window_size(WINDOW_BYTES)
-            .http2_initial_connection_window_size(WINDOW_BYTES)
-            .build(connector);
+        let http2 = is_grpc || config.protocol == "h2c";
+        let tls = match config.protocol.as_str() {
+            "https" => tls::with_anybody(b"http/1.1"),
+            "grpcs" => tls::with_anybody(b"h2"),
+            _ => None,
+        };
+        let Some(way) = Way::new(&config.host, port, tls, http2) else { return App(None) };
         let token = config.token.as_deref().and_then(|token| {
             let mut value = HeaderValue::from_str(token).ok()?;
             value.set_sensitive(true);
@@ -75,9 +65,7 @@ impl App {
         });
         let permits = usize::try_from(config.max_concurrency).ok().filter(|most| *most > 0);
         App(Some(Arc::new(Reached {
-            client,
-            host: HeaderValue::from_str(authority.as_str()).unwrap_or(LOCALHOST),
-            authority,
+            way: Arc::new(way),
             is_grpc,
             token,
             permits: permits.map(|most| Arc::new(Semaphore::new(most))),
@@ -107,20 +95,10 @@ impl App {
             Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
             None => None,
         };
-        let mut parts = std::mem::take(request.uri_mut()).into_parts();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(app.authority.clone());
-        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
-        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-        request.headers_mut().insert(HOST, app.host.clone());
         if let Some(token) = &app.token {
             request.headers_mut().insert(token::HEADER, token.clone());
         }
-        let response = app.client.request(request).await.map_err(|error| match error.is_connect() {
-            true => Unanswered::Unreachable(engine::with_causes(&error)),
-            false => Unanswered::Broken(engine::with_causes(&error)),
-        })?;
-        Ok(response.map(|body| Held::new(body, permit)))
+        app.way.send(request, permit).await
     }
 
     /// The application's own service, where it speaks gRPC.
@@ -157,12 +135,3 @@ impl fmt::Display for Unanswered {
 }
 
 impl std::error::Error for Unanswered {}
-
-/// How long a connection may take until it is there.
-const CONNECT: Duration = Duration::from_secs(5);
-/// For how long a connection is kept that nobody uses.
-const IDLE: Duration = Duration::from_secs(90);
-/// How much of a call, and of all calls of a connection, may be on its way.
-const WINDOW_BYTES: u32 = 8 << 20;
-/// What an application is called whose address is no header's value.
-const LOCALHOST: HeaderValue = HeaderValue::from_static("localhost");

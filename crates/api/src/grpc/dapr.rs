@@ -4,16 +4,12 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{bindings, lock, metadata, publish, secrets, state};
+use super::{bindings, invoke, lock, metadata, publish, secrets, state};
 use crate::api::Api;
+use crate::proto::dapr::common::v1::InvokeResponse;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
 use crate::proto::dapr::runtime::v1::{
-    BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteStateRequest,
-    ExecuteStateTransactionRequest, GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest,
-    GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse,
-    GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, PublishEventRequest,
-    SaveStateRequest, SetMetadataRequest, ShutdownRequest, TryLockRequest, TryLockResponse, UnlockRequest,
-    UnlockResponse,
+    BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest, GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse, GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, InvokeServiceRequest, PublishEventRequest, SaveStateRequest, SetMetadataRequest, ShutdownRequest, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
 };
 
 /// The methods, answered by an API.
@@ -23,6 +19,10 @@ type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl Dapr for Methods {
+    async fn invoke_service(&self, request: Request<InvokeServiceRequest>) -> Answer<InvokeResponse> {
+        invoke::service(&self.0, request).await
+    }
+
     async fn get_state(&self, request: Request<GetStateRequest>) -> Answer<GetStateResponse> {
         answered(state::get(&self.0, request.into_inner()).await)
     }

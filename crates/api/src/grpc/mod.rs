@@ -8,8 +8,10 @@ mod bindings;
 mod dapr;
 mod deadline;
 mod health;
+mod invoke;
 mod lock;
 mod metadata;
+mod proxy;
 mod publish;
 mod secrets;
 mod state;
@@ -60,9 +62,13 @@ impl Services {
             return no_token().into_http();
         }
         let answer = async {
-            let Ok(response) = match request.uri().path().starts_with(HEALTH) {
-                true => self.health.call(request).await,
-                false => self.dapr.call(request).await,
+            let path = request.uri().path();
+            let Ok(response) = match () {
+                () if path.starts_with(HEALTH) => self.health.call(request).await,
+                () if !path.starts_with(DAPR) && proxy::is_meant(&request) => {
+                    Ok(proxy::answer(&self.api, request).await)
+                }
+                () => self.dapr.call(request).await,
             };
             response
         };
@@ -78,3 +84,5 @@ fn no_token() -> Status {
 
 /// How the paths of the health protocol's methods begin.
 const HEALTH: &str = "/grpc.health.v1.Health/";
+/// How those of our own service begin.
+const DAPR: &str = "/dapr.proto.runtime.v1.Dapr/";

@@ -7,34 +7,98 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
+use prost_types::Any;
+use serde_json::json;
+use tonic::Status;
 use tonic::body::Body;
 
 use super::answer::{Answer, Said};
+use super::body::read;
 use super::call::{decoded, no_route};
 use crate::api::Api;
 use crate::error::Error;
-use crate::invoke::{Bounded, Target, failed};
+use crate::invoke::{self, Bounded, Target, failed, is_unanswered, metadata, of_grpc};
+use crate::proto::dapr::common::v1::http_extension::Verb;
+use crate::proto::dapr::common::v1::{HttpExtension, InvokeRequest, InvokeResponse};
 
 /// Calls who is named; if nobody is, there is no such endpoint.
 pub(super) async fn answer(api: &Arc<Api>, head: &mut Parts, path: &str, body: Option<Incoming>) -> Answer {
     let (id, path) = addressed(head, path)?;
+    let target = Target::of(api, &id)?;
+    if target.is_grpc() {
+        return on_invoke(api, &target, &id, head, path, body).await;
+    }
     let body = match body {
         Some(body) => Bounded::new(body, api.config.body_bytes_max).map(Body::new),
         None => Ok(Body::empty()),
     };
     let body = body.map_err(|too_large| failed(&id, too_large))?;
-    let target = Target::of(api, &id)?;
     let mut request = Request::new(body);
     *request.uri_mut() = uri(path, head.uri.query())?;
     *request.method_mut() = std::mem::take(&mut head.method);
     *request.headers_mut() = std::mem::take(&mut head.headers);
     let response = target.send(api, &id, request).await?;
     Ok(response.map(|body| Said::Streamed(Body::new(body))))
+}
+
+/// Calls an application that speaks gRPC.
+async fn on_invoke(
+    api: &Arc<Api>,
+    target: &Target,
+    id: &str,
+    head: &mut Parts,
+    path: &str,
+    body: Option<Incoming>,
+) -> Answer {
+    let data = match body {
+        Some(body) => read(body, api.config.body_bytes_max).await.map_err(|unread| failed(id, unread))?,
+        None => Bytes::new(),
+    };
+    let headers = std::mem::take(&mut head.headers);
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or(JSON);
+    let message = InvokeRequest {
+        method: path.trim_start_matches('/').to_owned(),
+        content_type: content_type.to_owned(),
+        data: Some(Any { type_url: String::new(), value: data.to_vec() }),
+        http_extension: Some(HttpExtension {
+            verb: verb(&head.method).into(),
+            querystring: head.uri.query().unwrap_or_default().to_owned(),
+        }),
+    };
+    match target.on_invoke(api, message, metadata(headers)).await {
+        Ok(answered) => Ok(of_message(answered)),
+        Err(status) if is_unanswered(&status) => Err(failed(id, status.message())),
+        Err(status) => Ok(of_status(&status)),
+    }
+}
+
+/// An answer's message, its metadata as headers.
+fn of_message(answered: tonic::Response<InvokeResponse>) -> Response<Said> {
+    let (metadata, message, _) = answered.into_parts();
+    let data = message.data.map(|any| any.value).unwrap_or_default();
+    let mut response = Response::new(Said::from(Bytes::from(data)));
+    *response.headers_mut() = invoke::answered(metadata);
+    let content_type = HeaderValue::try_from(message.content_type).ok().filter(|text| !text.is_empty());
+    response.headers_mut().insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static(JSON)));
+    response
+}
+
+/// An application's error.
+fn of_status(status: &Status) -> Response<Said> {
+    let body = json!({ "code": status.code() as i32, "message": status.message() }).to_string();
+    let mut response = Response::new(Said::from(Bytes::from(body)));
+    *response.status_mut() = of_grpc(status.code());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn verb(method: &Method) -> Verb {
+    Verb::from_str_name(method.as_str()).unwrap_or(Verb::Post)
 }
 
 /// Who is called, and with which path. A header goes before what the path says.
@@ -91,6 +155,7 @@ fn uri(path: &str, query: Option<&str>) -> Result<Uri, Error> {
 /// Which application is meant.
 const APP_ID: &str = "dapr-app-id";
 const METHOD: &str = "/method";
+const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests {

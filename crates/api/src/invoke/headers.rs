@@ -66,6 +66,26 @@ pub(super) fn pass_on(headers: &mut HeaderMap, has_token: bool) {
     }
 }
 
+/// The same for a request of gRPC, which has said who is called.
+pub(super) fn pass_on_grpc(headers: &mut HeaderMap, has_token: bool) {
+    headers.remove(APP_ID);
+    headers.remove(CALLEE);
+    if has_token {
+        headers.remove(token::HEADER);
+    }
+    if !headers.contains_key(TRACEPARENT) {
+        headers.insert(TRACEPARENT, NO_TRACE);
+    }
+}
+
+/// A name that HTTP gives a meaning to, so that it is not taken for what gRPC says itself; others as they are.
+pub(crate) fn prefixed(name: &HeaderName) -> HeaderName {
+    match RESERVED.contains(&name.as_str()) {
+        true => format!("dapr-{name}").parse().unwrap_or_else(|_| name.clone()),
+        false => name.clone(),
+    }
+}
+
 /// Leaves out what holds for one connection (RFC 9110, 7.6.1).
 pub(super) fn hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
@@ -97,6 +117,8 @@ const CALLER: HeaderName = HeaderName::from_static("dapr-caller-app-id");
 const CALLER_NAMESPACE: HeaderName = HeaderName::from_static("dapr-caller-namespace");
 /// Which application is called: told to it, and over gRPC said by the caller.
 pub(crate) const CALLEE: HeaderName = HeaderName::from_static("dapr-callee-app-id");
+/// The same, as callers over HTTP say it, too.
+const APP_ID: HeaderName = HeaderName::from_static("dapr-app-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// That a request belongs to no trace.
 pub(crate) const NO_TRACE: HeaderValue =
@@ -111,4 +133,31 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     TRANSFER_ENCODING,
     UPGRADE,
     HeaderName::from_static("http2-settings"),
+];
+/// Names of the registry of permanent headers, as gRPC's gateway has them.
+const RESERVED: [&str; 24] = [
+    "accept",
+    "accept-charset",
+    "accept-language",
+    "accept-ranges",
+    "authorization",
+    "cache-control",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "from",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-schedule-tag-match",
+    "if-unmodified-since",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "referer",
+    "user-agent",
+    "via",
+    "warning",
 ];

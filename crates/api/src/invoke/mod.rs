@@ -5,8 +5,11 @@
 //! its own way into it, so that the most calls at a time and the token of the called one hold. There is no second hop.
 
 mod bounded;
+mod callback;
 mod errors;
 mod headers;
+mod messages;
+mod status;
 
 use std::sync::Arc;
 
@@ -14,11 +17,14 @@ use http::{Request, Response, Version};
 use tonic::body::Body;
 
 use crate::api::Api;
-use crate::app::Held;
+use crate::app::{Held, Unanswered};
 use crate::error::Error;
 pub(crate) use bounded::Bounded;
+pub(crate) use callback::{OF_GRPC, answered, is_unanswered, metadata};
 pub(crate) use errors::failed;
-pub(crate) use headers::{Caller, NO_TRACE};
+pub(crate) use headers::{CALLEE, Caller, NO_TRACE, prefixed};
+pub(crate) use messages::{Ending, Messages, Over};
+pub(crate) use status::{of_grpc, of_http};
 
 /// Who is called.
 pub(crate) enum Target {
@@ -70,6 +76,28 @@ impl Target {
         Ok(response)
     }
 
+    /// Sends a request of gRPC as it is, and has what is answered as it is.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come to an answer.
+    pub(crate) async fn proxy(
+        &self,
+        caller: &Api,
+        mut request: Request<Body>,
+    ) -> Result<Response<Held>, Unanswered> {
+        headers::pass_on_grpc(request.headers_mut(), caller.config.token.is_some());
+        if let Target::Other(callee) = self {
+            caller.caller.name(request.headers_mut(), &callee.config.app_id);
+        }
+        self.api().app.send(request).await
+    }
+
+    /// Whether the application speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.api().app.is_grpc()
+    }
+
     fn api(&self) -> &Arc<Api> {
         match self {
             Target::Own(api) | Target::Other(api) => api,
@@ -81,3 +109,6 @@ impl Target {
 fn without_namespace(id: &str) -> Option<&str> {
     id.rsplit_once('.').map(|(id, _)| id)
 }
+
+/// The largest answer that is kept as a whole, which is where HTTP and gRPC meet; others are passed on as they come.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;

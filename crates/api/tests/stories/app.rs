@@ -1,6 +1,7 @@
 //! An application that is called, written in a line by who needs one.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,6 +13,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// It ends with this.
 pub struct App {
@@ -28,20 +33,53 @@ impl App {
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
+        App::over(None, answer).await
+    }
+
+    /// The same with TLS, by a certificate of its own that speaks these protocols.
+    pub async fn with_tls<F>(
+        protocols: &[&str],
+        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    ) -> App
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let mut config = builder.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        App::over(Some(TlsAcceptor::from(Arc::new(config))), answer).await
+    }
+
+    async fn over<F>(
+        tls: Option<TlsAcceptor>,
+        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    ) -> App
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let serving = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let answer = answer.clone();
+                let (answer, tls) = (answer.clone(), tls.clone());
                 let service = service_fn(move |request| {
                     let answered = answer(request);
                     async { Ok::<_, Infallible>(answered.await) }
                 });
                 connections.spawn(async move {
                     let builder = Builder::new(TokioExecutor::new());
-                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                    let _ = match tls {
+                        None => builder.serve_connection(TokioIo::new(stream), service).await,
+                        Some(tls) => {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            builder.serve_connection(TokioIo::new(stream), service).await
+                        }
+                    };
                 });
             }
         });

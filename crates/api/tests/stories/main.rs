@@ -2,6 +2,7 @@
 
 mod app;
 mod bindings;
+mod calls;
 mod ends;
 mod grpc;
 mod invoke;
