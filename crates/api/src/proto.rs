@@ -3,6 +3,7 @@
 #![allow(
     missing_docs,
     clippy::all,
+    clippy::missing_errors_doc,
     clippy::allow_attributes_without_reason,
     reason = "generated; the files in `proto` say what they are"
 )]

@@ -129,8 +129,8 @@ impl Pool {
         let mut over = None;
         {
             let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_over = |oldest: &Box<Line>| line.resting_since - oldest.resting_since >= REST_MAX;
-            if resting.len() >= RESTING_MAX || resting.front().is_some_and(is_over) {
+            let is_over = |oldest: &Line| line.resting_since - oldest.resting_since >= REST_MAX;
+            if resting.len() >= RESTING_MAX || resting.front().is_some_and(|oldest| is_over(oldest)) {
                 over = resting.pop_front();
             }
             resting.push_back(line);
