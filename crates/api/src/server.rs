@@ -1,7 +1,6 @@
 //! Listeners, connections, and the life of a sidecar from its first request to its last.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -25,51 +24,81 @@ use crate::config::Config;
 use crate::grpc::Services;
 use crate::health::Phase;
 use crate::inbound;
+use crate::listeners::{Accepted, Accepting, BindError, Listener, Listeners};
 
-/// Listeners on which nobody is answered yet.
+/// Listeners that will be answered on.
 #[derive(Debug)]
 pub struct Server {
-    http: Vec<TcpListener>,
-    grpc: Vec<TcpListener>,
+    http: Vec<Accepting>,
+    grpc: Vec<Accepting>,
 }
 
-/// Why an address cannot be listened on.
-#[derive(Debug)]
-pub struct BindError {
-    /// What should be served there: `HTTP` or `gRPC`.
-    pub what: &'static str,
-    /// Where.
-    pub address: SocketAddr,
-    /// Why not.
-    pub source: io::Error,
+/// How the serving of an application ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is over: whoever still asks is told so for as long as that is configured, then nobody is answered.
+    Whole,
+    /// Another process goes on with duplicates of the listeners: whoever connects meanwhile waits.
+    HandedOver,
 }
 
 impl Server {
-    /// Listens on all addresses.
+    /// Listens on all addresses of the configuration.
     ///
     /// # Errors
     ///
     /// If one of them cannot be listened on.
     pub async fn bind(config: &Config) -> Result<Server, BindError> {
-        Ok(Server {
-            http: listeners("HTTP", &config.http).await?,
-            grpc: listeners("gRPC", &config.grpc).await?,
+        let listeners = Listeners::bind(&config.http, &config.grpc).await?;
+        Server::on(listeners).map_err(|source| BindError {
+            what: "the API",
+            address: "its sockets".to_owned(),
+            port: None,
+            source,
         })
+    }
+
+    /// On what was bound before.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be waited for connections on them.
+    pub fn on(listeners: Listeners) -> io::Result<Server> {
+        let accepting =
+            |all: Vec<Listener>| all.into_iter().map(Listener::accepting).collect::<io::Result<_>>();
+        Ok(Server { http: accepting(listeners.http)?, grpc: accepting(listeners.grpc)? })
     }
 
     /// Where HTTP is served.
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
-        addresses(&self.http)
+        self.http.iter().filter_map(Accepting::address).collect()
     }
 
     /// Where gRPC is served.
     pub fn grpc_addresses(&self) -> Vec<SocketAddr> {
-        addresses(&self.grpc)
+        self.grpc.iter().filter_map(Accepting::address).collect()
     }
 
     /// Answers until `stop`, or until a request asks for the end; then lets those finish that are being answered.
     pub async fn run(self, api: &Arc<Api>, stop: impl Future<Output = ()>) {
-        let (closing, closed) = watch::channel(());
+        let stop = async {
+            stop.await;
+            End::Whole
+        };
+        self.run_until(api, stop, || {}).await;
+    }
+
+    /// The same, where the end may be a new beginning elsewhere; `closing` is called when no more connections are taken because
+    /// it is over. How it has ended.
+    pub async fn run_until(
+        self,
+        api: &Arc<Api>,
+        stop: impl Future<Output = End>,
+        closing: impl FnOnce(),
+    ) -> End {
+        let (close, closed) = watch::channel(());
+        // First this: somebody may have connected already.
+        api.health.reach(Phase::Waiting);
         let mut all = JoinSet::new();
         for listener in self.http {
             all.spawn(serve_http(listener, Arc::clone(api), closed.clone()));
@@ -78,37 +107,27 @@ impl Server {
             all.spawn(serve_grpc(listener, Arc::clone(api), closed.clone()));
         }
         drop(closed);
-        api.health.reach(Phase::Waiting);
         let inbound = inbound::run(api);
-        tokio::select! {
-            () = stop => {}
-            () = api.ending.notified() => {}
-            () = inbound => {}
-        }
+        let end = tokio::select! {
+            end = stop => end,
+            () = api.ending.notified() => End::Whole,
+            () = inbound => End::Whole,
+        };
         api.health.reach(Phase::Stopping);
-        sleep(api.config.block_shutdown).await;
+        if end == End::Whole {
+            sleep(api.config.block_shutdown).await;
+            closing();
+        }
         // Whoever waits for a change of it hears that there will be none.
-        drop(closing);
+        drop(close);
         let finished = async { while all.join_next().await.is_some() {} };
         let _ = timeout(api.config.grace, finished).await;
         all.shutdown().await;
+        end
     }
 }
 
-async fn listeners(what: &'static str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
-    let mut listeners = Vec::new();
-    for address in addresses.iter().copied() {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|source| BindError { what, address, source })?);
-    }
-    Ok(listeners)
-}
-
-fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-}
-
-async fn serve_http(listener: TcpListener, api: Arc<Api>, closed: watch::Receiver<()>) {
+async fn serve_http(listener: Accepting, api: Arc<Api>, closed: watch::Receiver<()>) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -124,7 +143,7 @@ async fn serve_http(listener: TcpListener, api: Arc<Api>, closed: watch::Receive
     accept(listener, builder, answer, closed).await;
 }
 
-async fn serve_grpc(listener: TcpListener, api: Arc<Api>, closed: watch::Receiver<()>) {
+async fn serve_grpc(listener: Accepting, api: Arc<Api>, closed: watch::Receiver<()>) {
     let mut builder = Builder::new(TokioExecutor::new()).http2_only();
     builder
         .http2()
@@ -139,7 +158,7 @@ async fn serve_grpc(listener: TcpListener, api: Arc<Api>, closed: watch::Receive
 
 /// Answers whoever connects until it is closed, and then waits for those that are being answered.
 async fn accept<A, F, B>(
-    listener: TcpListener,
+    listener: Accepting,
     builder: Builder<TokioExecutor>,
     answer: A,
     mut closed: watch::Receiver<()>,
@@ -157,8 +176,11 @@ async fn accept<A, F, B>(
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(Accepted::Tcp(stream)) => {
                 let _ = stream.set_nodelay(true);
+                connections.spawn(connection(stream, builder.clone(), answer.clone(), closed.clone()));
+            }
+            Ok(Accepted::Unix(stream)) => {
                 connections.spawn(connection(stream, builder.clone(), answer.clone(), closed.clone()));
             }
             // Out of descriptors, mostly: those that end give some back.
@@ -169,12 +191,13 @@ async fn accept<A, F, B>(
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection<A, F, B>(
-    stream: TcpStream,
+async fn connection<S, A, F, B>(
+    stream: S,
     builder: Builder<TokioExecutor>,
     answer: A,
     mut closed: watch::Receiver<()>,
 ) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
@@ -197,18 +220,6 @@ async fn connection<A, F, B>(
         connection.as_mut().poll(context)
     })
     .await;
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot serve {} on {}", self.what, self.address)
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
 }
 
 /// How long until the next try to take a connection, where one could not be had.

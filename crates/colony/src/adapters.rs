@@ -3,6 +3,8 @@
 //! What cannot be had is told of where it is declared, all of it at once.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::config::Adapter;
@@ -13,6 +15,9 @@ use components::{Properties, lock, redis, secret, state};
 use manifest::Span;
 use manifest::configuration::Configuration;
 use manifest::resources::{BindingKind, Block, Component, Given, Keeper, Resources, SecretSource, Setting};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
 
 /// What could be opened, by the components' names.
 #[derive(Default)]
@@ -27,6 +32,39 @@ pub(crate) struct Adapters {
     pub(crate) left_out: Vec<String>,
 }
 
+/// What an application's own process has around it, which need not be the one that serves it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Surroundings {
+    /// Its environment.
+    pub(crate) variables: BTreeMap<String, String>,
+    /// What paths that are not absolute are meant from.
+    pub(crate) folder: PathBuf,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(crate) fn here() -> Result<Surroundings, Failure> {
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let folder = std::env::current_dir()
+            .map_err(|error| Failure::new(format!("cannot work in this folder: {error}")))?;
+        Ok(Surroundings { variables: std::env::vars_os().filter_map(text).collect(), folder })
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.variables.iter().map(|(name, value)| (name.into(), value.into()))
+    }
+
+    /// A path as it is written in one of the application's files.
+    pub(crate) fn path(&self, written: &str) -> String {
+        let is_here = std::env::current_dir().is_ok_and(|here| here == self.folder);
+        match is_here || Path::new(written).is_absolute() {
+            true => written.to_owned(),
+            false => self.folder.join(written).display().to_string(),
+        }
+    }
+}
+
 /// Why a component cannot be had: where, what, and what to do.
 struct Unopened {
     span: Span,
@@ -36,13 +74,25 @@ struct Unopened {
 
 impl Adapters {
     /// Opens what this application may use, and adds to the resources' diagnostics.
-    pub(crate) async fn open(found: &mut Resources, configuration: &Configuration, app_id: &str) -> Adapters {
+    pub(crate) async fn open(
+        found: &mut Resources,
+        configuration: &Configuration,
+        app_id: &str,
+        around: &Surroundings,
+    ) -> Adapters {
         let mut adapters = Adapters { scopes: scopes(configuration), ..Adapters::default() };
         let own = |one: &&Component| one.is_for(app_id);
-        let components: Vec<Component> = found.components.iter().filter(own).cloned().collect();
+        let mut components: Vec<Component> = found.components.iter().filter(own).cloned().collect();
+        for setting in components.iter_mut().flat_map(|component| &mut component.settings) {
+            if let Given::Text(text) = &mut setting.value
+                && PATHS.iter().any(|name| setting.name.eq_ignore_ascii_case(name))
+            {
+                *text = around.path(text);
+            }
+        }
         for component in &components {
             let Block::Secrets(source) = component.block else { continue };
-            let opened = adapters.secrets_of(source, component, found);
+            let opened = adapters.secrets_of(source, component, found, around);
             let opened = opened.map(|store| adapters.secrets.insert(component.name.clone(), store));
             adapters.note(opened.map(drop), component, found);
         }
@@ -72,6 +122,7 @@ impl Adapters {
         source: SecretSource,
         component: &Component,
         found: &mut Resources,
+        around: &Surroundings,
     ) -> Result<Adapter<dyn secret::Store>, Unopened> {
         let texts = component.settings.iter().filter_map(|one| match &one.value {
             Given::Text(text) => Some((one.name.as_str(), text.as_str())),
@@ -79,7 +130,7 @@ impl Adapters {
         });
         let set = Properties::from_iter(texts);
         let store: Arc<dyn secret::Store> = match source {
-            SecretSource::Env => Arc::new(secret::Env::new(&set, std::env::vars_os())),
+            SecretSource::Env => Arc::new(secret::Env::new(&set, around.variables())),
             SecretSource::File => {
                 let file = secret::File::new(&set);
                 Arc::new(file.map_err(|invalid| wrong(&invalid, component))?)
@@ -219,3 +270,6 @@ fn place(component: &Component, name: &str) -> Span {
     let setting = component.settings.iter().find(|one| one.name.eq_ignore_ascii_case(name));
     setting.map_or(component.span, |one| one.span)
 }
+
+/// The settings that are paths.
+const PATHS: [&str; 2] = ["secretsFile", "rootPath"];

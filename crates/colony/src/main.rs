@@ -14,6 +14,7 @@ mod lower;
 mod node;
 mod process;
 mod registry;
+mod sidecars;
 mod socket;
 mod source;
 mod terminal;

@@ -1,5 +1,6 @@
 //! Manifests on disk: found, read together with their overlays and the environment, and checked.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::args;
@@ -113,4 +114,21 @@ pub(crate) fn data_dir(given: Option<PathBuf>) -> Result<Option<PathBuf>, Failur
     absolute
         .map(Some)
         .map_err(|error| Failure::new(format!("{} cannot be the data folder: {error}", dir.display())))
+}
+
+/// The data folder of programs that have no manifest: what was named, else that of this folder or of the nearest above it
+/// that has one, else one in this folder.
+pub(crate) fn shared_data(named: Option<&Path>) -> PathBuf {
+    let near = || {
+        let here = std::env::current_dir().ok()?;
+        here.ancestors().map(|folder| folder.join(DATA)).find(|folder| is_own(folder))
+    };
+    let folder = named.map(Path::to_owned).or_else(near).unwrap_or_else(|| PathBuf::from(DATA));
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
+/// Whether it is a folder of this user's: what another one has put above this folder is not meant.
+fn is_own(folder: &Path) -> bool {
+    let meta = std::fs::symlink_metadata(folder);
+    meta.is_ok_and(|meta| meta.is_dir() && meta.uid() == nix::unistd::getuid().as_raw())
 }

@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, CommandFactory};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Args, duration};
 
-/// Serve the application API to one program: the HTTP and gRPC API of Dapr's sidecar, over an engine of its own
+/// Serve the application API to one program: the HTTP and gRPC API of Dapr's sidecar, over Colony's engine
 ///
 /// Takes the flags of `daprd`, also with one dash; a flag without effect here is named in a warning. A binary that is
-/// named `daprd` is this command. What lasts is kept in DIR/sidecar/APP-ID, which one process at a time can have open;
-/// DIR is the data folder. Ctrl-C or SIGTERM finishes what is in flight and exits.
-#[derive(Debug, ClapArgs)]
+/// named `daprd` is this command. What lasts is kept in the data folder, or else in .colony of this folder or the nearest
+/// above it that has one; all sidecars of a folder share what is in it. Ctrl-C or SIGTERM finishes what is in flight and
+/// exits.
+#[derive(Clone, Debug, ClapArgs, Serialize, Deserialize)]
 #[command(after_help = "colony sidecar --app-id shop\n\
     colony sidecar --app-id shop --app-port 8000 --resources-path ./components --dapr-http-port 3501 --dapr-grpc-port 50002\n\
     curl -X POST localhost:3500/v1.0/state/carts -d '[{\"key\":\"ada\",\"value\":{\"apples\":3}}]'\n\
@@ -46,6 +49,9 @@ pub(crate) struct Sidecar {
     /// Addresses to listen on, with commas between them; none: all of this machine
     #[arg(long, default_value = "", hide_default_value = true, value_name = "ADDRESSES")]
     pub(crate) dapr_listen_addresses: String,
+    /// Serve both by Unix sockets in this folder, not by ports: dapr-ID-http.socket and dapr-ID-grpc.socket
+    #[arg(long, value_name = "DIR")]
+    pub(crate) unix_domain_socket: Option<PathBuf>,
     /// Folder with resource files (*.yaml); may be given more than once
     #[arg(long, value_name = "DIR", visible_alias = "components-path")]
     pub(crate) resources_path: Vec<PathBuf>,

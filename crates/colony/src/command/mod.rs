@@ -13,6 +13,8 @@ mod operate;
 mod sidecar;
 mod status;
 
+pub(crate) use data::refused as refused_data;
+
 use std::process::ExitCode;
 
 use crate::args::{Args, Command};

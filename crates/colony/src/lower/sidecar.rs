@@ -25,14 +25,8 @@ pub(crate) struct Environment {
     pub(crate) no_http2: bool,
 }
 
-/// How the API is served.
-pub(crate) fn config(
-    args: &Sidecar,
-    environment: Environment,
-    components: &[resources::Component],
-    adapters: &Adapters,
-) -> Result<api::Config, Failure> {
-    let no_sense = |wrong: String| Failure { code: NO_SENSE, ..Failure::new(wrong) };
+/// Whether a command line makes sense.
+pub(crate) fn check(args: &Sidecar) -> Result<(), Failure> {
     api::config::check_app_id(&args.app_id).map_err(no_sense)?;
     let app_port = args.app_port.flatten();
     for (flag, port) in [("--dapr-http-port", args.dapr_http_port), ("--dapr-grpc-port", args.dapr_grpc_port)]
@@ -42,14 +36,27 @@ pub(crate) fn config(
                 .hint("the program and its sidecar each need a port of their own"));
         }
     }
-    let hosts = addresses(&args.dapr_listen_addresses).map_err(no_sense)?;
-    let listen = |port: u16| hosts.iter().map(|host| SocketAddr::new(*host, port)).collect();
+    addresses(args).map(drop)
+}
+
+/// Where HTTP and gRPC are served.
+pub(crate) fn addresses(args: &Sidecar) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Failure> {
+    let hosts = hosts(&args.dapr_listen_addresses).map_err(no_sense)?;
+    let at = |port: u16| hosts.iter().map(|host| SocketAddr::new(*host, port)).collect();
+    Ok((at(args.dapr_http_port), at(args.dapr_grpc_port)))
+}
+
+/// How the API is served, wherever its listeners are.
+pub(crate) fn config(
+    args: &Sidecar,
+    environment: Environment,
+    components: &[resources::Component],
+    adapters: &Adapters,
+) -> Result<api::Config, Failure> {
     let (own, foreign): (Vec<_>, Vec<_>) = components.iter().partition(|one| one.is_for(&args.app_id));
     let foreign = foreign.into_iter().map(|one| &one.name).chain(&adapters.left_out);
     Ok(api::Config {
         namespace: environment.namespace.unwrap_or_default(),
-        http: listen(args.dapr_http_port),
-        grpc: listen(args.dapr_grpc_port),
         token: environment.token,
         machine: (
             environment.machine.0.unwrap_or(Ipv4Addr::LOCALHOST.into()),
@@ -64,7 +71,7 @@ pub(crate) fn config(
             + (4 << 10),
         http2: !environment.no_http2,
         app: App {
-            port: app_port,
+            port: args.app_port.flatten(),
             protocol: args.app_protocol.clone(),
             host: args.app_channel_address.clone(),
             max_concurrency: args.app_max_concurrency,
@@ -116,8 +123,12 @@ fn lowered(prefix: &KeyPrefix) -> Prefix {
     }
 }
 
+fn no_sense(wrong: String) -> Failure {
+    Failure { code: NO_SENSE, ..Failure::new(wrong) }
+}
+
 /// All of the machine's where none is named: the one for IPv6 takes both.
-fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
     let named = text.split(',').map(str::trim).filter(|address| !address.is_empty());
     let parsed = named.map(|address| match address.trim_start_matches('[').trim_end_matches(']') {
         "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),

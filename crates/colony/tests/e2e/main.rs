@@ -33,6 +33,7 @@ mod reload;
 #[cfg(feature = "conformance")]
 mod sdk;
 mod sidecar;
+mod sidecars;
 mod splits;
 mod tls;
 mod tries;

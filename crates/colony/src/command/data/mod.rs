@@ -30,7 +30,7 @@ pub(crate) fn run(command: &DataCommand) -> Result<ExitCode, Failure> {
 }
 
 /// Why a folder's data could not be opened, and what to do about it.
-pub(super) fn refused(folder: &Path, error: &OpenError) -> Failure {
+pub(crate) fn refused(folder: &Path, error: &OpenError) -> Failure {
     let failure = Failure::new(with_causes(error));
     let dir = folder.display();
     match error {

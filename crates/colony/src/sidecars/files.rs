@@ -1,40 +1,48 @@
 //! Resource files, read and checked.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use manifest::{Configuration, Diagnostics, Resources};
+use manifest::{Configuration, Diagnostics, Resources, Source};
+use serde::{Deserialize, Serialize};
 
 use super::journal::{Journal, Level};
 use crate::failure::Failure;
-use crate::terminal;
 
-/// What is declared in the files of these folders.
-pub(super) fn resources(folders: &[PathBuf]) -> Result<Resources, Failure> {
-    let mut files = Vec::new();
-    for folder in folders {
-        for path in paths(folder)? {
-            files.push(manifest::Source { name: path.display().to_string(), text: read(&path)? });
-        }
-    }
-    let env = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    Ok(manifest::resources(&files, &env))
+/// A file as it was read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Text {
+    name: String,
+    text: String,
 }
 
-/// What these files configure.
-pub(super) fn configuration(paths: &[PathBuf]) -> Result<Configuration, Failure> {
-    let source =
-        |path: &PathBuf| Ok(manifest::Source { name: path.display().to_string(), text: read(path)? });
-    let files = paths.iter().map(source).collect::<Result<Vec<_>, Failure>>()?;
-    Ok(manifest::configuration(&files))
+/// The files in these folders.
+pub(super) fn in_folders(folders: &[PathBuf]) -> Result<Vec<Text>, Failure> {
+    let mut files = Vec::new();
+    for folder in folders {
+        files.extend(named(&paths(folder)?)?);
+    }
+    Ok(files)
+}
+
+/// These files.
+pub(super) fn named(paths: &[PathBuf]) -> Result<Vec<Text>, Failure> {
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// What is declared in files.
+pub(super) fn resources(files: &[Text], variables: &BTreeMap<String, String>) -> Resources {
+    manifest::resources(&sources(files), variables)
+}
+
+/// What files configure.
+pub(super) fn configuration(files: &[Text]) -> Configuration {
+    manifest::configuration(&sources(files))
 }
 
 /// Tells what was found in them, and fails if there is an error.
 pub(super) fn tell(diagnostics: &Diagnostics, journal: &Journal) -> Result<(), Failure> {
-    if !journal.is_json() {
-        terminal::out(&diagnostics.render(terminal::width(), terminal::colours()));
-    }
+    journal.draw(|terminal| diagnostics.render(terminal.width, terminal.colours));
     if diagnostics.errors() > 0 {
         return Err(Failure::new("the resources have errors; nothing was started")
             .hint("`colony explain CODE` says more about each")
@@ -69,7 +77,12 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
+fn read(path: &Path) -> Result<Text, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+    Ok(Text { name: path.display().to_string(), text })
+}
+
+fn sources(files: &[Text]) -> Vec<Source> {
+    files.iter().map(|one| Source { name: one.name.clone(), text: one.text.clone() }).collect()
 }

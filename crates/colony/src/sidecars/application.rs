@@ -1,0 +1,220 @@
+//! An application as its own process describes it, and as whoever serves it takes it on.
+//!
+//! Everything that is read from around a process is in the description: it is served in another one, and goes on with the
+//! same after that has ended.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use api::health::Phase;
+use api::{Api, BindError, End, Host, Listeners, Server};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::files::{self, Text};
+use super::journal::{Journal, Level, Terminal};
+use crate::adapters::{Adapters, Surroundings};
+use crate::args::Sidecar;
+use crate::failure::Failure;
+use crate::lower::sidecar::{self as lower, Environment};
+use crate::process;
+use crate::terminal;
+
+/// One application.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Application {
+    pub(crate) args: Sidecar,
+    /// What its own process has around it.
+    surroundings: Surroundings,
+    resources: Vec<Text>,
+    configuration: Vec<Text>,
+    terminal: Terminal,
+    /// What is told of it besides.
+    pub(super) notes: Notes,
+}
+
+/// What a process notes with its application, and again with whoever serves it next.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+pub(crate) struct Notes(Arc<watch::Sender<BTreeMap<String, String>>>);
+
+impl Notes {
+    pub(crate) fn set(&self, key: &str, value: String) {
+        self.0.send_modify(|notes| {
+            notes.insert(key.to_owned(), value);
+        });
+    }
+
+    pub(super) fn replace(&self, notes: BTreeMap<String, String>) {
+        self.0.send_replace(notes);
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<BTreeMap<String, String>> {
+        self.0.subscribe()
+    }
+
+    /// Has them told of by the API, as long as it is there.
+    async fn keep(&self, api: &Api) {
+        let mut notes = self.watch();
+        loop {
+            for (key, value) in &*notes.borrow_and_update() {
+                // One that is too long is not told of.
+                let _ = api.note(key, value);
+            }
+            if notes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+}
+
+impl From<BTreeMap<String, String>> for Notes {
+    fn from(notes: BTreeMap<String, String>) -> Notes {
+        Notes(Arc::new(watch::Sender::new(notes)))
+    }
+}
+
+impl From<Notes> for BTreeMap<String, String> {
+    fn from(notes: Notes) -> BTreeMap<String, String> {
+        notes.0.borrow().clone()
+    }
+}
+
+impl Application {
+    /// The one that this process is started for. Says what of its command line has no effect.
+    pub(crate) fn here(args: Sidecar, journal: &Journal) -> Result<Application, Failure> {
+        if !args.ignored.is_empty() {
+            let flags = args.ignored.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
+            journal.say(Level::Warn, &format!("flags without effect here: {flags}"));
+        }
+        lower::check(&args)?;
+        let notes = Notes::default();
+        // Who answers need not be the process that was started.
+        notes.set("sidecarPID", std::process::id().to_string());
+        Ok(Application {
+            resources: files::in_folders(&args.resources_path)?,
+            configuration: files::named(&args.config)?,
+            surroundings: Surroundings::here()?,
+            terminal: Terminal { width: terminal::width(), colours: terminal::colours() },
+            notes,
+            args,
+        })
+    }
+
+    /// Listens where it is to be served.
+    pub(crate) async fn bind(&self) -> Result<Listeners, Failure> {
+        let bound = match &self.args.unix_domain_socket {
+            Some(folder) => {
+                let [http, grpc] = sockets(folder, &self.args.app_id);
+                for path in [&http, &grpc] {
+                    // Left behind by one that was killed.
+                    if UnixStream::connect(path).is_err_and(|error| error.kind() == REFUSED) {
+                        let _ = std::fs::remove_file(path);
+                    }
+                }
+                Listeners::bind_unix(&http, &grpc)
+            }
+            None => {
+                let (http, grpc) = lower::addresses(&self.args)?;
+                Listeners::bind(&http, &grpc).await
+            }
+        };
+        bound.map_err(|error| unbound(&error))
+    }
+
+    /// Lets go of what outlives the listeners.
+    pub(crate) fn unbind(&self) {
+        for path in self.args.unix_domain_socket.iter().flat_map(|folder| sockets(folder, &self.args.app_id))
+        {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// As lines are to be written where it was started.
+    pub(super) fn journal(&self, out: impl Fn(&str) + Send + Sync + 'static) -> Journal {
+        Journal::new(&self.args, self.terminal, out)
+    }
+
+    /// Serves it until `stop`, or until a request asks for the end.
+    pub(super) async fn serve(
+        &self,
+        host: &Arc<Host>,
+        listeners: Listeners,
+        journal: &Journal,
+        stop: impl Future<Output = End>,
+        ready: impl FnOnce(),
+        closing: impl FnOnce(),
+    ) -> Result<End, Failure> {
+        let mut stop = std::pin::pin!(stop);
+        let config = tokio::select! {
+            config = self.config(journal) => config?,
+            end = &mut stop => return Ok(end),
+        };
+        let saying = journal.clone();
+        let api = host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
+        let api = api.map_err(|error| Failure::new(error.to_string()))?;
+        let server = Server::on(listeners)
+            .map_err(|error| Failure::new(format!("cannot wait for connections: {error}")))?;
+        let beside = async {
+            // It is never dropped before.
+            let _ = api.health.watch().wait_for(|phase| *phase > Phase::Starting).await;
+            ready();
+            self.notes.keep(&api).await;
+        };
+        tokio::select! {
+            biased;
+            end = server.run_until(&api, stop, closing) => Ok(end),
+            () = beside => Ok(End::Whole),
+        }
+    }
+
+    /// What is to be served, with what it needs from outside.
+    async fn config(&self, journal: &Journal) -> Result<api::Config, Failure> {
+        let configuration = files::configuration(&self.configuration);
+        files::tell(&configuration.diagnostics, journal)?;
+        let mut found = files::resources(&self.resources, &self.surroundings.variables);
+        let adapters = match found.has_errors() {
+            true => Adapters::default(),
+            false => Adapters::open(&mut found, &configuration, &self.args.app_id, &self.surroundings).await,
+        };
+        files::tell(&found.diagnostics, journal)?;
+        lower::config(&self.args, self.environment(), &found.components, &adapters)
+    }
+
+    fn environment(&self) -> Environment {
+        let variable =
+            |name: &str| self.surroundings.variables.get(name).filter(|value| !value.is_empty()).cloned();
+        Environment {
+            token: variable("DAPR_API_TOKEN"),
+            app_token: variable("APP_API_TOKEN"),
+            namespace: variable("NAMESPACE"),
+            machine: (variable("DAPR_HOST_IP").and_then(|address| address.parse().ok()), host_name()),
+            no_http2: variable("DAPR_HTTP_DISABLE_H2C").is_some_and(|word| matches!(&*word, "1" | "true")),
+        }
+    }
+}
+
+/// What the machine calls itself.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Where HTTP and gRPC are served in a folder, by the names that SDKs look for.
+fn sockets(folder: &Path, app_id: &str) -> [PathBuf; 2] {
+    ["http", "grpc"].map(|what| folder.join(format!("dapr-{app_id}-{what}.socket")))
+}
+
+fn unbound(error: &BindError) -> Failure {
+    let flag = if error.what == "HTTP" { "--dapr-http-port" } else { "--dapr-grpc-port" };
+    match (error.source.kind(), error.port) {
+        (std::io::ErrorKind::AddrInUse, Some(port)) => {
+            process::port_in_use(port).hint(format!("stop that program, or name another port with {flag}"))
+        }
+        _ => Failure::new(format!("{error}: {}", error.source)),
+    }
+}
+
+const REFUSED: std::io::ErrorKind = std::io::ErrorKind::ConnectionRefused;

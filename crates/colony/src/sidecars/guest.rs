@@ -1,0 +1,158 @@
+//! A guest: its application is served by the process that has the engine, and it prints what that says of it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use api::Listeners;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep_until};
+
+use super::Served;
+use super::application::Application;
+use super::journal::Level;
+use super::message::{FromGuest, FromHolder, Request, What};
+use super::wire::{self, Hearing};
+use crate::failure::Failure;
+
+/// An application and its listeners, which it keeps whoever serves it.
+pub(super) struct Guest<'a> {
+    application: &'a Application,
+    listeners: Option<Listeners>,
+    served: Served<'a>,
+    /// Whether it was served before: then what goes wrong with who does is no reason to give up.
+    was_served: bool,
+}
+
+/// What has become of being served.
+pub(super) enum Outcome {
+    /// The application has ended.
+    Ended,
+    /// The holder has.
+    Lost,
+}
+
+impl<'a> Guest<'a> {
+    pub(super) fn new(application: &'a Application, listeners: Listeners, served: Served<'a>) -> Guest<'a> {
+        Guest { application, listeners: Some(listeners), served, was_served: false }
+    }
+
+    pub(super) fn was_served(&self) -> bool {
+        self.was_served
+    }
+
+    /// To be served by this process itself.
+    pub(super) fn parts(self) -> (&'a Application, Listeners, Served<'a>) {
+        (self.application, self.listeners.unwrap_or_default(), self.served)
+    }
+
+    /// Is served by who is at the other end, until `stop`.
+    pub(super) async fn be_served(
+        &mut self,
+        mut stream: UnixStream,
+        mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<Outcome, Failure> {
+        match self.ask(&mut stream).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(Failure::new(format!("the application cannot be described: {error}")));
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(Failure::new(format!("the application cannot be handed over: {error}")));
+            }
+            Err(_) => return Ok(Outcome::Lost),
+        }
+        let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let (read, mut write) = stream.into_split();
+        let mut hearing = Hearing::new(read);
+        let mut notes = self.application.notes.watch();
+        let mut ending = false;
+        let mut silent_at = Instant::now() + SILENCE;
+        loop {
+            let heard = tokio::select! {
+                heard = hearing.next::<FromHolder>() => heard,
+                () = &mut stop, if !ending => {
+                    ending = true;
+                    // If it is not heard, the holder is gone, which is heard.
+                    let _ = wire::tell(&mut write, &FromGuest::End).await;
+                    continue;
+                }
+                Ok(()) = notes.changed() => {
+                    let noted = FromGuest::Noted(notes.borrow_and_update().clone());
+                    let _ = wire::tell(&mut write, &noted).await;
+                    continue;
+                }
+                () = sleep_until(silent_at) => {
+                    if ending {
+                        return Ok(Outcome::Ended);
+                    }
+                    self.silence(pid)?;
+                    silent_at = Instant::now() + SILENCE;
+                    continue;
+                }
+            };
+            silent_at = Instant::now() + SILENCE;
+            match heard {
+                Ok(FromHolder::Alive) => {}
+                Ok(FromHolder::Print(text)) => self.served.journal.pass_on(&text),
+                Ok(FromHolder::Ready { pid }) => self.ready(pid),
+                Ok(FromHolder::Closing) => self.listeners = None,
+                Ok(FromHolder::Ended) => return Ok(Outcome::Ended),
+                Ok(FromHolder::Failed(refusal)) => return Err(refusal.into()),
+                Ok(FromHolder::Moving) | Err(_) if ending => return Ok(Outcome::Ended),
+                Ok(FromHolder::Moving) | Err(_) => return Ok(Outcome::Lost),
+            }
+        }
+    }
+
+    /// Nobody has served it for long, and somebody has the lock.
+    pub(super) fn nobody(&self, folder: &Path, pid: Option<u32>) -> Result<(), Failure> {
+        let who = pid.map_or("another process".to_owned(), |pid| format!("the process {pid}"));
+        let failure = Failure::new(format!(
+            "{who} has {} open and does not listen to other sidecars",
+            folder.display()
+        ));
+        self.give_up(failure.hint("end it, or name another data folder with --data"))
+    }
+
+    async fn ask(&self, stream: &mut UnixStream) -> io::Result<()> {
+        let listeners = self.listeners.iter();
+        let http = self.listeners.as_ref().map_or(0, |listeners| listeners.http.len());
+        let all: Vec<_> =
+            listeners.flat_map(|all| all.http.iter().chain(&all.grpc)).map(AsFd::as_fd).collect();
+        let what = What::Serve { application: self.application, http };
+        wire::ask(stream, &Request { asker: wire::introduction(), what }, &all).await
+    }
+
+    fn ready(&mut self, pid: u32) {
+        match self.was_served {
+            false => (self.served.ready)(),
+            true => self.served.journal.say(Level::Info, &format!("served by pid {pid} from now on")),
+        }
+        self.was_served = true;
+    }
+
+    fn silence(&self, pid: Option<i32>) -> Result<(), Failure> {
+        let who = pid.map_or("the process".to_owned(), |pid| format!("pid {pid}"));
+        let failure = Failure::new(format!(
+            "{who}, which serves the sidecars of this data folder, has said nothing for {} s",
+            SILENCE.as_secs()
+        ));
+        self.give_up(failure.hint("if it hangs, end it with `kill -9`: another sidecar takes over"))
+    }
+
+    /// An application that was served waits for better times, and says so.
+    fn give_up(&self, failure: Failure) -> Result<(), Failure> {
+        if !self.was_served {
+            return Err(failure);
+        }
+        let hints = failure.hints.iter().map(|hint| format!("; {hint}")).collect::<String>();
+        self.served.journal.say(Level::Error, &format!("{}{hints}", failure.message));
+        Ok(())
+    }
+}
+
+/// How long the holder may say nothing: it says that it is there every two seconds.
+const SILENCE: Duration = Duration::from_secs(10);
