@@ -45,6 +45,8 @@ pub enum Outcome {
         cause: String,
         /// How long until it is tried again.
         delay: Option<Duration>,
+        /// Whether trying again would be of no use.
+        for_good: bool,
     },
     /// It was not begun: another gets it, and no attempt is counted.
     Released,
@@ -127,10 +129,10 @@ impl<L: Log, S: Store> Held<L, S> {
         let (queue, receipts) = (self.queue.clone(), vec![self.receipt]);
         let command: Command = match outcome {
             Outcome::Done => Acknowledge { queue, receipts, all: false }.into(),
-            Outcome::Failed { mut cause, delay } => {
+            Outcome::Failed { mut cause, delay, for_good } => {
                 cause.truncate(cause.floor_char_boundary(CAUSE_BYTES_MAX));
                 let delay_ms = delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
-                Nack { queue, receipts, cause, delay_ms, not_begun: false }.into()
+                Nack { queue, receipts, cause, delay_ms, not_begun: false, for_good }.into()
             }
             Outcome::Released => Nack { queue, receipts, not_begun: true, ..Nack::default() }.into(),
         };

@@ -134,7 +134,7 @@ async fn items_are_worked_on_so_many_at_a_time_until_they_are_done() {
                 seen.now -= 1;
                 *seen.times.entry(work.key.clone()).or_default() += 1;
                 match work.key.ends_with('3') && work.attempt == 1 {
-                    true => Outcome::Failed { cause: "not yet".to_owned(), delay: None },
+                    true => Outcome::Failed { cause: "not yet".to_owned(), delay: None, for_good: false },
                     false => Outcome::Done,
                 }
             }

@@ -18,6 +18,7 @@ use machine::{Code, Command, Entry, Read, Refusal, Shard, Time};
 
 use super::{Ask, Outgoing, Part, dressing, millis, unexpected};
 use crate::define;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::receive::{Asked, Handed, give_back};
 use crate::store::Store;
@@ -103,6 +104,19 @@ pub struct Nack {
     pub cause: String,
     /// How long until it is tried again; without one, as long as the queue's backoff says.
     pub delay: Option<Duration>,
+    /// Whether trying again would be of no use: it is a dead letter at once, if the queue keeps them.
+    pub for_good: bool,
+}
+
+/// What a redrive begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// How many of those that were looked at it is for.
+    pub matching: u64,
+    /// The first of them, some of each shard.
+    pub first: Vec<Id>,
+    /// Whether there are more dead letters than were looked at.
+    pub more: bool,
 }
 
 impl Item {
@@ -139,6 +153,33 @@ impl Item {
         };
         (item, payload)
     }
+}
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Up to `max` queues by name, those after `after`, with how many items stand where in each.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn queues(&self, after: Option<&str>, max: usize) -> Result<Vec<(String, Ledger)>, Error> {
+        let mut all: BTreeMap<String, Ledger> = BTreeMap::new();
+        for shard in self.inner.shards().all() {
+            for (name, counts) in self.inner.read(shard, |state, _| queue::queues(state, after, max))? {
+                add(all.entry(name).or_default(), &counts);
+            }
+        }
+        Ok(all.into_iter().take(max).collect())
+    }
+}
+
+fn add(sum: &mut Ledger, counts: &Ledger) {
+    sum.ready += counts.ready;
+    sum.delayed += counts.delayed;
+    sum.leased += counts.leased;
+    sum.blocked += counts.blocked;
+    sum.dead += counts.dead;
+    sum.paused |= counts.paused;
+    sum.defined |= counts.defined;
 }
 
 impl Id {
@@ -226,14 +267,7 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
     pub async fn counts(&self) -> Result<Ledger, Error> {
         let mut sum = Ledger::default();
         for shard in self.shards() {
-            let counts = self.ask.read(shard, |state, _| queue::counts(state, self.queue))?;
-            sum.ready += counts.ready;
-            sum.delayed += counts.delayed;
-            sum.leased += counts.leased;
-            sum.blocked += counts.blocked;
-            sum.dead += counts.dead;
-            sum.paused |= counts.paused;
-            sum.defined |= counts.defined;
+            add(&mut sum, &self.ask.read(shard, |state, _| queue::counts(state, self.queue))?);
         }
         Ok(sum)
     }
@@ -362,9 +396,9 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
     ///
     /// [`Fenced`](crate::Kind::Fenced) if none was good.
     pub async fn nack(&self, receipts: &[Receipt], nack: &Nack) -> Result<Vec<Receipt>, Error> {
-        let (cause, delay_ms) = (&nack.cause, nack.delay.map(millis));
+        let (cause, delay_ms, for_good) = (&nack.cause, nack.delay.map(millis), nack.for_good);
         self.settle(receipts, |queue, receipts| {
-            queue::Nack { queue, receipts, cause: cause.clone(), delay_ms, not_begun: false }.into()
+            queue::Nack { queue, receipts, cause: cause.clone(), delay_ms, not_begun: false, for_good }.into()
         })
         .await
     }
@@ -429,18 +463,32 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
         self.each(|queue| queue::Resume { queue }.into()).await.map(|_| ())
     }
 
-    /// Puts dead letters back, as the machine's command says. Returns for how many of those that were looked at it is.
+    /// Puts dead letters back, as the machine's command says; only these, if some are named.
     ///
     /// # Errors
     ///
     /// If there is no room.
-    pub async fn redrive(&self, redrive: &queue::Redrive) -> Result<u64, Error> {
-        let mut matching = 0;
-        for answer in self.each(|queue| queue::Redrive { queue, ..redrive.clone() }.into()).await? {
-            let queue::Answer::Redriven(redriven) = reply(answer) else { unexpected(None) };
-            matching += redriven.matching;
+    pub async fn redrive(&self, redrive: &queue::Redrive, only: &[Id]) -> Result<Redriven, Error> {
+        let its = |shard: Shard| -> Vec<u64> {
+            only.iter().filter(|id| id.shard == shard).map(|id| id.item).collect()
+        };
+        let shards: Vec<Shard> =
+            self.shards().filter(|shard| only.is_empty() || !its(*shard).is_empty()).collect();
+        if shards.is_empty() {
+            return Err(Error::invalid(format!("none of the named items is of the queue {:?}", self.queue)));
         }
-        Ok(matching)
+        let mut all = Redriven::default();
+        for (part, shard) in shards.iter().copied().enumerate() {
+            let filter = queue::Filter { items: its(shard), ..redrive.filter.clone().unwrap_or_default() };
+            let redrive =
+                queue::Redrive { queue: self.queue.to_owned(), filter: Some(filter), ..redrive.clone() };
+            let answer = self.ask.propose_part(part, shards.len(), shard, Entry::new(redrive)).await?;
+            let queue::Answer::Redriven(redriven) = reply(answer) else { unexpected(None) };
+            all.matching += redriven.matching;
+            all.more |= redriven.more;
+            all.first.extend(redriven.first.into_iter().map(|item| Id { shard, item }));
+        }
+        Ok(all)
     }
 
     /// Takes away what nobody has: what waits, dead letters, or both.
@@ -577,9 +625,11 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
 
     fn any(&self) -> Shard {
         let shards = self.ask.inner.shards();
-        match self.spread {
-            true => Shard(self.ask.inner.turn(shards.count())),
-            false => queue::home(shards, self.queue),
+        match (self.spread, self.ask.idempotency) {
+            // The same when it is asked again.
+            (true, Some(once)) => queue::shard_of_key(shards, self.queue, &once.key),
+            (true, None) => Shard(self.ask.inner.turn(shards.count())),
+            (false, _) => queue::home(shards, self.queue),
         }
     }
 

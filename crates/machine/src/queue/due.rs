@@ -129,7 +129,8 @@ impl Queue<'_, '_> {
                 reason: Reason::LeaseExpired.into(),
                 cause: String::new(),
             };
-            self.fail(settings, held, failure, None);
+            let over = held.attempt >= settings.attempts_max();
+            self.fail(settings, held, failure, None, over);
         }
         if let Some(next) = lease.items.iter().map(|held| held.until_ms).min() {
             self.look_at_lease(number, &mut lease, next);

@@ -29,6 +29,9 @@ pub struct Nack {
     /// back where it was. Cause and delay are not looked at then.
     #[prost(bool, tag = "5")]
     pub not_begun: bool,
+    /// Whether trying again would be of no use: it is as if this had been the last attempt.
+    #[prost(bool, tag = "6")]
+    pub for_good: bool,
 }
 
 impl Nack {
@@ -54,7 +57,8 @@ impl Nack {
                     true => queue.put_back(&settings, held),
                     false => {
                         let failure = self.failure(&queue, held, &one.lease.consumer);
-                        queue.fail(&settings, held, failure, self.delay_ms);
+                        let over = self.for_good || held.attempt >= settings.attempts_max();
+                        queue.fail(&settings, held, failure, self.delay_ms, over);
                     }
                 }
             }

@@ -152,12 +152,19 @@ impl<'c, 'a> Queue<'c, 'a> {
         }
     }
 
-    /// An attempt has failed: the item is tried again after `delay_ms` or its backoff, or it is dead.
-    pub(super) fn fail(&mut self, settings: &Settings, held: &Held, failure: Failure, delay_ms: Option<u64>) {
+    /// An attempt has failed: the item is tried again after `delay_ms` or its backoff, or it is dead, as it is if its attempts
+    /// are `used_up`.
+    pub(super) fn fail(
+        &mut self,
+        settings: &Settings,
+        held: &Held,
+        failure: Failure,
+        delay_ms: Option<u64>,
+        used_up: bool,
+    ) {
         self.let_go(held);
         let (id, attempt) = (held.item, failure.attempt);
         let item = self.item(id);
-        let used_up = attempt >= settings.attempts_max();
         let over = used_up || self.is_expired(&item);
         let keeps = if used_up { settings.keeps_dead_letters() } else { settings.dead_letters_expired };
         if over && !keeps {

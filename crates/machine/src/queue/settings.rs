@@ -89,6 +89,25 @@ impl Settings {
         self.rate.iter().chain(&self.key_rate).try_for_each(Rate::check_range)
     }
 
+    /// The same, with the defaults where nothing is set.
+    #[must_use]
+    pub fn with_defaults(&self) -> Settings {
+        Settings {
+            attempts_max: self.attempts_max(),
+            visibility_ms: self.visibility_ms(),
+            backoff_ms: self.backoff_ms.or(Some(BACKOFF_MS_DEFAULT)),
+            backoff_ms_max: if self.backoff_ms_max == 0 {
+                BACKOFF_MS_MAX_DEFAULT
+            } else {
+                self.backoff_ms_max
+            },
+            dead_letters: Some(self.keeps_dead_letters()),
+            dedup_window_ms: Some(self.window_ms()),
+            length_max: self.length_max(),
+            ..self.clone()
+        }
+    }
+
     pub(super) fn attempts_max(&self) -> u32 {
         if self.attempts_max == 0 { ATTEMPTS_DEFAULT } else { self.attempts_max }
     }

@@ -35,6 +35,7 @@ enum Action {
         receipts: Vec<prop::sample::Index>,
         delay_ms: Option<u64>,
         not_begun: bool,
+        for_good: bool,
     },
     Extend {
         receipt: prop::sample::Index,
@@ -66,8 +67,9 @@ fn action() -> impl Strategy<Value = Action> {
         6 => (0..3_u8, 1..40_u32, 1..300_u64)
             .prop_map(|(consumer, max, visibility_ms)| Action::Receive { consumer, max, visibility_ms }),
         5 => (some(), prop::bool::weighted(0.2)).prop_map(|(receipts, all)| Action::Acknowledge { receipts, all }),
-        3 => (some(), prop::option::of(ms()), prop::bool::weighted(0.3))
-            .prop_map(|(receipts, delay_ms, not_begun)| Action::Nack { receipts, delay_ms, not_begun }),
+        3 => (some(), prop::option::of(ms()), prop::bool::weighted(0.3), prop::bool::weighted(0.2)).prop_map(
+            |(receipts, delay_ms, not_begun, for_good)| Action::Nack { receipts, delay_ms, not_begun, for_good }
+        ),
         2 => (any::<prop::sample::Index>(), 1..400_u64)
             .prop_map(|(receipt, visibility_ms)| Action::Extend { receipt, visibility_ms }),
         1 => any::<prop::sample::Index>().prop_map(|item| Action::Cancel { item }),
@@ -177,7 +179,9 @@ impl Model {
                 self.receive(&format!("c{consumer}"), max, visibility_ms);
             }
             Action::Acknowledge { receipts, all } => self.acknowledge(receipts, all),
-            Action::Nack { receipts, delay_ms, not_begun } => self.nack(receipts, delay_ms, not_begun),
+            Action::Nack { receipts, delay_ms, not_begun, for_good } => {
+                self.nack(receipts, delay_ms, not_begun, for_good);
+            }
             Action::Extend { receipt, visibility_ms } => self.extend(receipt, visibility_ms),
             Action::Cancel { item } => self.cancel(item),
             Action::Advance(ms) => self.advance(ms),
@@ -360,14 +364,21 @@ impl Model {
         }
     }
 
-    fn nack(&mut self, indices: Vec<prop::sample::Index>, delay_ms: Option<u64>, not_begun: bool) {
+    fn nack(
+        &mut self,
+        indices: Vec<prop::sample::Index>,
+        delay_ms: Option<u64>,
+        not_begun: bool,
+        for_good: bool,
+    ) {
         if self.receipts.is_empty() {
             return;
         }
         let (good, fenced) = self.pick(indices);
         let receipts = [good.clone(), fenced.clone()].concat();
         let cause = "it broke".to_owned();
-        let outcome = self.shop.settle(Nack { queue: QUEUE.into(), receipts, cause, delay_ms, not_begun });
+        let outcome =
+            self.shop.settle(Nack { queue: QUEUE.into(), receipts, cause, delay_ms, not_begun, for_good });
         if good.is_empty() {
             assert_eq!(outcome.expect_err("refused").code(), Code::Fenced);
             return;
@@ -377,7 +388,7 @@ impl Model {
         for receipt in good {
             match not_begun {
                 true => self.put_back(receipt.item, now),
-                false => self.fail(receipt.item, now, delay_ms),
+                false => self.fail(receipt.item, now, delay_ms, for_good),
             }
         }
     }
@@ -389,10 +400,10 @@ impl Model {
         self.expire(id, now);
     }
 
-    fn fail(&mut self, id: u64, now: u64, delay_ms: Option<u64>) {
+    fn fail(&mut self, id: u64, now: u64, delay_ms: Option<u64>, for_good: bool) {
         let item = self.items.get_mut(&id).expect("held");
         item.failed += 1;
-        if item.failed >= self.settings.attempts_max {
+        if for_good || item.failed >= self.settings.attempts_max {
             item.at = At::Dead;
             if self.settings.dead_letters == Some(false) {
                 self.items.remove(&id);
@@ -461,7 +472,7 @@ impl Model {
         let ids: Vec<u64> = self.items.keys().copied().collect();
         for id in ids {
             match &self.items[&id].at {
-                At::Leased { until_ms, .. } if *until_ms <= at => self.fail(id, at, None),
+                At::Leased { until_ms, .. } if *until_ms <= at => self.fail(id, at, None, false),
                 At::Waits { .. } => self.expire(id, at),
                 _ => {}
             }

@@ -91,7 +91,7 @@ impl Shop {
 
     pub fn nack(&mut self, receipt: Receipt, cause: &str, delay_ms: Option<u64>) -> Result<Settled, Refusal> {
         let (queue, receipts, cause) = (QUEUE.into(), vec![receipt], cause.into());
-        self.settle(Nack { queue, receipts, cause, delay_ms, not_begun: false })
+        self.settle(Nack { queue, receipts, cause, delay_ms, ..Nack::default() })
     }
 
     pub fn settle(&mut self, command: impl Into<Command>) -> Result<Settled, Refusal> {

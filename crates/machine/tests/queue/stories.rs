@@ -202,6 +202,18 @@ fn failures_are_backed_off_from_and_then_dead_with_their_history() {
 }
 
 #[test]
+fn what_failed_for_good_is_dead_at_once() {
+    let mut shop = Shop::new();
+    let id = shop.send(SendItem::default());
+    let receipts = vec![shop.receive_one().receipt];
+    let cause = "no such order".to_owned();
+    shop.settle(Nack { queue: QUEUE.into(), receipts, cause, for_good: true, ..Nack::default() })
+        .expect("nacked");
+    let Some(Standing::Dead(dead)) = shop.standing(id) else { panic!("{:?}", shop.standing(id)) };
+    assert_eq!((dead.attempts, dead.reason(), dead.cause.as_str()), (1, Reason::Nacked, "no such order"));
+}
+
+#[test]
 fn an_item_remembers_its_last_failures_only() {
     let mut shop = Shop::with(Settings { attempts_max: 100, backoff_ms: Some(0), ..settings() });
     let id = shop.send(SendItem::default());

@@ -91,7 +91,7 @@ impl Queues {
                 let queue = self.at(&nack.queue);
                 let (good, fenced) = queue.split(&nack.receipts, false)?;
                 for receipt in good {
-                    queue.fail(receipt.item, step.time, nack.delay_ms);
+                    queue.fail(receipt.item, step.time, nack.delay_ms, nack.for_good);
                 }
                 Answer::Settled(Settled { fenced })
             }
@@ -116,7 +116,7 @@ impl Queues {
             let leases: Vec<u64> =
                 queue.items.iter().filter(|(_, item)| item.ends_by(now)).map(|(id, _)| *id).collect();
             for id in leases {
-                queue.fail(id, now, None);
+                queue.fail(id, now, None, false);
             }
             let ready = |item: &&mut Item| item.stands == Stands::Delayed && item.ready_ms <= now.as_millis();
             queue.items.values_mut().filter(ready).for_each(|item| item.stands = Stands::Ready);
@@ -336,14 +336,14 @@ impl Queue {
         Ok((good, fenced))
     }
 
-    fn fail(&mut self, id: u64, now: Time, delay_ms: Option<u64>) {
+    fn fail(&mut self, id: u64, now: Time, delay_ms: Option<u64>, for_good: bool) {
         let backoff_ms = self.settings.backoff_ms.unwrap_or(BACKOFF_MS);
         let attempts_max =
             if self.settings.attempts_max == 0 { ATTEMPTS_MAX } else { self.settings.attempts_max };
         let keeps_dead = self.settings.dead_letters != Some(false);
         let item = self.item(id);
         item.failed += 1;
-        let is_used_up = item.failed >= attempts_max;
+        let is_used_up = for_good || item.failed >= attempts_max;
         if is_used_up && keeps_dead {
             item.stands = Stands::Dead { since_ms: now.as_millis() };
             return;

@@ -36,6 +36,7 @@ pub fn entry(glance: &mut Glance<'_>) -> Entry {
             cause: "it did not work".to_owned(),
             delay_ms: glance.rng.pick(&[None, None, Some(0), Some(5_000)]),
             not_begun: false,
+            for_good: glance.rng.chance(20),
         }),
         15 => Entry::new(Extend {
             receipts: receipts(glance, &queue),
