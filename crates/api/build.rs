@@ -5,7 +5,8 @@
 use std::error::Error;
 
 /// What is compiled; what these import comes with them.
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
+    "colony/v1/queues.proto",
     "dapr/proto/runtime/v1/appcallback.proto",
     "dapr/proto/runtime/v1/dapr.proto",
     "google/rpc/error_details.proto",

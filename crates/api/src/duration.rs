@@ -24,6 +24,16 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     parsed.ok_or_else(|| format!("{text:?} is no duration such as \"30s\", \"1h30m\" or \"250ms\""))
 }
 
+impl Lasting {
+    pub(crate) fn millis(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn of_millis(millis: u64) -> Lasting {
+        Lasting(Duration::from_millis(millis))
+    }
+}
+
 impl fmt::Display for Lasting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let span = SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX);

@@ -9,12 +9,14 @@ use tokio::time::{sleep, timeout};
 use crate::api::Api;
 use crate::config::Config;
 use crate::health::Phase;
+use crate::queues;
 
 /// Waits for the application, and brings it what there is, until it is dropped: what was not answered by then counts as not
 /// delivered.
 pub(crate) async fn run(api: &Arc<Api>) {
     is_reached(&api.config).await;
     api.health.reach(Phase::Ready);
+    queues::push::run(api).await;
     std::future::pending().await
 }
 

@@ -23,6 +23,7 @@ mod grpc;
 pub mod health;
 pub mod host;
 mod http;
+mod idempotency;
 mod ids;
 mod inbound;
 mod invoke;

@@ -5,9 +5,16 @@
     clippy::all,
     clippy::missing_errors_doc,
     clippy::allow_attributes_without_reason,
+    clippy::missing_errors_doc,
     reason = "generated; the files in `proto` say what they are"
 )]
 
+/// What Colony has beside them.
+pub mod colony {
+    pub mod v1 {
+        tonic::include_proto!("colony.v1");
+    }
+}
 /// Dapr's packages.
 pub mod dapr {
     pub mod common {

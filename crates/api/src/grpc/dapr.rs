@@ -9,7 +9,12 @@ use crate::api::Api;
 use crate::proto::dapr::common::v1::InvokeResponse;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
 use crate::proto::dapr::runtime::v1::{
-    BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest, GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse, GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, InvokeServiceRequest, PublishEventRequest, SaveStateRequest, SetMetadataRequest, ShutdownRequest, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
+    BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteStateRequest,
+    ExecuteStateTransactionRequest, GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest,
+    GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse,
+    GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, InvokeServiceRequest,
+    PublishEventRequest, SaveStateRequest, SetMetadataRequest, ShutdownRequest, TryLockRequest,
+    TryLockResponse, UnlockRequest, UnlockResponse,
 };
 
 /// The methods, answered by an API.

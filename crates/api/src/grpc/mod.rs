@@ -11,8 +11,10 @@ mod health;
 mod invoke;
 mod lock;
 mod metadata;
+mod ours;
 mod proxy;
 mod publish;
+mod queues;
 mod secrets;
 mod state;
 
@@ -26,11 +28,13 @@ use tonic::{Code, Status};
 
 use crate::api::Api;
 use crate::error::{Details, Error};
+use crate::proto::colony::v1::queues_server::QueuesServer;
 use crate::proto::dapr::runtime::v1::dapr_server::DaprServer;
 use crate::proto::health::health_server::HealthServer;
 use crate::token;
 use dapr::Methods;
 use health::HealthMethods;
+use queues::QueueMethods;
 
 /// The services, for the requests of a connection.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ pub(crate) struct Services {
     api: Arc<Api>,
     dapr: DaprServer<Methods>,
     health: HealthServer<HealthMethods>,
+    queues: QueuesServer<QueueMethods>,
 }
 
 impl Services {
@@ -49,6 +54,9 @@ impl Services {
                 .max_decoding_message_size(bytes_max)
                 .max_encoding_message_size(usize::MAX),
             health: HealthServer::new(HealthMethods(Arc::clone(api))),
+            queues: QueuesServer::new(QueueMethods(Arc::clone(api)))
+                .max_decoding_message_size(bytes_max)
+                .max_encoding_message_size(usize::MAX),
         }
     }
 
@@ -65,6 +73,7 @@ impl Services {
             let path = request.uri().path();
             let Ok(response) = match () {
                 () if path.starts_with(HEALTH) => self.health.call(request).await,
+                () if path.starts_with(QUEUES) => self.queues.call(request).await,
                 () if !path.starts_with(DAPR) && proxy::is_meant(&request) => {
                     Ok(proxy::answer(&self.api, request).await)
                 }
@@ -82,6 +91,8 @@ fn no_token() -> Status {
     Error::new("ERR_API_TOKEN", status, Code::Unauthenticated, "invalid api token").with(details).to_status()
 }
 
+/// How the paths of the methods for queues begin.
+const QUEUES: &str = "/colony.v1.Queues/";
 /// How the paths of the health protocol's methods begin.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// How those of our own service begin.

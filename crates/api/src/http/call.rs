@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use engine::blocks::Idempotency;
 use http::StatusCode;
 use http::request::Parts;
 use hyper::body::Incoming;
@@ -13,6 +14,7 @@ use super::body::{self, Unread};
 use super::query::Query;
 use crate::api::Api;
 use crate::error::Error;
+use crate::idempotency;
 
 /// A request, its body not read yet.
 pub(super) struct Call<'a> {
@@ -20,6 +22,14 @@ pub(super) struct Call<'a> {
     pub(super) head: &'a Parts,
     /// Taken by who reads it.
     pub(super) body: &'a mut Option<Incoming>,
+}
+
+/// What a write asks for.
+pub(super) struct Asked {
+    /// The body.
+    pub(super) body: Bytes,
+    /// What it is done once under, if the request says so.
+    pub(super) once: Option<Idempotency>,
 }
 
 impl<'a> Call<'a> {
@@ -43,6 +53,32 @@ impl<'a> Call<'a> {
             Some(body) => body::read(body, self.api.config.body_bytes_max).await,
             None => Ok(Bytes::new()),
         }
+    }
+
+    /// What is asked for by a write, and under which idempotency key.
+    ///
+    /// # Errors
+    ///
+    /// If the body cannot be had, or the key is none.
+    pub(super) async fn asked(self) -> Result<Asked, Error> {
+        let (api, head) = (self.api, self.head);
+        let key = idempotency::key(&head.headers)?;
+        let body = self.body().await.map_err(Error::malformed_body)?;
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        let once = key.map(|key| {
+            let parts = [head.method.as_str().as_bytes(), target.as_bytes(), &body];
+            idempotency::once(&api.config.app_id, key, &parts)
+        });
+        Ok(Asked { body, once })
+    }
+
+    /// For what cannot be done once: nobody shall believe that it is.
+    ///
+    /// # Errors
+    ///
+    /// If there is a key.
+    pub(super) fn no_idempotency(&self, why: &str) -> Result<(), Error> {
+        idempotency::none(&self.head.headers, why)
     }
 
     /// There is no such endpoint: it may have been meant for another application.

@@ -3,12 +3,16 @@
 //! A queue is a name of the node, not of an application: one sends and another works. What it holds is the engine's; here it
 //! gets a content type, which the engine keeps as a header, and errors that an API can say.
 
+pub mod push;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use engine::EmbeddedLog;
 use engine::blocks::Idempotency;
-use engine::blocks::queue::{self, Header, Nack, Receipt, Sent};
+use engine::blocks::queue::{
+    self, Header, Id, Ledger, Nack, Peeked, Receipt, Redrive, Redriven, Sent, Settings, Which,
+};
 use engine::store::Fjall;
 use http::StatusCode;
 use tonic::Code;
@@ -57,7 +61,28 @@ pub struct Work {
     pub rest: queue::Work,
 }
 
+/// An item as one sees who only looks.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its number.
+    pub id: Id,
+    /// The payload.
+    pub payload: Payload,
+    /// All else; its content type is the one above.
+    pub peeked: Peeked,
+}
+
 impl Api {
+    /// Up to `max` queues by name, those after `after`, with how many items stand where in each.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn queues(&self, after: Option<&str>, max: usize) -> Result<Vec<(String, Ledger)>, Error> {
+        let found = self.host.disk().queues(after.filter(|after| !after.is_empty()), max).await;
+        found.map_err(|error| refused(CODES, ("queues", ""), "listing", &error))
+    }
+
     /// The queue of this name; what is written to it is done once under `once`.
     ///
     /// # Errors
@@ -144,6 +169,105 @@ impl Queue<'_> {
         self.of.extend(receipts, lease).await.map_err(|error| self.failed("extending leases of", &error))
     }
 
+    /// Its settings, and how many items stand where.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn look(&self) -> Result<(Settings, Ledger), Error> {
+        let failed = |error| self.failed("reading", &error);
+        self.check_name()?;
+        Ok((self.of.settings().await.map_err(failed)?, self.of.counts().await.map_err(failed)?))
+    }
+
+    /// Sets what holds for it.
+    ///
+    /// # Errors
+    ///
+    /// If something is malformed, or contradicts what is there.
+    pub async fn define(&self, settings: Settings) -> Result<(), Error> {
+        self.of.define(settings).await.map_err(|error| self.failed("setting", &error))
+    }
+
+    /// Has nothing handed out, or again.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub async fn pause(&self, paused: bool) -> Result<(), Error> {
+        let done = if paused { self.of.pause().await } else { self.of.resume().await };
+        done.map_err(|error| self.failed(if paused { "pausing" } else { "resuming" }, &error))
+    }
+
+    /// Takes away what waits, dead letters, or both.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub async fn purge(&self, waiting: bool, dead: bool) -> Result<(), Error> {
+        self.of.purge(waiting, dead).await.map_err(|error| self.failed("purging", &error))
+    }
+
+    /// Puts dead letters back; only these, if some are named.
+    ///
+    /// # Errors
+    ///
+    /// If something is malformed, or there is no room.
+    pub async fn redrive(&self, redrive: &Redrive, only: &[Id]) -> Result<Redriven, Error> {
+        self.of.redrive(redrive, only).await.map_err(|error| self.failed("redriving items of", &error))
+    }
+
+    /// Up to `max` items of each shard that stand there, without handing them out.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn peek(&self, which: Which, max: usize) -> Result<Vec<Found>, Error> {
+        self.check_name()?;
+        let found = self.of.peek(which, max).await.map_err(|error| self.failed("reading", &error))?;
+        Ok(found.into_iter().map(|(id, peeked, data)| Found::of(id, peeked, data)).collect())
+    }
+
+    /// An item, wherever it stands.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub async fn get(&self, id: Id) -> Result<Found, Error> {
+        self.check_name()?;
+        let found = self.of.get(id).await.map_err(|error| self.failed("reading", &error))?;
+        let found = found.map(|(peeked, data)| Found::of(id, peeked, data));
+        found.ok_or_else(|| self.no_item(id))
+    }
+
+    /// Takes an item out that nobody has.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or somebody has it, or it is dead.
+    pub async fn cancel(&self, id: Id) -> Result<(), Error> {
+        let (not_waiting, not_found) =
+            self.of.cancel(&[id]).await.map_err(|error| self.failed("cancelling items of", &error))?;
+        match (not_waiting.is_empty(), not_found.is_empty()) {
+            (_, false) => Err(self.no_item(id)),
+            (false, _) => {
+                let message = format!("item {id} of queue {} is with somebody, or dead", self.name);
+                Err(Error::new("ERR_QUEUE_CONFLICT", StatusCode::CONFLICT, Code::FailedPrecondition, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn no_item(&self, id: Id) -> Error {
+        let message = format!("there is no item {id} in queue {}", self.name);
+        Error::new("ERR_QUEUE_NOT_FOUND", StatusCode::NOT_FOUND, Code::NotFound, message)
+    }
+
+    /// Reading finds nothing under a name that there cannot be.
+    fn check_name(&self) -> Result<(), Error> {
+        check_name(self.name)
+    }
+
     fn failed(&self, doing: &str, error: &engine::Error) -> Error {
         failed(self.name, doing, error)
     }
@@ -162,9 +286,15 @@ impl Item {
 }
 
 impl Work {
-    fn of(mut rest: queue::Work) -> Work {
+    pub(crate) fn of(mut rest: queue::Work) -> Work {
         let data = std::mem::take(&mut rest.payload);
         Work { payload: Payload { data, content_type: take_type(&mut rest.headers) }, rest }
+    }
+}
+
+impl Found {
+    fn of(id: Id, mut peeked: Peeked, data: Bytes) -> Found {
+        Found { id, payload: Payload { data, content_type: take_type(&mut peeked.item.headers) }, peeked }
     }
 }
 
@@ -189,17 +319,36 @@ pub(crate) fn receipts(texts: &[String]) -> Result<Vec<Receipt>, Error> {
     texts.iter().map(receipt).collect()
 }
 
+/// The number of an item from text.
+///
+/// # Errors
+///
+/// If it is none.
+pub(crate) fn id(text: &str) -> Result<Id, Error> {
+    text.parse::<Id>().map_err(|refusal| invalid(refusal.to_string()))
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
+    match fits {
+        true => Ok(()),
+        false => Err(invalid(format!("{name:?} is no name of a queue"))),
+    }
+}
+
 /// What is malformed.
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new("ERR_QUEUE_INVALID", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
 }
 
-fn failed(name: &str, doing: &str, error: &engine::Error) -> Error {
+pub(crate) fn failed(name: &str, doing: &str, error: &engine::Error) -> Error {
     refused(CODES, ("queue", name), doing, error)
 }
 
 const CODES: Codes = codes!("QUEUE");
 /// The header that a content type is kept as.
 const CONTENT_TYPE: &str = "content-type";
+/// Longest name of a queue, as the engine has it.
+const NAME_BYTES_MAX: usize = 255;
 /// Longest wait for items.
 const WAIT_MAX: Duration = Duration::from_secs(300);

@@ -9,6 +9,7 @@ mod invoke;
 mod lock;
 mod publish;
 mod queues;
+mod queues_grpc;
 mod rules;
 mod state;
 mod world;

@@ -1,39 +1,27 @@
-//! Queues over HTTP.
+//! Items over HTTP: sent, had, settled, looked at.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use engine::blocks::Time;
-use engine::blocks::queue::{self as engine_queue, Header, Nack, Receipt, Sent};
-use http::Method;
+use engine::blocks::queue::{
+    self as engine_queue, Failure, Header, Nack, Reason, Receipt, Sent, Standing, Which,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, json_text};
-use super::call::{Call, decoded};
-use super::json::{Object, object};
 use crate::duration::{self, Lasting};
 use crate::error::Error;
+use crate::http::answer::{Answer, empty, json_text};
+use crate::http::call::{Asked, Call};
+use crate::http::json::{Object, object};
 use crate::payload::{self, Payload, there};
-use crate::queues::{Item, Receive, Work, invalid, receipts};
+use crate::queues::{Found, Item, Receive, Work, invalid, receipts};
 use crate::time;
 
-/// `queues/NAME` and what is below it.
-pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
-    match (&call.head.method, rest) {
-        (&Method::POST, [queue, "send"]) => send(&decoded(queue)?, call).await,
-        (&Method::POST, [queue, "send", "bulk"]) => send_bulk(&decoded(queue)?, call).await,
-        (&Method::POST, [queue, "receive"]) => receive(&decoded(queue)?, call).await,
-        (&Method::POST, [queue, verb @ ("ack" | "nack" | "release" | "extend")]) => {
-            settle(&decoded(queue)?, verb, call).await
-        }
-        _ => Err(call.no_route()),
-    }
-}
-
 /// One item: the body is its payload, and the query says the rest.
-async fn send(queue: &str, call: Call<'_>) -> Answer {
+pub(super) async fn send(queue: &str, call: Call<'_>) -> Answer {
     let query = call.query();
     let span = |name: &str| query.get(name).map(|text| duration::parse(&text)).transpose().map_err(invalid);
     let priority = query.get("priority").map(|text| {
@@ -51,31 +39,32 @@ async fn send(queue: &str, call: Call<'_>) -> Answer {
     };
     let content_type = call.header("content-type").unwrap_or_default().to_owned();
     let api = call.api;
-    let data = call.body().await.map_err(Error::malformed_body)?;
+    let Asked { body: data, once } = call.asked().await?;
     let item = Item { payload: Payload { data, content_type }, rest };
-    let mut sent = api.queue(queue, None)?.send(vec![item]).await?;
+    let mut sent = api.queue(queue, once.as_ref())?.send(vec![item]).await?;
     let sent = sent.pop().unwrap_or_else(|| Err(invalid("nothing was sent")))?;
     json_text(&told_sent(sent))
 }
 
 /// Several, each an object with its payload and the rest.
-async fn send_bulk(queue: &str, call: Call<'_>) -> Answer {
+pub(super) async fn send_bulk(queue: &str, call: Call<'_>) -> Answer {
     let api = call.api;
-    let body = call.body().await.map_err(Error::malformed_body)?;
+    let Asked { body, once } = call.asked().await?;
     let items: Vec<Object<Written<'_>>> = serde_json::from_slice(&body).map_err(Error::not_json)?;
     let items = items
         .into_iter()
         .enumerate()
         .map(|(at, Object(item))| item.item(&body).map_err(|wrong| invalid(format!("item {at}: {wrong}"))));
-    let sent = api.queue(queue, None)?.send(items.collect::<Result<_, _>>()?).await?;
+    let sent = api.queue(queue, once.as_ref())?.send(items.collect::<Result<_, _>>()?).await?;
     let told = sent.into_iter().map(|one| one.map_or_else(|error| error.to_json(), told_sent));
     json_text(&json!({ "items": told.collect::<Vec<_>>() }))
 }
 
-async fn receive(queue: &str, call: Call<'_>) -> Answer {
+pub(super) async fn receive(queue: &str, call: Call<'_>) -> Answer {
     let api = call.api;
+    call.no_idempotency("receiving hands out other items each time")?;
     let body = call.body().await.map_err(Error::malformed_body)?;
-    let Asked { consumer, max, lease, wait } = object(&body)?;
+    let Wanted { consumer, max, lease, wait } = object(&body)?;
     let asked = Receive {
         consumer: consumer.unwrap_or_else(|| api.config.app_id.clone()),
         max: max.unwrap_or(1),
@@ -86,15 +75,19 @@ async fn receive(queue: &str, call: Call<'_>) -> Answer {
     json_text(&Received { items: works.iter().map(Told::of).collect() })
 }
 
-async fn settle(queue: &str, verb: &str, call: Call<'_>) -> Answer {
+pub(super) async fn settle(queue: &str, verb: &str, call: Call<'_>) -> Answer {
     let api = call.api;
-    let body = call.body().await.map_err(Error::malformed_body)?;
-    let queue = api.queue(queue, None)?;
+    let Asked { body, once } = call.asked().await?;
+    let queue = api.queue(queue, once.as_ref())?;
     let fenced = match verb {
         "nack" => {
-            let Object(Failed { receipts: texts, cause, delay }) =
+            let Object(Failed { receipts: texts, cause, delay, dead }) =
                 serde_json::from_slice(&body).map_err(Error::not_json)?;
-            let nack = Nack { cause: cause.unwrap_or_default(), delay: delay.map(|delay| delay.0) };
+            let nack = Nack {
+                cause: cause.unwrap_or_default(),
+                delay: delay.map(|delay| delay.0),
+                for_good: dead.unwrap_or_default(),
+            };
             queue.nack(&receipts(&texts)?, &nack).await?
         }
         "extend" => {
@@ -113,6 +106,36 @@ async fn settle(queue: &str, verb: &str, call: Call<'_>) -> Answer {
         }
     };
     json_text(&json!({ "fenced": fenced.iter().map(Receipt::to_string).collect::<Vec<_>>() }))
+}
+
+/// What stands in one of the places where an item can stand.
+pub(super) async fn peek(queue: &str, call: Call<'_>) -> Answer {
+    let query = call.query();
+    let state = query.get("state").unwrap_or("ready".into());
+    let which = STATES.iter().find(|(name, _)| *name == state).map(|(_, which)| *which);
+    let which = which.ok_or_else(|| {
+        let names = STATES.map(|(name, _)| name).join(", ");
+        invalid(format!("the state {state:?} is none of {names}"))
+    })?;
+    let max = query.get("max").map(|text| text.parse().ok().filter(|max| (1..=PEEKED_MAX).contains(max)));
+    let max = max.unwrap_or(Some(PEEKED_DEFAULT));
+    let max = max.ok_or_else(|| invalid(format!("max is no number from 1 to {PEEKED_MAX}")))?;
+    let found = call.api.queue(queue, None)?.peek(which, max).await?;
+    json_text(&Peeks { items: found.iter().map(Peek::of).collect() })
+}
+
+/// An item, wherever it stands.
+pub(super) async fn get(queue: &str, id: &str, call: Call<'_>) -> Answer {
+    let found = call.api.queue(queue, None)?.get(crate::queues::id(id)?).await?;
+    json_text(&Peek::of(&found))
+}
+
+/// Takes an item out that nobody has.
+pub(super) async fn cancel(queue: &str, id: &str, call: Call<'_>) -> Answer {
+    let (api, id) = (call.api, crate::queues::id(id)?);
+    let Asked { once, .. } = call.asked().await?;
+    api.queue(queue, once.as_ref())?.cancel(id).await?;
+    Ok(empty())
 }
 
 /// An item as it is written.
@@ -135,7 +158,7 @@ struct Written<'a> {
 /// What is asked for.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct Wanted {
     consumer: Option<String>,
     max: Option<u32>,
     lease: Option<Lasting>,
@@ -154,6 +177,7 @@ struct Failed {
     receipts: Vec<String>,
     cause: Option<String>,
     delay: Option<Lasting>,
+    dead: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -183,6 +207,96 @@ struct Told<'a> {
     headers: BTreeMap<&'a str, Value>,
     #[serde(flatten)]
     payload: payload::Told<'a>,
+}
+
+#[derive(Serialize)]
+struct Peeks<'a> {
+    items: Vec<Peek<'a>>,
+}
+
+/// An item as one sees who only looks.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Peek<'a> {
+    id: String,
+    state: &'static str,
+    sent: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    priority: u32,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    key: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<&'a str, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<Value>,
+    #[serde(flatten)]
+    payload: payload::Told<'a>,
+}
+
+impl<'a> Peek<'a> {
+    fn of(found: &'a Found) -> Peek<'a> {
+        let Found { id, payload, peeked } = found;
+        let item = &peeked.item;
+        let mut told = Peek {
+            id: id.to_string(),
+            state: "ready",
+            sent: time::rfc3339_millis(item.sent_ms),
+            ready: None,
+            expires: (item.expires_ms > 0).then(|| time::rfc3339_millis(item.expires_ms)),
+            priority: item.priority,
+            key: &item.key,
+            headers: told_headers(&item.headers),
+            lease: None,
+            dead: None,
+            failures: peeked.history.failures.iter().map(told_failure).collect(),
+            payload: payload::Told::of(&payload.data, &payload.content_type),
+        };
+        match &peeked.standing {
+            Standing::Ready => {}
+            Standing::Delayed(at) => {
+                told.state = "delayed";
+                told.ready = Some(time::rfc3339_millis(at.as_millis()));
+            }
+            Standing::Blocked => told.state = "blocked",
+            Standing::Leased { consumer, until, attempt } => {
+                told.state = "leased";
+                let until = time::rfc3339_millis(until.as_millis());
+                told.lease = Some(json!({ "consumer": consumer, "until": until, "attempt": attempt }));
+            }
+            Standing::Dead(dead) => {
+                told.state = "dead";
+                told.dead = Some(json!({
+                    "since": time::rfc3339_millis(dead.at_ms),
+                    "attempts": dead.attempts,
+                    "reason": reason(dead.reason()),
+                    "cause": dead.cause,
+                }));
+            }
+        }
+        told
+    }
+}
+
+fn told_failure(failure: &Failure) -> Value {
+    json!({
+        "at": time::rfc3339_millis(failure.at_ms),
+        "attempt": failure.attempt,
+        "consumer": failure.consumer,
+        "reason": reason(failure.reason()),
+        "cause": failure.cause,
+    })
+}
+
+/// What a reason is called.
+pub(super) fn reason(reason: Reason) -> &'static str {
+    REASONS.iter().find(|(_, one)| *one == reason).map_or("unknown", |(name, _)| name)
 }
 
 impl Written<'_> {
@@ -235,6 +349,21 @@ fn told_headers(headers: &[Header]) -> BTreeMap<&str, Value> {
     headers.iter().map(|header| (header.name.as_str(), told(header))).collect()
 }
 
-fn instant(text: &str) -> Result<Time, Error> {
+pub(super) fn instant(text: &str) -> Result<Time, Error> {
     time::parse(text).map(Time::from_millis).map_err(invalid)
 }
+
+const STATES: [(&str, Which); 5] = [
+    ("ready", Which::Ready),
+    ("delayed", Which::Delayed),
+    ("blocked", Which::Blocked),
+    ("leased", Which::Leased),
+    ("dead", Which::Dead),
+];
+/// Why attempts fail.
+pub(super) const REASONS: [(&str, Reason); 3] =
+    [("nacked", Reason::Nacked), ("leaseExpired", Reason::LeaseExpired), ("expired", Reason::Expired)];
+/// How many items are looked at where nobody says how many.
+const PEEKED_DEFAULT: usize = 10;
+/// Most items that are looked at.
+const PEEKED_MAX: usize = 100;
