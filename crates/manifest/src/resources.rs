@@ -4,6 +4,7 @@
 //! component that is asked for and not served is refused, for whoever relies on it would find out later.
 
 mod binding;
+mod subscription;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::typed::{AsWritten, At, Bool, Cx, Field, List, Text, Typed, keys};
 use crate::yaml::{self, Node, Value, clip};
 use crate::{Mask, Source};
 pub use binding::BindingKind;
+pub use subscription::{BulkSubscribe, Rule, Subscription};
 
 /// A component that is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,13 +136,21 @@ pub enum KeyPrefix {
 pub struct Resources {
     /// What is served, in the order of the files; not to be relied on if there are errors.
     pub components: Vec<Component>,
+    /// What is subscribed to, as far as it is declared; the same holds.
+    pub subscriptions: Vec<Subscription>,
     /// Errors and warnings.
     pub diagnostics: Diagnostics,
 }
 
 /// Reads resource files; `env` is what `envRef` is taken from.
 pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources {
-    let mut reader = Reader { env, found: Vec::new(), components: Vec::new(), places: BTreeMap::new() };
+    let mut reader = Reader {
+        env,
+        found: Vec::new(),
+        components: Vec::new(),
+        subscriptions: Vec::new(),
+        places: BTreeMap::new(),
+    };
     for (number, file) in files.iter().enumerate() {
         for document in yaml::parse_all(&file.text, number as u32, &mut reader.found) {
             reader.document(&document);
@@ -148,6 +158,7 @@ pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources 
     }
     Resources {
         components: reader.components,
+        subscriptions: reader.subscriptions,
         diagnostics: Diagnostics::of(reader.found, files, &Mask::default()),
     }
 }
@@ -230,6 +241,7 @@ struct Reader<'a> {
     env: &'a BTreeMap<String, String>,
     found: Vec<Diagnostic>,
     components: Vec<Component>,
+    subscriptions: Vec<Subscription>,
     /// Where each name was given.
     places: BTreeMap<String, Span>,
 }
@@ -241,13 +253,14 @@ impl Reader<'_> {
         }
         match kind(node) {
             Some((KIND, _)) => self.component(node),
+            Some(("Subscription", _)) => self.subscription(node),
             Some((other, span)) => self.found.push(
                 Diagnostic::warning(
                     codes::NO_EFFECT,
                     span,
                     format!("a resource of kind `{}` has no effect here", clip(other)),
                 )
-                .label("only `Component` has"),
+                .label("only `Component` and `Subscription` have"),
             ),
             None => self.found.push(
                 Diagnostic::warning(codes::NO_EFFECT, node.head(), "this is no resource: it has no `kind`")
@@ -489,6 +502,12 @@ impl Resources {
             false => Diagnostic::error(codes::UNOPENED, span, message),
         };
         self.diagnostics.add(one.help(help));
+    }
+
+    /// Adds that what is written at this place cannot be what it should be.
+    pub fn wrong_value(&mut self, span: Span, message: String, label: &str, help: &str) {
+        let one = Diagnostic::error(codes::WRONG_TYPE, span, message).label(label);
+        self.diagnostics.add(if help.is_empty() { one } else { one.help(help) });
     }
 
     /// Adds that a setting says nothing to who keeps the component.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use manifest::resources::{BindingKind, Block, Given, Keeper, KeyPrefix, SecretSource};
+use manifest::resources::{BindingKind, Block, BulkSubscribe, Given, Keeper, KeyPrefix, SecretSource};
 use manifest::{Resources, Source, resources};
 
 fn read(case: &str) -> Resources {
@@ -61,6 +61,31 @@ fn good_resources_are_taken_and_what_has_no_effect_is_named() {
         ("memory", "state.in-memory", "v2")
     );
     assert_eq!((&files.block, files.settings.len()), (&Block::Binding(BindingKind::LocalStorage), 1));
+}
+
+#[test]
+fn bad_subscriptions_are_explained() {
+    drawn("subscriptions-wrong");
+    assert!(read("subscriptions-wrong").subscriptions.is_empty());
+}
+
+#[test]
+fn good_subscriptions_are_taken() {
+    drawn("subscriptions");
+    let mut found = read("subscriptions");
+    let [first, second] = &found.subscriptions[..] else { panic!("{found:?}") };
+    assert_eq!((first.pubsub.as_str(), first.topic.as_str()), ("pubsub", "orders"));
+    assert_eq!((first.default.as_deref(), first.dead_letter.as_deref()), (Some("orders"), Some("dead")));
+    assert_eq!(first.bulk, Some(BulkSubscribe { messages_max: Some(10), wait_max_ms: Some(0) }));
+    let metadata: Vec<_> = first.metadata.iter().map(|(key, value, _)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(metadata, [("rawPayload", "true"), ("concurrency", "4")]);
+    assert!(first.is_for("shop") && !first.is_for("other") && second.is_for("other"));
+    let rules: Vec<_> = second.rules.iter().map(|rule| (rule.condition.as_str(), rule.path.as_str())).collect();
+    assert_eq!(rules, [("event.type == \"a\"", "/a"), ("", "/b")]);
+    assert_eq!((second.default.as_deref(), second.bulk), (Some("/c"), None));
+    let place = second.rules[0].span;
+    found.wrong_value(place, "it is no condition".to_owned(), "here", "write another");
+    assert!(found.has_errors());
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub enum Origin {
 
 impl Bulk {
     /// Most events in one.
-    pub const MESSAGES_MAX: usize = 1_000;
+    pub const MESSAGES_MAX: usize = 10_000;
     /// Longest wait.
     pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
