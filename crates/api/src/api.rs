@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use crate::app::App;
 use crate::bindings::Bindings;
 use crate::config::Config;
+use crate::delivery::Running;
 use crate::health::Health;
 use crate::host::Host;
 use crate::ids::Ids;
@@ -29,6 +30,7 @@ pub struct Api {
     pub(crate) host: Arc<Host>,
     pub(crate) stores: Stores,
     pub(crate) pubsubs: PubSubs,
+    pub(crate) running: Running,
     pub(crate) secret_stores: SecretStores,
     pub(crate) bindings: Bindings,
     pub(crate) locks: Locks,
@@ -49,6 +51,7 @@ impl Api {
         Api {
             stores: Stores::new(&config),
             pubsubs: PubSubs::new(&config),
+            running: Running::default(),
             secret_stores: SecretStores::new(&config),
             bindings: Bindings::new(&config),
             locks: Locks::new(&config),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use components::secret::Scope;
 use components::{binding, lock, pubsub, secret, state};
 
+use crate::subscription::Subscription;
+
 /// How the API of one application is served.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -39,6 +41,8 @@ pub struct Config {
     pub components: Vec<Component>,
     /// What is declared for other applications only.
     pub foreign: Vec<String>,
+    /// What it subscribes to, as far as that is declared.
+    pub subscriptions: Vec<Arc<Subscription>>,
 }
 
 /// How the application is reached.
@@ -205,6 +209,7 @@ impl Config {
             grace: Duration::from_secs(5),
             components: Vec::new(),
             foreign: Vec::new(),
+            subscriptions: Vec::new(),
         }
     }
 

@@ -91,7 +91,9 @@ pub fn value(json: serde_json::Value) -> Value {
 
 fn read(text: &str, variable: &'static str) -> Result<IdedExpr, Invalid> {
     let read = ENV.parser().max_recursion_depth(DEPTH_MAX).parse(text).map_err(|errors| {
-        let Some(first) = errors.errors.first() else { return Invalid { at: None, why: "it is no CEL".into() } };
+        let Some(first) = errors.errors.first() else {
+            return Invalid { at: None, why: "it is no CEL".into() };
+        };
         Invalid { at: offset(text, first.pos), why: first.msg.clone() }
     })?;
     let mut names = vec![variable];
@@ -119,7 +121,11 @@ fn check<'a>(part: &'a IdedExpr, names: &mut Vec<&'a str>, left: u16) -> Result<
             if named && !FUNCTIONS.contains(&&*call.func_name) {
                 return Err(format!("there is no function `{}` here", call.func_name));
             }
-            call.target.iter().map(|target| &**target).chain(&call.args).try_for_each(|part| check(part, names, left))
+            call.target
+                .iter()
+                .map(|target| &**target)
+                .chain(&call.args)
+                .try_for_each(|part| check(part, names, left))
         }
         Expr::List(list) => list.elements.iter().try_for_each(|part| check(part, names, left)),
         Expr::Map(map) => entries(&map.entries, names, left),
@@ -177,8 +183,20 @@ impl std::error::Error for Invalid {}
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 /// What can be called by name. There are no functions over times.
 const FUNCTIONS: [&str; 14] = [
-    "bool", "bytes", "contains", "double", "dyn", "endsWith", "int", "matches", "size", "startsWith", "string", "type",
-    "uint", "exists_one",
+    "bool",
+    "bytes",
+    "contains",
+    "double",
+    "dyn",
+    "endsWith",
+    "int",
+    "matches",
+    "size",
+    "startsWith",
+    "string",
+    "type",
+    "uint",
+    "exists_one",
 ];
 /// What types are called.
 const TYPES: [&str; 11] =
@@ -201,7 +219,9 @@ mod tests {
             "type": "order.placed", "id": "1", "time": "2026-01-01T00:00:00Z",
             "data": { "n": 3, "price": 2.5, "tags": ["a", "b"], "none": null, "deep": { "yes": true } },
         });
-        Expression::new(text, "event").unwrap_or_else(|invalid| panic!("{text}: {invalid}")).holds(&value(event))
+        Expression::new(text, "event")
+            .unwrap_or_else(|invalid| panic!("{text}: {invalid}"))
+            .holds(&value(event))
     }
 
     #[test]
@@ -229,7 +249,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_an_error_and_not_false() {
-        for text in ["event.data.m > 3", "event.data.n", "event.data.n > \"3\"", "event.nothing.at.all == 1"] {
+        for text in ["event.data.m > 3", "event.data.n", "event.data.n > \"3\"", "event.nothing.at.all == 1"]
+        {
             assert!(holds(text).is_err(), "{text}");
         }
     }
@@ -252,7 +273,23 @@ mod tests {
 
     #[test]
     fn no_text_ends_the_process() {
-        for part in ["(", "[", "{", "!", "-", "1+", "a?", "a?b:", "event.a&&", "event.a.", "f(", "[[(", "'", "\\", ">{?[("] {
+        for part in [
+            "(",
+            "[",
+            "{",
+            "!",
+            "-",
+            "1+",
+            "a?",
+            "a?b:",
+            "event.a&&",
+            "event.a.",
+            "f(",
+            "[[(",
+            "'",
+            "\\",
+            ">{?[(",
+        ] {
             let text = part.repeat(TEXT_BYTES_MAX / part.len());
             assert!(Expression::new(&text, "event").is_err(), "{part}");
         }
@@ -262,10 +299,11 @@ mod tests {
     #[test]
     fn the_deepest_that_is_taken_is_evaluated() {
         let deepest = |count: usize| format!("{}true{}", "[".repeat(count), "][0]".repeat(count));
-        let taken = (1..64).filter_map(|count| Expression::new(&deepest(count), "event").ok()).last().expect("one");
+        let taken =
+            (1..64).rev().find_map(|count| Expression::new(&deepest(count), "event").ok()).expect("one");
         assert_eq!(taken.holds(&Value::Null), Ok(true));
         let sums = |count: usize| format!("{}1 > 0", "1+".repeat(count));
-        let taken = (1..64).filter_map(|count| Expression::new(&sums(count), "event").ok()).last().expect("one");
+        let taken = (1..64).rev().find_map(|count| Expression::new(&sums(count), "event").ok()).expect("one");
         assert_eq!(taken.holds(&Value::Null), Ok(true));
     }
 }

@@ -4,24 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::api::Api;
 use crate::config::Config;
+use crate::delivery;
 use crate::health::Phase;
 use crate::queues;
 
 /// Waits for the application, and brings it what there is, until it is dropped: what was not answered by then counts as not
 /// delivered.
-pub(crate) async fn run(api: &Arc<Api>) {
+pub(crate) async fn run(api: &Arc<Api>, deliveries: &mut JoinSet<()>) {
     is_reached(&api.config).await;
+    delivery::begin(api, deliveries).await;
     api.health.reach(Phase::Ready);
     queues::push::run(api).await;
     std::future::pending().await
 }
 
 /// Waits until somebody listens on the application's port, if it has one.
-async fn is_reached(config: &Config) {
+pub(crate) async fn is_reached(config: &Config) {
     let Some(port) = config.app.port else { return };
     let connect = || TcpStream::connect((config.app.host.as_str(), port));
     while !matches!(timeout(CONNECT, connect()).await, Ok(Ok(_))) {

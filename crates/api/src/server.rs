@@ -107,7 +107,8 @@ impl Server {
             all.spawn(serve_grpc(listener, Arc::clone(api), closed.clone()));
         }
         drop(closed);
-        let inbound = inbound::run(api);
+        let mut deliveries = JoinSet::new();
+        let inbound = inbound::run(api, &mut deliveries);
         let end = tokio::select! {
             end = stop => end,
             () = api.ending.notified() => End::Whole,
@@ -120,8 +121,12 @@ impl Server {
         }
         // Whoever waits for a change of it hears that there will be none.
         drop(close);
-        let finished = async { while all.join_next().await.is_some() {} };
+        let finished = async {
+            while deliveries.join_next().await.is_some() {}
+            while all.join_next().await.is_some() {}
+        };
         let _ = timeout(api.config.grace, finished).await;
+        deliveries.shutdown().await;
         all.shutdown().await;
         end
     }

@@ -76,11 +76,13 @@ fn good_subscriptions_are_taken() {
     let [first, second] = &found.subscriptions[..] else { panic!("{found:?}") };
     assert_eq!((first.pubsub.as_str(), first.topic.as_str()), ("pubsub", "orders"));
     assert_eq!((first.default.as_deref(), first.dead_letter.as_deref()), (Some("orders"), Some("dead")));
-    assert_eq!(first.bulk, Some(BulkSubscribe { messages_max: Some(10), wait_max_ms: Some(0) }));
-    let metadata: Vec<_> = first.metadata.iter().map(|(key, value, _)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(first.bulk, Some(BulkSubscribe { messages_max: Some(10), wait_max_ms: Some(20) }));
+    let metadata: Vec<_> =
+        first.metadata.iter().map(|(key, value, _)| (key.as_str(), value.as_str())).collect();
     assert_eq!(metadata, [("rawPayload", "true"), ("concurrency", "4")]);
     assert!(first.is_for("shop") && !first.is_for("other") && second.is_for("other"));
-    let rules: Vec<_> = second.rules.iter().map(|rule| (rule.condition.as_str(), rule.path.as_str())).collect();
+    let rules: Vec<_> =
+        second.rules.iter().map(|rule| (rule.condition.as_str(), rule.path.as_str())).collect();
     assert_eq!(rules, [("event.type == \"a\"", "/a"), ("", "/b")]);
     assert_eq!((second.default.as_deref(), second.bulk), (Some("/c"), None));
     let place = second.rules[0].span;

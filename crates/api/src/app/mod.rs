@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
 use tower_service::Service;
 
@@ -88,22 +88,74 @@ impl App {
     /// # Errors
     ///
     /// If it does not come to an answer.
-    pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Held>, Unanswered> {
-        let app = self.0.as_ref().ok_or(Unanswered::NoPort)?;
-        let permit = match &app.permits {
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Held>, Unanswered> {
+        self.send_in(self.turn().await, request).await
+    }
+
+    /// Waits until one more call may be made. For those who count the time of the call, and not of the wait.
+    pub async fn turn(&self) -> Turn {
+        match self.0.as_ref().and_then(|app| app.permits.as_ref()) {
             // It is never closed.
-            Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
-            None => None,
-        };
+            Some(permits) => Turn(Arc::clone(permits).acquire_owned().await.ok()),
+            None => Turn(None),
+        }
+    }
+
+    /// As [`App::send`], by who has waited for its turn.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come to an answer.
+    pub async fn send_in(
+        &self,
+        turn: Turn,
+        mut request: Request<Body>,
+    ) -> Result<Response<Held>, Unanswered> {
+        let app = self.0.as_ref().ok_or(Unanswered::NoPort)?;
         if let Some(token) = &app.token {
             request.headers_mut().insert(token::HEADER, token.clone());
         }
-        app.way.send(request, permit).await
+        app.way.send(request, turn.0).await
     }
 
     /// The application's own service, where it speaks gRPC.
     pub fn callback(&self) -> AppCallbackClient<App> {
         AppCallbackClient::new(self.clone())
+    }
+
+    /// A way on which the first call is made in this turn.
+    pub fn in_turn(&self, turn: Turn) -> InTurn {
+        InTurn { app: self.clone(), turn: Some(turn) }
+    }
+}
+
+/// Permission to make a call, if there is a most of them at a time.
+#[derive(Debug)]
+pub struct Turn(Option<OwnedSemaphorePermit>);
+
+/// A way to the application for who has waited for its turn.
+pub struct InTurn {
+    app: App,
+    turn: Option<Turn>,
+}
+
+impl Service<Request<Body>> for InTurn {
+    type Response = Response<Held>;
+    type Error = Unanswered;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Held>, Unanswered>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unanswered>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (app, turn) = (self.app.clone(), self.turn.take());
+        Box::pin(async move {
+            match turn {
+                Some(turn) => app.send_in(turn, request).await,
+                None => app.send(request).await,
+            }
+        })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{bindings, invoke, lock, metadata, publish, secrets, state};
+use super::{bindings, invoke, lock, metadata, publish, secrets, state, subscribe};
 use crate::api::Api;
 use crate::proto::dapr::common::v1::InvokeResponse;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
@@ -13,8 +13,8 @@ use crate::proto::dapr::runtime::v1::{
     ExecuteStateTransactionRequest, GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest,
     GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse,
     GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, InvokeServiceRequest,
-    PublishEventRequest, SaveStateRequest, SetMetadataRequest, ShutdownRequest, TryLockRequest,
-    TryLockResponse, UnlockRequest, UnlockResponse,
+    PublishEventRequest, SaveStateRequest, SetMetadataRequest, ShutdownRequest,
+    SubscribeTopicEventsRequestAlpha1, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
 };
 
 /// The methods, answered by an API.
@@ -68,6 +68,15 @@ impl Dapr for Methods {
         request: Request<BulkPublishRequest>,
     ) -> Answer<BulkPublishResponse> {
         answered(publish::many(&self.0, request).await)
+    }
+
+    type SubscribeTopicEventsAlpha1Stream = subscribe::Events;
+
+    async fn subscribe_topic_events_alpha1(
+        &self,
+        request: Request<Streaming<SubscribeTopicEventsRequestAlpha1>>,
+    ) -> Answer<subscribe::Events> {
+        Ok(Response::new(subscribe::open(&self.0, request.into_inner()).await?))
     }
 
     async fn get_secret(&self, request: Request<GetSecretRequest>) -> Answer<GetSecretResponse> {

@@ -4,8 +4,10 @@ use crate::api::Api;
 use crate::metadata::VERSION;
 use crate::proto::dapr::runtime::v1::actor_runtime::ActorRuntimeStatus;
 use crate::proto::dapr::runtime::v1::{
-    ActorRuntime, AppConnectionProperties, GetMetadataResponse, RegisteredComponents,
+    ActorRuntime, AppConnectionProperties, GetMetadataResponse, PubsubSubscription, PubsubSubscriptionRule,
+    PubsubSubscriptionRules, PubsubSubscriptionType, RegisteredComponents,
 };
+use crate::subscription::{Origin, Subscription};
 
 pub(super) fn get(api: &Api) -> GetMetadataResponse {
     let components = api.components().into_iter().map(|one| RegisteredComponents {
@@ -19,6 +21,7 @@ pub(super) fn get(api: &Api) -> GetMetadataResponse {
         id: api.config.app_id.clone(),
         registered_components: components.collect(),
         extended_metadata: api.notes(),
+        subscriptions: api.running.list().iter().map(|one| subscription(one)).collect(),
         app_connection_properties: Some(AppConnectionProperties {
             port: app.port.map_or(0, i32::from),
             protocol: app.protocol.clone(),
@@ -32,5 +35,25 @@ pub(super) fn get(api: &Api) -> GetMetadataResponse {
             ..ActorRuntime::default()
         }),
         ..GetMetadataResponse::default()
+    }
+}
+
+fn subscription(one: &Subscription) -> PubsubSubscription {
+    let rules = one.routes.told().map(|(condition, path)| PubsubSubscriptionRule {
+        r#match: condition.to_owned(),
+        path: path.to_owned(),
+    });
+    let kind = match one.origin {
+        Origin::Declarative => PubsubSubscriptionType::Declarative,
+        Origin::Programmatic => PubsubSubscriptionType::Programmatic,
+        Origin::Streaming => PubsubSubscriptionType::Streaming,
+    };
+    PubsubSubscription {
+        pubsub_name: one.pubsub.clone(),
+        topic: one.topic.clone(),
+        metadata: one.metadata.clone(),
+        rules: Some(PubsubSubscriptionRules { rules: rules.collect() }),
+        dead_letter_topic: one.dead_letter.clone().unwrap_or_default(),
+        r#type: kind.into(),
     }
 }

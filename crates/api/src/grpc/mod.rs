@@ -17,6 +17,7 @@ mod publish;
 mod queues;
 mod secrets;
 mod state;
+mod subscribe;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use super::call::{Call, decoded};
 use crate::api::Api;
 use crate::error::Error;
 use crate::metadata::VERSION;
+use crate::subscription::Subscription;
 
 /// `GET metadata` and `PUT metadata/KEY`.
 pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
@@ -50,6 +51,29 @@ fn told(api: &Api) -> Value {
     });
     if !components.is_empty() {
         told["components"] = components.into();
+    }
+    let subscriptions: Vec<Value> = api.running.list().iter().map(|one| subscription(one)).collect();
+    if !subscriptions.is_empty() {
+        told["subscriptions"] = subscriptions.into();
+    }
+    told
+}
+
+/// A rule that always holds has no `match`.
+fn subscription(one: &Subscription) -> Value {
+    let rule = |(condition, path): (&str, &str)| match condition {
+        "" => json!({ "path": path }),
+        condition => json!({ "match": condition, "path": path }),
+    };
+    let mut told = json!({
+        "pubsubname": one.pubsub,
+        "topic": one.topic,
+        "rules": one.routes.told().map(rule).collect::<Vec<_>>(),
+        "deadLetterTopic": one.dead_letter.as_deref().unwrap_or_default(),
+        "type": one.origin.word(),
+    });
+    if !one.metadata.is_empty() {
+        told["metadata"] = json!(one.metadata);
     }
     told
 }

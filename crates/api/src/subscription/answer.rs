@@ -55,7 +55,9 @@ pub fn of_error(status: &Status) -> Verdict {
 /// What an answer over HTTP to several events means for each of these.
 pub fn of_http_bulk(status: u16, body: &[u8], entries: &[String]) -> Vec<Verdict> {
     match status {
-        200..=299 => match serde_json::from_slice::<serde_json::Value>(body).map(lower_keys).map(Deserialize::deserialize)
+        200..=299 => match serde_json::from_slice::<serde_json::Value>(body)
+            .map(lower_keys)
+            .map(Deserialize::deserialize)
         {
             Ok(Ok(Statuses { statuses })) => {
                 let said = statuses.into_iter().map(|one| (one.entryid, one.status));

@@ -56,9 +56,9 @@ impl<'a> Head<'a> {
         text(self.traceparent)
     }
 
-    /// Whether it is of no use any more.
-    pub fn has_expired(&self, now: Timestamp) -> bool {
-        self.expiration.is_some() && text(self.expiration).parse::<Timestamp>().is_ok_and(|until| until <= now)
+    /// Until when it is of use, if not for ever.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.expiration.and_then(|raw| text(Some(raw)).parse().ok())
     }
 }
 
@@ -100,7 +100,8 @@ fn raw_id(delivery: &Delivery, subscription: &Subscription) -> String {
 ///
 /// If it is none.
 pub fn seen(delivery: &Delivery, subscription: &Subscription) -> Result<cel::Value, String> {
-    let event: Value = serde_json::from_slice(&whole(delivery, subscription)).map_err(|error| error.to_string())?;
+    let event: Value =
+        serde_json::from_slice(&whole(delivery, subscription)).map_err(|error| error.to_string())?;
     Ok(crate::expression::value(event))
 }
 
@@ -247,10 +248,9 @@ mod tests {
         let event = br#" {"data":{"id":2},"id":"a\"b","traceparent":"00-1","expiration":"2026-01-01T00:00:00Z","x":[1]}"#;
         let head = Head::of(event).unwrap();
         assert_eq!((&*head.id(), &*head.trace()), ("a\"b", "00-1"));
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        assert!(head.has_expired(at("2026-01-01T00:00:00Z")) && !head.has_expired(at("2025-12-31T23:59:59Z")));
+        assert_eq!(head.expires(), "2026-01-01T00:00:00Z".parse().ok());
         for live in [r#"{"expiration":"soon"}"#, r#"{"expiration":1}"#, r#"{"expiration":null}"#, "{}"] {
-            assert!(!Head::of(live.as_bytes()).unwrap().has_expired(Timestamp::MAX), "{live}");
+            assert_eq!(Head::of(live.as_bytes()).unwrap().expires(), None, "{live}");
         }
         assert_eq!(Head::of(br#"{"id":1}"#).unwrap().id(), "");
         for odd in ["", "text", "[]", "[1,2,3]", "null", "{", r#"{"a":}"#, "\u{0}", r#""{}""#] {
@@ -271,7 +271,10 @@ mod tests {
             })
         );
         let apart = apart(&delivery("\u{1}x"), &subscription(true)).unwrap();
-        assert_eq!((&apart.data[..], &*apart.id, &*apart.data_content_type), (&b"\x01x"[..], "p/t/3-14", OCTETS));
+        assert_eq!(
+            (&apart.data[..], &*apart.id, &*apart.data_content_type),
+            (&b"\x01x"[..], "p/t/3-14", OCTETS)
+        );
     }
 
     #[test]
@@ -280,13 +283,18 @@ mod tests {
             "id": "1", "source": "shop", "type": "made", "specversion": "1.0", "datacontenttype": "application/json; charset=utf-8",
             "data": { "a": 1.50 }, "topic": "t", "traceid": "", "mine": { "deep": [1, null, true] },
         });
-        let whole = taken_apart(&delivery(event.to_string()), &subscription(false), &Route::new("r")).unwrap();
-        assert_eq!((&*whole.id, &*whole.source, &*whole.r#type, &*whole.spec_version), ("1", "shop", "made", "1.0"));
+        let whole =
+            taken_apart(&delivery(event.to_string()), &subscription(false), &Route::new("r")).unwrap();
+        assert_eq!(
+            (&*whole.id, &*whole.source, &*whole.r#type, &*whole.spec_version),
+            ("1", "shop", "made", "1.0")
+        );
         assert_eq!((&*whole.topic, &*whole.pubsub_name, &*whole.path), ("t", "p", "r"));
         assert_eq!(whole.data, r#"{"a":1.5}"#);
         let names: Vec<_> = whole.extensions.unwrap().fields.into_keys().collect();
         assert_eq!(names, ["mine", "topic", "traceid"]);
-        let data = |event: &str| apart(&delivery(event.to_owned()), &subscription(false)).map(|parts| parts.data);
+        let data =
+            |event: &str| apart(&delivery(event.to_owned()), &subscription(false)).map(|parts| parts.data);
         for (event, bytes) in [
             (r#"{"datacontenttype":"text/plain","data":"a\nb"}"#, "a\nb"),
             (r#"{"datacontenttype":"application/json","data":"a"}"#, "\"a\""),

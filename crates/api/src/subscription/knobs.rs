@@ -110,7 +110,8 @@ mod tests {
         assert!(knobs("rawPayload", "true").unwrap().raw && knobs("rawpayload", "1").unwrap().raw);
         assert!(!knobs("rawPayload", "false").unwrap().raw);
         assert_eq!(knobs("concurrency", " 1 ").unwrap().concurrency, 1);
-        for (text, ms) in [("90s", 90_000), ("250", 250), ("250ms", 250), ("5m", 300_000), ("1h", 3_600_000)] {
+        for (text, ms) in [("90s", 90_000), ("250", 250), ("250ms", 250), ("5m", 300_000), ("1h", 3_600_000)]
+        {
             assert_eq!(knobs("processingTimeout", text).unwrap().timeout.as_millis(), ms, "{text}");
         }
     }

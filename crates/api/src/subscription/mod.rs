@@ -5,11 +5,13 @@
 //! `routes` says where an event goes, `event` what of it is looked at and how it is brought, `answer` what the application
 //! meant and `settle` what follows from that.
 
+mod aim;
 pub mod answer;
 pub mod batch;
 pub mod event;
 mod knobs;
 mod merge;
+pub mod outstanding;
 mod routes;
 pub mod settle;
 pub(crate) mod told;
@@ -17,6 +19,7 @@ pub(crate) mod told;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use aim::{DEAD_LETTER_CAUSE, DEAD_LETTER_TOPIC, aim};
 pub use knobs::{Knobs, Odd};
 pub use merge::merged;
 pub use routes::{Route, Routes, Rule};
@@ -64,7 +67,7 @@ pub enum Origin {
 
 impl Bulk {
     /// Most events in one.
-    pub const MESSAGES_MAX: usize = 10_000;
+    pub const MESSAGES_MAX: usize = 1_000;
     /// Longest wait.
     pub const WAIT_MAX: Duration = Duration::from_secs(60);
 

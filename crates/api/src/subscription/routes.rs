@@ -45,6 +45,12 @@ impl Routes {
         self.rules.iter().any(|rule| rule.condition.is_some())
     }
 
+    /// Each rule's condition and where it leads; last, without a condition, where all else goes.
+    pub fn told(&self) -> impl Iterator<Item = (&str, &str)> {
+        let rules = self.rules.iter().map(|rule| (rule.text(), &*rule.route.text));
+        rules.chain(self.default.iter().map(|route| ("", &*route.text)))
+    }
+
     /// Where an event goes, if anywhere.
     ///
     /// # Errors
@@ -92,8 +98,18 @@ impl Route {
 }
 
 /// What cannot stand in a path as it is. What is encoded already stays.
-const ESCAPED: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'\\').add(b'^').add(b'|');
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'|');
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +129,8 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_holds_says() {
-        let rules = [("event.type == 'a'", "/a"), ("event.type == 'b'", "/b"), (" ", "/rest"), ("event.x", "/no")];
+        let rules =
+            [("event.type == 'a'", "/a"), ("event.type == 'b'", "/b"), (" ", "/rest"), ("event.x", "/no")];
         let by = routes(&rules, Some("/default"));
         assert_eq!(goes(&by, json!({"type": "a"})), Ok(Some("/a".into())));
         assert_eq!(goes(&by, json!({"type": "b"})), Ok(Some("/b".into())));

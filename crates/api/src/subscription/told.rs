@@ -41,7 +41,9 @@ fn sorted<I>(items: Vec<I>, read: impl Fn(I) -> Result<Item, String>) -> Told {
     let (mut subscriptions, mut lines) = Told::default();
     for (place, item) in items.into_iter().enumerate() {
         if place == SUBSCRIPTIONS_MAX {
-            lines.push(format!("the application told more than {SUBSCRIPTIONS_MAX} subscriptions; the others are left out"));
+            lines.push(format!(
+                "the application told more than {SUBSCRIPTIONS_MAX} subscriptions; the others are left out"
+            ));
             break;
         }
         match read(item).and_then(Item::subscription) {
@@ -127,6 +129,9 @@ impl Item {
         if self.pubsubname.is_empty() || self.topic.is_empty() {
             return Err(format!("names no pubsub or no topic ({})", self.named()));
         }
+        if self.deadlettertopic == self.topic {
+            return Err(format!("has its own topic for dead letters ({})", self.named()));
+        }
         let named = self.named();
         let rule = |rule: ItemRule| {
             let read = Rule::new(&rule.condition, &rule.path);
@@ -162,7 +167,10 @@ impl From<proto::TopicSubscription> for Item {
             pubsubname: told.pubsub_name,
             topic: told.topic,
             route: String::new(),
-            routes: ItemRoutes { rules: routes.rules.into_iter().map(rule).collect(), default: routes.default },
+            routes: ItemRoutes {
+                rules: routes.rules.into_iter().map(rule).collect(),
+                default: routes.default,
+            },
             deadlettertopic: told.dead_letter_topic,
             metadata: told.metadata,
             bulksubscribe: ItemBulk {
@@ -210,15 +218,17 @@ mod tests {
             r#"[{"pubsubname":"p","topic":"a"},{"topic":"b","route":"/b"},{"pubsubname":"p","route":"/c"},
                 {"pubsubname":"p","topic":"d","routes":{"rules":[{"match":"event.","path":"/d"}]}},
                 {"pubsubname":"p","topic":"e","route":"/e","metadata":{"concurrency":"0"}},
+                {"pubsubname":"p","topic":"f","route":"/f","deadLetterTopic":"f"},
                 {"pubsubname":"p","topic":"good","routes":{"rules":[{"path":"/all"}]}}]"#,
         );
         assert_eq!(all.iter().map(|one| &*one.topic).collect::<Vec<_>>(), ["good"]);
-        assert_eq!(lines.len(), 5, "{lines:#?}");
+        assert_eq!(lines.len(), 6, "{lines:#?}");
         assert!(lines[0].ends_with("is left out: it has no route (topic \"a\" of \"p\")"), "{lines:?}");
         for nothing in ["", "{", "{}", "1"] {
             assert!(of_json(nothing.as_bytes()).is_err(), "{nothing}");
         }
-        let (all, lines) = told(r#"[1, {"topic":1}, [], {"pubsubname":"p","topic":"t","route":"r","metadata":{"a":1}}]"#);
+        let (all, lines) =
+            told(r#"[1, {"topic":1}, [], {"pubsubname":"p","topic":"t","route":"r","metadata":{"a":1}}]"#);
         assert_eq!((all.len(), lines.len(), &*all[0].metadata["a"]), (1, 3, "1"));
         assert_eq!(told("null").0.len() + told("[]").0.len(), 0);
     }

@@ -3,6 +3,7 @@
 mod app;
 mod bindings;
 mod calls;
+mod deliveries;
 mod ends;
 mod grpc;
 mod invoke;
@@ -12,4 +13,5 @@ mod queues;
 mod queues_grpc;
 mod rules;
 mod state;
+mod subscriber;
 mod world;

@@ -3,6 +3,7 @@
 
 mod policies;
 pub(crate) mod sidecar;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

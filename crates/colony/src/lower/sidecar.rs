@@ -9,6 +9,7 @@ use manifest::resources::{self, Keeper, KeyPrefix};
 use crate::adapters::Adapters;
 use crate::args::Sidecar;
 use crate::failure::{Failure, NO_SENSE};
+pub(crate) use crate::lower::subscriptions::subscriptions;
 
 /// What the environment says.
 #[derive(Debug, Default)]

@@ -179,8 +179,10 @@ impl Application {
             true => Adapters::default(),
             false => Adapters::open(&mut found, &configuration, &self.args.app_id, &self.surroundings).await,
         };
+        let subscriptions = lower::subscriptions(&mut found, &self.args.app_id);
         files::tell(&found.diagnostics, journal)?;
-        lower::config(&self.args, self.environment(), &found.components, &adapters)
+        let config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
+        Ok(api::Config { subscriptions, ..config })
     }
 
     fn environment(&self) -> Environment {

@@ -110,10 +110,11 @@ keys! {
     Bulk, "`bulkSubscribe`";
     /// Whether they are. Default: no.
     "enabled" => enabled: Bool,
-    /// How many at most. Default: 100.
-    "maxMessagesCount" => messages_max: Int<1, 10000>,
-    /// How long the first waits for others, in milliseconds. Default: a second.
-    "maxAwaitDurationMs" => wait_max_ms: Int<0, 60000>,
+    /// How many at most. Default: 100. More than 1,000 is as many as 1,000.
+    "maxMessagesCount" => messages_max: Int<1, 1000000>,
+    /// How long the first waits for others, in milliseconds. Default: a second. More than a minute is as much as
+    /// that.
+    "maxAwaitDurationMs" => wait_max_ms: Int<1, 86400000>,
 }
 
 impl Reader<'_> {
@@ -165,7 +166,11 @@ impl Reader<'_> {
         let (odd, message, help) = match version {
             Version::OneRoute => {
                 let help = "write `apiVersion: dapr.io/v2alpha1`, or one `route` in place of `routes`";
-                (spec.routes.key(), "a subscription of the first version has one `route`, and no `routes`", help)
+                (
+                    spec.routes.key(),
+                    "a subscription of the first version has one `route`, and no `routes`",
+                    help,
+                )
             }
             Version::Rules => {
                 let help = "write it as `routes: { default: /PATH }`, or `apiVersion: dapr.io/v1alpha1`";
@@ -184,7 +189,9 @@ impl Reader<'_> {
         }
         let help = match version {
             Version::OneRoute => "say where in the application they go, beside `topic`: `route: /PATH`",
-            Version::Rules => "say where in the application they go, beside `topic`: `routes: { default: /PATH }`",
+            Version::Rules => {
+                "say where in the application they go, beside `topic`: `routes: { default: /PATH }`"
+            }
         };
         let message = "the events of this subscription go nowhere";
         self.found.push(Diagnostic::error(codes::MISSING_KEY, topic, message).help(help));
@@ -195,8 +202,9 @@ impl Reader<'_> {
         let Some(odd) = spec.dead_letter.get().filter(|dead| dead.value.0 == topic) else { return true };
         let message = "what cannot be dealt with would come to the same topic again, without end";
         self.found.push(
-            Diagnostic::error(codes::CONTRADICTION, odd.span, message)
-                .help("name another topic, or take `deadLetterTopic` out: then it is tried again, after a wait"),
+            Diagnostic::error(codes::CONTRADICTION, odd.span, message).help(
+                "name another topic, or take `deadLetterTopic` out: then it is tried again, after a wait",
+            ),
         );
         false
     }
