@@ -37,6 +37,8 @@ pub struct Config {
     pub block_shutdown: Duration,
     /// For how long requests that are being answered are waited for at the end. Default 5 s.
     pub grace: Duration,
+    /// How long the application may take to say whether it takes a binding's events. Default 3 s.
+    pub binding_asked: Duration,
     /// What is declared.
     pub components: Vec<Component>,
     /// What is declared for other applications only.
@@ -92,11 +94,8 @@ pub enum Block {
         /// Which of them the application may know.
         scope: Scope,
     },
-    /// A system outside that things are sent to.
-    Binding {
-        /// Who sends them.
-        output: Adapter<dyn binding::Output>,
-    },
+    /// A system outside that things are sent to or events come from.
+    Binding(Binding),
     /// A store of locks.
     Locks {
         /// Where they are kept.
@@ -104,6 +103,26 @@ pub enum Block {
         /// What their names are prefixed with.
         prefix: Prefix,
     },
+}
+
+/// A system outside, used one way or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// Who sends things to it.
+    pub output: Option<Adapter<dyn binding::Output>>,
+    /// How its events come to the application.
+    pub input: Option<Input>,
+}
+
+/// How events come to the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Who brings them.
+    pub source: Adapter<dyn binding::Input>,
+    /// Where the application takes them over HTTP: a path, its first slash left out. [`check_route`] says what can be one.
+    pub route: String,
+    /// Whether the application is asked first if it takes them.
+    pub asked: bool,
 }
 
 /// A broker of messages.
@@ -207,6 +226,7 @@ impl Config {
             app: App::default(),
             block_shutdown: Duration::ZERO,
             grace: Duration::from_secs(5),
+            binding_asked: Duration::from_secs(3),
             components: Vec::new(),
             foreign: Vec::new(),
             subscriptions: Vec::new(),
@@ -219,7 +239,7 @@ impl Config {
             Block::State { place, .. } => *place == Place::Memory,
             Block::PubSub(pubsub) => pubsub.broker == Broker::Memory,
             Block::Locks { place, .. } => *place == Place::Memory,
-            Block::Secrets { .. } | Block::Binding { .. } => false,
+            Block::Secrets { .. } | Block::Binding(_) => false,
         })
     }
 
@@ -254,6 +274,19 @@ pub fn check_app_id(id: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Whether this can be where an application takes events: a path with or without its first slash, and a query if need be.
+///
+/// # Errors
+///
+/// A sentence about what is wrong.
+pub fn check_route(route: &str) -> Result<(), String> {
+    let path = format!("/{}", route.trim_start_matches('/'));
+    match path.parse::<http::uri::PathAndQuery>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{route:?} is no path: {error}")),
+    }
 }
 
 /// Longest id of an application, so that it can name a folder and prefix a key.

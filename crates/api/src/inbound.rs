@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::api::Api;
+use crate::bindings;
 use crate::config::Config;
 use crate::delivery;
 use crate::health::Phase;
@@ -19,7 +20,7 @@ pub(crate) async fn run(api: &Arc<Api>, deliveries: &mut JoinSet<()>) {
     is_reached(&api.config).await;
     delivery::begin(api, deliveries).await;
     api.health.reach(Phase::Ready);
-    queues::push::run(api).await;
+    tokio::join!(queues::push::run(api), bindings::bring(api));
     std::future::pending().await
 }
 

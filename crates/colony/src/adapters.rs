@@ -2,19 +2,20 @@
 //!
 //! What cannot be had is told of where it is declared, all of it at once.
 
+mod bindings;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::config::Adapter;
-use components::binding;
+use api::config::{Adapter, Binding};
 use components::properties::Invalid;
 use components::secret::Scope;
 use components::{Properties, lock, redis, secret, state};
 use manifest::Span;
 use manifest::configuration::Configuration;
-use manifest::resources::{BindingKind, Block, Component, Given, Keeper, Resources, SecretSource, Setting};
+use manifest::resources::{Block, Component, Given, Keeper, Resources, SecretSource, Setting};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -26,7 +27,7 @@ pub(crate) struct Adapters {
     /// What of the stores of secrets the application may know; of others, all.
     pub(crate) scopes: BTreeMap<String, Scope>,
     pub(crate) states: BTreeMap<String, Adapter<dyn state::Store>>,
-    pub(crate) outputs: BTreeMap<String, Adapter<dyn binding::Output>>,
+    pub(crate) bindings: BTreeMap<String, Binding>,
     pub(crate) locks: BTreeMap<String, Adapter<dyn lock::Store>>,
     /// What the application can do without, and has to.
     pub(crate) left_out: Vec<String>,
@@ -103,7 +104,7 @@ impl Adapters {
         for component in &components {
             let Block::Binding(kind) = component.block else { continue };
             let opened = adapters.binding(kind, component, found).await;
-            let opened = opened.map(|output| adapters.outputs.insert(component.name.clone(), output));
+            let opened = opened.map(|binding| adapters.bindings.insert(component.name.clone(), binding));
             adapters.note(opened.map(drop), component, found);
         }
         adapters
@@ -172,21 +173,6 @@ impl Adapters {
         let settings = read(&set).map_err(|invalid| wrong(&invalid, component))?;
         unused(&set, component, found);
         Ok(settings)
-    }
-
-    async fn binding(
-        &self,
-        kind: BindingKind,
-        component: &Component,
-        found: &mut Resources,
-    ) -> Result<Adapter<dyn binding::Output>, Unopened> {
-        let set = self.set(component).await?;
-        let output: Result<Arc<dyn binding::Output>, Invalid> = match kind {
-            BindingKind::LocalStorage => binding::LocalStorage::new(&set).map(|one| Arc::new(one) as _),
-        };
-        let output = output.map_err(|invalid| wrong(&invalid, component))?;
-        unused(&set, component, found);
-        Ok(Adapter(output))
     }
 
     /// What is set for a component, its secrets looked up.

@@ -14,6 +14,7 @@ pub mod pubsub;
 pub mod redis;
 pub mod secret;
 pub mod state;
+mod tls;
 
 use std::pin::Pin;
 

@@ -531,7 +531,9 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 9] = [
+const SERVED: [&str; 11] = [
+    "bindings.cron",
+    "bindings.http",
     "bindings.localstorage",
     "lock.colony",
     "lock.in-memory",

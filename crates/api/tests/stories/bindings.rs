@@ -1,16 +1,23 @@
 //! What an application sends to systems outside.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use api::Config;
-use api::config::{Adapter, Block, Component};
-use api::proto::dapr::runtime::v1::{InvokeBindingRequest, InvokeBindingResponse};
+use api::config::{Adapter, Binding, Block, Component};
+use api::proto::dapr::runtime::v1::{
+    BindingEventRequest, BindingEventResponse, InvokeBindingRequest, InvokeBindingResponse,
+    ListInputBindingsResponse,
+};
 use components::Reply;
-use components::binding::{Error, Output, Request, Response};
+use components::binding::{Error, Event, Input, Output, Request, Response, Taker};
 use http::HeaderMap;
+use http_body_util::{BodyExt, Full};
+use prost::Message;
 use serde_json::json;
 
-use crate::world::{Refused, World};
+use crate::app::{App, said};
+use crate::world::{PATIENCE, Refused, World};
 
 /// Says what it was sent.
 struct Mirror;
@@ -36,7 +43,7 @@ fn mirror(config: &mut Config) {
         name: "mirror".to_owned(),
         kind: "bindings.mirror".to_owned(),
         version: "v1".to_owned(),
-        block: Block::Binding { output: Adapter(Arc::new(Mirror)) },
+        block: Block::Binding(Binding { output: Some(Adapter(Arc::new(Mirror))), input: None }),
     });
 }
 
@@ -148,4 +155,223 @@ async fn over_grpc_data_is_bytes() {
 
 fn method(name: &str) -> String {
     format!("dapr.proto.runtime.v1.Dapr/{name}")
+}
+
+/// Brings two events, the second when the first was taken or not, and keeps what became of them.
+#[derive(Default)]
+struct Source(Mutex<Vec<Result<(), String>>>);
+
+impl Input for Source {
+    fn run<'a>(&'a self, taker: &'a dyn Taker) -> Reply<'a, ()> {
+        Box::pin(async move {
+            for data in ["{\"n\":1}", "{\"n\":2}"] {
+                let metadata =
+                    [("timeZone".to_owned(), "UTC".to_owned()), ("no header".to_owned(), "\n".to_owned())];
+                let taken = taker.take(Event { data: data.into(), metadata: metadata.into() }).await;
+                self.0.lock().unwrap().push(taken.map_err(|error| error.why));
+            }
+        })
+    }
+}
+
+fn source(config: &mut Config, name: &str, asked: bool) -> Arc<Source> {
+    let source = Arc::new(Source::default());
+    let input =
+        api::config::Input { source: Adapter(Arc::clone(&source) as _), route: name.to_owned(), asked };
+    config.components.push(Component {
+        name: name.to_owned(),
+        kind: "bindings.source".to_owned(),
+        version: "v1".to_owned(),
+        block: Block::Binding(Binding { output: None, input: Some(input) }),
+    });
+    source
+}
+
+async fn brought(source: &Source) -> Vec<Result<(), String>> {
+    let begun = std::time::Instant::now();
+    loop {
+        let brought = source.0.lock().unwrap().clone();
+        if brought.len() == 2 {
+            return brought;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{brought:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_application_gets_the_events_that_it_wants() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seeing = Arc::clone(&seen);
+    let app = App::new(move |request| {
+        let seen = Arc::clone(&seeing);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+            let header = |name| head.headers.get(name).map_or("-", |value| value.to_str().unwrap());
+            let line = format!(
+                "{} {} {} {} {body}",
+                head.method,
+                head.uri.path(),
+                header("content-type"),
+                header("timezone")
+            );
+            seen.lock().unwrap().push(line);
+            match (head.method.as_str(), head.uri.path()) {
+                ("OPTIONS", "/unwanted") => said(404, ""),
+                ("OPTIONS", "/odd") => said(405, ""),
+                ("OPTIONS", _) => said(204, ""),
+                ("POST", "/odd") => said(500, "not today"),
+                _ => said(202, "this is ignored"),
+            }
+        }
+    })
+    .await;
+    let mut sources = Vec::new();
+    let world = World::with(|config| {
+        config.app.port = Some(app.port);
+        for (name, asked) in [("wanted", true), ("unwanted", true), ("odd", true), ("told", false)] {
+            sources.push(source(config, name, asked));
+        }
+    })
+    .await;
+    assert_eq!(brought(&sources[0]).await, [Ok(()), Ok(())]);
+    let refused = Err("the application answered 500 Internal Server Error: not today".to_owned());
+    assert_eq!(brought(&sources[2]).await, [refused.clone(), refused]);
+    assert_eq!(brought(&sources[3]).await, [Ok(()), Ok(())]);
+    assert!(sources[1].0.lock().unwrap().is_empty());
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort();
+    let expected = [
+        "OPTIONS /odd application/json - ",
+        "OPTIONS /unwanted application/json - ",
+        "OPTIONS /wanted application/json - ",
+        "POST /odd application/json UTC {\"n\":1}",
+        "POST /odd application/json UTC {\"n\":2}",
+        "POST /told application/json UTC {\"n\":1}",
+        "POST /told application/json UTC {\"n\":2}",
+        "POST /wanted application/json UTC {\"n\":1}",
+        "POST /wanted application/json UTC {\"n\":2}",
+    ];
+    assert_eq!(seen, expected);
+    let said = world.said.lock().unwrap().clone();
+    assert!(
+        said.iter().any(|line| line == "the application does not take the events of unwanted"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_application_that_does_not_say_whether_it_takes_events_gets_none() {
+    let app = App::new(|request| async move {
+        match request.uri().path() {
+            "/silent" => std::future::pending().await,
+            _ => said(200, ""),
+        }
+    })
+    .await;
+    let mut sources = Vec::new();
+    let world = World::with(|config| {
+        config.app.port = Some(app.port);
+        config.binding_asked = Duration::from_millis(50);
+        sources = vec![source(config, "silent", true), source(config, "wanted", true)];
+    })
+    .await;
+    assert_eq!(brought(&sources[1]).await, [Ok(()), Ok(())]);
+    assert!(sources[0].0.lock().unwrap().is_empty());
+    let said = world.said.lock().unwrap().clone();
+    let silent = "the application does not say whether it takes the events of silent";
+    assert!(said.iter().any(|line| line == silent), "{said:?}");
+}
+
+#[tokio::test]
+async fn without_a_port_nobody_takes_events_and_a_line_says_so() {
+    let mut sources = Vec::new();
+    let world = World::with(|config| sources.push(source(config, "ticks", true))).await;
+    while world.get("/v1.0/healthz").await.status != 204 {}
+    let line = "nobody takes the events of ticks: the application has no port (--app-port)";
+    assert!(world.said.lock().unwrap().iter().any(|said| said == line));
+}
+
+/// An application that speaks gRPC, of which only what is asked here is served.
+async fn grpc_app(lists: &'static [&'static str], parallel: bool, seen: Arc<Mutex<Vec<String>>>) -> App {
+    App::new(move |request| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            seen.lock().unwrap().push(head.uri.path().rsplit('/').next().unwrap().to_owned());
+            let message = match head.uri.path() {
+                "/dapr.proto.runtime.v1.AppCallback/ListInputBindings" => {
+                    let bindings = lists.iter().map(|name| (*name).to_owned()).collect();
+                    ListInputBindingsResponse { bindings }.encode_to_vec()
+                }
+                _ => {
+                    let event = BindingEventRequest::decode(&body[5..]).unwrap();
+                    assert_eq!((event.name.as_str(), event.metadata["timeZone"].as_str()), ("wanted", "UTC"));
+                    BindingEventResponse {
+                        to: vec!["mirror".to_owned(), "gone".to_owned(), "mirror".to_owned()],
+                        data: event.data,
+                        concurrency: parallel.into(),
+                        ..BindingEventResponse::default()
+                    }
+                    .encode_to_vec()
+                }
+            };
+            let mut frame = vec![0];
+            frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
+            frame.extend(message);
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", "0".parse().unwrap());
+            let body = Full::new(bytes::Bytes::from(frame)).with_trailers(async { Some(Ok(trailers)) });
+            http::Response::builder()
+                .header("content-type", "application/grpc")
+                .body(body.boxed_unsync())
+                .unwrap()
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn over_grpc_an_answer_goes_to_the_bindings_that_it_names() {
+    for (parallel, mirrored) in [(false, 2), (true, 4)] {
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let app = grpc_app(&["wanted", "other"], parallel, Arc::clone(&seen)).await;
+        let sent: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let keep = Arc::clone(&sent);
+        let mut sources = Vec::new();
+        let world = World::with(|config| {
+            config.app.port = Some(app.port);
+            config.app.protocol = "grpc".to_owned();
+            let output = Adapter(Arc::new(Keep(keep)) as Arc<dyn Output>);
+            let block = Block::Binding(Binding { output: Some(output), input: None });
+            let (kind, version) = ("bindings.keep".to_owned(), "v1".to_owned());
+            config.components.push(Component { name: "mirror".to_owned(), kind, version, block });
+            sources = vec![source(config, "wanted", true), source(config, "unwanted", true)];
+        })
+        .await;
+        assert_eq!(brought(&sources[0]).await, [Ok(()), Ok(())]);
+        assert!(sources[1].0.lock().unwrap().is_empty());
+        assert_eq!(*seen.lock().unwrap(), ["ListInputBindings", "OnBindingEvent", "OnBindingEvent"]);
+        let sent = sent.lock().unwrap().clone();
+        assert_eq!(sent.len(), mirrored, "one at a time ends where one fails");
+        assert!(sent.iter().all(|one| one.operation == "create" && one.data.starts_with(b"{\"n\":")));
+        let said = world.said.lock().unwrap().clone();
+        assert!(said.iter().any(|line| line.contains("couldn't find output binding gone")), "{said:?}");
+    }
+}
+
+/// Keeps what it was sent.
+struct Keep(Arc<Mutex<Vec<Request>>>);
+
+impl Output for Keep {
+    fn operations(&self) -> &'static [&'static str] {
+        &["create"]
+    }
+
+    fn invoke(&self, request: Request) -> Reply<'_, Result<Response, Error>> {
+        self.0.lock().unwrap().push(request);
+        Box::pin(async { Ok(Response::default()) })
+    }
 }

@@ -40,6 +40,9 @@ pub(crate) struct Sidecar {
     /// Most calls into the program at a time; -1: any number
     #[arg(long, default_value_t = -1, value_name = "N", allow_negative_numbers = true)]
     pub(crate) app_max_concurrency: i32,
+    /// How long the program may take to say whether it takes a binding's events
+    #[arg(long, default_value = "3s", value_name = "TIME", value_parser = duration)]
+    pub(crate) app_binding_options_timeout: Duration,
     /// Port of the HTTP API; 0: any that is free
     #[arg(long, default_value_t = 3500, value_name = "PORT")]
     pub(crate) dapr_http_port: u16,

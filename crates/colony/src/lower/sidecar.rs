@@ -80,6 +80,7 @@ pub(crate) fn config(
         },
         block_shutdown: args.dapr_block_shutdown_duration,
         grace: Duration::from_secs(args.dapr_graceful_shutdown_seconds),
+        binding_asked: args.app_binding_options_timeout,
         components: own.into_iter().filter_map(|one| component(one, adapters)).collect(),
         foreign: foreign.cloned().collect(),
         ..api::Config::new(args.app_id.as_str())
@@ -100,7 +101,7 @@ fn component(one: &resources::Component, adapters: &Adapters) -> Option<Componen
             let scope = adapters.scopes.get(&one.name).cloned().unwrap_or_default();
             Block::Secrets { store, scope }
         }
-        resources::Block::Binding(_) => Block::Binding { output: adapters.outputs.get(&one.name)?.clone() },
+        resources::Block::Binding(_) => Block::Binding(adapters.bindings.get(&one.name)?.clone()),
     };
     Some(Component { name: one.name.clone(), kind: one.kind.clone(), version: one.version.clone(), block })
 }

@@ -21,7 +21,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "telemetry",
         ],
     ),
-    ("components", &[]),
+    ("components", &["machine"]),
     ("engine", &["log", "machine"]),
     ("load", &[]),
     ("log", &[]),

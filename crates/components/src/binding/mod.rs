@@ -1,5 +1,8 @@
 //! Bindings: systems outside that an application sends things to (outputs), or gets events from (inputs).
 
+mod cron;
+mod direction;
+mod http;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -9,6 +12,9 @@ use bytes::Bytes;
 
 use crate::Reply;
 
+pub use cron::Cron;
+pub use direction::Direction;
+pub use http::Http;
 pub use storage::LocalStorage;
 
 /// Does things outside, each known by the name of its operation.
@@ -23,6 +29,31 @@ pub trait Output: Send + Sync {
 
     /// Does it.
     fn invoke(&self, request: Request) -> Reply<'_, Result<Response, Error>>;
+}
+
+/// Brings events from outside.
+///
+/// - What `run` answers MUST go on until it is dropped, whatever happens outside, and be no task beyond that.
+/// - An event that was not taken MUST be brought again where what is outside can keep it.
+/// - How many events wait to be taken MUST have a bound.
+pub trait Input: Send + Sync {
+    /// Brings events to this taker.
+    fn run<'a>(&'a self, taker: &'a dyn Taker) -> Reply<'a, ()>;
+}
+
+/// Takes events.
+pub trait Taker: Send + Sync {
+    /// Takes one. An error says that it was not taken.
+    fn take(&self, event: Event) -> Reply<'_, Result<(), Error>>;
+}
+
+/// Something that happened outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// What.
+    pub data: Bytes,
+    /// What else there is to say of it.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// What is to be done.

@@ -40,7 +40,12 @@ impl Schedule {
         Schedule { kind: Some(Kind::Every(Every { every_ms })), text: String::new() }
     }
 
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    /// Whether it is one that can be waited for.
+    ///
+    /// # Errors
+    ///
+    /// If it never runs, or all the time.
+    pub fn check(&self) -> Result<(), Refusal> {
         match &self.kind {
             Some(Kind::Every(every)) if every.every_ms < EVERY_MS_MIN => {
                 let short = format!("an interval of {} ms; {EVERY_MS_MIN} are the fewest", every.every_ms);

@@ -1,4 +1,6 @@
-//! Bindings: systems outside that the application sends things to.
+//! Bindings: systems outside that the application sends things to, or that events come from (`input`).
+
+mod input;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use tonic::Code;
 use crate::api::Api;
 use crate::config::{Block, Config};
 use crate::error::Error;
+pub(crate) use input::bring;
 
 /// The bindings that are declared, by name.
 pub(crate) struct Bindings {
@@ -26,8 +29,8 @@ pub(crate) struct Failed {
 impl Bindings {
     pub(crate) fn new(config: &Config) -> Bindings {
         let outputs = config.components.iter().filter_map(|component| {
-            let Block::Binding { output } = &component.block else { return None };
-            Some((component.name.clone(), Arc::clone(&output.0)))
+            let Block::Binding(binding) = &component.block else { return None };
+            Some((component.name.clone(), Arc::clone(&binding.output.as_ref()?.0)))
         });
         Bindings { outputs: outputs.collect() }
     }
