@@ -1,4 +1,4 @@
-//! Bindings, opened.
+//! Bindings, opened as they are declared: both ends, or the one that is used.
 
 use std::sync::Arc;
 
