@@ -15,6 +15,7 @@ use crate::invoke::Caller;
 use crate::lock::Locks;
 use crate::metadata::Notes;
 use crate::pubsub::PubSubs;
+use crate::resiliency::Guards;
 use crate::secrets::SecretStores;
 use crate::state::Stores;
 use crate::undeclared::Undeclared;
@@ -36,6 +37,7 @@ pub struct Api {
     pub(crate) locks: Locks,
     pub(crate) undeclared: Undeclared,
     pub(crate) caller: Caller,
+    pub(crate) guards: Guards,
     pub(crate) notes: Notes,
     pub(crate) ids: Ids,
     pub(crate) ending: Notify,
@@ -57,6 +59,7 @@ impl Api {
             locks: Locks::new(&config),
             app: App::new(&config.app),
             caller: Caller::new(&config),
+            guards: Guards::new(&config.resiliency),
             host,
             config,
             health: Health::default(),

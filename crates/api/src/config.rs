@@ -8,6 +8,7 @@ use std::time::Duration;
 use components::secret::Scope;
 use components::{binding, lock, pubsub, secret, state};
 
+use crate::resiliency::Resiliency;
 use crate::subscription::Subscription;
 
 /// How the API of one application is served.
@@ -39,6 +40,8 @@ pub struct Config {
     pub grace: Duration,
     /// How long the application may take to say whether it takes a binding's events. Default 3 s.
     pub binding_asked: Duration,
+    /// What stands between calls and those who are called.
+    pub resiliency: Resiliency,
     /// What is declared.
     pub components: Vec<Component>,
     /// What is declared for other applications only.
@@ -60,6 +63,21 @@ pub struct App {
     pub max_concurrency: i32,
     /// What it knows that a call is its sidecar's by, if it wants to.
     pub token: Option<String>,
+    /// How it is asked whether it is well. Default: it is not asked, and taken to be.
+    pub health: Option<HealthCheck>,
+}
+
+/// How an application is asked whether it is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The path, over HTTP.
+    pub path: String,
+    /// The time from one question to the next.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// After how many failures in a row it is not; one answer makes it well again. Zero counts as one.
+    pub threshold: u32,
 }
 
 /// Something that is declared under a name.
@@ -206,6 +224,7 @@ impl Default for App {
             host: "127.0.0.1".to_owned(),
             max_concurrency: -1,
             token: None,
+            health: None,
         }
     }
 }
@@ -227,6 +246,7 @@ impl Config {
             block_shutdown: Duration::ZERO,
             grace: Duration::from_secs(5),
             binding_asked: Duration::from_secs(3),
+            resiliency: Resiliency::default(),
             components: Vec::new(),
             foreign: Vec::new(),
             subscriptions: Vec::new(),

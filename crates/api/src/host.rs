@@ -68,7 +68,7 @@ impl Host {
             several => calls.fetch_add(1, Ordering::Relaxed) % several,
         };
         let in_turn = || all[first..].iter().chain(&all[..first]).filter_map(Weak::upgrade);
-        in_turn().find(|one| one.health.is_ready()).or_else(|| in_turn().next())
+        in_turn().find(|one| one.health.is_ready() && one.app.is_healthy()).or_else(|| in_turn().next())
     }
 
     /// Finishes what the engines have begun, and closes them. Does nothing while an application is served.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -18,8 +19,33 @@ use crate::queues;
 /// delivered.
 pub(crate) async fn run(api: &Arc<Api>, deliveries: &mut JoinSet<()>) {
     is_reached(&api.config).await;
-    delivery::begin(api, deliveries).await;
+    let Some(health) = api.app.watch_health() else {
+        delivery::begin(api, deliveries).await;
+        api.health.reach(Phase::Ready);
+        return bring(api).await;
+    };
     api.health.reach(Phase::Ready);
+    let asking = api.app.ask_health(api.config.app.health.as_ref(), |line| api.say(line));
+    tokio::join!(asking, while_well(api, health, deliveries));
+}
+
+/// Brings it what there is as long as it is well; what it was brought when it was no longer counts as not delivered.
+async fn while_well(api: &Arc<Api>, mut health: watch::Receiver<bool>, deliveries: &mut JoinSet<()>) {
+    while health.wait_for(|well| *well).await.is_ok() {
+        let brought = async {
+            delivery::begin(api, deliveries).await;
+            bring(api).await;
+        };
+        tokio::select! {
+            () = brought => {}
+            _ = health.wait_for(|well| !*well) => {}
+        }
+        deliveries.shutdown().await;
+    }
+}
+
+/// What goes on for as long as it is not dropped.
+async fn bring(api: &Arc<Api>) {
     tokio::join!(queues::push::run(api), bindings::bring(api));
     std::future::pending().await
 }

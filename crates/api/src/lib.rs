@@ -37,6 +37,7 @@ pub mod proto;
 pub mod pubsub;
 pub mod queues;
 mod refused;
+pub mod resiliency;
 mod secrets;
 pub mod server;
 pub mod state;

@@ -1,6 +1,6 @@
 //! Times as others read them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
@@ -33,9 +33,28 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     millis.ok_or_else(|| format!("{text:?} is no time such as \"2030-01-31T10:00:00Z\""))
 }
 
+/// A duration as Go writes it, in whole milliseconds.
+pub(crate) fn go(time: Duration) -> String {
+    let (minutes, seconds, millis) = (time.as_secs() / 60, time.as_secs() % 60, time.subsec_millis());
+    let part =
+        if millis == 0 { String::new() } else { format!(".{millis:03}").trim_end_matches('0').to_owned() };
+    match (minutes, seconds) {
+        (0, 0) if millis > 0 => format!("{millis}ms"),
+        (0, _) => format!("{seconds}{part}s"),
+        (1..60, _) => format!("{minutes}m{seconds}{part}s"),
+        _ => format!("{}h{}m{seconds}{part}s", minutes / 60, minutes % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_as_in_go() {
+        let written = [500, 5_000, 1_500, 60_000, 3_600_000].map(|millis| go(Duration::from_millis(millis)));
+        assert_eq!(written, ["500ms", "5s", "1.5s", "1m0s", "1h0m0s"]);
+    }
 
     #[test]
     fn times_are_in_utc() {

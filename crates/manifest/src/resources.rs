@@ -4,6 +4,7 @@
 //! component that is asked for and not served is refused, for whoever relies on it would find out later.
 
 mod binding;
+pub mod resiliency;
 mod subscription;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::typed::{AsWritten, At, Bool, Cx, Field, List, Text, Typed, keys};
 use crate::yaml::{self, Node, Value, clip};
 use crate::{Mask, Source};
 pub use binding::BindingKind;
+pub use resiliency::Resiliency;
 pub use subscription::{BulkSubscribe, Rule, Subscription};
 
 /// A component that is served.
@@ -138,6 +140,8 @@ pub struct Resources {
     pub components: Vec<Component>,
     /// What is subscribed to, as far as it is declared; the same holds.
     pub subscriptions: Vec<Subscription>,
+    /// What stands between calls and those who are called.
+    pub resiliency: Resiliency,
     /// Errors and warnings.
     pub diagnostics: Diagnostics,
 }
@@ -149,6 +153,7 @@ pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources 
         found: Vec::new(),
         components: Vec::new(),
         subscriptions: Vec::new(),
+        resiliency: Resiliency::default(),
         places: BTreeMap::new(),
     };
     for (number, file) in files.iter().enumerate() {
@@ -156,9 +161,11 @@ pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources 
             reader.document(&document);
         }
     }
+    reader.resiliency.check(&mut reader.found);
     Resources {
         components: reader.components,
         subscriptions: reader.subscriptions,
+        resiliency: reader.resiliency,
         diagnostics: Diagnostics::of(reader.found, files, &Mask::default()),
     }
 }
@@ -242,6 +249,7 @@ struct Reader<'a> {
     found: Vec<Diagnostic>,
     components: Vec<Component>,
     subscriptions: Vec<Subscription>,
+    resiliency: Resiliency,
     /// Where each name was given.
     places: BTreeMap<String, Span>,
 }
@@ -254,13 +262,14 @@ impl Reader<'_> {
         match kind(node) {
             Some((KIND, _)) => self.component(node),
             Some(("Subscription", _)) => self.subscription(node),
+            Some(("Resiliency", _)) => self.resiliency.add(node, &mut self.found),
             Some((other, span)) => self.found.push(
                 Diagnostic::warning(
                     codes::NO_EFFECT,
                     span,
                     format!("a resource of kind `{}` has no effect here", clip(other)),
                 )
-                .label("only `Component` and `Subscription` have"),
+                .label("only `Component`, `Resiliency` and `Subscription` have"),
             ),
             None => self.found.push(
                 Diagnostic::warning(codes::NO_EFFECT, node.head(), "this is no resource: it has no `kind`")

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use manifest::resources::{BindingKind, Block, BulkSubscribe, Given, Keeper, KeyPrefix, SecretSource};
 use manifest::{Resources, Source, resources};
@@ -112,4 +113,36 @@ fn no_file_is_as_good_as_an_empty_one() {
         let found = resources(files, &BTreeMap::new());
         assert!(found.components.is_empty() && found.diagnostics.iter().next().is_none());
     }
+}
+
+#[test]
+fn policies_are_taken_by_their_names() {
+    drawn("resiliency");
+    let calls = read("resiliency").resiliency.of("shop");
+    let orders = &calls.apps["orders"];
+    assert_eq!(orders.timeout, Some(Duration::from_millis(500)));
+    let retry = orders.retry.as_ref().unwrap();
+    assert_eq!((retry.constant, retry.longest, retry.max), (None, Duration::from_secs(15), None));
+    assert_eq!(retry.http.as_deref(), Some(&[(429, 429), (500, 599)][..]));
+    assert_eq!(retry.grpc.as_deref(), Some(&[(1, 4), (8, 8)][..]));
+    let breaker = orders.breaker.as_ref().unwrap();
+    assert_eq!(
+        (breaker.probes, breaker.trip.as_str(), breaker.methods_max),
+        (2, "consecutiveFailures >= 3", 10)
+    );
+    assert_eq!((breaker.interval, breaker.open_for), (Duration::from_secs(8), Duration::from_secs(45)));
+    assert_eq!(calls.apps["payments"].retry.as_ref().unwrap().max, Some(3));
+    let others = calls.other_apps.retry.unwrap();
+    assert_eq!((others.constant, others.max), (Some(Duration::from_secs(1)), Some(2)));
+    assert_eq!(calls.other_apps.timeout, None);
+    let elsewhere = read("resiliency").resiliency.of("elsewhere");
+    assert!(elsewhere.apps.is_empty() && elsewhere.other_apps.retry.is_none());
+    assert_eq!(elsewhere.other_apps.timeout, Some(Duration::from_secs(3)));
+    assert_eq!(elsewhere.other_apps.breaker.unwrap().trip, "consecutiveFailures > 5");
+}
+
+#[test]
+fn bad_policies_are_explained() {
+    drawn("resiliency-wrong");
+    assert!(read("resiliency-wrong").has_errors());
 }

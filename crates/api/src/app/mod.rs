@@ -1,6 +1,7 @@
 //! The application: every call into it, over HTTP or gRPC, goes through here, so that the most calls at a time and the token
 //! hold for all of them.
 
+mod health;
 mod held;
 mod http1;
 mod http2;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::body::Body;
 use tower_service::Service;
 
@@ -33,6 +34,8 @@ struct Reached {
     is_grpc: bool,
     token: Option<HeaderValue>,
     permits: Option<Arc<Semaphore>>,
+    /// Whether it is well, if it is asked.
+    health: Option<watch::Sender<bool>>,
 }
 
 /// Why the application has not answered.
@@ -69,6 +72,7 @@ impl App {
             is_grpc,
             token,
             permits: permits.map(|most| Arc::new(Semaphore::new(most))),
+            health: config.health.as_ref().map(|_| watch::Sender::new(false)),
         })))
     }
 
@@ -171,6 +175,13 @@ impl Service<Request<Body>> for App {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let app = self.clone();
         Box::pin(async move { app.send(request).await })
+    }
+}
+
+impl Unanswered {
+    /// It has not answered to questions after its health.
+    pub(crate) fn unhealthy() -> Unanswered {
+        Unanswered::Unreachable("app is not in a healthy state".to_owned())
     }
 }
 

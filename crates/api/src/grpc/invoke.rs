@@ -21,26 +21,59 @@ use crate::invoke::{ANSWER_BYTES_MAX, OF_GRPC, Target, failed, is_unanswered, of
 use crate::proto::dapr::common::v1::http_extension::Verb;
 use crate::proto::dapr::common::v1::{InvokeRequest, InvokeResponse};
 use crate::proto::dapr::runtime::v1::InvokeServiceRequest;
+use crate::resiliency::{Judged, Stopped};
 
 pub(super) async fn service(
     api: &Arc<Api>,
     request: tonic::Request<InvokeServiceRequest>,
 ) -> Result<tonic::Response<InvokeResponse>, Status> {
     let (metadata, _, InvokeServiceRequest { id, message }) = request.into_parts();
-    let target = Target::of(api, &id).map_err(|error| error.to_status())?;
     let message = message.ok_or_else(|| Status::invalid_argument("there is no message to call with"))?;
     let headers = said(metadata);
+    let Some(guard) = api.guards.of_app(&id) else {
+        return once(api, &id, message, headers).await.map_err(|failed| failed.0);
+    };
+    let method = format!("{id}/{}", message.method.trim_start_matches('/'));
+    let attempt = || once(api, &id, message.clone(), headers.clone());
+    match guard
+        .run(
+            &method,
+            || true,
+            attempt,
+            |called| called.as_ref().err().map_or(Judged::Fine, |failed| failed.1),
+        )
+        .await
+    {
+        Ok(called) => called.map_err(|failed| failed.0),
+        Err(Stopped::Late) => Err(Status::deadline_exceeded(failed(&id, Stopped::Late).message)),
+        Err(stopped) => Err(failed(&id, stopped).to_status()),
+    }
+}
+
+/// What a call has failed with, and what that says of who was called.
+struct Failed(Status, Judged);
+
+async fn once(
+    api: &Arc<Api>,
+    id: &str,
+    message: InvokeRequest,
+    headers: HeaderMap,
+) -> Result<tonic::Response<InvokeResponse>, Failed> {
+    let unanswered = |error: Error| Failed(error.to_status(), Judged::Unanswered);
+    let target = Target::of(api, id).map_err(unanswered)?;
     if target.is_grpc() {
         let called = target.on_invoke(api, message, headers).await;
         return called.map_err(|status| match is_unanswered(&status) {
-            true => failed(&id, status.message()).to_status(),
-            false => status,
+            true => unanswered(failed(id, status.message())),
+            false => of_app(status),
         });
     }
-    let refused = |why: &dyn Display| failed(&id, why).to_status();
+    let refused = |why: &dyn Display| failed(id, why);
+    // It is the caller's mistake, which another try does not mend.
+    let odd = |why: String| of_app(refused(&why).to_status());
     let mut request = Request::new(Body::empty());
-    *request.method_mut() = method(&message).map_err(|why| refused(&why))?;
-    *request.uri_mut() = uri(&message).map_err(|why| refused(&why))?;
+    *request.method_mut() = method(&message).map_err(odd)?;
+    *request.uri_mut() = uri(&message).map_err(odd)?;
     *request.headers_mut() = headers;
     if let Ok(content_type) = HeaderValue::try_from(message.content_type)
         && !content_type.is_empty()
@@ -51,8 +84,13 @@ pub(super) async fn service(
     if !data.is_empty() {
         *request.body_mut() = Body::new(Full::new(Bytes::from(data)));
     }
-    let response = target.send(api, &id, request).await.map_err(|error| error.to_status())?;
-    answered(response).await.map_err(|why| refused(&why))?
+    let response = target.send(api, id, request).await.map_err(unanswered)?;
+    answered(response).await.map_err(|why| unanswered(refused(&why)))?.map_err(of_app)
+}
+
+fn of_app(status: Status) -> Failed {
+    let code = status.code() as i32;
+    Failed(status, Judged::Grpc(code.try_into().unwrap_or_default()))
 }
 
 /// What the caller has said besides, as headers.

@@ -1,13 +1,16 @@
 //! What a sidecar says of itself.
 
 use crate::api::Api;
+use crate::config::HealthCheck;
 use crate::metadata::VERSION;
 use crate::proto::dapr::runtime::v1::actor_runtime::ActorRuntimeStatus;
 use crate::proto::dapr::runtime::v1::{
-    ActorRuntime, AppConnectionProperties, GetMetadataResponse, PubsubSubscription, PubsubSubscriptionRule,
-    PubsubSubscriptionRules, PubsubSubscriptionType, RegisteredComponents,
+    ActorRuntime, AppConnectionHealthProperties, AppConnectionProperties, GetMetadataResponse,
+    PubsubSubscription, PubsubSubscriptionRule, PubsubSubscriptionRules, PubsubSubscriptionType,
+    RegisteredComponents,
 };
 use crate::subscription::{Origin, Subscription};
+use crate::time::go as time;
 
 pub(super) fn get(api: &Api) -> GetMetadataResponse {
     let components = api.components().into_iter().map(|one| RegisteredComponents {
@@ -27,7 +30,7 @@ pub(super) fn get(api: &Api) -> GetMetadataResponse {
             protocol: app.protocol.clone(),
             channel_address: app.host.clone(),
             max_concurrency: app.max_concurrency,
-            health: None,
+            health: app.health.as_ref().map(health),
         }),
         runtime_version: VERSION.to_owned(),
         actor_runtime: Some(ActorRuntime {
@@ -55,5 +58,14 @@ fn subscription(one: &Subscription) -> PubsubSubscription {
         rules: Some(PubsubSubscriptionRules { rules: rules.collect() }),
         dead_letter_topic: one.dead_letter.clone().unwrap_or_default(),
         r#type: kind.into(),
+    }
+}
+
+fn health(check: &HealthCheck) -> AppConnectionHealthProperties {
+    AppConnectionHealthProperties {
+        health_check_path: check.path.clone(),
+        health_probe_interval: time(check.interval),
+        health_probe_timeout: time(check.timeout),
+        health_threshold: i32::try_from(check.threshold).unwrap_or(i32::MAX),
     }
 }

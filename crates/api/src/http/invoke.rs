@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Uri};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use prost_types::Any;
 use serde_json::json;
@@ -22,47 +23,71 @@ use super::body::read;
 use super::call::{decoded, no_route};
 use crate::api::Api;
 use crate::error::Error;
-use crate::invoke::{self, Bounded, Target, failed, is_unanswered, metadata, of_grpc};
+use crate::invoke::{self, Bounded, Replay, Target, failed, is_unanswered, metadata, of_grpc};
 use crate::proto::dapr::common::v1::http_extension::Verb;
 use crate::proto::dapr::common::v1::{HttpExtension, InvokeRequest, InvokeResponse};
+use crate::resiliency::{Guard, Judged};
 
 /// Calls who is named; if nobody is, there is no such endpoint.
 pub(super) async fn answer(api: &Arc<Api>, head: &mut Parts, path: &str, body: Option<Incoming>) -> Answer {
     let (id, path) = addressed(head, path)?;
-    let target = Target::of(api, &id)?;
-    if target.is_grpc() {
-        return on_invoke(api, &target, &id, head, path, body).await;
-    }
     let body = match body {
         Some(body) => Bounded::new(body, api.config.body_bytes_max).map(Body::new),
         None => Ok(Body::empty()),
     };
-    let body = body.map_err(|too_large| failed(&id, too_large))?;
-    let mut request = Request::new(body);
+    let mut request = Request::new(body.map_err(|too_large| failed(&id, too_large))?);
     *request.uri_mut() = uri(path, head.uri.query())?;
     *request.method_mut() = std::mem::take(&mut head.method);
     *request.headers_mut() = std::mem::take(&mut head.headers);
-    let response = target.send(api, &id, request).await?;
+    match api.guards.of_app(&id) {
+        None => once(api, &id, request).await,
+        Some(guard) => guarded(api, &id, guard, request).await,
+    }
+}
+
+/// Calls as often as the policies say. A body that nobody knows the length of is sent once.
+async fn guarded(api: &Arc<Api>, id: &str, guard: &Guard, request: Request<Body>) -> Answer {
+    let (head, body) = request.into_parts();
+    let is_kept = guard.retries() && body.size_hint().exact().is_some();
+    let (replay, mut body) = match is_kept {
+        true => (Some(Replay::new(body, api.config.body_bytes_max)), None),
+        false => (None, Some(body)),
+    };
+    let method = format!("{id}{}", head.uri.path());
+    let attempt = || {
+        let body = replay.as_ref().map(Replay::again).or_else(|| body.take()).unwrap_or_default();
+        once(api, id, Request::from_parts(head.clone(), body))
+    };
+    let may_repeat = || replay.as_ref().is_some_and(Replay::is_kept);
+    let called = guard.run(&method, may_repeat, attempt, judge).await;
+    called.unwrap_or_else(|stopped| Err(failed(id, stopped)))
+}
+
+fn judge(answer: &Answer) -> Judged {
+    match answer {
+        Ok(response) if (200..400).contains(&response.status().as_u16()) => Judged::Fine,
+        Ok(response) => Judged::Http(response.status().as_u16()),
+        Err(_) => Judged::Unanswered,
+    }
+}
+
+async fn once(api: &Arc<Api>, id: &str, request: Request<Body>) -> Answer {
+    let target = Target::of(api, id)?;
+    if target.is_grpc() {
+        return on_invoke(api, &target, id, request).await;
+    }
+    let response = target.send(api, id, request).await?;
     Ok(response.map(|body| Said::Streamed(Body::new(body))))
 }
 
 /// Calls an application that speaks gRPC.
-async fn on_invoke(
-    api: &Arc<Api>,
-    target: &Target,
-    id: &str,
-    head: &mut Parts,
-    path: &str,
-    body: Option<Incoming>,
-) -> Answer {
-    let data = match body {
-        Some(body) => read(body, api.config.body_bytes_max).await.map_err(|unread| failed(id, unread))?,
-        None => Bytes::new(),
-    };
-    let headers = std::mem::take(&mut head.headers);
+async fn on_invoke(api: &Arc<Api>, target: &Target, id: &str, request: Request<Body>) -> Answer {
+    let (head, body) = request.into_parts();
+    let data = read(body, api.config.body_bytes_max).await.map_err(|unread| failed(id, unread))?;
+    let headers = head.headers;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or(JSON);
     let message = InvokeRequest {
-        method: path.trim_start_matches('/').to_owned(),
+        method: head.uri.path().trim_start_matches('/').to_owned(),
         content_type: content_type.to_owned(),
         data: Some(Any { type_url: String::new(), value: data.to_vec() }),
         http_extension: Some(HttpExtension {

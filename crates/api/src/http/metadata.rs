@@ -9,6 +9,7 @@ use crate::api::Api;
 use crate::error::Error;
 use crate::metadata::VERSION;
 use crate::subscription::Subscription;
+use crate::time::go as time;
 
 /// `GET metadata` and `PUT metadata/KEY`.
 pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
@@ -42,6 +43,15 @@ fn told(api: &Api) -> Value {
     connection.insert("protocol".to_owned(), app.protocol.as_str().into());
     connection.insert("channelAddress".to_owned(), app.host.as_str().into());
     connection.insert("maxConcurrency".to_owned(), app.max_concurrency.into());
+    if let Some(check) = &app.health {
+        let told = json!({
+            "healthCheckPath": check.path,
+            "healthProbeInterval": time(check.interval),
+            "healthProbeTimeout": time(check.timeout),
+            "healthThreshold": check.threshold,
+        });
+        connection.insert("health".to_owned(), told);
+    }
     let mut told = json!({
         "id": api.config.app_id,
         "runtimeVersion": VERSION,

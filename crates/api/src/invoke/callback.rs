@@ -28,7 +28,11 @@ impl Target {
             caller.caller.name(&mut said, &callee.config.app_id);
         }
         let request = Request::from_parts(MetadataMap::from_headers(said), tonic::Extensions::new(), message);
-        let mut callback = self.api().app.callback().max_decoding_message_size(ANSWER_BYTES_MAX);
+        let app = &self.api().app;
+        if !app.is_healthy() {
+            return Err(Status::from_error(Box::new(Unanswered::unhealthy())));
+        }
+        let mut callback = app.callback().max_decoding_message_size(ANSWER_BYTES_MAX);
         callback.on_invoke(request).await
     }
 }

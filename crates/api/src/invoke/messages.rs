@@ -20,9 +20,14 @@ use crate::app::Held;
 pub(crate) struct Over(Arc<AtomicBool>);
 
 impl Over {
+    /// Whether it was.
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// What the caller is told, or else this.
     pub(crate) fn status_or(&self, other: impl FnOnce() -> Status) -> Status {
-        match self.0.load(Ordering::Relaxed) {
+        match self.is_so() {
             true => Status::resource_exhausted("a message is larger than may be: see --max-body-size"),
             false => other(),
         }

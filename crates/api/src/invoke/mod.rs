@@ -9,6 +9,7 @@ mod callback;
 mod errors;
 mod headers;
 mod messages;
+mod replay;
 mod status;
 
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use http::{Request, Response, Version};
 use tonic::body::Body;
 
 use crate::api::Api;
-use crate::app::{Held, Unanswered};
+use crate::app::{App, Held, Unanswered};
 use crate::error::Error;
 pub(crate) use bounded::Bounded;
 pub(crate) use callback::{OF_GRPC, answered, is_unanswered, metadata};
 pub(crate) use errors::failed;
 pub(crate) use headers::{CALLEE, Caller, NO_TRACE, prefixed};
 pub(crate) use messages::{Ending, Messages, Over};
+pub(crate) use replay::Replay;
 pub(crate) use status::{of_grpc, of_http};
 
 /// Who is called.
@@ -64,12 +66,11 @@ impl Target {
         id: &str,
         mut request: Request<Body>,
     ) -> Result<Response<Held>, Error> {
-        let callee = self.api();
         headers::pass_on(request.headers_mut(), caller.config.token.is_some());
         if let Target::Other(callee) = self {
             caller.caller.tell(request.headers_mut(), &callee.config.app_id);
         }
-        let sent = callee.app.send(request).await;
+        let sent = self.healthy(id)?.send(request).await;
         let mut response = sent.map_err(|unanswered| failed(id, unanswered))?;
         headers::hop_by_hop(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
@@ -90,7 +91,17 @@ impl Target {
         if let Target::Other(callee) = self {
             caller.caller.name(request.headers_mut(), &callee.config.app_id);
         }
-        self.api().app.send(request).await
+        let app = &self.api().app;
+        match app.is_healthy() {
+            true => app.send(request).await,
+            false => Err(Unanswered::unhealthy()),
+        }
+    }
+
+    /// The way into the application, if it is well.
+    pub(super) fn healthy(&self, id: &str) -> Result<&App, Error> {
+        let app = &self.api().app;
+        if app.is_healthy() { Ok(app) } else { Err(failed(id, Unanswered::unhealthy())) }
     }
 
     /// Whether the application speaks gRPC.

@@ -11,6 +11,7 @@ mod lock;
 mod publish;
 mod queues;
 mod queues_grpc;
+mod resiliency;
 mod rules;
 mod state;
 mod subscriber;

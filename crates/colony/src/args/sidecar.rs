@@ -43,6 +43,21 @@ pub(crate) struct Sidecar {
     /// How long the program may take to say whether it takes a binding's events
     #[arg(long, default_value = "3s", value_name = "TIME", value_parser = duration)]
     pub(crate) app_binding_options_timeout: Duration,
+    /// Ask the program over and over whether it is well; one that is not gets no calls until it is
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false)]
+    pub(crate) enable_app_health_check: bool,
+    /// What a program that speaks HTTP is asked: it is well if it answers 2xx
+    #[arg(long, default_value = "/healthz", value_name = "PATH")]
+    pub(crate) app_health_check_path: String,
+    /// Time from one question to the next
+    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..86_400))]
+    pub(crate) app_health_probe_interval: u64,
+    /// Longest wait for an answer
+    #[arg(long, default_value_t = 500, value_name = "MILLISECONDS")]
+    pub(crate) app_health_probe_timeout: u64,
+    /// After how many failures in a row it is not well; one answer makes it well again
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) app_health_threshold: u32,
     /// Port of the HTTP API; 0: any that is free
     #[arg(long, default_value_t = 3500, value_name = "PORT")]
     pub(crate) dapr_http_port: u16,
@@ -212,12 +227,11 @@ const NAME: &str = "sidecar";
 /// By which flag those that have no effect are handed on.
 const IGNORED: &str = "ignored";
 /// Flags of `daprd` without effect here that have no value of their own, so that the word behind them is another's.
-const SWITCHES: [&str; 10] = [
+const SWITCHES: [&str; 9] = [
     "app-ssl",
     "build-info",
     "disable-builtin-k8s-secret-store",
     "enable-api-logging",
-    "enable-app-health-check",
     "enable-metrics",
     "enable-mtls",
     "enable-profiling",

@@ -2,6 +2,7 @@
 //! supervisor its services. The one place where the parts meet.
 
 mod policies;
+pub(crate) mod resiliency;
 pub(crate) mod sidecar;
 mod subscriptions;
 

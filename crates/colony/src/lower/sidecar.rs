@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use api::config::{Adapter, App, Block, Component, Place, Prefix};
+use api::config::{Adapter, App, Block, Component, HealthCheck, Place, Prefix};
 use manifest::resources::{self, Keeper, KeyPrefix};
 
 use crate::adapters::Adapters;
@@ -29,6 +29,13 @@ pub(crate) struct Environment {
 /// Whether a command line makes sense.
 pub(crate) fn check(args: &Sidecar) -> Result<(), Failure> {
     api::config::check_app_id(&args.app_id).map_err(no_sense)?;
+    let (interval, limit) = (args.app_health_probe_interval, args.app_health_probe_timeout);
+    if interval == 0 || limit == 0 || limit > interval * 1_000 {
+        let wrong =
+            format!("--app-health-probe-timeout is {limit} ms, --app-health-probe-interval {interval} s");
+        return Err(no_sense(wrong)
+            .hint("an answer may take as long as it is to the next question, and more than nothing"));
+    }
     let app_port = args.app_port.flatten();
     for (flag, port) in [("--dapr-http-port", args.dapr_http_port), ("--dapr-grpc-port", args.dapr_grpc_port)]
     {
@@ -77,6 +84,12 @@ pub(crate) fn config(
             host: args.app_channel_address.clone(),
             max_concurrency: args.app_max_concurrency,
             token: environment.app_token,
+            health: args.enable_app_health_check.then(|| HealthCheck {
+                path: args.app_health_check_path.clone(),
+                interval: Duration::from_secs(args.app_health_probe_interval),
+                timeout: Duration::from_millis(args.app_health_probe_timeout),
+                threshold: args.app_health_threshold,
+            }),
         },
         block_shutdown: args.dapr_block_shutdown_duration,
         grace: Duration::from_secs(args.dapr_graceful_shutdown_seconds),

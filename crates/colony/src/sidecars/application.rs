@@ -18,6 +18,7 @@ use super::journal::{Journal, Level, Terminal};
 use crate::adapters::{Adapters, Surroundings};
 use crate::args::Sidecar;
 use crate::failure::Failure;
+use crate::lower::resiliency::resiliency;
 use crate::lower::sidecar::{self as lower, Environment};
 use crate::process;
 use crate::terminal;
@@ -180,9 +181,10 @@ impl Application {
             false => Adapters::open(&mut found, &configuration, &self.args.app_id, &self.surroundings).await,
         };
         let subscriptions = lower::subscriptions(&mut found, &self.args.app_id);
+        let resiliency = resiliency(&mut found, &self.args.app_id);
         files::tell(&found.diagnostics, journal)?;
         let config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
-        Ok(api::Config { subscriptions, ..config })
+        Ok(api::Config { subscriptions, resiliency, ..config })
     }
 
     fn environment(&self) -> Environment {

@@ -14,6 +14,8 @@
 //! admitted in, and what is told with a ticket of another one is ignored: a slow failure from
 //! before the breaker opened says nothing about the upstream that a probe is looking at now.
 
+pub mod counted;
+
 use std::time::Duration;
 
 use crate::ring::{Pair, Ring};

@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod budget;
+pub mod repeat;
 
 use std::time::Duration;
 

@@ -1,0 +1,83 @@
+//! What stands between a call and who is called, where a resource says so: tries, a breaker and a time, in this order from the
+//! outside to the inside. One call may be several attempts; each of them passes the breaker, and each has its time.
+//!
+//! The machines are `policy`'s; here are their clock, their chance and their locks. Nothing is looked at where no resource
+//! names the called one.
+
+mod breaker;
+mod guard;
+mod trip;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use policy::{CountedConfig, RepeatConfig};
+
+pub(crate) use guard::{Guard, Judged, Stopped};
+pub use trip::Trip;
+
+/// What resources say of those who are called.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resiliency {
+    /// Of applications, by their ids.
+    pub apps: BTreeMap<String, Policies>,
+    /// Of all other applications.
+    pub other_apps: Policies,
+}
+
+/// What holds for calls of one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policies {
+    /// How long an attempt may take until its answer begins. Default none: as long as it takes.
+    pub timeout: Option<Duration>,
+    /// Whether what failed is tried again. Default: it is not.
+    pub retry: Option<Retry>,
+    /// When it is left alone. Default: never.
+    pub breaker: Option<Breaking>,
+}
+
+/// What is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// How often, and after which waits.
+    pub pace: RepeatConfig,
+    /// Statuses of HTTP, if no others are; both ends are in it.
+    pub http: Option<Vec<(u16, u16)>>,
+    /// Statuses of gRPC, if no others are.
+    pub grpc: Option<Vec<(u16, u16)>>,
+}
+
+/// When somebody is left alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breaking {
+    /// For how long, and how it ends.
+    pub config: CountedConfig,
+    /// When it begins.
+    pub trip: Trip,
+    /// Of how many methods the breakers are kept. Default 100; of more, those used last.
+    pub methods_max: usize,
+}
+
+/// The guards of an application's calls.
+#[derive(Debug)]
+pub(crate) struct Guards {
+    apps: BTreeMap<String, Guard>,
+    other_apps: Option<Guard>,
+}
+
+impl Guards {
+    pub(crate) fn new(resiliency: &Resiliency) -> Guards {
+        let apps = resiliency.apps.iter().map(|(id, policies)| (id.clone(), Guard::new(policies.clone())));
+        let others = &resiliency.other_apps;
+        let other_apps = (*others != Policies::default()).then(|| Guard::new(others.clone()));
+        Guards { apps: apps.collect(), other_apps }
+    }
+
+    /// That of an application, if it has one.
+    pub(crate) fn of_app(&self, id: &str) -> Option<&Guard> {
+        if self.apps.is_empty() {
+            return self.other_apps.as_ref();
+        }
+        self.apps.get(id).or(self.other_apps.as_ref())
+    }
+}
