@@ -1,5 +1,6 @@
 //! What can be set, already valid.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct Config {
     pub resiliency: Resiliency,
     /// What is declared.
     pub components: Vec<Component>,
+    /// Where what is saved in transactions of a store is published, by the store's name.
+    pub outboxes: BTreeMap<String, Outbox>,
     /// What is declared for other applications only.
     pub foreign: Vec<String>,
     /// What it subscribes to, as far as that is declared.
@@ -154,6 +157,15 @@ pub struct PubSub {
     pub scope: pubsub::Scope,
 }
 
+/// Where what a transaction saves is published, in the same commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbox {
+    /// Through which broker: of the engine that keeps the state.
+    pub pubsub: String,
+    /// To which topic.
+    pub topic: String,
+}
+
 /// Who keeps messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Broker {
@@ -248,6 +260,7 @@ impl Config {
             binding_asked: Duration::from_secs(3),
             resiliency: Resiliency::default(),
             components: Vec::new(),
+            outboxes: BTreeMap::new(),
             foreign: Vec::new(),
             subscriptions: Vec::new(),
         }

@@ -32,6 +32,7 @@ mod invoke;
 pub mod listeners;
 pub mod lock;
 pub mod metadata;
+mod outbox;
 pub mod payload;
 pub mod proto;
 pub mod pubsub;

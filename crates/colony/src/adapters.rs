@@ -9,10 +9,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::config::{Adapter, Binding};
+use api::config::{Adapter, Binding, Broker, PubSub};
 use components::properties::Invalid;
 use components::secret::Scope;
-use components::{Properties, lock, redis, secret, state};
+use components::{Properties, lock, pubsub, redis, secret, state};
 use manifest::Span;
 use manifest::configuration::Configuration;
 use manifest::resources::{Block, Component, Given, Keeper, Resources, SecretSource, Setting};
@@ -28,6 +28,7 @@ pub(crate) struct Adapters {
     pub(crate) scopes: BTreeMap<String, Scope>,
     pub(crate) states: BTreeMap<String, Adapter<dyn state::Store>>,
     pub(crate) bindings: BTreeMap<String, Binding>,
+    pub(crate) pubsubs: BTreeMap<String, PubSub>,
     pub(crate) locks: BTreeMap<String, Adapter<dyn lock::Store>>,
     /// What the application can do without, and has to.
     pub(crate) left_out: Vec<String>,
@@ -100,6 +101,12 @@ impl Adapters {
         for component in &components {
             let opened = adapters.redis(component, found).await;
             adapters.note(opened, component, found);
+        }
+        for component in &components {
+            let Block::PubSub(keeper) = component.block else { continue };
+            let opened = adapters.pubsub(keeper, component, found, app_id).await;
+            let opened = opened.map(|pubsub| adapters.pubsubs.insert(component.name.clone(), pubsub));
+            adapters.note(opened.map(drop), component, found);
         }
         for component in &components {
             let Block::Binding(kind) = component.block else { continue };
@@ -175,6 +182,22 @@ impl Adapters {
         Ok(settings)
     }
 
+    async fn pubsub(
+        &self,
+        keeper: Keeper,
+        component: &Component,
+        found: &mut Resources,
+        app_id: &str,
+    ) -> Result<PubSub, Unopened> {
+        let broker = if keeper == Keeper::Memory { Broker::Memory } else { Broker::Disk };
+        let read = |set: &Properties| {
+            let scope = pubsub::Scope::new(set, app_id);
+            let group = set.text("consumerID").map(group).transpose()?;
+            Ok(PubSub { broker: broker.clone(), group, scope })
+        };
+        self.settings(component, found, read).await
+    }
+
     /// What is set for a component, its secrets looked up.
     async fn set(&self, component: &Component) -> Result<Properties, Unopened> {
         let mut texts = Vec::new();
@@ -232,6 +255,17 @@ fn wrong(invalid: &Invalid, component: &Component) -> Unopened {
     }
 }
 
+/// A group's name, as it is written.
+fn group(name: &str) -> Result<String, Invalid> {
+    let wrong = |why: &str| Err(Invalid::of("consumerID", format!("is {name:?}, {why}")));
+    match () {
+        () if name.contains('{') => wrong("and nothing is filled in here: write the group's name"),
+        () if name.len() > GROUP_BYTES_MAX => wrong("which is longer than 255 bytes"),
+        () if name.contains(char::is_control) => wrong("which has a control character"),
+        () => Ok(name.to_owned()),
+    }
+}
+
 /// Nothing answers where a component is kept.
 fn silent(component: &Component, error: &dyn std::fmt::Display) -> Unopened {
     let help = "start it, correct `redisHost` or `redisPassword`, or set `ignoreErrors: true` to do without";
@@ -259,3 +293,5 @@ fn place(component: &Component, name: &str) -> Span {
 
 /// The settings that are paths.
 const PATHS: [&str; 2] = ["secretsFile", "rootPath"];
+/// Longest name of a group, as the engine has it.
+const GROUP_BYTES_MAX: usize = 255;

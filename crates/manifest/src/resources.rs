@@ -4,6 +4,7 @@
 //! component that is asked for and not served is refused, for whoever relies on it would find out later.
 
 mod binding;
+mod outbox;
 pub mod resiliency;
 mod subscription;
 
@@ -16,6 +17,7 @@ use crate::typed::{AsWritten, At, Bool, Cx, Field, List, Text, Typed, keys};
 use crate::yaml::{self, Node, Value, clip};
 use crate::{Mask, Source};
 pub use binding::BindingKind;
+pub use outbox::Outbox;
 pub use resiliency::Resiliency;
 pub use subscription::{BulkSubscribe, Rule, Subscription};
 
@@ -32,6 +34,8 @@ pub struct Component {
     pub scopes: Vec<String>,
     /// What it is.
     pub block: Block,
+    /// Where what is saved in its transactions is published, if it is a store of state and that is wanted.
+    pub outbox: Option<Outbox>,
     /// Whether the application may start without it.
     pub optional: bool,
     /// What is set for who keeps it outside, who knows what that means.
@@ -50,6 +54,8 @@ pub enum Block {
         /// What its keys are prefixed with.
         prefix: KeyPrefix,
     },
+    /// A broker of messages.
+    PubSub(Keeper),
     /// A store of secrets.
     Secrets(SecretSource),
     /// A system outside that things are sent to.
@@ -161,6 +167,7 @@ pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources 
             reader.document(&document);
         }
     }
+    outbox::check(&reader.components, &mut reader.found);
     reader.resiliency.check(&mut reader.found);
     Resources {
         components: reader.components,
@@ -293,7 +300,11 @@ impl Reader<'_> {
         let optional = spec.ignore_errors.value().is_some_and(|ignore| ignore.0);
         let secrets =
             resource.auth.value().and_then(|auth| auth.secret_store.value()).map(|text| text.0.as_str());
-        let Some(settings) = self.settings(spec, secrets) else { return };
+        let Some(mut settings) = self.settings(spec, secrets) else { return };
+        let outbox = match kind.value.0.starts_with("state.") {
+            true => Outbox::take(&mut settings, &mut self.found),
+            false => None,
+        };
         let Some((block, settings)) = self.block(&kind.value.0, kind.span, settings, optional) else {
             return;
         };
@@ -312,6 +323,7 @@ impl Reader<'_> {
             version: spec.version.value().map_or_else(|| "v1".to_owned(), |text| text.0.clone()),
             scopes: scopes.unwrap_or_default(),
             block,
+            outbox,
             optional,
             settings,
             span: kind.span,
@@ -344,6 +356,8 @@ impl Reader<'_> {
             "state.colony" => (Family::State, Keeper::Disk),
             "state.in-memory" => (Family::State, Keeper::Memory),
             "state.redis" => (Family::State, Keeper::Redis),
+            "pubsub.colony" => return Some((Block::PubSub(Keeper::Disk), settings)),
+            "pubsub.in-memory" => return Some((Block::PubSub(Keeper::Memory), settings)),
             "secretstores.local.file" => {
                 return Some((self.secrets(SecretSource::File, &settings)?, settings));
             }
@@ -540,13 +554,15 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 11] = [
+const SERVED: [&str; 13] = [
     "bindings.cron",
     "bindings.http",
     "bindings.localstorage",
     "lock.colony",
     "lock.in-memory",
     "lock.redis",
+    "pubsub.colony",
+    "pubsub.in-memory",
     "secretstores.local.env",
     "secretstores.local.file",
     "state.colony",

@@ -28,7 +28,8 @@ fn drawn(case: &str) {
 fn bad_resources_are_explained() {
     drawn("wrong");
     drawn("syntax");
-    assert!(read("wrong").has_errors() && read("syntax").has_errors());
+    drawn("outbox");
+    assert!(read("outbox").has_errors() && read("wrong").has_errors() && read("syntax").has_errors());
 }
 
 #[test]
@@ -36,7 +37,9 @@ fn good_resources_are_taken_and_what_has_no_effect_is_named() {
     drawn("good");
     let found = read("good");
     assert!(!found.has_errors());
-    let [carts, redis, vault, memory, files] = &found.components[..] else { panic!("{found:?}") };
+    let [carts, redis, vault, memory, files, messages, orders] = &found.components[..] else {
+        panic!("{found:?}")
+    };
     let prefix = KeyPrefix::Literal("shared".to_owned());
     assert_eq!(carts.block, Block::State { keeper: Keeper::Disk, prefix });
     assert_eq!((carts.name.as_str(), carts.version.as_str(), carts.scopes.len()), ("carts", "v1", 2));
@@ -61,6 +64,9 @@ fn good_resources_are_taken_and_what_has_no_effect_is_named() {
         (memory.name.as_str(), memory.kind.as_str(), memory.version.as_str()),
         ("memory", "state.in-memory", "v2")
     );
+    assert_eq!((&messages.block, messages.settings.len()), (&Block::PubSub(Keeper::Disk), 1));
+    let outbox = orders.outbox.as_ref().map(|outbox| (outbox.pubsub.as_str(), outbox.topic.as_str()));
+    assert_eq!((outbox, orders.settings.len()), (Some(("messages", "saved")), 0));
     assert_eq!((&files.block, files.settings.len()), (&Block::Binding(BindingKind::LocalStorage), 1));
 }
 

@@ -52,7 +52,8 @@ impl Dapr for Methods {
         &self,
         request: Request<ExecuteStateTransactionRequest>,
     ) -> Answer<()> {
-        answered(state::transact(&self.0, request.into_inner()).await)
+        let (head, _, request) = request.into_parts();
+        answered(state::transact(&self.0, &head, request).await)
     }
 
     async fn publish_event(&self, request: Request<PublishEventRequest>) -> Answer<()> {

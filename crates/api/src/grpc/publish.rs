@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use tonic::Request;
-use tonic::metadata::MetadataMap;
 
 use crate::api::Api;
 use crate::error::Error;
@@ -18,7 +17,7 @@ pub(super) async fn one(api: &Api, request: Request<PublishEventRequest>) -> Res
     let pubsub = api.pubsub(&request.pubsub_name)?;
     let publish =
         Publish { data: request.data, content_type: request.data_content_type, metadata: request.metadata };
-    pubsub.publish(&request.topic, publish, trace(&head)).await
+    pubsub.publish(&request.topic, publish, Trace::of(&head)).await
 }
 
 pub(super) async fn many(
@@ -29,7 +28,7 @@ pub(super) async fn many(
     let BulkPublishRequest { pubsub_name, topic, entries, metadata } = request;
     let pubsub = api.pubsub(&pubsub_name)?;
     let entries = entries.into_iter().map(|entry| lowered(entry, &metadata)).collect();
-    let failed = pubsub.publish_many(&topic, entries, &metadata, trace(&head)).await?;
+    let failed = pubsub.publish_many(&topic, entries, &metadata, Trace::of(&head)).await?;
     let failed = failed
         .into_iter()
         .map(|one| BulkPublishResponseFailedEntry { entry_id: one.entry_id, error: one.error });
@@ -41,9 +40,4 @@ fn lowered(entry: BulkPublishRequestEntry, all: &BTreeMap<String, String>) -> En
     let own = (!metadata.is_empty()).then_some(metadata);
     let metadata = Publish::metadata_of(own, all);
     Entry { id: entry_id, publish: Publish { data: event, content_type, metadata } }
-}
-
-fn trace(head: &MetadataMap) -> Trace<'_> {
-    let text = |name| head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Trace { parent: text("traceparent"), state: text("tracestate") }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tonic::metadata::MetadataMap;
+
 use crate::api::Api;
 use crate::error::Error;
 use crate::proto::dapr::common::v1::state_options::{StateConcurrency, StateConsistency};
@@ -10,6 +12,7 @@ use crate::proto::dapr::runtime::v1::{
     BulkStateItem, DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest,
     GetBulkStateRequest, GetBulkStateResponse, GetStateRequest, GetStateResponse, SaveStateRequest,
 };
+use crate::pubsub::Trace;
 use crate::state::{
     Concurrency, Consistency, Delete, Failing, Operation, Options, Save, ttl, unknown_operation,
 };
@@ -56,8 +59,13 @@ pub(super) async fn delete_bulk(api: &Api, request: DeleteBulkStateRequest) -> R
     api.store(&request.store_name)?.delete_many(deletes).await
 }
 
-pub(super) async fn transact(api: &Api, request: ExecuteStateTransactionRequest) -> Result<(), Error> {
-    let store = api.store(&request.store_name)?;
+pub(super) async fn transact(
+    api: &Api,
+    head: &MetadataMap,
+    request: ExecuteStateTransactionRequest,
+) -> Result<(), Error> {
+    let trace = Trace::of(head);
+    api.store(&request.store_name)?;
     let operations = request.operations.into_iter().map(|one| {
         let item = one.request.unwrap_or_default();
         match one.operation_type.as_str() {
@@ -66,7 +74,7 @@ pub(super) async fn transact(api: &Api, request: ExecuteStateTransactionRequest)
             odd => Err(unknown_operation(odd)),
         }
     });
-    store.transact(operations.collect::<Result<Vec<_>, _>>()?).await
+    api.transact(&request.store_name, operations.collect::<Result<Vec<_>, _>>()?, trace).await
 }
 
 fn put(item: StateItem, failing: Failing<'_>) -> Result<Save, Error> {
@@ -77,7 +85,16 @@ fn put(item: StateItem, failing: Failing<'_>) -> Result<Save, Error> {
         false => item.value,
     };
     let ttl = ttl(&item.metadata).map_err(|wrong| failing.because(wrong))?;
-    Ok(Save { key: item.key, value, etag: etag(item.etag), options: options(item.options), ttl })
+    Ok(Save {
+        key: item.key,
+        value,
+        etag: etag(item.etag),
+        options: options(item.options),
+        ttl,
+        content_type: None,
+        is_json: says_json,
+        metadata: item.metadata,
+    })
 }
 
 fn deletion(item: StateItem) -> Delete {

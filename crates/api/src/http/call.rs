@@ -15,6 +15,7 @@ use super::query::Query;
 use crate::api::Api;
 use crate::error::Error;
 use crate::idempotency;
+use crate::pubsub::Trace;
 
 /// A request, its body not read yet.
 pub(super) struct Call<'a> {
@@ -41,6 +42,12 @@ impl<'a> Call<'a> {
     /// A header that is text.
     pub(super) fn header(&self, name: &str) -> Option<&'a str> {
         self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The trace that it belongs to.
+    pub(super) fn trace(&self) -> Trace<'a> {
+        let text = |name| self.header(name).unwrap_or_default();
+        Trace { parent: text("traceparent"), state: text("tracestate") }
     }
 
     /// All of the body.

@@ -15,7 +15,7 @@ use super::body::Unread;
 use super::call::{Call, decoded};
 use super::json::Object;
 use crate::error::Error;
-use crate::pubsub::{BINARY, CLOUD_EVENT, Entry, Failed, JSON, PUBLISH_FAILED, Publish, Trace, media};
+use crate::pubsub::{BINARY, CLOUD_EVENT, Entry, Failed, JSON, PUBLISH_FAILED, Publish, media};
 use crate::value;
 
 /// `publish/PUBSUB/TOPIC` and `publish/bulk/PUBSUB/TOPIC`, of which the topic may have several segments.
@@ -35,7 +35,7 @@ async fn one(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
     let pubsub = call.api.pubsub(pubsub)?;
     let metadata = call.query().metadata();
     let content_type = call.header("content-type").unwrap_or_default().to_owned();
-    let trace = trace(&call);
+    let trace = call.trace();
     let data = call.body().await.map_err(unread)?;
     pubsub.publish(topic, Publish { data, content_type, metadata }, trace).await?;
     Ok(empty())
@@ -44,7 +44,7 @@ async fn one(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
 async fn bulk(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
     let pubsub = call.api.pubsub(pubsub)?;
     let failing = pubsub.failing(topic);
-    let (metadata, trace) = (call.query().metadata(), trace(&call));
+    let (metadata, trace) = (call.query().metadata(), call.trace());
     let body = call.body().await.map_err(unread)?;
     let written: Vec<Object<Written<'_>>> =
         serde_json::from_slice(&body).map_err(|wrong| failing.unmarshal(wrong))?;
@@ -134,11 +134,6 @@ fn joined<'a>(segments: &[&'a str]) -> Result<Cow<'a, str>, Error> {
         [one] => decoded(one),
         several => Ok(decoded(&several.join("/"))?.into_owned().into()),
     }
-}
-
-fn trace<'a>(call: &Call<'a>) -> Trace<'a> {
-    let text = |name| call.header(name).unwrap_or_default();
-    Trace { parent: text("traceparent"), state: text("tracestate") }
 }
 
 fn unread(why: Unread) -> Error {

@@ -82,11 +82,13 @@ async fn bulk(store: &str, call: Call<'_>) -> Answer {
 }
 
 async fn transact(store: &str, call: Call<'_>) -> Answer {
-    let store = call.api.store(store)?;
+    call.api.store(store)?;
+    let (api, trace) = (call.api, call.trace());
     let body = call.body().await.map_err(Error::not_json)?;
     let Object(Transaction { operations }) = serde_json::from_slice(&body).map_err(Error::not_json)?;
     let operations = operations.unwrap_or_default().into_iter().map(|Object(one)| one.operation(&body));
-    store.transact(operations.collect::<Result<Vec<_>, _>>()?).await?;
+    let operations = operations.collect::<Result<Vec<_>, _>>()?;
+    api.transact(store, operations, trace).await?;
     Ok(empty())
 }
 
@@ -99,6 +101,8 @@ struct Written<'a> {
     value: Option<&'a RawValue>,
     #[serde(borrow, default)]
     etag: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "contentType")]
+    content_type: Option<Cow<'a, str>>,
     #[serde(default)]
     metadata: Option<BTreeMap<String, Word>>,
     #[serde(borrow, default)]
@@ -153,6 +157,9 @@ impl Written<'_> {
             etag: self.etag.map(Cow::into_owned),
             options,
             ttl: ttl(&metadata).map_err(because)?,
+            content_type: self.content_type.map(Cow::into_owned),
+            is_json: true,
+            metadata,
         })
     }
 

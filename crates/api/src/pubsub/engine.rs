@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use components::Reply;
 use components::pubsub::{Begin, Broker, Error, Features, Message, Options, Subscription};
+use engine::blocks::Outgoing;
 use engine::blocks::topic::{self, Failing, Header, PUBLISH_BATCH_MAX, Place, Settings};
 use engine::{ConsumerConfig, Kind};
 
@@ -62,6 +63,12 @@ impl<'a> Topics<'a> {
     pub(super) async fn publish(self, topic: &str, message: Message) -> Result<(), Error> {
         let name = self.ready(topic).await?;
         ask!(self, &name, topic => topic.publish(lower(message))).map(drop)
+    }
+
+    /// A message to be published along with something else.
+    pub(super) async fn outgoing(self, topic: &str, message: Message) -> Result<Outgoing, Error> {
+        let name = self.ready(topic).await?;
+        ask!(self, &name, topic => std::future::ready(Ok(topic.publishing(lower(message)))))
     }
 
     /// In as many requests to the engine as are needed.

@@ -55,6 +55,18 @@ impl Event<'_> {
         }
     }
 
+    /// As a CloudEvent, whatever it says that it is, with more fields, or others of a name.
+    pub(crate) fn wrap_with(&self, also: &BTreeMap<&str, &str>) -> Vec<u8> {
+        let wrapped = self.wrapped();
+        if also.is_empty() {
+            return wrapped;
+        }
+        // It was written as an object.
+        let Ok(mut fields) = object(&wrapped) else { return wrapped };
+        fields.extend(also.iter().map(|(name, value)| (Cow::Borrowed(*name), Field::Text(value))));
+        written(&fields, wrapped.len())
+    }
+
     fn wrapped(&self) -> Vec<u8> {
         let wishes = self.wishes;
         let content_type = if self.content_type.is_empty() { TEXT } else { self.content_type };
@@ -107,15 +119,7 @@ impl Event<'_> {
         ] {
             fields.entry(name.into()).and_modify(|field| field.or(value)).or_insert(Field::Text(value));
         }
-        let mut object = Object::with_capacity(self.data.len());
-        for (name, value) in &fields {
-            object.name(name);
-            match value {
-                Field::Json(json) => object.0.extend_from_slice(json.get().as_bytes()),
-                Field::Text(text) => quote(&mut object.0, text),
-            }
-        }
-        Ok(object.end())
+        Ok(written(&fields, self.data.len()))
     }
 }
 
@@ -137,6 +141,18 @@ impl<'a> Field<'a> {
 fn object(data: &[u8]) -> Result<BTreeMap<Cow<'_, str>, Field<'_>>, NoObject> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(data).map_err(|_| NoObject)?;
     Ok(fields.into_iter().map(|(name, json)| (name.into(), Field::Json(json))).collect())
+}
+
+fn written(fields: &BTreeMap<Cow<'_, str>, Field<'_>>, bytes: usize) -> Vec<u8> {
+    let mut object = Object::with_capacity(bytes);
+    for (name, value) in fields {
+        object.name(name);
+        match value {
+            Field::Json(json) => object.0.extend_from_slice(json.get().as_bytes()),
+            Field::Text(text) => quote(&mut object.0, text),
+        }
+    }
+    object.end()
 }
 
 /// An object that is being written.

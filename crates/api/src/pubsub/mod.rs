@@ -14,17 +14,20 @@ use std::collections::HashMap;
 
 use components::pubsub::{self, Broker as _, Delivery, Features, Message, Options, Receipt, Subscription};
 
+use ::engine::blocks::Outgoing;
+
 use crate::api::Api;
 use crate::config::{Block, Broker, Config, PubSub as Declared};
 use crate::error::Error;
-use crate::ids::Ids;
+use crate::ids::{Id, Ids};
 use crate::state::Engine;
 
 pub use self::engine::{Prepared, Topics};
-pub(crate) use envelope::{BINARY, CLOUD_EVENT, JSON, media};
+pub(crate) use envelope::{BINARY, CLOUD_EVENT, Event, JSON, media};
 pub(crate) use errors::PUBLISH as PUBLISH_FAILED;
 pub use held::Held;
 pub use publish::{Entry, Failed, Publish, Trace};
+pub(crate) use wishes::Wishes;
 
 /// The brokers that are declared, by name.
 pub(crate) struct PubSubs {
@@ -141,6 +144,26 @@ impl<'a> PubSub<'a> {
             Keeper::Engine(topics) => topics.publish(topic, message).await,
             Keeper::Outside(broker) => broker.publish(topic, message).await,
         }
+    }
+
+    /// A message to be published along with something that the same engine keeps.
+    pub(crate) async fn outgoing(&self, topic: &str, message: Message) -> Result<Outgoing, pubsub::Error> {
+        match self.keeper {
+            Keeper::Engine(topics) => topics.outgoing(topic, message).await,
+            Keeper::Outside(_) => {
+                Err(pubsub::Error::Invalid(format!("pubsub {} is kept outside of the engine", self.name)))
+            }
+        }
+    }
+
+    /// Whose requests these are.
+    pub(crate) fn app_id(&self) -> &'a str {
+        self.app_id
+    }
+
+    /// An id for a message.
+    pub(crate) fn new_id(&self) -> Id {
+        self.ids.next()
     }
 
     async fn send_many(

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use components::pubsub::Message;
+use tonic::metadata::MetadataMap;
 
 use super::envelope::{CLOUD_EVENT, Event};
 use super::errors::Failing;
@@ -49,6 +50,14 @@ pub struct Trace<'a> {
     pub parent: &'a str,
     /// As W3C has it.
     pub state: &'a str,
+}
+
+impl<'a> Trace<'a> {
+    /// As metadata of gRPC has it.
+    pub(crate) fn of(head: &'a MetadataMap) -> Trace<'a> {
+        let text = |name| head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Trace { parent: text("traceparent"), state: text("tracestate") }
+    }
 }
 
 /// What holds for all that one request publishes.

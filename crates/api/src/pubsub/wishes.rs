@@ -38,8 +38,8 @@ impl<'a> Wishes<'a> {
 
     fn place(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        if let Some(field) = name.get(..FIELD.len()).filter(|prefix| prefix.eq_ignore_ascii_case(FIELD)) {
-            return self.field(&name[field.len()..]);
+        if Wishes::is_field(name) {
+            return self.field(&name[FIELD.len()..]);
         }
         match () {
             () if is("rawPayload") => Some(&mut self.raw),
@@ -59,6 +59,11 @@ impl<'a> Wishes<'a> {
             ("tracestate", &mut self.tracestate),
         ];
         fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, place)| place)
+    }
+
+    /// Whether metadata of this name is about a field of the CloudEvent.
+    pub(crate) fn is_field(name: &str) -> bool {
+        name.get(..FIELD.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(FIELD))
     }
 
     /// Whether it is published as it is.

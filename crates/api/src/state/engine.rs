@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use components::Reply;
 use components::state::{Action, Condition, Error, Item, Operation, Store};
+use engine::blocks::Outgoing;
 use engine::blocks::kv::{self, OPERATIONS_MAX, Write};
 use engine::{Embedded, InMemory, Kind};
 
@@ -92,12 +93,17 @@ impl<'a> Kept<'a> {
         Ok(outcomes)
     }
 
-    pub(super) async fn transact(self, scope: &str, operations: Vec<Operation>) -> Result<(), Error> {
+    pub(super) async fn transact(
+        self,
+        scope: &str,
+        operations: Vec<Operation>,
+        along: &[Outgoing],
+    ) -> Result<(), Error> {
         if operations.is_empty() {
             return Ok(());
         }
         let operations: Vec<kv::Operation> = operations.into_iter().map(lower).collect();
-        ask!(self, scope, kv => kv.transact(operations)).map(drop)
+        ask!(self, scope, kv => kv.along(along).transact(operations)).map(drop)
     }
 }
 
@@ -127,7 +133,7 @@ impl Store for Kept<'_> {
     }
 
     fn transact<'a>(&'a self, scope: &'a str, operations: Vec<Operation>) -> Reply<'a, Result<(), Error>> {
-        Box::pin(Kept::transact(*self, scope, operations))
+        Box::pin(Kept::transact(*self, scope, operations, &[]))
     }
 }
 

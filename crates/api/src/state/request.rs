@@ -18,6 +18,20 @@ pub struct Save {
     pub options: Options,
     /// For how long it lives.
     pub ttl: Option<Duration>,
+    /// What its value is, where that is said apart from its metadata.
+    pub content_type: Option<String>,
+    /// Whether its value came as JSON.
+    pub is_json: bool,
+    /// What else is said of it.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Save {
+    /// What its value is; empty if nobody said.
+    pub(crate) fn content_type(&self) -> &str {
+        let written = self.content_type.as_deref();
+        written.or_else(|| Some(self.metadata.get("contentType")?.as_str())).unwrap_or_default()
+    }
 }
 
 /// An item to be deleted.

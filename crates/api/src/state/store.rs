@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use components::state::{self, Condition};
+use engine::blocks::Outgoing;
 use engine::blocks::kv::OPERATIONS_MAX;
 
 use super::engine::Kept;
@@ -118,12 +119,12 @@ impl Store<'_> {
         self.bulk(deletes).await.map_err(|(place, error)| Failing::Delete(&items[place].key).by(&error))
     }
 
-    /// Does several things, all or none.
+    /// Does several things, all or none, and commits `along` with them, which must be for the engine that keeps the items.
     ///
     /// # Errors
     ///
     /// Why nothing was done.
-    pub async fn transact(&self, operations: Vec<Operation>) -> Result<(), Error> {
+    pub(crate) async fn transact(&self, operations: Vec<Operation>, along: &[Outgoing]) -> Result<(), Error> {
         if operations.len() > OPERATIONS_MAX {
             return Err(errors::too_many(self.name, operations.len(), OPERATIONS_MAX));
         }
@@ -133,7 +134,10 @@ impl Store<'_> {
             Operation::Delete(item) => deletion(&item, Failing::Transaction),
         };
         let operations = operations.into_iter().map(lower).collect::<Result<Vec<_>, _>>()?;
-        let done = ask!(self, keeper => keeper.transact(self.scope, operations));
+        let done = match self.keeper {
+            Keeper::Engine(keeper) => keeper.transact(self.scope, operations, along).await,
+            Keeper::Outside(keeper) => keeper.transact(self.scope, operations).await,
+        };
         done.map_err(|error| Failing::Transaction.by(&error))
     }
 

@@ -8,6 +8,7 @@ mod ends;
 mod grpc;
 mod invoke;
 mod lock;
+mod outbox;
 mod publish;
 mod queues;
 mod queues_grpc;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use api::config::{Adapter, App, Block, Component, HealthCheck, Place, Prefix};
+use api::config::{Adapter, App, Block, Component, HealthCheck, Outbox, Place, Prefix};
 use manifest::resources::{self, Keeper, KeyPrefix};
 
 use crate::adapters::Adapters;
@@ -94,6 +94,10 @@ pub(crate) fn config(
         block_shutdown: args.dapr_block_shutdown_duration,
         grace: Duration::from_secs(args.dapr_graceful_shutdown_seconds),
         binding_asked: args.app_binding_options_timeout,
+        outboxes: own
+            .iter()
+            .filter_map(|one| Some((one.name.clone(), outbox(one.outbox.as_ref()?))))
+            .collect(),
         components: own.into_iter().filter_map(|one| component(one, adapters)).collect(),
         foreign: foreign.cloned().collect(),
         ..api::Config::new(args.app_id.as_str())
@@ -109,6 +113,7 @@ fn component(one: &resources::Component, adapters: &Adapters) -> Option<Componen
         resources::Block::Locks { keeper, prefix } => {
             Block::Locks { place: place(*keeper, adapters.locks.get(&one.name))?, prefix: lowered(prefix) }
         }
+        resources::Block::PubSub(_) => Block::PubSub(adapters.pubsubs.get(&one.name)?.clone()),
         resources::Block::Secrets(_) => {
             let store = adapters.secrets.get(&one.name)?.clone();
             let scope = adapters.scopes.get(&one.name).cloned().unwrap_or_default();
@@ -117,6 +122,10 @@ fn component(one: &resources::Component, adapters: &Adapters) -> Option<Componen
         resources::Block::Binding(_) => Block::Binding(adapters.bindings.get(&one.name)?.clone()),
     };
     Some(Component { name: one.name.clone(), kind: one.kind.clone(), version: one.version.clone(), block })
+}
+
+fn outbox(declared: &resources::Outbox) -> Outbox {
+    Outbox { pubsub: declared.pubsub.clone(), topic: declared.topic.clone() }
 }
 
 /// None if it should be outside and was not opened.

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod blocks;
+mod publish;
 #[cfg(feature = "conformance")]
 mod redis;
 mod secrets;
