@@ -10,7 +10,7 @@ const OUTBOX: [(&str, &str); 2] = [("outboxPublishPubsub", "messages"), ("outbox
 
 /// What of a topic is kept in a folder whose sidecar has ended.
 fn kept(folder: &std::path::Path, topic: &str) -> Vec<Value> {
-    let data = folder.join(".colony/sidecar/shop");
+    let data = folder.join(".colony/engine");
     let engine = Embedded::open_in(&data, Config::default()).expect("it opens");
     let mut events = Vec::new();
     let topic = engine.topic(topic).expect("it is read");
