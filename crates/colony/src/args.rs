@@ -2,17 +2,21 @@
 
 mod data;
 mod fault;
+mod run;
 pub(crate) mod sidecar;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use data::{
     BackupData, Data, DataCommand, DataFolder, ExerciseData, ExportData, ExportKind, RepairData, RestoreData,
 };
 pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
+pub(crate) use run::Run;
 pub(crate) use sidecar::Sidecar;
 
 /// Everything between the services of a distributed system, from one file.
@@ -62,8 +66,17 @@ pub(crate) enum Command {
     Explain(Explain),
     Data(Data),
     Sidecar(Box<Sidecar>),
+    Run(Box<Run>),
     /// Print the JSON Schema of the manifest, for editors
     Schema,
+}
+
+impl Args {
+    /// What a command line means.
+    pub(crate) fn understood(words: Vec<OsString>) -> Result<Args, clap::Error> {
+        let command = run::adapted(Args::command());
+        Args::from_arg_matches(&command.try_get_matches_from(sidecar::understood(words))?)
+    }
 }
 
 impl Command {
@@ -89,6 +102,7 @@ impl Command {
             Command::Explain(args) => args.json,
             Command::Data(args) => args.what.json(),
             Command::Sidecar(args) => args.log_as_json,
+            Command::Run(args) => args.sidecar.log_as_json,
             Command::Schema => false,
         }
     }

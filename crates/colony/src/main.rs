@@ -22,8 +22,6 @@ mod tls;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use failure::Failure;
 
 #[global_allocator]
@@ -33,7 +31,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == supervisor::GUARDIAN_ARGUMENT) {
         supervisor::guardian_main();
     }
-    let ended = match args::Args::try_parse_from(args::sidecar::understood(std::env::args_os().collect())) {
+    let ended = match args::Args::understood(std::env::args_os().collect()) {
         Ok(args) => {
             let say = if args.command.json() { terminal::failure_json } else { terminal::failure };
             command::run(args).inspect_err(say)

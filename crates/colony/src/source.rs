@@ -119,11 +119,13 @@ pub(crate) fn data_dir(given: Option<PathBuf>) -> Result<Option<PathBuf>, Failur
 /// The data folder of programs that have no manifest: what was named, else that of this folder or of the nearest above it
 /// that has one, else one in this folder.
 pub(crate) fn shared_data(named: Option<&Path>) -> PathBuf {
-    let near = || {
-        let here = std::env::current_dir().ok()?;
-        here.ancestors().map(|folder| folder.join(DATA)).find(|folder| is_own(folder))
-    };
-    let folder = named.map(Path::to_owned).or_else(near).unwrap_or_else(|| PathBuf::from(DATA));
+    shared_data_from(named, &std::env::current_dir().unwrap_or_default())
+}
+
+/// The same, seen from another folder.
+pub(crate) fn shared_data_from(named: Option<&Path>, from: &Path) -> PathBuf {
+    let near = || from.ancestors().map(|folder| folder.join(DATA)).find(|folder| is_own(folder));
+    let folder = named.map(Path::to_owned).or_else(near).unwrap_or_else(|| from.join(DATA));
     std::path::absolute(&folder).unwrap_or(folder)
 }
 

@@ -19,6 +19,7 @@ mod nearest;
 mod render;
 mod resolve;
 pub mod resources;
+pub mod runfile;
 mod schema;
 mod secrets;
 mod substitute;
@@ -38,6 +39,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use diff::{Change, Kind, diff};
 pub use nearest::nearest;
 pub use resources::{Resources, resources};
+pub use runfile::{RunApp, RunFile, run_file};
 pub use schema::schema;
 
 use secrets::Mask;

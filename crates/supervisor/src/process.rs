@@ -9,7 +9,7 @@ use crate::output::{Tail, pump};
 use crate::ports;
 use crate::procfs;
 use crate::shared::Shared;
-use crate::warden::{Group, Launch, Spawned};
+use crate::warden::{Group, Launch, Spawned, Warden};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,7 +46,8 @@ pub(crate) async fn run_instance(
             report(Input::Started { run, pid, address, command: config.command.clone() });
             let lines = |stream| line_sink(&shared, &spec.name, &instance, stream);
             let (tail, end) = follow(spawned, [lines(Output::Stdout), lines(Output::Stderr)]);
-            end.until_gone(&shared, |status| report(Input::Down { run, status: describe(status) })).await;
+            end.until_gone(&shared.warden, |status| report(Input::Down { run, status: describe(status) }))
+                .await;
             report(Input::Gone { run, last_lines: tail.lines() });
         }
     }
@@ -69,7 +70,7 @@ pub(crate) async fn run_build(
     let lines = |stream| line_sink(shared, service, "build", stream);
     let (tail, end) = follow(spawned, [lines(Output::Stdout), lines(Output::Stderr)]);
     let mut ended = None;
-    end.until_gone(shared, |status| ended = Some(status)).await;
+    end.until_gone(&shared.warden, |status| ended = Some(status)).await;
     match ended {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err((describe(status), tail.lines())),
@@ -129,7 +130,7 @@ fn command_launch(
     Ok(Launch { program, words, dir: dir.to_owned(), env, instance, mark: None })
 }
 
-type Sink = Box<dyn FnMut(&str) + Send>;
+pub(crate) type Sink = Box<dyn FnMut(&str) + Send>;
 
 fn line_sink(shared: &Arc<Shared>, service: &str, instance: &str, stream: Output) -> Sink {
     let (shared, service, instance) = (Arc::clone(shared), service.to_owned(), instance.to_owned());
@@ -137,13 +138,13 @@ fn line_sink(shared: &Arc<Shared>, service: &str, instance: &str, stream: Output
 }
 
 /// A process that is waited for.
-struct Ending {
+pub(crate) struct Ending {
     child: tokio::process::Child,
     group: Group,
     readers: Vec<JoinHandle<()>>,
 }
 
-fn follow(mut spawned: Spawned, sinks: [Sink; 2]) -> (Tail, Ending) {
+pub(crate) fn follow(mut spawned: Spawned, sinks: [Sink; 2]) -> (Tail, Ending) {
     let tail = Tail::default();
     let [out, err] = sinks.map(|mut sink| {
         let tail = tail.clone();
@@ -161,7 +162,7 @@ fn follow(mut spawned: Spawned, sinks: [Sink; 2]) -> (Tail, Ending) {
 impl Ending {
     /// Until the leader has exited, which `down` is told at once, its group is empty, nobody who left the group
     /// is there any more, and its output is read.
-    async fn until_gone(mut self, shared: &Shared, mut down: impl FnMut(ExitStatus)) {
+    pub async fn until_gone(mut self, warden: &Warden, mut down: impl FnMut(ExitStatus)) {
         if let Ok(status) = self.child.wait().await {
             down(status);
         }
@@ -171,7 +172,7 @@ impl Ending {
             pause = (pause * 2).min(LOOK_MAX);
         }
         self.end_strays().await;
-        shared.warden.forget(self.group.id());
+        warden.forget(self.group.id());
         // A descendant that nobody knows of may hold the pipe open for ever.
         for reader in &mut self.readers {
             if timeout(OUTPUT_PATIENCE, &mut *reader).await.is_err() {

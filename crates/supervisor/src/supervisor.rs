@@ -335,7 +335,7 @@ pub(crate) async fn unless_closing<T>(
 }
 
 /// Makes the data folder this supervisor's. The lock goes with the file, so also when the process is killed.
-fn lock(data_dir: &Path) -> Result<File, Error> {
+pub(crate) fn lock(data_dir: &Path) -> Result<File, Error> {
     let data_error = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::DataDir { path, source }

@@ -4,14 +4,16 @@
 //! looked through before clap sees them: one dash becomes two, a flag that has no effect is handed on by its name alone.
 
 use std::ffi::OsString;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use clap::{Args as ClapArgs, CommandFactory};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Args, duration};
+use super::{Args, duration, run};
 
 /// Serve the application API to one program: the HTTP and gRPC API of Dapr's sidecar, over Colony's engine
 ///
@@ -119,7 +121,12 @@ pub(crate) fn understood(words: Vec<OsString>) -> Vec<OsString> {
     match command_at(&words) {
         Some(at) if words[at] == NAME => {
             let flags = words.split_off(at + 1);
-            words.extend(Flags::known().understood(flags));
+            words.extend(Flags::of(NAME).understood(flags));
+            words
+        }
+        Some(at) if words[at] == run::NAME => {
+            let flags = words.split_off(at + 1);
+            words.extend(Flags::of(run::NAME).understood_before_a_command(flags));
             words
         }
         _ => words,
@@ -143,11 +150,11 @@ fn command_at(words: &[OsString]) -> Option<usize> {
 struct Flags(Vec<(String, bool)>);
 
 impl Flags {
-    fn known() -> Flags {
+    fn of(name: &str) -> Flags {
         let mut command = Args::command();
         command.build();
-        let sidecar = command.find_subcommand(NAME);
-        let known = sidecar.into_iter().flat_map(clap::Command::get_arguments).flat_map(|argument| {
+        let command = command.find_subcommand(name);
+        let known = command.into_iter().flat_map(clap::Command::get_arguments).flat_map(|argument| {
             let values = argument.get_action().takes_values() && !argument.is_require_equals_set();
             let names = argument.get_long_and_visible_aliases().unwrap_or_default();
             names.into_iter().map(move |name| (name.to_owned(), values))
@@ -159,34 +166,58 @@ impl Flags {
         let mut out = Vec::new();
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
-            let Some(flag) = word.to_str().and_then(flag).map(str::to_owned) else {
-                out.push(word);
-                continue;
-            };
-            let name = flag.split('=').next().unwrap_or_default();
-            let given = flag.contains('=');
-            let known = self.0.iter().find(|(known, _)| known == name);
-            match known {
-                None => {
-                    let switch = SWITCHES.contains(&name);
-                    if !given && !switch {
-                        words.next_if(|next| next.to_str().and_then(self::flag).is_none());
-                    }
-                    out.push(format!("--{IGNORED}={name}").into());
-                }
-                // Together, since a value may look like a flag.
-                Some((_, true)) if !given => match words.next() {
-                    Some(value) => {
-                        let mut whole = OsString::from(format!("--{flag}="));
-                        whole.push(value);
-                        out.push(whole);
-                    }
-                    None => out.push(format!("--{flag}").into()),
-                },
-                Some(_) => out.push(format!("--{flag}").into()),
+            match word.to_str().and_then(flag).map(str::to_owned) {
+                Some(flag) => self.take(&flag, &mut words, &mut out),
+                None => out.push(word),
             }
         }
         out
+    }
+
+    /// The same, where the first word that is no flag begins a command.
+    fn understood_before_a_command(&self, words: Vec<OsString>) -> Vec<OsString> {
+        let mut out = Vec::new();
+        let mut words = words.into_iter().peekable();
+        while let Some(word) = words.next_if(|word| word.to_str().is_some_and(|word| word.starts_with('-'))) {
+            let text = word.to_str().unwrap_or_default();
+            let mut letters = text.chars().skip(1);
+            let short = letters.next().and_then(run::long).filter(|_| letters.next().is_none());
+            match short.or_else(|| flag(text)).map(str::to_owned) {
+                Some(flag) => self.take(&flag, &mut words, &mut out),
+                None if text == "--" => break,
+                None => out.push(word),
+            }
+        }
+        if words.peek().is_some() {
+            out.push("--".into());
+            out.extend(words);
+        }
+        out
+    }
+
+    /// A flag, with the word behind it if that is its value.
+    fn take(&self, flag: &str, words: &mut Peekable<IntoIter<OsString>>, out: &mut Vec<OsString>) {
+        let name = flag.split('=').next().unwrap_or_default();
+        let given = flag.contains('=');
+        match self.0.iter().find(|(known, _)| known == name) {
+            None => {
+                let switch = SWITCHES.contains(&name);
+                if !given && !switch {
+                    words.next_if(|next| next.to_str().and_then(self::flag).is_none());
+                }
+                out.push(format!("--{IGNORED}={name}").into());
+            }
+            // Together, since a value may look like a flag.
+            Some((_, true)) if !given => match words.next() {
+                Some(value) => {
+                    let mut whole = OsString::from(format!("--{flag}="));
+                    whole.push(value);
+                    out.push(whole);
+                }
+                None => out.push(format!("--{flag}").into()),
+            },
+            Some(_) => out.push(format!("--{flag}").into()),
+        }
     }
 }
 
@@ -227,7 +258,7 @@ const NAME: &str = "sidecar";
 /// By which flag those that have no effect are handed on.
 const IGNORED: &str = "ignored";
 /// Flags of `daprd` without effect here that have no value of their own, so that the word behind them is another's.
-const SWITCHES: [&str; 9] = [
+const SWITCHES: [&str; 10] = [
     "app-ssl",
     "build-info",
     "disable-builtin-k8s-secret-store",
@@ -235,6 +266,7 @@ const SWITCHES: [&str; 9] = [
     "enable-metrics",
     "enable-mtls",
     "enable-profiling",
+    "kubernetes",
     "wait",
     "scheduler-enabled",
 ];
@@ -278,6 +310,22 @@ mod tests {
 
     #[test]
     fn other_commands_are_left_alone() {
+        assert_eq!(
+            words("dapr run -p 3000 --odd 1 -app-id a python app.py --app-id b -k")[1..],
+            [
+                "run",
+                "--app-port=3000",
+                "--ignored=odd",
+                "--app-id=a",
+                "--",
+                "python",
+                "app.py",
+                "--app-id",
+                "b",
+                "-k"
+            ]
+        );
+        assert_eq!(words("colony run -k -- a -- b")[2..], ["--ignored=kubernetes", "--", "a", "--", "b"]);
         assert_eq!(words("colony load -rate 5"), ["colony", "load", "-rate", "5"]);
         assert_eq!(words("colony"), ["colony"]);
         assert_eq!(words("colony sidecar -h"), ["colony", "sidecar", "-h"]);

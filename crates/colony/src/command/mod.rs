@@ -10,6 +10,7 @@ mod init;
 mod load;
 mod logs;
 mod operate;
+mod run;
 mod sidecar;
 mod status;
 
@@ -53,6 +54,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Explain(args) => explain::run(&args, data),
         Command::Data(args) => data::run(&args.what),
         Command::Sidecar(args) => sidecar::run(&args, data),
+        Command::Run(args) => run::run(*args, data),
         Command::Schema => {
             terminal::print(&format!("{:#}\n", manifest::schema()))?;
             Ok(ExitCode::SUCCESS)

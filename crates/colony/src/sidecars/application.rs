@@ -33,7 +33,7 @@ pub(crate) struct Application {
     configuration: Vec<Text>,
     terminal: Terminal,
     /// What is told of it besides.
-    pub(super) notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 /// What a process notes with its application, and again with whoever serves it next.
@@ -84,8 +84,17 @@ impl From<Notes> for BTreeMap<String, String> {
 }
 
 impl Application {
-    /// The one that this process is started for. Says what of its command line has no effect.
+    /// The one that this process is started for.
     pub(crate) fn here(args: Sidecar, journal: &Journal) -> Result<Application, Failure> {
+        Application::new(args, Surroundings::here()?, journal)
+    }
+
+    /// One with these surroundings. Says what of its command line has no effect.
+    pub(crate) fn new(
+        args: Sidecar,
+        surroundings: Surroundings,
+        journal: &Journal,
+    ) -> Result<Application, Failure> {
         if !args.ignored.is_empty() {
             let flags = args.ignored.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
             journal.say(Level::Warn, &format!("flags without effect here: {flags}"));
@@ -97,7 +106,7 @@ impl Application {
         Ok(Application {
             resources: files::in_folders(&args.resources_path)?,
             configuration: files::named(&args.config)?,
-            surroundings: Surroundings::here()?,
+            surroundings,
             terminal: Terminal { width: terminal::width(), colours: terminal::colours() },
             notes,
             args,

@@ -33,8 +33,8 @@ use election::Turn;
 use guest::Outcome;
 use holder::Holding;
 
-pub(crate) use application::Application;
-pub(crate) use journal::{Addresses, Journal, Level};
+pub(crate) use application::{Application, Notes};
+pub(crate) use journal::{Addresses, Journal, Level, Terminal};
 
 /// Where in a data folder the engine lies.
 pub(crate) const FOLDER: &str = "engine";
@@ -59,7 +59,7 @@ pub(crate) struct Served<'a> {
     /// Its own lines.
     pub(crate) journal: &'a Journal,
     /// Is called once it is answered for the first time.
-    pub(crate) ready: &'a mut (dyn FnMut() + Send),
+    pub(crate) ready: &'a mut (dyn FnMut() + Send + Sync),
 }
 
 impl Post {

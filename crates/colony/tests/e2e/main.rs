@@ -30,6 +30,7 @@ mod policies;
 mod probes;
 mod protocols;
 mod reload;
+mod run;
 #[cfg(feature = "conformance")]
 mod sdk;
 mod sidecar;
