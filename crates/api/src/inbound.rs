@@ -13,7 +13,7 @@ use crate::bindings;
 use crate::config::Config;
 use crate::delivery;
 use crate::health::Phase;
-use crate::queues;
+use crate::{jobs, queues};
 
 /// Waits for the application, and brings it what there is, until it is dropped: what was not answered by then counts as not
 /// delivered.
@@ -46,7 +46,7 @@ async fn while_well(api: &Arc<Api>, mut health: watch::Receiver<bool>, deliverie
 
 /// What goes on for as long as it is not dropped.
 async fn bring(api: &Arc<Api>) {
-    tokio::join!(queues::push::run(api), bindings::bring(api));
+    tokio::join!(queues::push::run(api), bindings::bring(api), jobs::deliver::run(api));
     std::future::pending().await
 }
 

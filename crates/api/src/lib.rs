@@ -29,6 +29,7 @@ mod idempotency;
 mod ids;
 mod inbound;
 mod invoke;
+pub mod jobs;
 pub mod listeners;
 pub mod lock;
 pub mod metadata;

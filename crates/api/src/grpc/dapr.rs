@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{bindings, invoke, lock, metadata, publish, secrets, state, subscribe};
+use super::{bindings, invoke, jobs, lock, metadata, publish, secrets, state, subscribe};
 use crate::api::Api;
 use crate::proto::dapr::common::v1::InvokeResponse;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
 use crate::proto::dapr::runtime::v1::{
-    BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteStateRequest,
-    ExecuteStateTransactionRequest, GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest,
-    GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse,
+    BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteJobRequest, DeleteJobResponse,
+    DeleteJobsByPrefixRequest, DeleteJobsByPrefixRequestAlpha1, DeleteJobsByPrefixResponse,
+    DeleteJobsByPrefixResponseAlpha1, DeleteStateRequest, ExecuteStateTransactionRequest,
+    GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetJobRequest,
+    GetJobResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse,
     GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, InvokeServiceRequest,
-    PublishEventRequest, SaveStateRequest, SetMetadataRequest, ShutdownRequest,
+    ListJobsRequest, ListJobsRequestAlpha1, ListJobsResponse, ListJobsResponseAlpha1, PublishEventRequest,
+    SaveStateRequest, ScheduleJobRequest, ScheduleJobResponse, SetMetadataRequest, ShutdownRequest,
     SubscribeTopicEventsRequestAlpha1, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
 };
 
@@ -98,6 +101,54 @@ impl Dapr for Methods {
 
     async fn unlock_alpha1(&self, request: Request<UnlockRequest>) -> Answer<UnlockResponse> {
         answered(lock::unlock(&self.0, request.into_inner()).await)
+    }
+
+    async fn schedule_job(&self, request: Request<ScheduleJobRequest>) -> Answer<ScheduleJobResponse> {
+        answered(jobs::schedule(&self.0, request.into_inner()).await)
+    }
+
+    async fn get_job(&self, request: Request<GetJobRequest>) -> Answer<GetJobResponse> {
+        answered(jobs::get(&self.0, request.into_inner()).await)
+    }
+
+    async fn delete_job(&self, request: Request<DeleteJobRequest>) -> Answer<DeleteJobResponse> {
+        answered(jobs::delete(&self.0, request.into_inner()).await)
+    }
+
+    async fn delete_jobs_by_prefix(
+        &self,
+        request: Request<DeleteJobsByPrefixRequest>,
+    ) -> Answer<DeleteJobsByPrefixResponse> {
+        let prefix = request.into_inner().name_prefix.unwrap_or_default();
+        answered(self.0.delete_jobs(&prefix).await.map(|()| DeleteJobsByPrefixResponse {}))
+    }
+
+    async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Answer<ListJobsResponse> {
+        answered(self.0.jobs().await.map(|jobs| ListJobsResponse { jobs }))
+    }
+
+    async fn schedule_job_alpha1(&self, request: Request<ScheduleJobRequest>) -> Answer<ScheduleJobResponse> {
+        answered(jobs::schedule(&self.0, request.into_inner()).await)
+    }
+
+    async fn get_job_alpha1(&self, request: Request<GetJobRequest>) -> Answer<GetJobResponse> {
+        answered(jobs::get(&self.0, request.into_inner()).await)
+    }
+
+    async fn delete_job_alpha1(&self, request: Request<DeleteJobRequest>) -> Answer<DeleteJobResponse> {
+        answered(jobs::delete(&self.0, request.into_inner()).await)
+    }
+
+    async fn delete_jobs_by_prefix_alpha1(
+        &self,
+        request: Request<DeleteJobsByPrefixRequestAlpha1>,
+    ) -> Answer<DeleteJobsByPrefixResponseAlpha1> {
+        let prefix = request.into_inner().name_prefix.unwrap_or_default();
+        answered(self.0.delete_jobs(&prefix).await.map(|()| DeleteJobsByPrefixResponseAlpha1 {}))
+    }
+
+    async fn list_jobs_alpha1(&self, _: Request<ListJobsRequestAlpha1>) -> Answer<ListJobsResponseAlpha1> {
+        answered(self.0.jobs().await.map(|jobs| ListJobsResponseAlpha1 { jobs }))
     }
 
     async fn get_metadata(&self, _: Request<GetMetadataRequest>) -> Answer<GetMetadataResponse> {

@@ -9,6 +9,7 @@ mod dapr;
 mod deadline;
 mod health;
 mod invoke;
+mod jobs;
 mod lock;
 mod metadata;
 mod ours;

@@ -12,6 +12,7 @@ mod body;
 mod call;
 mod health;
 mod invoke;
+mod jobs;
 mod json;
 mod lock;
 mod metadata;
@@ -69,6 +70,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
     match (version, group) {
         ("v1.0", "bindings") => bindings::answer(&rest, call).await,
         ("v1.0", "healthz") => health::answer(&rest, call),
+        ("v1.0" | "v1.0-alpha1", "jobs") => jobs::answer(&rest, call).await,
         ("v1.0", "metadata") => metadata::answer(&rest, call).await,
         ("v1.0" | "v1.0-alpha1", "publish") => publish::answer(version, &rest, call).await,
         ("v1.0", "queues") => queues::answer(&rest, call).await,

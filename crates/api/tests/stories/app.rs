@@ -33,7 +33,15 @@ impl App {
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        App::over(None, answer).await
+        App::over(None, 0, answer).await
+    }
+
+    /// The same on a port that it was known to have.
+    pub async fn at<F>(port: u16, answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> App
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        App::over(None, port, answer).await
     }
 
     /// The same with TLS, by a certificate of its own that speaks these protocols.
@@ -50,17 +58,18 @@ impl App {
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         let mut config = builder.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        App::over(Some(TlsAcceptor::from(Arc::new(config))), answer).await
+        App::over(Some(TlsAcceptor::from(Arc::new(config))), 0, answer).await
     }
 
     async fn over<F>(
         tls: Option<TlsAcceptor>,
+        port: u16,
         answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     ) -> App
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let serving = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();

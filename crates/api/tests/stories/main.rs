@@ -7,6 +7,7 @@ mod deliveries;
 mod ends;
 mod grpc;
 mod invoke;
+mod jobs;
 mod lock;
 mod outbox;
 mod publish;

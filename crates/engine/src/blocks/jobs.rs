@@ -1,8 +1,12 @@
 //! Jobs: what is sent when its time comes.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use log::Log;
 use machine::command::Answer;
-use machine::job::{self, Listed, Missed, Page, Schedule};
+use machine::job::{self, ScheduleKind};
+pub use machine::job::{Listed, Missed, NAMES_MAX, Page, Schedule, duration, point};
 use machine::{Entry, Shard, Time};
 
 use super::{Ask, Outgoing, dressing, time, unexpected};
@@ -51,6 +55,14 @@ impl When {
         let schedule = job::schedule(text).map_err(|error| Error::invalid(error.to_string()))?;
         Ok(When { schedule: Some(schedule), ..When::default() })
     }
+
+    /// How long it is from one run to the next, where that is always the same.
+    pub fn interval(&self) -> Option<Duration> {
+        match self.schedule.as_ref()?.kind.as_ref()? {
+            ScheduleKind::Every(every) => Some(Duration::from_millis(every.every_ms)),
+            ScheduleKind::Cron(_) => None,
+        }
+    }
 }
 
 dressing!(Jobs);
@@ -98,6 +110,45 @@ impl<'a, L: Log, S: Store> Jobs<'a, L, S> {
         self.ask.read(self.shard(), |state, _| job::get(state, self.scope, name))
     }
 
+    /// A job with the payloads that it sends.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub async fn get_whole(&self, name: &str) -> Result<Option<(Listed, Vec<Bytes>)>, Error> {
+        let (found, payloads) = self.ask.read_with(self.shard(), |state, _| {
+            let found = job::get(state, self.scope, name);
+            let stored = found.iter().flat_map(|found| found.job.bodies.clone()).collect();
+            Ok((found, stored))
+        })?;
+        Ok(found.map(|found| (found, payloads)))
+    }
+
+    /// Up to `max` jobs whose names begin with `prefix`, with the payloads that each sends, and what [`Jobs::list`] and this go on
+    /// from.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn list_whole(
+        &self,
+        prefix: &str,
+        from: Option<&[u8]>,
+        max: usize,
+    ) -> Result<(Vec<(Listed, Vec<Bytes>)>, Option<Vec<u8>>), Error> {
+        let (page, payloads) = self.ask.read_with(self.shard(), |state, _| {
+            let page = job::list(state, self.scope, prefix, from, max);
+            let stored = page.jobs.iter().flat_map(|one| one.job.bodies.clone()).collect();
+            Ok((page, stored))
+        })?;
+        let mut payloads = payloads.into_iter();
+        let with = |one: Listed| {
+            let own = payloads.by_ref().take(one.job.bodies.len()).collect();
+            (one, own)
+        };
+        Ok((page.jobs.into_iter().map(with).collect(), page.next))
+    }
+
     /// Up to `max` jobs whose names begin with `prefix`; `from` is what an earlier page ended with.
     ///
     /// # Errors
@@ -113,10 +164,19 @@ impl<'a, L: Log, S: Store> Jobs<'a, L, S> {
     ///
     /// If that cannot be written.
     pub async fn delete(&self, name: &str) -> Result<bool, Error> {
-        let delete = job::Delete { scope: self.scope.to_owned(), names: vec![name.to_owned()] };
+        self.delete_many(vec![name.to_owned()]).await.map(|count| count > 0)
+    }
+
+    /// Takes jobs away, at most [`NAMES_MAX`]. Returns how many were there.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub async fn delete_many(&self, names: Vec<String>) -> Result<u32, Error> {
+        let delete = job::Delete { scope: self.scope.to_owned(), names };
         match self.ask.propose(self.shard(), Entry::new(delete)).await? {
             Some(Answer::Job(job::Reply { answer: Some(job::Answer::Deleted(deleted)) })) => {
-                Ok(deleted.count > 0)
+                Ok(deleted.count)
             }
             odd => unexpected(odd),
         }

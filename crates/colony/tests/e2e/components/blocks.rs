@@ -1,4 +1,4 @@
-//! Locks through a sidecar, as a program uses them.
+//! Locks and jobs through a sidecar, as a program uses them.
 
 use serde_json::json;
 
@@ -42,4 +42,50 @@ fn locks_in_a_redis_lie_where_dapr_looks_for_them() {
     assert_eq!(server.ask(&["GET", "lock||shop||stock"]), "ada");
     assert_eq!((unlock(&sidecar, "locks", "bob"), unlock(&sidecar, "locks", "ada")), (2, 0));
     assert_eq!(unlock(&sidecar, "locks", "ada"), 1);
+}
+
+#[test]
+fn a_job_that_was_scheduled_before_a_crash_runs_after_it() {
+    let folder = folder(&[("resources/keep", "")]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it is bound").port().to_string();
+    let more = ["--app-port", port.as_str()];
+    let sidecar = Sidecar::start(folder.path(), "shop", &more, &[]);
+    let job = json!({ "dueTime": "1s", "data": { "n": 1 } }).to_string();
+    assert_eq!(sidecar.json("POST", "/v1.0/jobs/once", &job).0, 204);
+    assert_eq!(sidecar.json("POST", "/v1.0/jobs/once", &job).0, 409);
+    let daily = json!({ "schedule": "@daily", "data": "x" }).to_string();
+    assert_eq!(sidecar.json("POST", "/v1.0/jobs/daily", &daily).0, 204);
+    drop(sidecar);
+    let sidecar = Sidecar::start(folder.path(), "shop", &more, &[]);
+    assert_eq!(sidecar.json("GET", "/v1.0/jobs/daily", "").1["data"]["value"], "x");
+    let (head, body) = called(&listener);
+    assert_eq!((head.as_str(), body.as_str()), ("POST /job/once HTTP/1.1", r#"{"n":1}"#));
+    drop(sidecar);
+}
+
+/// The next call that comes to an application, answered with 200: its first line and its body. Connections that ask nothing only
+/// look whether somebody listens.
+fn called(listener: &std::net::TcpListener) -> (String, String) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    loop {
+        let (stream, _) = listener.accept().expect("somebody comes");
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("set");
+        let mut reader = BufReader::new(&stream);
+        let mut first = String::new();
+        if reader.read_line(&mut first).unwrap_or(0) == 0 {
+            continue;
+        }
+        let (mut line, mut bytes) = (String::new(), 0);
+        while reader.read_line(&mut line).expect("a line") > 2 {
+            if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+                bytes = length.trim().parse().expect("a number");
+            }
+            line.clear();
+        }
+        let mut body = vec![0; bytes];
+        reader.read_exact(&mut body).expect("a body");
+        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("answered");
+        return (first.trim().to_owned(), String::from_utf8(body).expect("text"));
+    }
 }

@@ -1,0 +1,27 @@
+//! Jobs over gRPC.
+
+use bytes::Bytes;
+
+use crate::api::Api;
+use crate::error::Error;
+use crate::jobs::Kept;
+use crate::proto::dapr::runtime::v1::{
+    DeleteJobRequest, DeleteJobResponse, GetJobRequest, GetJobResponse, ScheduleJobRequest,
+    ScheduleJobResponse,
+};
+
+pub(super) async fn schedule(api: &Api, request: ScheduleJobRequest) -> Result<ScheduleJobResponse, Error> {
+    let job = request.job.map(|job| Kept { job, json: Bytes::new() });
+    api.schedule_job(job, request.overwrite).await?;
+    Ok(ScheduleJobResponse {})
+}
+
+pub(super) async fn get(api: &Api, request: GetJobRequest) -> Result<GetJobResponse, Error> {
+    let Kept { job, .. } = api.job(&request.name).await?;
+    Ok(GetJobResponse { job: Some(job) })
+}
+
+pub(super) async fn delete(api: &Api, request: DeleteJobRequest) -> Result<DeleteJobResponse, Error> {
+    api.delete_job(&request.name).await?;
+    Ok(DeleteJobResponse {})
+}

@@ -1,0 +1,196 @@
+//! Runs of jobs, brought to the application for as long as it is there.
+//!
+//! A run is done when the application says so, or says that it knows no such job. What fails is tried again as the job's policy
+//! says. That nobody listens is no failure: the run waits, for the application may only be starting anew.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use engine::blocks::jobs::Listed;
+use engine::blocks::queue::{Settings, Work};
+use engine::{Outcome, WorkConfig};
+use http::Request;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, Full, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message;
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Status};
+
+use super::{Kept, Retry, queue_name, text_of};
+use crate::api::Api;
+use crate::app::{App, Unanswered};
+use crate::proto::dapr::common::v1::HttpExtension;
+use crate::proto::dapr::common::v1::http_extension::Verb;
+use crate::proto::dapr::runtime::v1::JobEventRequest;
+use crate::proto::dapr::runtime::v1::app_callback_alpha_client::AppCallbackAlphaClient;
+
+/// Brings runs until it is dropped: what was not answered by then is brought again.
+pub(crate) async fn run(api: &Arc<Api>) {
+    if !api.app.is_there() {
+        return std::future::pending().await;
+    }
+    loop {
+        let error = work(api).await;
+        api.say(&format!("jobs cannot be had at present, and are asked for again: {error}"));
+        sleep(AGAIN).await;
+    }
+}
+
+async fn work(api: &Arc<Api>) -> engine::Error {
+    let name = queue_name(&api.config.app_id);
+    let queue = match api.host.disk().queue(&name) {
+        Ok(queue) => queue,
+        Err(error) => return error,
+    };
+    if let Err(error) = queue.define(settings()).await {
+        return error;
+    }
+    let config = WorkConfig { concurrency: CONCURRENCY, lease: Some(LEASE) };
+    let (app, weak) = (api.app.clone(), Arc::downgrade(api));
+    queue.work(&api.config.app_id, config, move |work| brought(app.clone(), weak.clone(), work)).await
+}
+
+/// How often something is tried is its policy's matter. Runs of one job do not overlap.
+fn settings() -> Settings {
+    Settings {
+        attempts_max: u32::MAX,
+        key_concurrency: 1,
+        dead_letters: Some(false),
+        dedup_window_ms: Some(0),
+        ..Settings::default()
+    }
+}
+
+async fn brought(app: App, api: Weak<Api>, work: Work) -> Outcome {
+    // What is no job is somebody else's, and can never be brought.
+    let Ok(kept) = Kept::decode(work.payload.clone()) else { return Outcome::Done };
+    if work.attempt == 1 && is_past(&api, &kept, &work).await {
+        return Outcome::Done;
+    }
+    let came = timeout(LONGEST_RUN, bring(&app, &kept)).await;
+    match came.unwrap_or_else(|_| Came::Failed("it has not answered".to_owned())) {
+        Came::Done => Outcome::Done,
+        Came::Nobody => {
+            sleep(AGAIN).await;
+            Outcome::Released
+        }
+        Came::Failed(cause) => match kept.retry(work.attempt) {
+            Retry::After(delay) => Outcome::Failed { cause, delay: Some(delay), for_good: false },
+            Retry::Never => {
+                if let Some(api) = api.upgrade() {
+                    let tries = work.attempt;
+                    api.say(&format!(
+                        "a run of the job {:?} is given up after {tries} tries: {cause}",
+                        kept.job.name
+                    ));
+                }
+                Outcome::Done
+            }
+        },
+    }
+}
+
+/// Whether there is no use in it any more: the job was taken away or replaced, or a later run waits too, as they do when the
+/// application was not there for several.
+async fn is_past(api: &Weak<Api>, kept: &Kept, work: &Work) -> bool {
+    // A job that runs once is gone when it runs.
+    let (Some(api), Some(_)) = (api.upgrade(), &kept.job.schedule) else { return false };
+    let sent = work.sent.as_millis();
+    match api.host.disk().jobs(&api.config.app_id).get(&kept.job.name).await {
+        Ok(Some(Listed { job, progress, .. })) => {
+            // The shards of job and queue may read the clock in another order than they write.
+            job.put_ms > sent || progress.last_ms > sent + CLOCKS_DIFFER_MS
+        }
+        Ok(None) => !kept.ends(),
+        Err(_) => false,
+    }
+}
+
+/// What came of a run.
+enum Came {
+    Done,
+    /// There is nobody to bring it to.
+    Nobody,
+    Failed(String),
+}
+
+async fn bring(app: &App, kept: &Kept) -> Came {
+    match app.is_grpc() {
+        true => call(app, kept).await,
+        false => post(app, kept).await,
+    }
+}
+
+async fn post(app: &App, kept: &Kept) -> Came {
+    let path = format!("/job/{}", utf8_percent_encode(&kept.job.name, IN_PATHS));
+    let body = tonic::body::Body::new(Full::new(text_of(kept)));
+    let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(body);
+    let request = match request {
+        Ok(request) => request,
+        Err(odd) => return Came::Failed(odd.to_string()),
+    };
+    let answer = match app.send(request).await {
+        Ok(answer) => answer,
+        Err(Unanswered::Broken(why)) => return Came::Failed(why),
+        Err(Unanswered::NoPort | Unanswered::Unreachable(_)) => return Came::Nobody,
+    };
+    let status = answer.status();
+    // Read, so that the connection can be used again.
+    let _ = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    match status.is_success() || status == http::StatusCode::NOT_FOUND {
+        true => Came::Done,
+        false => Came::Failed(format!("the application answered {status}")),
+    }
+}
+
+async fn call(app: &App, kept: &Kept) -> Came {
+    let job = &kept.job;
+    let event = JobEventRequest {
+        name: job.name.clone(),
+        data: job.data.clone(),
+        method: format!("job/{}", job.name),
+        content_type: job.data.as_ref().map(|data| data.type_url.clone()).unwrap_or_default(),
+        http_extension: Some(HttpExtension { verb: Verb::Post.into(), querystring: String::new() }),
+    };
+    let answer = match app.callback().on_job_event(event.clone()).await {
+        // Older SDKs serve it under its older name.
+        Err(status) if status.code() == Code::Unimplemented => {
+            AppCallbackAlphaClient::new(app.clone()).on_job_event_alpha1(event).await
+        }
+        answer => answer,
+    };
+    match answer {
+        Ok(_) => Came::Done,
+        Err(status) if status.code() == Code::NotFound => Came::Done,
+        Err(status) if is_nobody(&status) => Came::Nobody,
+        Err(status) => Came::Failed(format!("the application answered {status}")),
+    }
+}
+
+/// Whether the application could not be connected to.
+fn is_nobody(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if let Some(Unanswered::NoPort | Unanswered::Unreachable(_)) = error.downcast_ref() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Most runs that an application is brought at a time; fewer if it says so.
+const CONCURRENCY: u32 = 64;
+/// For how long a run is with a process that may have died.
+const LEASE: Duration = Duration::from_secs(10);
+/// How long until it is tried anew where nobody is there.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Longest that a run may take.
+const LONGEST_RUN: Duration = Duration::from_secs(3_600);
+/// How much of an answer is read, of which nothing is needed.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// By how much clocks may differ that are one.
+const CLOCKS_DIFFER_MS: u64 = 1_000;
+/// What is written otherwise in a segment of a path.
+const IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

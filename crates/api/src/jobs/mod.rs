@@ -1,0 +1,152 @@
+//! Jobs: what an application is called for when its time comes, over the engine's jobs.
+//!
+//! An application's jobs are a scope of the engine. When one is due the engine sends an item to the queue `jobs/APP-ID`, in the same
+//! entry in which it schedules the next run, and [`deliver`] works on that queue while the application is there: so a run
+//! waits for the application, is with one of its replicas at a time, and survives a crash, and what comes of it is settled
+//! like any other work. The item holds the whole job as it was scheduled, for the job itself may be gone by then.
+
+mod data;
+pub(crate) mod deliver;
+mod errors;
+mod kept;
+mod when;
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use engine::Kind;
+use engine::blocks::Time;
+use engine::blocks::jobs::NAMES_MAX;
+use engine::blocks::queue::Item;
+use prost::Message;
+
+use crate::api::Api;
+use crate::error::Error;
+use crate::proto::dapr::runtime::v1::Job;
+use crate::time::millis;
+pub(crate) use data::{from_json, text_of, to_json};
+pub use errors::named_twice;
+pub use kept::{Kept, Retry};
+
+impl Api {
+    /// Makes a job; if `overwrite`, in place of one of that name.
+    ///
+    /// # Errors
+    ///
+    /// If something is missing, cannot be read, or there is one already.
+    pub async fn schedule_job(&self, job: Option<Kept>, overwrite: bool) -> Result<(), Error> {
+        let kept = job.ok_or_else(|| errors::empty(self, errors::Empty::Job))?.with_policy();
+        let job = &kept.job;
+        check_name(self, &job.name)?;
+        if job.schedule.is_none() && job.due_time.is_none() {
+            return Err(errors::empty(self, errors::Empty::Schedule));
+        }
+        let failed = |kind: Kind, why: &str| errors::schedule(self, kind, &job.name, why);
+        let now = Time::from_millis(millis(SystemTime::now()));
+        let when = when::of(job, now).map_err(|why| failed(Kind::Invalid, &why))?;
+        let disk = self.host.disk();
+        let queue = queue_name(&self.config.app_id);
+        let put = async {
+            let item = Item {
+                payload: kept.encode_to_vec().into(),
+                key: job.name.clone(),
+                ttl: when::waits(job, &when),
+                ..Item::default()
+            };
+            let what = disk.queue(&queue)?.sending([item]);
+            disk.jobs(&self.config.app_id).put(&job.name, when, what, overwrite).await
+        };
+        put.await.map(drop).map_err(|error: engine::Error| failed(error.kind(), &error.to_string()))
+    }
+
+    /// A job as it was scheduled.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it cannot be read.
+    pub async fn job(&self, name: &str) -> Result<Kept, Error> {
+        check_name(self, name)?;
+        let found = self.host.disk().jobs(&self.config.app_id).get_whole(name).await;
+        let found = found.map_err(|error| errors::get(self, &error.to_string()))?;
+        let kept = found.and_then(|(_, payloads)| Kept::of(payloads));
+        kept.ok_or_else(|| errors::get(self, &format!("job not found: {name}")))
+    }
+
+    /// All jobs of the application.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, or are too many for an answer.
+    pub async fn jobs(&self) -> Result<Vec<Job>, Error> {
+        let failed = |why: &str| errors::list(self, why);
+        let jobs = self.host.disk().jobs(&self.config.app_id);
+        let (mut all, mut bytes, mut from) = (Vec::new(), 0, None);
+        loop {
+            let (page, next) = jobs
+                .list_whole("", from.as_deref(), PAGE)
+                .await
+                .map_err(|error| failed(&error.to_string()))?;
+            for (_, payloads) in page {
+                bytes += payloads.iter().map(Bytes::len).sum::<usize>();
+                all.extend(Kept::of(payloads).map(|kept| kept.job));
+            }
+            if all.len() > LISTED_MAX || bytes > LISTED_BYTES_MAX {
+                return Err(failed(&format!(
+                    "there are more than {LISTED_MAX} jobs or {LISTED_BYTES_MAX} bytes of them: get them by their names"
+                )));
+            }
+            match next {
+                Some(next) => from = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Takes a job away; that there is none is as good.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub async fn delete_job(&self, name: &str) -> Result<(), Error> {
+        check_name(self, name)?;
+        let deleted = self.host.disk().jobs(&self.config.app_id).delete(name).await;
+        deleted.map(drop).map_err(|error| errors::delete(self, &error.to_string()))
+    }
+
+    /// Takes all jobs away whose names begin so.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written: some may be gone then.
+    pub async fn delete_jobs(&self, prefix: &str) -> Result<(), Error> {
+        let failed = |error: engine::Error| errors::delete(self, &error.to_string());
+        let jobs = self.host.disk().jobs(&self.config.app_id);
+        loop {
+            let page = jobs.list(prefix, None, NAMES_MAX).await.map_err(failed)?;
+            let names: Vec<String> = page.jobs.into_iter().map(|one| one.name).collect();
+            if names.is_empty() {
+                return Ok(());
+            }
+            jobs.delete_many(names).await.map_err(failed)?;
+        }
+    }
+}
+
+fn check_name(api: &Api, name: &str) -> Result<(), Error> {
+    match name.is_empty() || name.contains('|') {
+        true => Err(errors::empty(api, errors::Empty::Name)),
+        false => Ok(()),
+    }
+}
+
+/// Where the runs of an application's jobs wait for it.
+fn queue_name(app_id: &str) -> String {
+    format!("jobs/{app_id}")
+}
+
+/// How many jobs are looked at together.
+const PAGE: usize = 100;
+/// Most jobs that are listed.
+const LISTED_MAX: usize = 10_000;
+/// Most bytes of them.
+const LISTED_BYTES_MAX: usize = 64 << 20;
