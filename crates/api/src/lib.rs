@@ -43,6 +43,7 @@ pub mod resiliency;
 mod secrets;
 pub mod server;
 pub mod state;
+pub mod streams;
 pub mod subscription;
 mod time;
 mod token;

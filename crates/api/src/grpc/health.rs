@@ -53,7 +53,7 @@ impl Health for HealthMethods {
 
 /// All of them together, or one.
 fn is_served(service: &str) -> bool {
-    matches!(service, "" | "dapr.proto.runtime.v1.Dapr" | "colony.v1.Queues")
+    matches!(service, "" | "dapr.proto.runtime.v1.Dapr" | "colony.v1.Queues" | "colony.v1.Streams")
 }
 
 fn status(ready: bool) -> ServingStatus {

@@ -18,6 +18,7 @@ mod publish;
 mod queues;
 mod secrets;
 mod state;
+mod streams;
 mod subscribe;
 
 use std::sync::Arc;
@@ -31,12 +32,14 @@ use tonic::{Code, Status};
 use crate::api::Api;
 use crate::error::{Details, Error};
 use crate::proto::colony::v1::queues_server::QueuesServer;
+use crate::proto::colony::v1::streams_server::StreamsServer;
 use crate::proto::dapr::runtime::v1::dapr_server::DaprServer;
 use crate::proto::health::health_server::HealthServer;
 use crate::token;
 use dapr::Methods;
 use health::HealthMethods;
 use queues::QueueMethods;
+use streams::StreamMethods;
 
 /// The services, for the requests of a connection.
 #[derive(Clone)]
@@ -45,6 +48,7 @@ pub(crate) struct Services {
     dapr: DaprServer<Methods>,
     health: HealthServer<HealthMethods>,
     queues: QueuesServer<QueueMethods>,
+    streams: StreamsServer<StreamMethods>,
 }
 
 impl Services {
@@ -57,6 +61,9 @@ impl Services {
                 .max_encoding_message_size(usize::MAX),
             health: HealthServer::new(HealthMethods(Arc::clone(api))),
             queues: QueuesServer::new(QueueMethods(Arc::clone(api)))
+                .max_decoding_message_size(bytes_max)
+                .max_encoding_message_size(usize::MAX),
+            streams: StreamsServer::new(StreamMethods(Arc::clone(api)))
                 .max_decoding_message_size(bytes_max)
                 .max_encoding_message_size(usize::MAX),
         }
@@ -76,6 +83,7 @@ impl Services {
             let Ok(response) = match () {
                 () if path.starts_with(HEALTH) => self.health.call(request).await,
                 () if path.starts_with(QUEUES) => self.queues.call(request).await,
+                () if path.starts_with(STREAMS) => self.streams.call(request).await,
                 () if !path.starts_with(DAPR) && proxy::is_meant(&request) => {
                     Ok(proxy::answer(&self.api, request).await)
                 }
@@ -95,6 +103,8 @@ fn no_token() -> Status {
 
 /// How the paths of the methods for queues begin.
 const QUEUES: &str = "/colony.v1.Queues/";
+/// How the paths of the methods for event streams begin.
+const STREAMS: &str = "/colony.v1.Streams/";
 /// How the paths of the health protocol's methods begin.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// How those of our own service begin.

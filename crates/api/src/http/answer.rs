@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use futures_util::{Stream, StreamExt};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{Full, StreamBody};
 use serde::Serialize;
 use serde_json::Value;
 use tonic::{Code, Status};
@@ -89,6 +90,23 @@ pub(super) fn json_text(body: &impl Serialize) -> Answer {
         Error::new("ERR_INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
     })?;
     Ok(json_bytes(text.into()))
+}
+
+/// Bytes that nobody knows more of.
+pub(super) fn bytes(body: Bytes) -> Response<Said> {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response
+}
+
+/// Server-sent events, each with the line that ends it, for as long as there are some.
+pub(super) fn server_sent(events: impl Stream<Item = String> + Send + 'static) -> Response<Said> {
+    let frames = events.map(|text| Ok::<_, Status>(Frame::data(Bytes::from(text))));
+    let mut response = Response::new(Said::Streamed(tonic::body::Body::new(StreamBody::new(frames))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }
 
 /// Text for people.

@@ -22,6 +22,7 @@ mod query;
 mod queues;
 mod secrets;
 mod state;
+mod streams;
 
 use std::sync::Arc;
 
@@ -77,6 +78,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
         ("v1.0", "secrets") => secrets::answer(&rest, call).await,
         ("v1.0", "shutdown") => health::shutdown(&rest, call),
         ("v1.0", "state") => state::answer(&rest, call).await,
+        ("v1.0", "streams") => streams::answer(&rest, call).await,
         ("v1.0-alpha1", "lock") => lock::lock(&rest, call).await,
         ("v1.0-alpha1", "unlock") => lock::unlock(&rest, call).await,
         _ => Err(call.no_route()),

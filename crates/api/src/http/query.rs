@@ -17,6 +17,11 @@ impl<'a> Query<'a> {
         self.pairs().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
+    /// All values under this name.
+    pub(super) fn all(self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.pairs().filter(move |(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// What comes as `metadata.KEY=VALUE`.
     pub(super) fn metadata(self) -> BTreeMap<String, String> {
         let pairs = self.pairs().filter_map(|(name, value)| {

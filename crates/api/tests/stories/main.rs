@@ -16,5 +16,6 @@ mod queues_grpc;
 mod resiliency;
 mod rules;
 mod state;
+mod streams;
 mod subscriber;
 mod world;

@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 use log::Log;
+pub use machine::Order;
 use machine::command::Answer;
 use machine::effect::Channel;
-use machine::stream::{self, Event, Expected, Settings, Spread, Stream};
-use machine::{Code, Entry, Order, Read, Refusal, Shard, Stored, Time};
+use machine::stream;
+pub use machine::stream::{EVENTS_READ_MAX, Event, Expected, Life, Settings, Spread, Stream};
+use machine::{Code, Entry, Read, Refusal, Shard, Stored, Time};
 
 use super::{Ask, dressing, unexpected};
 use crate::define::{self, Standing};
 use crate::error::Error;
-use crate::feed::{Begin, Ends, Feed, Follow, Looked};
+use crate::feed::{Begin, Ends, Feed, Follow, Looked, Position};
 use crate::store::Store;
 
 /// A store of streams.
@@ -302,6 +304,11 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
         let (store, name) = (self.store.to_owned(), stream.to_owned());
         let delete = stream::Delete { store, stream: name, expected, tombstone };
         self.ask.propose(self.shard(stream), Entry::new(delete)).await.map(|_| ())
+    }
+
+    /// Where one begins who follows a stream after a version of it.
+    pub fn after(&self, stream: &str, version: u64) -> Position {
+        Position::of(self.shard(stream), version)
     }
 
     fn shard(&self, stream: &str) -> Shard {
