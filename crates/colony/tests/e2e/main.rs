@@ -29,6 +29,7 @@ mod outputs;
 mod policies;
 mod probes;
 mod protocols;
+mod queues;
 mod reload;
 mod run;
 #[cfg(feature = "conformance")]
