@@ -8,6 +8,7 @@
 //! configured, one file each; `cases` says what is done with them; `report` keeps and draws it. `soak` is
 //! Colony alone, over time and in trouble.
 
+mod api;
 mod cases;
 mod durable;
 mod harness;
@@ -49,6 +50,8 @@ enum What {
     Policies(Policies),
     /// Durable messages, state and events of 1 KiB, each fsynced before it is acknowledged.
     Durable(Durable),
+    /// What a program asks of its sidecar, over HTTP and gRPC, and what its sidecar spends on it.
+    Api(ApiOptions),
     /// A backlog of messages that nobody consumes, and a start after a crash with all of it.
     Backlog(Backlog),
     /// The load on Colony's engine, for `durable`: in a process of its own, so that its cost can be told.
@@ -114,6 +117,27 @@ struct Durable {
     /// What to measure; the first one is compared with the others, as far as they do the same.
     #[arg(long, value_delimiter = ',', default_value = "colony,redis,jetstream,disk")]
     systems: Vec<durable::System>,
+    /// Where the data is written: on the disk that is to be measured.
+    #[arg(long, value_name = "DIR", default_value = "target/bench/durable")]
+    data: PathBuf,
+    #[command(flatten)]
+    time: Time,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct ApiOptions {
+    /// What is asked.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "invoke,publish-http,publish-grpc,publish-bulk,state-save,state-get,start"
+    )]
+    cases: Vec<api::Case>,
+    /// Who is asked; the first one is compared with the others, as far as they do the same.
+    #[arg(long, value_delimiter = ',', default_value = "colony,redis,jetstream")]
+    systems: Vec<api::System>,
     /// Where the data is written: on the disk that is to be measured.
     #[arg(long, value_name = "DIR", default_value = "target/bench/durable")]
     data: PathBuf,
@@ -220,6 +244,7 @@ fn run(what: What) -> harness::Result<()> {
         What::Policies(options) if options.instructions => options.count(),
         What::Policies(options) => finish(&options.common, options.measure()?),
         What::Durable(options) => finish(&options.common, options.measure()?),
+        What::Api(options) => finish(&options.common, options.measure()?),
         What::Backlog(options) => options.fill(),
         What::DurableLoad(options) => durable::load(options.case, options.seconds, &options.data),
         What::Soak(options) => options.soak(),
@@ -301,6 +326,22 @@ impl Durable {
             data: self.data.clone(),
         };
         durable::run(&plan, self.common.machine())
+    }
+}
+
+impl ApiOptions {
+    fn measure(&self) -> harness::Result<Run> {
+        let Time { rounds, seconds } = self.time;
+        let plan = api::Plan {
+            rounds,
+            seconds,
+            cases: self.cases.clone(),
+            systems: self.systems.clone(),
+            data: self.data.clone(),
+            colony: install::colony(self.common.colony.as_deref())?,
+            app: self.common.binaries(None).resolve(&[System::Direct], &[Front::Http1])?,
+        };
+        api::run(&plan, self.common.machine())
     }
 }
 

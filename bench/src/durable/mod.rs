@@ -8,8 +8,8 @@ mod colony;
 mod disk;
 mod jetstream;
 mod redis;
-mod tasks;
-mod tcp;
+pub(crate) mod tasks;
+pub(crate) mod tcp;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,15 +72,15 @@ pub enum System {
 
 /// What a load came to: what every measurement tells.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Measured {
-    count: u64,
-    seconds: f64,
-    p50_us: f64,
-    p99_us: f64,
-    user_us: f64,
-    kernel_us: f64,
-    rss_idle_kib: u64,
-    rss_kib: u64,
+pub(crate) struct Measured {
+    pub count: u64,
+    pub seconds: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub user_us: f64,
+    pub kernel_us: f64,
+    pub rss_idle_kib: u64,
+    pub rss_kib: u64,
 }
 
 impl Case {
@@ -129,7 +129,8 @@ impl System {
 
 /// Measures every case with every system that does it.
 pub fn run(plan: &Plan, machine: Machine) -> Result<Run> {
-    let peers = Peers::find(&plan.systems)?;
+    let wanted = |system| plan.systems.contains(&system);
+    let peers = Peers::find(wanted(System::Redis), wanted(System::Jetstream))?;
     std::fs::create_dir_all(&plan.data)
         .map_err(|error| Error::new(format!("make {}", plan.data.display()), error))?;
     let both = |case: &Case| {
@@ -144,7 +145,7 @@ pub fn run(plan: &Plan, machine: Machine) -> Result<Run> {
         let folder = tempfile::tempdir_in(&plan.data)
             .map_err(|error| Error::new("make a folder for the data", error))?;
         let measured = peers.measure(case, system, plan.seconds, folder.path())?;
-        Ok(measured.sample(case, system))
+        Ok(measured.sample(case.name(), system.name()))
     })?;
     let cases: Vec<String> = plan.cases.iter().map(|case| case.name()).collect();
     let order: Vec<&str> = plan.systems.iter().map(|system| system.name()).collect();
@@ -152,11 +153,11 @@ pub fn run(plan: &Plan, machine: Machine) -> Result<Run> {
 }
 
 impl Measured {
-    fn sample(&self, case: Case, system: System) -> Sample {
+    pub fn sample(&self, case: String, system: &str) -> Sample {
         let each = |cpu: f64| cpu / self.count.max(1) as f64;
         Sample {
-            case: case.name(),
-            system: system.name().to_owned(),
+            case,
+            system: system.to_owned(),
             ops_per_s: self.count as f64 / self.seconds,
             p50_us: self.p50_us,
             p99_us: self.p99_us,
@@ -170,23 +171,23 @@ impl Measured {
 }
 
 /// The peers' programs.
-struct Peers {
+pub(crate) struct Peers {
     redis: Option<PathBuf>,
     nats: Option<PathBuf>,
 }
 
 impl Peers {
-    fn find(systems: &[System]) -> Result<Peers> {
-        let wanted = |system| systems.contains(&system);
+    /// Finds or installs those that are wanted.
+    pub fn find(redis: bool, jetstream: bool) -> Result<Peers> {
         Ok(Peers {
-            redis: wanted(System::Redis)
+            redis: redis
                 .then(|| crate::peers::install::package("redis-server", "redis-server"))
                 .transpose()?,
-            nats: wanted(System::Jetstream).then(crate::peers::install::nats).transpose()?,
+            nats: jetstream.then(crate::peers::install::nats).transpose()?,
         })
     }
 
-    fn versions(&self) -> std::collections::BTreeMap<String, String> {
+    pub fn versions(&self) -> std::collections::BTreeMap<String, String> {
         let mut versions = std::collections::BTreeMap::new();
         versions.insert("colony".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         let ask = |program: &Path| {
@@ -209,18 +210,38 @@ impl Peers {
 
     fn measure(&self, case: Case, system: System, seconds: u32, folder: &Path) -> Result<Measured> {
         interrupt::check()?;
-        match (system, &self.redis, &self.nats) {
-            (System::Redis, Some(program), _) => {
-                let (server, port) = redis::start(program, folder)?;
-                ask(&server, || tcp::load(redis::work(case)?, case.tasks(), seconds, port))
+        match system {
+            System::Redis => {
+                self.ask_redis(folder, |port| tcp::load(redis::work(case)?, case.tasks(), seconds, port))
             }
-            (System::Jetstream, _, Some(program)) => {
-                let (server, port) = jetstream::start(program, folder)?;
-                ask(&server, || tcp::load(tcp::Work::Publish, case.tasks(), seconds, port))
+            System::Jetstream => {
+                self.ask_jetstream(folder, |port| tcp::load(tcp::Work::Publish, case.tasks(), seconds, port))
             }
-            (System::Disk, ..) => disk::load(folder, seconds),
-            _ => colony::measure(case, seconds, folder),
+            System::Disk => disk::load(folder, seconds),
+            System::Colony => colony::measure(case, seconds, folder),
         }
+    }
+
+    /// What Redis, started on an empty folder, costs under a load on its port.
+    pub fn ask_redis(
+        &self,
+        folder: &Path,
+        load: impl FnOnce(u16) -> Result<tasks::Load>,
+    ) -> Result<Measured> {
+        let program = self.redis.as_deref().ok_or_else(|| Error::say("Redis is not among the systems"))?;
+        let (server, port) = redis::start(program, folder)?;
+        ask(&server, || load(port))
+    }
+
+    /// What NATS costs, the same way.
+    pub fn ask_jetstream(
+        &self,
+        folder: &Path,
+        load: impl FnOnce(u16) -> Result<tasks::Load>,
+    ) -> Result<Measured> {
+        let program = self.nats.as_deref().ok_or_else(|| Error::say("JetStream is not among the systems"))?;
+        let (server, port) = jetstream::start(program, folder)?;
+        ask(&server, || load(port))
     }
 }
 
@@ -239,9 +260,9 @@ fn ask(server: &Process, load: impl FnOnce() -> Result<tasks::Load>) -> Result<M
 }
 
 /// Bytes of a message's, an item's or an event's payload.
-const PAYLOAD_BYTES: usize = 1024;
+pub(crate) const PAYLOAD_BYTES: usize = 1024;
 /// How many items of state there are.
-const ITEMS: u64 = 100_000;
+pub(crate) const ITEMS: u64 = 100_000;
 
 /// How long the disk is left alone between two measurements: file systems give room back some time after a file was removed.
-const REST: Duration = Duration::from_secs(1);
+pub(crate) const REST: Duration = Duration::from_secs(1);

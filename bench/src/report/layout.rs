@@ -21,7 +21,7 @@ pub struct Metric {
 pub fn columns(what: What) -> &'static [Column] {
     match what {
         What::Proxy => &PROXY,
-        What::Durable => &DURABLE,
+        What::Durable | What::Api => &DURABLE,
         What::Idle => &IDLE,
         What::Policies => &POLICIES,
     }
@@ -30,7 +30,7 @@ pub fn columns(what: What) -> &'static [Column] {
 /// The panels of a case.
 pub fn metrics(what: What) -> &'static [Metric] {
     match what {
-        What::Proxy | What::Policies | What::Durable => &LOADED_BARS,
+        What::Proxy | What::Policies | What::Durable | What::Api => &LOADED_BARS,
         What::Idle => &IDLE_BARS,
     }
 }
@@ -40,7 +40,7 @@ pub fn compare(what: What, first: &Row, other: &Row) -> String {
     let (own, its) = (&first.system, &other.system);
     let cpu = ratio(first.cpu_us_per_op, other.cpu_us_per_op);
     match what {
-        What::Durable => format!(
+        What::Durable | What::Api => format!(
             "{own} has {cpu} the CPU time of {its}, {} its operations/s, {} its p99, {} its memory",
             ratio(first.ops_per_s, other.ops_per_s),
             ratio(first.p99_us, other.p99_us),

@@ -98,6 +98,7 @@ pub enum What {
     Idle,
     Policies,
     Durable,
+    Api,
 }
 
 /// What is kept of a run.

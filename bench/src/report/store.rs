@@ -46,6 +46,7 @@ fn name(run: &Run) -> String {
         What::Idle => "-idle",
         What::Policies => "-policies",
         What::Durable => "-durable",
+        What::Api => "-api",
     };
     format!("{}-{}{what}", run.date, run.machine.host)
 }
