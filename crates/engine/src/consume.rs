@@ -225,12 +225,13 @@ impl<L: Log, S: Store> Consumer<L, S> {
 
     fn take(&self, max: usize) -> Result<Vec<Received>, Error> {
         let mut received = Vec::new();
+        let mut last = None;
         while received.len() < max {
             let handed = lock(&self.mailbox.messages).pop_front();
             let Some((partition, handout)) = handed else { break };
             let lane = &self.lanes[(partition - self.first) as usize];
             let Message { attributes, body, time, .. } = handout.message;
-            let payload = match self.inner.payload(lane.shard, &body) {
+            let payload = match self.inner.payload_beside(lane.shard, &body, &mut last) {
                 // Nobody can ever deal with it, and what is behind it must go on.
                 Err(Error::Lost(_)) => {
                     let mut at = lane.lock();

@@ -447,6 +447,25 @@ fn entry<L: Log>(
 ///
 /// If it cannot be read, or is no longer there: then the state has changed since it was looked at.
 pub fn payload<L: Log>(log: &L, state: &impl Read, shard: Shard, stored: &Stored) -> Result<Bytes, Failure> {
+    payload_beside(log, state, shard, stored, &mut None)
+}
+
+/// A record that was read: of which shard, under which sequence.
+pub type LastRecord = (Shard, log::Sequence, Bytes);
+
+/// The same, for payloads that may lie together: `last` is the record that was read last, which is not read anew for what lies in
+/// it, too.
+///
+/// # Errors
+///
+/// As [`payload`].
+pub fn payload_beside<L: Log>(
+    log: &L,
+    state: &impl Read,
+    shard: Shard,
+    stored: &Stored,
+    last: &mut Option<LastRecord>,
+) -> Result<Bytes, Failure> {
     if let Some(inline) = &stored.inline {
         return Ok(inline.clone());
     }
@@ -454,8 +473,13 @@ pub fn payload<L: Log>(log: &L, state: &impl Read, shard: Shard, stored: &Stored
         let place = format!("the log of shard {}", shard.0);
         Failure::Read(ReadError::Damaged { place, offset: stored.sequence, what: what.to_owned() })
     };
-    let trimmed = match log.get(shard.0, stored.sequence) {
+    let read = match last {
+        Some((of, at, record)) if (*of, *at) == (shard, stored.sequence) => Ok(record.clone()),
+        _ => log.get(shard.0, stored.sequence),
+    };
+    let trimmed = match read {
         Ok(record) => {
+            *last = Some((shard, stored.sequence, record.clone()));
             let body = machine::entry::body(record, stored.index);
             return body.map_err(|_| damaged("the entry has no such payload"));
         }

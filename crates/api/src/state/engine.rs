@@ -11,6 +11,7 @@ use components::state::{Action, Condition, Error, Item, Operation, Store};
 use engine::blocks::Outgoing;
 use engine::blocks::kv::{self, OPERATIONS_MAX, Write};
 use engine::{Embedded, InMemory, Kind};
+use futures_util::future::join_all;
 
 /// A store of an engine.
 #[derive(Clone, Copy)]
@@ -85,10 +86,13 @@ impl<'a> Kept<'a> {
         operations: Vec<Operation>,
     ) -> Result<Vec<Result<(), Error>>, Error> {
         let mut outcomes = Vec::with_capacity(operations.len());
-        for part in parts(operations) {
+        // All are on their way at once, in their order.
+        let asked = parts(operations).into_iter().map(|part| {
             let part: Vec<kv::Operation> = part.into_iter().map(lower).collect();
-            let done = ask!(self, scope, kv => kv.bulk(part))?;
-            outcomes.extend(done.into_iter().map(|done| done.map(drop).map_err(|error| refused(&error))));
+            async move { ask!(self, scope, kv => kv.bulk(part)) }
+        });
+        for done in join_all(asked).await {
+            outcomes.extend(done?.into_iter().map(|done| done.map(drop).map_err(|error| refused(&error))));
         }
         Ok(outcomes)
     }
@@ -194,8 +198,9 @@ fn parts(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
 const ABSENT: u64 = 0;
 /// Nothing was ever written so late.
 const NEVER: u64 = u64::MAX;
-/// How many bytes a request to the engine has at most, unless one operation has more: well below what it takes.
-const PART_BYTES: usize = 4 << 20;
+/// How many bytes a request to the engine has at most, unless one operation has more: to read an item, all is read that was written
+/// by the same request.
+const PART_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use super::{Engine, Inner};
 use crate::error::{Error, Failure};
 use crate::overlay::Overlay;
 use crate::store::Store;
-use crate::worker::payload;
+use crate::worker::{LastRecord, payload_beside};
 
 impl<L: Log, S: Store> Engine<L, S> {
     /// Looks at what has been applied in `shard`: everything that was acknowledged before, without a write to the log.
@@ -61,8 +61,9 @@ impl<L: Log, S: Store> Inner<L, S> {
     /// Nothing if one of them has been let go since the state was looked at.
     pub(crate) fn payloads(&self, shard: Shard, stored: &[Stored]) -> Result<Option<Vec<Bytes>>, Error> {
         let mut payloads = Vec::with_capacity(stored.len());
+        let mut last = None;
         for stored in stored {
-            match self.payload(shard, stored)? {
+            match self.payload_beside(shard, stored, &mut last)? {
                 Some(bytes) => payloads.push(bytes),
                 None => return Ok(None),
             }
@@ -72,10 +73,20 @@ impl<L: Log, S: Store> Inner<L, S> {
 
     /// Nothing if it has been let go since the state was looked at.
     pub(crate) fn payload(&self, shard: Shard, stored: &Stored) -> Result<Option<Bytes>, Error> {
+        self.payload_beside(shard, stored, &mut None)
+    }
+
+    /// The same, for payloads that may lie together.
+    pub(crate) fn payload_beside(
+        &self,
+        shard: Shard,
+        stored: &Stored,
+        last: &mut Option<LastRecord>,
+    ) -> Result<Option<Bytes>, Error> {
         let log = self.log.as_ref();
-        let found = match payload(log, &machine::Memory::new(), shard, stored) {
+        let found = match payload_beside(log, &machine::Memory::new(), shard, stored, last) {
             Err(Failure::Read(ReadError::Trimmed { .. })) => {
-                self.read(shard, |state, _| payload(log, state, shard, stored))?
+                self.read(shard, |state, _| payload_beside(log, state, shard, stored, last))?
             }
             found => found,
         };
