@@ -11,7 +11,7 @@ use crate::delivery::Running;
 use crate::health::Health;
 use crate::host::Host;
 use crate::ids::Ids;
-use crate::invoke::Caller;
+use crate::invoke::{Caller, Outside};
 use crate::lock::Locks;
 use crate::metadata::Notes;
 use crate::pubsub::PubSubs;
@@ -38,6 +38,7 @@ pub struct Api {
     pub(crate) undeclared: Undeclared,
     pub(crate) caller: Caller,
     pub(crate) guards: Guards,
+    pub(crate) outside: Outside,
     pub(crate) notes: Notes,
     pub(crate) ids: Ids,
     pub(crate) ending: Notify,
@@ -60,6 +61,7 @@ impl Api {
             app: App::new(&config.app),
             caller: Caller::new(&config),
             guards: Guards::new(&config.resiliency),
+            outside: Outside::new(&config),
             host,
             config,
             health: Health::default(),

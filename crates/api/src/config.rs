@@ -9,6 +9,7 @@ use std::time::Duration;
 use components::secret::Scope;
 use components::{binding, lock, pubsub, secret, state};
 
+pub use crate::invoke::Endpoint;
 use crate::resiliency::Resiliency;
 use crate::subscription::Subscription;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub binding_asked: Duration,
     /// What stands between calls and those who are called.
     pub resiliency: Resiliency,
+    /// Who is outside and is called by a name.
+    pub endpoints: Vec<Endpoint>,
     /// What is declared.
     pub components: Vec<Component>,
     /// Where what is saved in transactions of a store is published, by the store's name.
@@ -259,6 +262,7 @@ impl Config {
             grace: Duration::from_secs(5),
             binding_asked: Duration::from_secs(3),
             resiliency: Resiliency::default(),
+            endpoints: Vec::new(),
             components: Vec::new(),
             outboxes: BTreeMap::new(),
             foreign: Vec::new(),

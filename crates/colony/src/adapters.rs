@@ -9,13 +9,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::config::{Adapter, Binding, Broker, PubSub};
+use api::config::{Adapter, Binding, Broker, Endpoint, PubSub};
 use components::properties::Invalid;
 use components::secret::Scope;
-use components::{Properties, lock, pubsub, redis, secret, state};
+use components::{Properties, lock, pubsub, redis, secret, state, tls};
+use http::{HeaderName, HeaderValue};
 use manifest::Span;
 use manifest::configuration::Configuration;
-use manifest::resources::{Block, Component, Given, Keeper, Resources, SecretSource, Setting};
+use manifest::resources::{self, Block, Component, Given, Keeper, Resources, SecretSource, Setting};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -30,6 +31,8 @@ pub(crate) struct Adapters {
     pub(crate) bindings: BTreeMap<String, Binding>,
     pub(crate) pubsubs: BTreeMap<String, PubSub>,
     pub(crate) locks: BTreeMap<String, Adapter<dyn lock::Store>>,
+    /// Who is outside and is called by a name.
+    pub(crate) endpoints: Vec<Endpoint>,
     /// What the application can do without, and has to.
     pub(crate) left_out: Vec<String>,
 }
@@ -114,7 +117,51 @@ impl Adapters {
             let opened = opened.map(|binding| adapters.bindings.insert(component.name.clone(), binding));
             adapters.note(opened.map(drop), component, found);
         }
+        for endpoint in found.endpoints.clone().iter().filter(|one| one.is_for(app_id)) {
+            match adapters.endpoint(endpoint).await {
+                Ok(endpoint) => adapters.endpoints.push(endpoint),
+                Err(Unopened { span, why, help }) => found.unopened(false, span, why, &help),
+            }
+        }
         adapters
+    }
+
+    async fn endpoint(&self, endpoint: &resources::Endpoint) -> Result<Endpoint, Unopened> {
+        let wrong = |span, why: String| Unopened {
+            span,
+            why: format!("the endpoint `{}` cannot be called: {why}", endpoint.name),
+            help: "mend what is written here, or the secret that it names".to_owned(),
+        };
+        let url = endpoint.url.parse().map_err(|error| wrong(endpoint.span, format!("no URL: {error}")))?;
+        let mut headers = Vec::new();
+        for setting in &endpoint.headers {
+            let name = HeaderName::try_from(&setting.name)
+                .map_err(|error| wrong(setting.span, error.to_string()))?;
+            let value = HeaderValue::try_from(self.text(setting).await?).map_err(|_| {
+                wrong(setting.span, "its value has characters that no header can have".to_owned())
+            })?;
+            headers.push((name, value));
+        }
+        let mut pems = [None, None, None];
+        for (pem, setting) in pems.iter_mut().zip([&endpoint.root, &endpoint.certificate, &endpoint.key]) {
+            if let Some(setting) = setting {
+                *pem = Some(self.text(setting).await?).filter(|text| !text.is_empty());
+            }
+        }
+        let [roots, certificate, key] = pems;
+        let own = match (&certificate, &key) {
+            (Some(certificate), Some(key)) => Some((certificate.as_str(), key.as_str())),
+            (None, None) => None,
+            _ => {
+                return Err(wrong(
+                    endpoint.span,
+                    "`certificate` and `privateKey` need each other".to_owned(),
+                ));
+            }
+        };
+        let tls = tls::client(tls::Set { roots: roots.as_deref(), own });
+        let tls = Arc::new(tls.map_err(|why| wrong(endpoint.span, why))?);
+        Ok(Endpoint { name: endpoint.name.clone(), url, headers, tls })
     }
 
     fn note(&mut self, opened: Result<(), Unopened>, component: &Component, found: &mut Resources) {

@@ -14,7 +14,7 @@ pub mod pubsub;
 pub mod redis;
 pub mod secret;
 pub mod state;
-mod tls;
+pub mod tls;
 
 use std::pin::Pin;
 

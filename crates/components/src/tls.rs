@@ -11,15 +11,19 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// What is set of TLS; each is PEM, or the path of a file of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Set<'a> {
+pub struct Set<'a> {
     /// Whom to trust, in place of all others.
-    pub(crate) roots: Option<&'a str>,
+    pub roots: Option<&'a str>,
     /// As whom to appear: a certificate with its chain, and its key.
-    pub(crate) own: Option<(&'a str, &'a str)>,
+    pub own: Option<(&'a str, &'a str)>,
 }
 
-/// A client that is set up so. What is wrong is told without what is set, which may be a key.
-pub(crate) fn client(set: Set<'_>) -> Result<ClientConfig, String> {
+/// A client that is set up so.
+///
+/// # Errors
+///
+/// What is wrong, without what is set, which may be a key.
+pub fn client(set: Set<'_>) -> Result<ClientConfig, String> {
     let roots = match set.roots {
         Some(pem) => only(pem)?,
         None => public()?,

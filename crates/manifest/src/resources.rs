@@ -4,6 +4,7 @@
 //! component that is asked for and not served is refused, for whoever relies on it would find out later.
 
 mod binding;
+mod endpoint;
 mod outbox;
 pub mod resiliency;
 mod subscription;
@@ -17,6 +18,7 @@ use crate::typed::{AsWritten, At, Bool, Cx, Field, List, Text, Typed, keys};
 use crate::yaml::{self, Node, Value, clip};
 use crate::{Mask, Source};
 pub use binding::BindingKind;
+pub use endpoint::Endpoint;
 pub use outbox::Outbox;
 pub use resiliency::Resiliency;
 pub use subscription::{BulkSubscribe, Rule, Subscription};
@@ -146,6 +148,8 @@ pub struct Resources {
     pub components: Vec<Component>,
     /// What is subscribed to, as far as it is declared; the same holds.
     pub subscriptions: Vec<Subscription>,
+    /// Who is outside and has a name.
+    pub endpoints: Vec<Endpoint>,
     /// What stands between calls and those who are called.
     pub resiliency: Resiliency,
     /// Errors and warnings.
@@ -159,6 +163,7 @@ pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources 
         found: Vec::new(),
         components: Vec::new(),
         subscriptions: Vec::new(),
+        endpoints: Vec::new(),
         resiliency: Resiliency::default(),
         places: BTreeMap::new(),
     };
@@ -172,6 +177,7 @@ pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources 
     Resources {
         components: reader.components,
         subscriptions: reader.subscriptions,
+        endpoints: reader.endpoints,
         resiliency: reader.resiliency,
         diagnostics: Diagnostics::of(reader.found, files, &Mask::default()),
     }
@@ -256,6 +262,7 @@ struct Reader<'a> {
     found: Vec<Diagnostic>,
     components: Vec<Component>,
     subscriptions: Vec<Subscription>,
+    endpoints: Vec<Endpoint>,
     resiliency: Resiliency,
     /// Where each name was given.
     places: BTreeMap<String, Span>,
@@ -269,6 +276,7 @@ impl Reader<'_> {
         match kind(node) {
             Some((KIND, _)) => self.component(node),
             Some(("Subscription", _)) => self.subscription(node),
+            Some(("HTTPEndpoint", _)) => self.endpoint(node),
             Some(("Resiliency", _)) => self.resiliency.add(node, &mut self.found),
             Some((other, span)) => self.found.push(
                 Diagnostic::warning(
@@ -276,7 +284,7 @@ impl Reader<'_> {
                     span,
                     format!("a resource of kind `{}` has no effect here", clip(other)),
                 )
-                .label("only `Component`, `Resiliency` and `Subscription` have"),
+                .label("only `Component`, `HTTPEndpoint`, `Resiliency` and `Subscription` have"),
             ),
             None => self.found.push(
                 Diagnostic::warning(codes::NO_EFFECT, node.head(), "this is no resource: it has no `kind`")

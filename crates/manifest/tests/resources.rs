@@ -141,6 +141,11 @@ fn policies_are_taken_by_their_names() {
     let others = calls.other_apps.retry.unwrap();
     assert_eq!((others.constant, others.max), (Some(Duration::from_secs(1)), Some(2)));
     assert_eq!(calls.other_apps.timeout, None);
+    let [partner] = &read("resiliency").endpoints[..] else { panic!("one endpoint") };
+    assert!(partner.is_for("shop") && !partner.is_for("any"));
+    assert_eq!((partner.name.as_str(), partner.url.as_str()), ("partner", "https://partner.example/base"));
+    assert!(matches!(partner.headers[0].value, Given::Secret { .. }) && partner.key.is_none());
+    assert_eq!(partner.root.as_ref().unwrap().value, Given::Text("PEM".to_owned()));
     let elsewhere = read("resiliency").resiliency.of("elsewhere");
     assert!(elsewhere.apps.is_empty() && elsewhere.other_apps.retry.is_none());
     assert_eq!(elsewhere.other_apps.timeout, Some(Duration::from_secs(3)));

@@ -28,10 +28,7 @@ impl Target {
             caller.caller.name(&mut said, &callee.config.app_id);
         }
         let request = Request::from_parts(MetadataMap::from_headers(said), tonic::Extensions::new(), message);
-        let app = &self.api().app;
-        if !app.is_healthy() {
-            return Err(Status::from_error(Box::new(Unanswered::unhealthy())));
-        }
+        let app = self.app().map_err(|unanswered| Status::from_error(Box::new(unanswered)))?;
         let mut callback = app.callback().max_decoding_message_size(ANSWER_BYTES_MAX);
         callback.on_invoke(request).await
     }

@@ -9,6 +9,7 @@ mod callback;
 mod errors;
 mod headers;
 mod messages;
+mod outside;
 mod replay;
 mod status;
 
@@ -25,6 +26,9 @@ pub(crate) use callback::{OF_GRPC, answered, is_unanswered, metadata};
 pub(crate) use errors::failed;
 pub(crate) use headers::{CALLEE, Caller, NO_TRACE, prefixed};
 pub(crate) use messages::{Ending, Messages, Over};
+pub use outside::Endpoint;
+pub(crate) use outside::Outside;
+use outside::Outsider;
 pub(crate) use replay::Replay;
 pub(crate) use status::{of_grpc, of_http};
 
@@ -34,6 +38,8 @@ pub(crate) enum Target {
     Own(Arc<Api>),
     /// Another one, or another instance.
     Other(Arc<Api>),
+    /// Nobody of this node.
+    Outsider(Arc<Outsider>),
 }
 
 impl Target {
@@ -45,6 +51,12 @@ impl Target {
     pub(crate) fn of(caller: &Arc<Api>, id: &str) -> Result<Target, Error> {
         if id == caller.config.app_id {
             return Ok(Target::Own(Arc::clone(caller)));
+        }
+        if let Some(endpoint) = caller.outside.named(id) {
+            return Ok(Target::Outsider(endpoint));
+        }
+        if id.starts_with("http://") || id.starts_with("https://") {
+            return caller.outside.at(id).map(Target::Outsider).map_err(|why| failed(id, why));
         }
         let host = &caller.host;
         let other = host.next_instance(id).or_else(|| host.next_instance(without_namespace(id)?));
@@ -70,7 +82,13 @@ impl Target {
         if let Target::Other(callee) = self {
             caller.caller.tell(request.headers_mut(), &callee.config.app_id);
         }
-        let sent = self.healthy(id)?.send(request).await;
+        let sent = match self {
+            Target::Outsider(outsider) => outsider.send(request).await,
+            Target::Own(callee) | Target::Other(callee) => match healthy(&callee.app) {
+                Ok(app) => app.send(request).await,
+                Err(unhealthy) => Err(unhealthy),
+            },
+        };
         let mut response = sent.map_err(|unanswered| failed(id, unanswered))?;
         headers::hop_by_hop(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
@@ -91,29 +109,28 @@ impl Target {
         if let Target::Other(callee) = self {
             caller.caller.name(request.headers_mut(), &callee.config.app_id);
         }
-        let app = &self.api().app;
-        match app.is_healthy() {
-            true => app.send(request).await,
-            false => Err(Unanswered::unhealthy()),
-        }
+        self.app()?.send(request).await
     }
 
-    /// The way into the application, if it is well.
-    pub(super) fn healthy(&self, id: &str) -> Result<&App, Error> {
-        let app = &self.api().app;
-        if app.is_healthy() { Ok(app) } else { Err(failed(id, Unanswered::unhealthy())) }
-    }
-
-    /// Whether the application speaks gRPC.
+    /// Whether it is an application that speaks gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
-        self.api().app.is_grpc()
-    }
-
-    fn api(&self) -> &Arc<Api> {
         match self {
-            Target::Own(api) | Target::Other(api) => api,
+            Target::Own(api) | Target::Other(api) => api.app.is_grpc(),
+            Target::Outsider(_) => false,
         }
     }
+
+    /// The way into the application, if it is one and well.
+    fn app(&self) -> Result<&App, Unanswered> {
+        match self {
+            Target::Own(api) | Target::Other(api) => healthy(&api.app),
+            Target::Outsider(_) => Err(Unanswered::NoPort),
+        }
+    }
+}
+
+fn healthy(app: &App) -> Result<&App, Unanswered> {
+    if app.is_healthy() { Ok(app) } else { Err(Unanswered::unhealthy()) }
 }
 
 /// The application of `id.namespace`: all of a host are in one.

@@ -1,7 +1,9 @@
 //! Calls from one application to another over HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use api::config::Endpoint;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::Response;
@@ -279,4 +281,39 @@ async fn most_calls_at_a_time_are_the_called_ones() {
     };
     let ((one, two), ()) = tokio::join!(both, watch);
     assert_eq!((one.status, two.status), (200, 200));
+}
+
+#[tokio::test]
+async fn who_is_outside_is_called_by_a_name_or_a_url() {
+    let app = App::echo().await;
+    let url = format!("http://127.0.0.1:{}", app.port);
+    let endpoint = Endpoint {
+        name: "partner".to_owned(),
+        url: format!("{url}/base/").parse().unwrap(),
+        headers: vec![("x-key".parse().unwrap(), "secret".parse().unwrap())],
+        tls: Arc::new(components::tls::client(components::tls::Set::default()).unwrap()),
+    };
+    let world = World::with(|config| config.endpoints = vec![endpoint]).await;
+    let answer = world.post("/v1.0/invoke/partner/method/a/b?q=1", "to it").await;
+    assert!(
+        answer.body.starts_with("POST /base/a/b?q=1\n") && answer.body.ends_with("\n\nto it"),
+        "{answer:?}"
+    );
+    assert!(answer.body.contains("x-key: secret\n") && answer.body.contains("traceparent: "), "{answer:?}");
+    assert!(!answer.body.contains("dapr-caller-app-id") && !answer.body.contains("forwarded"), "{answer:?}");
+    for path in
+        [format!("/v1.0/invoke/{url}/method/a"), format!("/v1.0/invoke/{}/method/a", url.replace('/', "%2F"))]
+    {
+        let answer = world.get(&path).await;
+        assert!(answer.body.starts_with("GET /a\n"), "{path}: {answer:?}");
+        assert!(answer.body.contains(&format!("host: 127.0.0.1:{}\n", app.port)), "{answer:?}");
+    }
+    let answer = world.ask_with("GET", "/a", &[("dapr-app-id", &url)], b"").await;
+    assert!(answer.body.starts_with("GET /a\n"), "{answer:?}");
+    let secret = App::with_tls(&["http/1.1"], |_| async { said(200, "") }).await;
+    let refused = world.get(&format!("/v1.0/invoke/https://localhost:{}/method/a", secret.port)).await;
+    assert_eq!(refused.refused(), (500, "ERR_DIRECT_INVOKE".into()));
+    assert!(refused.body.contains("certificate"), "nobody vouches for it: {refused:?}");
+    let odd = world.get("/v1.0/invoke/http:/:1/method/a").await;
+    assert_eq!(odd.refused(), (500, "ERR_DIRECT_INVOKE".into()));
 }

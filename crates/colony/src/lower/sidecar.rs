@@ -98,6 +98,7 @@ pub(crate) fn config(
             .iter()
             .filter_map(|one| Some((one.name.clone(), outbox(one.outbox.as_ref()?))))
             .collect(),
+        endpoints: adapters.endpoints.clone(),
         components: own.into_iter().filter_map(|one| component(one, adapters)).collect(),
         foreign: foreign.cloned().collect(),
         ..api::Config::new(args.app_id.as_str())

@@ -3,6 +3,7 @@
 mod backup;
 mod balancing;
 mod builds;
+mod calls;
 mod commands;
 mod components;
 #[cfg(feature = "conformance")]

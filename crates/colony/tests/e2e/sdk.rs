@@ -25,6 +25,29 @@ fn a_program_with_the_python_sdk_works_as_it_is() {
     assert_eq!(sidecar.exit_code(), Some(0), "the program has asked for the end");
 }
 
+#[test]
+fn a_program_calls_others_with_the_python_sdk_and_grpcio() {
+    let python = python();
+    let dir = tempfile::tempdir().expect("a folder");
+    let free = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        listener.local_addr().expect("an address").port().to_string()
+    };
+    let port = |address: &str| address.rsplit(':').next().expect("a port").to_owned();
+    let (http, grpc) = (free(), free());
+    let binary = PathBuf::from(crate::world::binary());
+    let start = |flags: &[&str]| Sidecar::start_in(&binary, dir.path(), flags, &[]);
+    let mut shop = start(&["--app-id", "shop"]);
+    let mut orders = start(&["--app-id", "orders", "--app-port", &http]);
+    let mut talk = start(&["--app-id", "talk", "--app-port", &grpc, "--app-protocol", "grpc"]);
+    let mut program = Command::new(python);
+    program.arg(root().join(HOME).join("invoke.py")).env("HTTP_APP_PORT", http).env("GRPC_APP_PORT", grpc);
+    program.env("DAPR_HTTP_PORT", port(&shop.http)).env("DAPR_GRPC_PORT", port(&shop.grpc));
+    let output = program.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((talk.end(), orders.end(), shop.end()), (Some(0), Some(0), Some(0)));
+}
+
 /// A Python that has the SDK.
 fn python() -> PathBuf {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");

@@ -69,10 +69,10 @@ fn the_flags_of_daprd_are_taken_under_its_name() {
 fn resources_say_where_state_is_kept() {
     let dir = tempfile::tempdir().expect("a folder");
     let component = "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: gone\nspec:\n  type: state.in-memory\n  version: v1\n";
-    write(&dir, "resources/gone.yaml", &format!("{component}---\nkind: HTTPEndpoint\n"));
+    write(&dir, "resources/gone.yaml", &format!("{component}---\nkind: MCPServer\n"));
     let flags = ["--resources-path", "resources"];
     let mut sidecar = Sidecar::start(&dir, &flags);
-    assert!(sidecar.said("resources/gone.yaml:9:7: a resource of kind `HTTPEndpoint` has no effect here"));
+    assert!(sidecar.said("resources/gone.yaml:9:7: a resource of kind `MCPServer` has no effect here"));
     for store in ["gone", "kept"] {
         let path = format!("/v1.0/state/{store}");
         assert_eq!(sidecar.ask("POST", &path, r#"[{"key":"k","value":1}]"#).status, 204);
