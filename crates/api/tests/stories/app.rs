@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::{Either, ready};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -76,8 +77,11 @@ impl App {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (answer, tls) = (answer.clone(), tls.clone());
-                let service = service_fn(move |request| {
-                    let answered = answer(request);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let answered = match beside(request.uri().path()) {
+                        Some(answer) => Either::Left(ready(answer)),
+                        None => Either::Right(answer(request)),
+                    };
                     async { Ok::<_, Infallible>(answered.await) }
                 });
                 connections.spawn(async move {
@@ -107,6 +111,21 @@ impl App {
             said(200, format!("{text}\n{}", String::from_utf8_lossy(&body)))
         })
         .await
+    }
+}
+
+/// What every application is asked when it is reached, and those here say nothing to.
+fn beside(path: &str) -> Option<Response<Body>> {
+    match path {
+        "/dapr/config" | "/dapr/subscribe" => Some(said(404, "")),
+        "/dapr.proto.runtime.v1.AppCallback/ListTopicSubscriptions" => {
+            let mut unimplemented = said(200, "");
+            let headers = unimplemented.headers_mut();
+            headers.insert("content-type", "application/grpc".parse().unwrap());
+            headers.insert("grpc-status", "12".parse().unwrap());
+            Some(unimplemented)
+        }
+        _ => None,
     }
 }
 

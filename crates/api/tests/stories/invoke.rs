@@ -173,6 +173,7 @@ async fn events_are_passed_on_when_they_happen() {
         while !heard.contains(event) {
             let mut bytes = [0; 1_000];
             let read = stream.read(&mut bytes).await.unwrap();
+            assert_ne!(read, 0, "{heard}");
             heard.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
         }
     }
