@@ -2,6 +2,7 @@
 
 mod data;
 mod fault;
+mod list;
 mod run;
 pub(crate) mod sidecar;
 
@@ -16,6 +17,7 @@ pub(crate) use data::{
     BackupData, Data, DataCommand, DataFolder, ExerciseData, ExportData, ExportKind, RepairData, RestoreData,
 };
 pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
+pub(crate) use list::{Ignored, List, ListAs};
 pub(crate) use run::Run;
 pub(crate) use sidecar::Sidecar;
 
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     Data(Data),
     Sidecar(Box<Sidecar>),
     Run(Box<Run>),
+    List(List),
+    #[command(hide = true)]
+    DaprInit(Ignored),
     /// Print the JSON Schema of the manifest, for editors
     Schema,
 }
@@ -103,6 +108,8 @@ impl Command {
             Command::Data(args) => args.what.json(),
             Command::Sidecar(args) => args.log_as_json,
             Command::Run(args) => args.sidecar.log_as_json,
+            Command::List(args) => args.json,
+            Command::DaprInit(_) => false,
             Command::Schema => false,
         }
     }
@@ -185,7 +192,11 @@ pub(crate) struct Scale {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Stop {
     /// The service; none: everything, and `colony up` exits
+    #[arg(conflicts_with = "app_id")]
     pub(crate) service: Option<String>,
+    /// An application that `colony list` tells of, and its program; may be given more than once
+    #[arg(short, long, value_name = "ID")]
+    pub(crate) app_id: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -46,6 +46,45 @@ impl Drop for Entry {
     }
 }
 
+/// A folder whose sidecars are served, as long as this is there.
+pub(crate) struct HostEntry {
+    file: PathBuf,
+}
+
+impl HostEntry {
+    /// None if the user's folder cannot be had; then it is found by its place only.
+    pub(crate) fn new(engine: &Path) -> Option<HostEntry> {
+        let mut hasher = DefaultHasher::new();
+        engine.hash(&mut hasher);
+        let file = folder()?.join(format!("{HOST}{:016x}", hasher.finish()));
+        std::fs::write(&file, engine.to_str()?).ok()?;
+        Some(HostEntry { file })
+    }
+}
+
+impl Drop for HostEntry {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+/// The folders of all hosts that have an entry, whether or not they still serve.
+pub(crate) fn hosts() -> Vec<PathBuf> {
+    let entries = folder().and_then(|folder| std::fs::read_dir(folder).ok());
+    let hosts = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(HOST)));
+    let mut folders: Vec<PathBuf> =
+        hosts.filter_map(|entry| Some(std::fs::read_to_string(entry.path()).ok()?.into())).collect();
+    folders.sort();
+    folders
+}
+
+/// How the names of hosts' entries begin.
+const HOST: &str = "host-";
+
 /// All nodes that have an entry, whether or not they still run.
 pub(crate) fn all() -> Vec<Known> {
     let entries = folder().and_then(|folder| std::fs::read_dir(folder).ok());

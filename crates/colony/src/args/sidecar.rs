@@ -13,7 +13,7 @@ use clap::{Args as ClapArgs, CommandFactory};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Args, duration, run};
+use super::{Args, duration, list, run};
 
 /// Serve the application API to one program: the HTTP and gRPC API of Dapr's sidecar, over Colony's engine
 ///
@@ -113,9 +113,7 @@ pub(crate) type AppPort = Option<u16>;
 /// The words of a command line, as clap understands them.
 pub(crate) fn understood(words: Vec<OsString>) -> Vec<OsString> {
     let mut words = words;
-    let named =
-        words.first().and_then(|name| Path::new(name).file_name()).is_some_and(|name| name == "daprd");
-    if named {
+    if is_called(&words, "daprd") {
         words.insert(1, NAME.into());
     }
     match command_at(&words) {
@@ -129,8 +127,17 @@ pub(crate) fn understood(words: Vec<OsString>) -> Vec<OsString> {
             words.extend(Flags::of(run::NAME).understood_before_a_command(flags));
             words
         }
+        Some(at) if is_called(&words, "dapr") => {
+            list::as_dapr(&mut words, at);
+            words
+        }
         _ => words,
     }
+}
+
+/// Whether the program was started under this name.
+fn is_called(words: &[OsString], name: &str) -> bool {
+    words.first().and_then(|path| Path::new(path).file_name()).is_some_and(|called| called == name)
 }
 
 /// Where the command stands, behind what is written before all commands.
@@ -329,6 +336,17 @@ mod tests {
         assert_eq!(words("colony load -rate 5"), ["colony", "load", "-rate", "5"]);
         assert_eq!(words("colony"), ["colony"]);
         assert_eq!(words("colony sidecar -h"), ["colony", "sidecar", "-h"]);
+    }
+
+    #[test]
+    fn what_dapr_has_is_found_under_its_name() {
+        assert_eq!(
+            words("dapr stop a --app-id b --json")[1..],
+            ["stop", "--app-id", "a", "--app-id", "b", "--json"]
+        );
+        assert_eq!(words("dapr init --slim")[1..], ["dapr-init", "--slim"]);
+        assert_eq!(words("dapr list -o json")[1..], ["list", "-o", "json"]);
+        assert_eq!(words("colony stop a")[1..], ["stop", "a"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod data;
 pub(crate) mod explain;
 mod fault;
 mod init;
+mod list;
 mod load;
 mod logs;
 mod operate;
@@ -45,6 +46,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Apply(args) => runtime()?.block_on(operate::apply(&args, data)),
         Command::Restart(args) => runtime()?.block_on(operate::restart(&args, data)),
         Command::Scale(args) => runtime()?.block_on(operate::scale(&args, data)),
+        Command::Stop(args) if !args.app_id.is_empty() => runtime()?.block_on(list::stop(&args, data)),
         Command::Stop(args) => runtime()?.block_on(operate::stop(&args, data)),
         Command::Breaker(args) => runtime()?.block_on(breaker::run(&args, data)),
         Command::Fault(args) => runtime()?.block_on(fault::run(&args, data)),
@@ -55,12 +57,29 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Data(args) => data::run(&args.what),
         Command::Sidecar(args) => sidecar::run(&args, data),
         Command::Run(args) => run::run(*args, data),
+        Command::List(args) => runtime()?.block_on(list::run(&args, data)),
+        Command::DaprInit(_) => {
+            terminal::print(DAPR_INIT)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Schema => {
             terminal::print(&format!("{:#}\n", manifest::schema()))?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
+
+/// What is said instead of what `dapr init` and `dapr uninstall` do.
+const DAPR_INIT: &str = "\
+Nothing has to be set up, and there is nothing to take away: this is Colony under Dapr's name.
+
+State, topics and all else that lasts is kept in the nearest .colony folder, in this folder or above it, or in a new one
+where a program is started. For programs in any folder below your home to share one:
+
+    mkdir ~/.colony
+
+What a folder holds is gone when it is removed.
+";
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()

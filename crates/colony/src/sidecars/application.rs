@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::files::{self, Text};
-use super::journal::{Journal, Level, Terminal};
+use super::journal::{Addresses, Journal, Level, Terminal};
+use super::roster::Roster;
 use crate::adapters::{Adapters, Surroundings};
 use crate::args::Sidecar;
 use crate::failure::Failure;
@@ -36,6 +37,13 @@ pub(crate) struct Application {
     pub(crate) notes: Notes,
 }
 
+/// Where applications are served.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) host: Arc<Host>,
+    pub(super) roster: Roster,
+}
+
 /// What a process notes with its application, and again with whoever serves it next.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
@@ -46,6 +54,10 @@ impl Notes {
         self.0.send_modify(|notes| {
             notes.insert(key.to_owned(), value);
         });
+    }
+
+    pub(super) fn all(&self) -> BTreeMap<String, String> {
+        self.0.borrow().clone()
     }
 
     pub(super) fn replace(&self, notes: BTreeMap<String, String>) {
@@ -79,7 +91,7 @@ impl From<BTreeMap<String, String>> for Notes {
 
 impl From<Notes> for BTreeMap<String, String> {
     fn from(notes: Notes) -> BTreeMap<String, String> {
-        notes.0.borrow().clone()
+        notes.all()
     }
 }
 
@@ -150,7 +162,7 @@ impl Application {
     /// Serves it until `stop`, or until a request asks for the end.
     pub(super) async fn serve(
         &self,
-        host: &Arc<Host>,
+        at: &Place,
         listeners: Listeners,
         journal: &Journal,
         stop: impl Future<Output = End>,
@@ -163,8 +175,9 @@ impl Application {
             end = &mut stop => return Ok(end),
         };
         let saying = journal.clone();
-        let api = host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
+        let api = at.host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
         let api = api.map_err(|error| Failure::new(error.to_string()))?;
+        let _entry = at.roster.enter(self, &Addresses::of(&listeners), &api);
         let server = Server::on(listeners)
             .map_err(|error| Failure::new(format!("cannot wait for connections: {error}")))?;
         let beside = async {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::Listeners;
 use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Served;
 use super::application::Application;
@@ -101,6 +101,8 @@ impl<'a> Guest<'a> {
                 Ok(FromHolder::Closing) => self.listeners = None,
                 Ok(FromHolder::Ended) => return Ok(Outcome::Ended),
                 Ok(FromHolder::Failed(refusal)) => return Err(refusal.into()),
+                // Nobody has asked for these.
+                Ok(FromHolder::Listed(_) | FromHolder::Stopping(_)) => {}
                 Ok(FromHolder::Moving) | Err(_) if ending => return Ok(Outcome::Ended),
                 Ok(FromHolder::Moving) | Err(_) => return Ok(Outcome::Lost),
             }
@@ -151,6 +153,22 @@ impl<'a> Guest<'a> {
         let hints = failure.hints.iter().map(|hint| format!("; {hint}")).collect::<String>();
         self.served.journal.say(Level::Error, &format!("{}{hints}", failure.message));
         Ok(())
+    }
+}
+
+/// Asks the holder of a folder for one thing; None if there is none.
+pub(super) async fn request(folder: &Path, what: What<()>) -> Result<Option<FromHolder>, Failure> {
+    let asking = async {
+        let mut stream = wire::connect(folder).await.ok()?;
+        let request = Request { asker: wire::introduction(), what };
+        wire::ask(&mut stream, &request, &[]).await.ok()?;
+        Hearing::new(stream).next().await.ok()
+    };
+    match timeout(SILENCE, asking).await {
+        Ok(Some(FromHolder::Failed(refusal))) => Err(refusal.into()),
+        Ok(answer) => Ok(answer),
+        Err(_) => Err(Failure::new(format!("who has {} open says nothing", folder.display()))
+            .hint("if it hangs, end it with `kill -9`: another sidecar takes over")),
     }
 }
 

@@ -14,17 +14,21 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::application::Application;
+use super::application::{Application, Place};
 use super::election::Lock;
 use super::message::{Asker, FromGuest, FromHolder, Request, What};
+use super::roster::Roster;
 use super::wire::{self, Hearing};
 use crate::command::refused_data;
 use crate::failure::Failure;
+use crate::registry;
 
 /// What a holder holds.
 pub(super) struct Holding {
     folder: PathBuf,
     host: Arc<Host>,
+    roster: Roster,
+    entry: Option<registry::HostEntry>,
     over: watch::Sender<bool>,
     desk: JoinHandle<()>,
     lock: Lock,
@@ -37,6 +41,7 @@ struct Desk {
     /// None until the engine is open.
     host: watch::Receiver<Option<Arc<Host>>>,
     over: watch::Receiver<bool>,
+    roster: Roster,
 }
 
 impl Holding {
@@ -47,7 +52,8 @@ impl Holding {
         })?;
         let (opened, host) = watch::channel(None);
         let (over, is_over) = watch::channel(false);
-        let desk = Desk { asker: wire::introduction(), host, over: is_over };
+        let roster = Roster::default();
+        let desk = Desk { asker: wire::introduction(), host, over: is_over, roster: roster.clone() };
         let desk = tokio::spawn(desk.open(listener));
         let place = folder.to_owned();
         let opening = tokio::task::spawn_blocking(move || open(&place));
@@ -55,7 +61,8 @@ impl Holding {
         match host {
             Ok(host) => {
                 opened.send_replace(Some(Arc::clone(&host)));
-                Ok(Holding { folder: folder.to_owned(), host, over, desk, lock })
+                let entry = registry::HostEntry::new(folder);
+                Ok(Holding { folder: folder.to_owned(), host, roster, entry, over, desk, lock })
             }
             Err(failure) => {
                 wire::unlisten(folder);
@@ -65,8 +72,9 @@ impl Holding {
         }
     }
 
-    pub(super) fn host(&self) -> &Arc<Host> {
-        &self.host
+    /// Where an application is served.
+    pub(super) fn place(&self) -> Place {
+        Place { host: Arc::clone(&self.host), roster: self.roster.clone() }
     }
 
     /// Lets the guests go, each when what is in flight at it is finished, and then the engine and the lock.
@@ -75,6 +83,7 @@ impl Holding {
         wire::unlisten(&self.folder);
         self.over.send_replace(true);
         let _ = self.desk.await;
+        drop(self.entry);
         let host = self.host;
         let _ = tokio::task::spawn_blocking(move || host.close()).await;
         drop(self.lock);
@@ -119,9 +128,13 @@ impl Desk {
             Ok(Request { what: What::Serve { application, http }, .. }) => {
                 self.serve(stream, &application, listeners(attached, http)).await;
             }
-            Err(failure) => {
-                let _ = wire::tell(&mut stream, &FromHolder::Failed(failure.into())).await;
+            Ok(Request { what: What::List, .. }) => {
+                answer(stream, FromHolder::Listed(self.roster.all())).await;
             }
+            Ok(Request { what: What::Stop { app_id }, .. }) => {
+                answer(stream, FromHolder::Stopping(self.roster.end(&app_id))).await;
+            }
+            Err(failure) => answer(stream, FromHolder::Failed(failure.into())).await,
         }
     }
 
@@ -180,8 +193,15 @@ impl Desk {
         let closing = || {
             let _ = say.try_send(FromHolder::Closing);
         };
-        application.serve(&host, listeners, &journal, stop, ready, closing).await
+        let place = Place { host, roster: self.roster.clone() };
+        application.serve(&place, listeners, &journal, stop, ready, closing).await
     }
+}
+
+/// Tells the one thing that there is to tell.
+async fn answer(mut stream: UnixStream, what: FromHolder) {
+    // Who is gone has no need of it.
+    let _ = timeout(INTRODUCTION, wire::tell(&mut stream, &what)).await;
 }
 
 /// A first message from one of this user's processes.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::roster::About;
 use crate::failure::Failure;
 
 /// Who asks, and for what.
@@ -37,6 +38,10 @@ pub(super) enum What<A> {
         /// How many of the listeners are HTTP's; these come first.
         http: usize,
     },
+    /// Who is served.
+    List,
+    /// That all instances of an application end.
+    Stop { app_id: String },
 }
 
 /// What a guest says later.
@@ -65,6 +70,10 @@ pub(super) enum FromHolder {
     Moving,
     /// It will not be served.
     Failed(Refusal),
+    /// These are served.
+    Listed(Vec<About>),
+    /// So many are being ended.
+    Stopping(usize),
 }
 
 /// Why something is not done.

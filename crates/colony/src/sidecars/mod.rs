@@ -16,6 +16,7 @@ mod guest;
 mod holder;
 mod journal;
 mod message;
+mod roster;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -32,12 +33,30 @@ use crate::failure::Failure;
 use election::Turn;
 use guest::Outcome;
 use holder::Holding;
+use message::{FromHolder, What};
 
 pub(crate) use application::{Application, Notes};
 pub(crate) use journal::{Addresses, Journal, Level, Terminal};
+pub(crate) use roster::About;
 
 /// Where in a data folder the engine lies.
 pub(crate) const FOLDER: &str = "engine";
+
+/// Who is served by the holder of a folder; none if there is no holder.
+pub(crate) async fn list(folder: &Path) -> Result<Vec<About>, Failure> {
+    match guest::request(folder, What::List).await? {
+        Some(FromHolder::Listed(all)) => Ok(all),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Asks the holder of a folder to end an application; how many instances of it there are.
+pub(crate) async fn stop(folder: &Path, app_id: &str) -> Result<usize, Failure> {
+    match guest::request(folder, What::Stop { app_id: app_id.to_owned() }).await? {
+        Some(FromHolder::Stopping(instances)) => Ok(instances),
+        _ => Ok(0),
+    }
+}
 
 /// This process' place among those that share a folder.
 pub(crate) struct Post {
@@ -155,7 +174,8 @@ async fn here(
             .journal
             .say(Level::Info, "the process that served it has ended: served by this one from now on"),
     };
-    application.serve(holding.host(), listeners, served.journal, stop, ready, || {}).await.map(drop)
+    let place = holding.place();
+    application.serve(&place, listeners, served.journal, stop, ready, || {}).await.map(drop)
 }
 
 /// How long it is looked for somebody who serves, before that is said to be wrong.

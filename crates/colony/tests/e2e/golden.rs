@@ -13,7 +13,7 @@ fn help_reads_well() {
     let mut text = help(&[]);
     for command in [
         "up", "check", "status", "logs", "apply", "restart", "scale", "stop", "init", "certs", "load",
-        "explain", "data", "sidecar", "run", "schema",
+        "explain", "data", "sidecar", "run", "list", "schema",
     ] {
         text.push_str(&format!("\n\n=== colony {command} --help\n\n{}", help(&[command])));
     }

@@ -51,7 +51,8 @@ fn what_dapr_tools_look_for_is_there() {
     wait("the notes", || {
         let notes = request(&http, "GET", "/v1.0/metadata", &[], None).json()["extended"].clone();
         app = notes["appPID"].as_str().and_then(|pid| pid.parse().ok()).unwrap_or(0);
-        notes["cliPID"] == run.child.id().to_string() && notes["appCommand"] == format!("sh -c {script}")
+        let note = |key: &str| notes[key].as_str().unwrap_or_default().to_owned();
+        note("cliPID") == run.child.id().to_string() && note("appCommand") == format!("sh -c {script}")
     });
     assert!(lives(app));
     assert_eq!(request(&http, "POST", "/v1.0/shutdown", &[], None).status, 204);
@@ -73,6 +74,45 @@ fn no_program_outlives_a_kill_and_others_go_on() {
     assert_eq!(request(&http, "POST", "/v1.0/state/s", &[], Some(r#"[{"key":"k","value":1}]"#)).status, 204);
     second.signal(libc::SIGINT);
     assert_eq!(second.exit_code(), Some(0));
+}
+
+#[test]
+fn what_runs_is_listed_and_stopped_by_its_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let script = "echo up; sleep 1000";
+    let mut one = Run::start(&dir, "dapr", &["run", "-a", "one", "-p", "8000", "sh", "-c", script]);
+    one.wait_for("== APP ==", "up");
+    let mut two = Run::start(&dir, "dapr", &["run", "-a", "two", "sh", "-c", script]);
+    two.wait_for("== APP ==", "up");
+    let dapr = |words: &[&str]| {
+        let mut command = Command::new(dir.path().join("dapr"));
+        let command = command.args(words).current_dir(dir.path()).env("XDG_RUNTIME_DIR", dir.path());
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let mut listed = Value::Null;
+    wait("both on the list", || {
+        listed = serde_json::from_str(&dapr(&["list", "-o", "json"])).expect("JSON");
+        let ids: Vec<&str> =
+            listed.as_array().expect("a list").iter().filter_map(|one| one["appId"].as_str()).collect();
+        ids == ["one", "two"] && listed[1]["appPid"] != 0
+    });
+    assert_eq!((&listed[0]["appPort"], &listed[0]["cliPid"]), (&8000.into(), &one.child.id().into()));
+    assert_eq!(listed[1]["servedBy"], one.child.id(), "whose process the other's sidecar is");
+    assert_eq!(
+        (&listed[1]["daprdPid"], &listed[1]["command"]),
+        (&two.child.id().into(), &format!("sh -c {script}").into())
+    );
+    assert!(dapr(&["list"]).contains("two") && dapr(&["list", "-o", "yaml"]).contains("appId: \"two\""));
+    assert!(dapr(&["init", "--slim"]).contains("Nothing has to be set up"));
+    assert!(dapr(&["stop", "one"]).contains("one is being ended"));
+    assert_eq!(one.exit_code(), Some(0));
+    wait("the other is still there", || dapr(&["list"]).contains("two"));
+    dapr(&["stop", "--app-id", "two"]);
+    assert_eq!(two.exit_code(), Some(0));
+    let nobody = run_in(dir.path(), &["stop", "--app-id", "two"]);
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("`colony list` says which are"), "{nobody:?}");
 }
 
 #[test]
