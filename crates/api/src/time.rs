@@ -11,8 +11,9 @@ pub(crate) fn millis(time: SystemTime) -> u64 {
 
 /// As RFC 3339 has it, in UTC and whole seconds.
 pub(crate) fn rfc3339(millis: u64) -> String {
-    let seconds = i64::try_from(millis / 1000).unwrap_or(i64::MAX);
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    let seconds = i64::try_from(millis / 1000).unwrap_or(i64::MAX).min(Timestamp::MAX.as_second());
+    // Not by a pattern, which would be read each time.
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }
 
 /// The same to the millisecond.

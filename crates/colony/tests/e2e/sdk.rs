@@ -48,6 +48,20 @@ fn a_program_calls_others_with_the_python_sdk_and_grpcio() {
     assert_eq!((talk.end(), orders.end(), shop.end()), (Some(0), Some(0), Some(0)));
 }
 
+#[test]
+fn a_program_with_the_python_sdk_publishes_and_reads_back() {
+    let python = python();
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut sidecar = Sidecar::start(&dir, &[]);
+    let port = |address: &str| address.rsplit(':').next().expect("a port").to_owned();
+    let mut program = Command::new(python);
+    program.arg(root().join(HOME).join("publish.py"));
+    program.env("DAPR_HTTP_PORT", port(&sidecar.http)).env("DAPR_GRPC_PORT", port(&sidecar.grpc));
+    let output = program.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sidecar.exit_code(), Some(0), "the program has asked for the end");
+}
+
 /// A Python that has the SDK.
 fn python() -> PathBuf {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");

@@ -112,5 +112,5 @@ fn what_cannot_be_is_refused_at_the_start() {
     }
     let odd = component("messages", "pubsub.colony", &[("consumerID", "{uuid}")], "");
     let said = refused_with("", &odd);
-    assert!(said.contains("nothing is filled in here"), "{said}");
+    assert!(said.contains("the component `messages` cannot be opened"), "{said}");
 }
