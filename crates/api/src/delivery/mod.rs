@@ -124,9 +124,16 @@ async fn stopping(phases: &mut watch::Receiver<Phase>) {
     let _ = phases.wait_for(|phase| *phase == Phase::Stopping).await;
 }
 
+impl Api {
+    /// What the application subscribes to at present.
+    pub fn subscriptions(&self) -> Vec<Arc<Subscription>> {
+        self.running.list()
+    }
+}
+
 impl Running {
     /// All of them.
-    pub(crate) fn list(&self) -> Vec<Arc<Subscription>> {
+    fn list(&self) -> Vec<Arc<Subscription>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -24,7 +24,7 @@ pub(super) fn get(api: &Api) -> GetMetadataResponse {
         id: api.config.app_id.clone(),
         registered_components: components.collect(),
         extended_metadata: api.notes(),
-        subscriptions: api.running.list().iter().map(|one| subscription(one)).collect(),
+        subscriptions: api.subscriptions().iter().map(|one| subscription(one)).collect(),
         app_connection_properties: Some(AppConnectionProperties {
             port: app.port.map_or(0, i32::from),
             protocol: app.protocol.clone(),

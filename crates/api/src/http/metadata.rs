@@ -62,7 +62,7 @@ fn told(api: &Api) -> Value {
     if !components.is_empty() {
         told["components"] = components.into();
     }
-    let subscriptions: Vec<Value> = api.running.list().iter().map(|one| subscription(one)).collect();
+    let subscriptions: Vec<Value> = api.subscriptions().iter().map(|one| subscription(one)).collect();
     if !subscriptions.is_empty() {
         told["subscriptions"] = subscriptions.into();
     }

@@ -2,6 +2,7 @@
 
 mod app;
 mod bindings;
+mod callbacks;
 mod calls;
 mod deliveries;
 mod ends;
@@ -18,4 +19,5 @@ mod rules;
 mod state;
 mod streams;
 mod subscriber;
+mod subscribing;
 mod world;
