@@ -4,7 +4,8 @@ use std::error::Error as _;
 use std::iter::successors;
 
 use components::pubsub::Delivery;
-use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
+use prost_types::value::Kind;
+use tonic::metadata::{AsciiMetadataValue, MetadataKey, MetadataMap, MetadataValue};
 use tonic::{Code, Request, Status};
 
 use super::http::is_ours;
@@ -12,7 +13,7 @@ use crate::app::{App, Turn, Unanswered};
 use crate::proto::dapr::runtime::v1::app_callback_alpha_client::AppCallbackAlphaClient;
 use crate::proto::dapr::runtime::v1::app_callback_client::AppCallbackClient;
 use crate::proto::dapr::runtime::v1::topic_event_bulk_request_entry::Event;
-use crate::proto::dapr::runtime::v1::{TopicEventBulkRequest, TopicEventBulkRequestEntry};
+use crate::proto::dapr::runtime::v1::{TopicEventBulkRequest, TopicEventBulkRequestEntry, TopicEventRequest};
 use crate::subscription::answer::{self as said, Verdict};
 use crate::subscription::event;
 use crate::subscription::{Route, Subscription};
@@ -29,8 +30,12 @@ pub(super) async fn one(
         Ok(message) => message,
         Err(why) => return Ok(Verdict::Retry(why)),
     };
+    let trace = trace(&message);
     let mut request = Request::new(message);
     *request.metadata_mut() = metadata(delivery);
+    if let Some(trace) = trace {
+        request.metadata_mut().insert("traceparent", trace);
+    }
     let mut client = AppCallbackClient::new(app.in_turn(turn));
     match client.on_topic_event(request).await {
         Ok(response) => Ok(said::of_status(response.into_inner().status)),
@@ -91,6 +96,14 @@ fn envelope(
         pubsub_name: subscription.pubsub.clone(),
         r#type: "com.dapr.event.sent.bulk".to_owned(),
         path: route.text.clone(),
+    }
+}
+
+/// To which trace it belongs, if to any.
+fn trace(event: &TopicEventRequest) -> Option<AsciiMetadataValue> {
+    match event.extensions.as_ref()?.fields.get("traceparent")?.kind.as_ref()? {
+        Kind::StringValue(trace) if !trace.is_empty() => trace.parse().ok(),
+        _ => None,
     }
 }
 

@@ -69,7 +69,12 @@ pub(crate) async fn begin(api: &Arc<Api>, tasks: &mut JoinSet<()>) {
 async fn later(api: &Arc<Api>) {
     let mut tasks = JoinSet::new();
     all(api, Vec::new(), &mut tasks);
-    if let Some(told) = ask::told(api, u32::MAX).await {
+    let mut phases = api.health.watch();
+    let told = tokio::select! {
+        told = ask::told(api, u32::MAX) => told,
+        () = stopping(&mut phases) => None,
+    };
+    if let Some(told) = told {
         tasks.shutdown().await;
         all(api, told, &mut tasks);
     }

@@ -52,11 +52,12 @@ impl AppCallback for Shop {
     }
 
     async fn on_topic_event(&self, request: Request<TopicEventRequest>) -> Answer<TopicEventResponse> {
-        let priority = request.metadata().get("priority").map(|value| value.to_str().unwrap().to_owned());
+        let of = |name| request.metadata().get(name).map_or("", |value| value.to_str().unwrap());
+        let metadata = format!("{} {}", of("priority"), of("traceparent"));
         let event = request.into_inner();
         let count = {
             let mut had = self.0.had.lock().unwrap();
-            had.push((event.clone(), priority.unwrap_or_default()));
+            had.push((event.clone(), metadata));
             had.iter().filter(|(other, _)| other.id == event.id).count()
         };
         match (&*event.id, count) {
@@ -196,7 +197,9 @@ async fn events_are_brought_over_grpc() {
     publish(
         &world,
         "orders",
-        Message::new(r#"{"id":"2","type":"other","datacontenttype":"text/plain","data":"a\nb"}"#),
+        Message::new(
+            r#"{"id":"2","traceparent":"00-1","type":"other","datacontenttype":"text/plain","data":"a\nb"}"#,
+        ),
     )
     .await;
     for id in ["retry", "unknown", "error", "drop", "unimplemented"] {
@@ -220,14 +223,14 @@ async fn events_are_brought_over_grpc() {
     until(|| shop.ids() == expected, || format!("{:?}", shop.ids())).await;
     let had = shop.0.had.lock().unwrap().clone();
     let of = |id: &str| had.iter().find(|(event, _)| event.id == id).unwrap().clone();
-    let (first, priority) = of("1");
+    let (first, metadata) = of("1");
     assert_eq!(
-        (&*first.path, &*first.topic, &*first.pubsub_name, &*priority),
-        ("made", "orders", "pubsub", "high")
+        (&*first.path, &*first.topic, &*first.pubsub_name, &*metadata),
+        ("made", "orders", "pubsub", "high ")
     );
     assert_eq!((&*first.data_content_type, &first.data[..]), ("application/json", &br#"{"n":1.50}"#[..]));
-    let (second, _) = of("2");
-    assert_eq!((&*second.path, &second.data[..]), ("rest", &b"a\nb"[..]));
+    let (second, metadata) = of("2");
+    assert_eq!((&*second.path, &second.data[..], &*metadata), ("rest", &b"a\nb"[..], " 00-1"));
     assert!(had.iter().any(|(event, _)| event.topic == "dead" && event.id == "drop"));
     world.end().await;
     assert_eq!(shop.ids(), expected);

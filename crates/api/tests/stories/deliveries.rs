@@ -387,6 +387,19 @@ async fn an_application_that_says_nothing_at_first_is_asked_again() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_does_not_put_off_the_end() {
+    let app = Subscriber::serving(0, |_, _| Does::Breaks).await;
+    let port = app.port;
+    let world = World::with(|config| {
+        config.app.port = Some(port);
+        config.grace = Duration::from_secs(600);
+    })
+    .await;
+    until(|| world.api.health.is_ready(), || "ready".to_owned()).await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_left_out_and_told() {
     for (status, body, said) in [
         (200, "garbage", "cannot be read, and counts as none"),

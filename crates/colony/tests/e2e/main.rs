@@ -10,6 +10,7 @@ mod components;
 mod conformance;
 mod daemons;
 mod data;
+mod delivery;
 mod discovery;
 #[allow(dead_code, reason = "the stories of the data plane have it say more")]
 #[path = "../../../mesh/tests/stories/world/dns.rs"]

@@ -62,6 +62,23 @@ fn a_program_with_the_python_sdk_publishes_and_reads_back() {
     assert_eq!(sidecar.exit_code(), Some(0), "the program has asked for the end");
 }
 
+#[test]
+fn a_program_with_the_python_sdk_subscribes_by_callbacks_and_by_streams() {
+    let python = python();
+    let dir = tempfile::tempdir().expect("a folder");
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let app_port = holder.local_addr().expect("an address").port().to_string();
+    drop(holder);
+    let mut sidecar = Sidecar::start(&dir, &["--app-port", &app_port, "--app-protocol", "grpc"]);
+    let port = |address: &str| address.rsplit(':').next().expect("a port").to_owned();
+    let mut program = Command::new(python);
+    program.arg(root().join(HOME).join("subscribe.py")).env("APP_PORT", &app_port);
+    program.env("DAPR_HTTP_PORT", port(&sidecar.http)).env("DAPR_GRPC_PORT", port(&sidecar.grpc));
+    let output = program.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sidecar.exit_code(), Some(0), "the program has asked for the end");
+}
+
 /// A Python that has the SDK.
 fn python() -> PathBuf {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
