@@ -12,6 +12,7 @@ use std::sync::Arc;
 use api::config::{Adapter, Binding, Broker, Endpoint, PubSub};
 use components::properties::Invalid;
 use components::secret::Scope;
+use components::state::postgres;
 use components::{Properties, lock, pubsub, redis, secret, state, tls};
 use http::{HeaderName, HeaderValue};
 use manifest::Span;
@@ -102,7 +103,7 @@ impl Adapters {
             adapters.note(opened.map(drop), component, found);
         }
         for component in &components {
-            let opened = adapters.redis(component, found).await;
+            let opened = adapters.kept(component, found).await;
             adapters.note(opened, component, found);
         }
         for component in &components {
@@ -195,8 +196,8 @@ impl Adapters {
         Ok(Adapter(store))
     }
 
-    /// Opens what is kept in a Redis, if this is.
-    async fn redis(&mut self, component: &Component, found: &mut Resources) -> Result<(), Unopened> {
+    /// Opens what is kept in a Redis or a PostgreSQL, if this is.
+    async fn kept(&mut self, component: &Component, found: &mut Resources) -> Result<(), Unopened> {
         let name = || component.name.clone();
         match component.block {
             Block::State { keeper: Keeper::Redis, .. } => {
@@ -210,6 +211,14 @@ impl Adapters {
                 let opened = lock::redis::Redis::connect(settings).await;
                 let store = opened.map_err(|error| silent(component, &error))?;
                 self.locks.insert(name(), Adapter(Arc::new(store)));
+            }
+            Block::State { keeper: Keeper::Postgres, .. } => {
+                let version = layout(component)?;
+                let read = |set: &Properties| postgres::Settings::new(version, set);
+                let settings = self.settings(component, found, read).await?;
+                let opened = postgres::Postgres::connect(settings).await;
+                let store = opened.map_err(|error| silent(component, &error))?;
+                self.states.insert(name(), Adapter(Arc::new(store)));
             }
             _ => {}
         }
@@ -315,11 +324,29 @@ fn group(name: &str) -> Result<String, Invalid> {
 
 /// Nothing answers where a component is kept.
 fn silent(component: &Component, error: &dyn std::fmt::Display) -> Unopened {
-    let help = "start it, correct `redisHost` or `redisPassword`, or set `ignoreErrors: true` to do without";
+    let settings = match component.kind.ends_with("redis") {
+        true => ["redisHost", "redisPassword"],
+        false => ["connectionString", "password"],
+    };
+    let [host, secret] = settings;
+    let help = format!("start it, correct `{host}` or `{secret}`, or set `ignoreErrors: true` to do without");
     Unopened {
-        span: place(component, "redisHost"),
+        span: place(component, host),
         why: format!("`{}` does not answer: {error}", component.name),
-        help: help.to_owned(),
+        help,
+    }
+}
+
+/// How the items of a PostgreSQL lie in it.
+fn layout(component: &Component) -> Result<postgres::Version, Unopened> {
+    match component.version.as_str() {
+        "" | "v0" | "v1" => Ok(postgres::Version::V1),
+        "v2" => Ok(postgres::Version::V2),
+        odd => Err(Unopened {
+            span: component.span,
+            why: format!("there is no version `{odd}` of `{}`", component.kind),
+            help: "write `version: v2`, or `v1` where Dapr's first layout is there already".to_owned(),
+        }),
     }
 }
 
@@ -332,12 +359,17 @@ fn unused(set: &Properties, component: &Component, found: &mut Resources) {
     }
 }
 
-/// Where a setting is written, or else the component's type.
+/// Where a setting is written, or else the component's type; that, too, where the line is not to be drawn.
 fn place(component: &Component, name: &str) -> Span {
-    let setting = component.settings.iter().find(|one| one.name.eq_ignore_ascii_case(name));
+    let drawn = |one: &&Setting| {
+        one.name.eq_ignore_ascii_case(name) && !SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+    };
+    let setting = component.settings.iter().find(drawn);
     setting.map_or(component.span, |one| one.span)
 }
 
+/// The settings that may have a password in them.
+const SECRET: [&str; 3] = ["connectionString", "password", "securityToken"];
 /// The settings that are paths.
 const PATHS: [&str; 2] = ["secretsFile", "rootPath"];
 /// Longest name of a group, as the engine has it.

@@ -9,6 +9,7 @@ pub mod binding;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod lock;
+pub mod postgres;
 pub mod properties;
 pub mod pubsub;
 pub mod redis;

@@ -3,8 +3,8 @@
 //! Names are looked up whatever their case, as Dapr does. What no adapter has asked for is told of, since a setting
 //! that does nothing is mostly a slip.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What is set for a component.
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Properties {
     /// By name in lower case: the name as written, and the text.
     all: BTreeMap<String, (String, String)>,
-    asked: RefCell<BTreeSet<String>>,
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl Properties {
@@ -20,7 +20,7 @@ impl Properties {
     pub fn text(&self, name: &str) -> Option<&str> {
         let lower = name.to_ascii_lowercase();
         let found = self.all.get(&lower).map(|(_, text)| text.as_str());
-        self.asked.borrow_mut().insert(lower);
+        self.asked().insert(lower);
         found.filter(|text| !text.is_empty())
     }
 
@@ -75,9 +75,13 @@ impl Properties {
 
     /// What is set and was never asked for, as written.
     pub fn unused(&self) -> Vec<&str> {
-        let asked = self.asked.borrow();
+        let asked = self.asked();
         let unused = self.all.iter().filter(|(lower, _)| !asked.contains(*lower));
         unused.map(|(_, (name, _))| name.as_str()).collect()
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,7 +91,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
             let name = name.into();
             (name.to_ascii_lowercase(), (name, text.into()))
         };
-        Properties { all: all.into_iter().map(entry).collect(), asked: RefCell::default() }
+        Properties { all: all.into_iter().map(entry).collect(), asked: Mutex::default() }
     }
 }
 

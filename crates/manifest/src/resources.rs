@@ -87,6 +87,8 @@ pub enum Keeper {
     Memory,
     /// A Redis.
     Redis,
+    /// A PostgreSQL.
+    Postgres,
 }
 
 /// Where secrets come from.
@@ -364,6 +366,7 @@ impl Reader<'_> {
             "state.colony" => (Family::State, Keeper::Disk),
             "state.in-memory" => (Family::State, Keeper::Memory),
             "state.redis" => (Family::State, Keeper::Redis),
+            "state.postgresql" | "state.postgres" => (Family::State, Keeper::Postgres),
             "pubsub.colony" => return Some((Block::PubSub(Keeper::Disk), settings)),
             "pubsub.in-memory" => return Some((Block::PubSub(Keeper::Memory), settings)),
             "secretstores.local.file" => {
@@ -384,7 +387,7 @@ impl Reader<'_> {
         }
         // What other applications of Dapr look for in it.
         settings.retain(|one| one.name != "actorStateStore");
-        if keeper != Keeper::Redis {
+        if matches!(keeper, Keeper::Disk | Keeper::Memory) {
             for setting in settings.drain(..) {
                 let message = format!("the setting `{}` has no effect on `{kind}`", clip(&setting.name));
                 self.found.push(
@@ -562,10 +565,11 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 13] = [
+const SERVED: [&str; 15] = [
     "bindings.cron",
     "bindings.http",
     "bindings.localstorage",
+    "bindings.postgresql",
     "lock.colony",
     "lock.in-memory",
     "lock.redis",
@@ -575,6 +579,7 @@ const SERVED: [&str; 13] = [
     "secretstores.local.file",
     "state.colony",
     "state.in-memory",
+    "state.postgresql",
     "state.redis",
 ];
 /// Longest prefix of keys, as the engine has its scopes.

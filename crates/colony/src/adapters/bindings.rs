@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::config::{Adapter, Binding, Input, check_route};
-use components::binding::{Cron, Direction, Http, LocalStorage};
+use components::binding::{Cron, Direction, Http, LocalStorage, Postgres};
 use components::properties::Invalid;
 use components::{Properties, binding};
 use manifest::resources::{BindingKind, Component, Resources};
@@ -24,15 +24,16 @@ impl Adapters {
         found: &mut Resources,
     ) -> Result<Binding, Unopened> {
         let set = self.set(component).await?;
-        let binding = opened(kind, &component.name, &set).map_err(|invalid| wrong(&invalid, component))?;
+        let binding =
+            opened(kind, &component.name, &set).await.map_err(|invalid| wrong(&invalid, component))?;
         unused(&set, component, found);
         Ok(binding)
     }
 }
 
-fn opened(kind: BindingKind, name: &str, set: &Properties) -> Result<Binding, Invalid> {
+async fn opened(kind: BindingKind, name: &str, set: &Properties) -> Result<Binding, Invalid> {
     let direction = Direction::new(set)?;
-    let Ends { output, input } = ends(kind, set)?;
+    let Ends { output, input } = ends(kind, set).await?;
     let direction = direction.of(input.is_some(), output.is_some())?;
     // What is only sent to has none, and is told that it has no effect.
     let route = input.as_ref().and_then(|_| set.text("route")).unwrap_or(name);
@@ -47,11 +48,12 @@ fn opened(kind: BindingKind, name: &str, set: &Properties) -> Result<Binding, In
     })
 }
 
-fn ends(kind: BindingKind, set: &Properties) -> Result<Ends, Invalid> {
+async fn ends(kind: BindingKind, set: &Properties) -> Result<Ends, Invalid> {
     let output = |output: Arc<dyn binding::Output>| Ends { output: Some(output), input: None };
     Ok(match kind {
         BindingKind::Cron => Ends { output: None, input: Some(Arc::new(Cron::new(set)?)) },
         BindingKind::Http => output(Arc::new(Http::new(set)?)),
+        BindingKind::Postgres => output(Arc::new(Postgres::connect(set).await?)),
         BindingKind::LocalStorage => output(Arc::new(LocalStorage::new(set)?)),
     })
 }

@@ -3,6 +3,7 @@
 mod cron;
 mod direction;
 mod http;
+mod postgres;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::Reply;
 pub use cron::Cron;
 pub use direction::Direction;
 pub use http::Http;
+pub use postgres::Postgres;
 pub use storage::LocalStorage;
 
 /// Does things outside, each known by the name of its operation.

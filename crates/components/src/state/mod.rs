@@ -1,5 +1,6 @@
 //! Stores of items: the contract, which is that of the engine's own, and adapters.
 
+pub mod postgres;
 pub mod redis;
 
 use std::fmt;

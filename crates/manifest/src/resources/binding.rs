@@ -9,6 +9,8 @@ pub enum BindingKind {
     Http,
     /// Files below a folder.
     LocalStorage,
+    /// A database of PostgreSQL.
+    Postgres,
 }
 
 impl BindingKind {
@@ -18,6 +20,7 @@ impl BindingKind {
             "bindings.cron" => BindingKind::Cron,
             "bindings.http" => BindingKind::Http,
             "bindings.localstorage" => BindingKind::LocalStorage,
+            "bindings.postgres" | "bindings.postgresql" => BindingKind::Postgres,
             _ => return None,
         })
     }

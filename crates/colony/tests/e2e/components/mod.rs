@@ -2,6 +2,12 @@
 
 mod bindings;
 mod blocks;
+#[cfg(feature = "conformance")]
+mod postgres;
+#[cfg(feature = "conformance")]
+#[allow(dead_code, reason = "the stories of the adapter have it do more")]
+#[path = "../../../../components/tests/postgres/server.rs"]
+mod postgres_server;
 mod publish;
 #[cfg(feature = "conformance")]
 mod redis;
