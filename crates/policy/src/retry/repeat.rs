@@ -81,6 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rng::Rng;
 
     #[test]
     fn a_constant_pace_ends_with_its_number() {
