@@ -85,7 +85,8 @@ impl Services {
                 () if path.starts_with(QUEUES) => self.queues.call(request).await,
                 () if path.starts_with(STREAMS) => self.streams.call(request).await,
                 () if !path.starts_with(DAPR) && proxy::is_meant(&request) => {
-                    Ok(proxy::answer(&self.api, request).await)
+                    // By far the largest, and not to be moved about with every other call.
+                    Ok(Box::pin(proxy::answer(&self.api, request)).await)
                 }
                 () => self.dapr.call(request).await,
             };

@@ -109,6 +109,6 @@ impl http_body::Body for Again {
         if self.next > 0 {
             return SizeHint::default();
         }
-        self.replay.0.lock().unwrap_or_else(PoisonError::into_inner).hint.clone()
+        self.replay.0.lock().unwrap_or_else(PoisonError::into_inner).hint
     }
 }
