@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use crate::app::App;
 use crate::bindings::Bindings;
 use crate::config::Config;
+use crate::configuration::Configurations;
 use crate::delivery::Running;
 use crate::health::Health;
 use crate::host::Host;
@@ -35,6 +36,7 @@ pub struct Api {
     pub(crate) secret_stores: SecretStores,
     pub(crate) bindings: Bindings,
     pub(crate) locks: Locks,
+    pub(crate) configurations: Configurations,
     pub(crate) undeclared: Undeclared,
     pub(crate) caller: Caller,
     pub(crate) guards: Guards,
@@ -58,6 +60,7 @@ impl Api {
             secret_stores: SecretStores::new(&config),
             bindings: Bindings::new(&config),
             locks: Locks::new(&config),
+            configurations: Configurations::new(&config),
             app: App::new(&config.app),
             caller: Caller::new(&config),
             guards: Guards::new(&config.resiliency),

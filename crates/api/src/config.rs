@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use components::secret::Scope;
-use components::{binding, lock, pubsub, secret, state};
+use components::{binding, configuration, lock, pubsub, secret, state};
 
 pub use crate::invoke::Endpoint;
 use crate::resiliency::Resiliency;
@@ -120,6 +120,11 @@ pub enum Block {
     },
     /// A system outside that things are sent to or events come from.
     Binding(Binding),
+    /// A store of configuration.
+    Configuration {
+        /// Where it is kept.
+        place: Place<Adapter<dyn configuration::Store>>,
+    },
     /// A store of locks.
     Locks {
         /// Where they are kept.
@@ -275,6 +280,7 @@ impl Config {
         self.components.iter().any(|one| match &one.block {
             Block::State { place, .. } => *place == Place::Memory,
             Block::PubSub(pubsub) => pubsub.broker == Broker::Memory,
+            Block::Configuration { place } => *place == Place::Memory,
             Block::Locks { place, .. } => *place == Place::Memory,
             Block::Secrets { .. } | Block::Binding(_) => false,
         })

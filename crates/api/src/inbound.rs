@@ -18,6 +18,7 @@ use crate::{jobs, queues};
 /// Waits for the application, and brings it what there is, until it is dropped: what was not answered by then counts as not
 /// delivered.
 pub(crate) async fn run(api: &Arc<Api>, deliveries: &mut JoinSet<()>) {
+    let _watches = Watches(api);
     is_reached(&api.config).await;
     let Some(health) = api.app.watch_health() else {
         delivery::begin(api, deliveries).await;
@@ -41,6 +42,15 @@ async fn while_well(api: &Arc<Api>, mut health: watch::Receiver<bool>, deliverie
             _ = health.wait_for(|well| !*well) => {}
         }
         deliveries.shutdown().await;
+    }
+}
+
+/// Who watches configuration does so no longer than something is brought to the application.
+struct Watches<'a>(&'a Api);
+
+impl Drop for Watches<'_> {
+    fn drop(&mut self) {
+        self.0.configurations.subscriptions.close_all();
     }
 }
 

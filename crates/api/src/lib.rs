@@ -17,6 +17,7 @@ mod api;
 pub mod app;
 mod bindings;
 pub mod config;
+pub mod configuration;
 mod delivery;
 mod duration;
 pub mod error;

@@ -33,7 +33,11 @@ impl Api {
             version: one.version.clone(),
             capabilities: match one.block {
                 Block::State { .. } => STATE,
-                Block::Binding(_) | Block::Locks { .. } | Block::PubSub(_) | Block::Secrets { .. } => &[],
+                Block::Binding(_)
+                | Block::Configuration { .. }
+                | Block::Locks { .. }
+                | Block::PubSub(_)
+                | Block::Secrets { .. } => &[],
             },
         });
         let undeclared = self.undeclared.names().map(|(family, name)| Told {

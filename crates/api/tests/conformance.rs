@@ -118,3 +118,73 @@ mod topics_in_memory {
 
     components::pubsub_conformance_tests!(Place::new());
 }
+
+/// Configuration of either engine.
+mod configuration {
+    use api::configuration::Kept;
+    use api::state::Engine;
+    use components::Reply;
+    use components::configuration::Store;
+    use components::conformance::configuration::Subject;
+    use engine::blocks::config::{Edit, Set};
+    use engine::{Config, Embedded, InMemory};
+
+    /// Sets an item, or takes it away.
+    fn edit(key: &str, item: Option<(&str, &str)>) -> Vec<Edit> {
+        let set = item.map(|(value, version)| Set {
+            value: value.to_owned().into(),
+            version: version.to_owned(),
+            ..Set::default()
+        });
+        vec![Edit { key: key.to_owned(), only_if: None, set }]
+    }
+
+    macro_rules! subject {
+        ($place:ident, $engine:path) => {
+            impl $place {
+                fn kept(&self) -> Kept<'_> {
+                    Kept::new("limits", $engine(&self.0))
+                }
+            }
+
+            impl Subject for $place {
+                fn configuration(&self) -> Box<dyn Store + '_> {
+                    Box::new(self.kept())
+                }
+
+                fn set<'a>(&'a self, key: &'a str, item: Option<(&'a str, &'a str)>) -> Reply<'a, ()> {
+                    Box::pin(async move {
+                        self.kept().write(edit(key, item)).await.expect("it is written");
+                    })
+                }
+            }
+        };
+    }
+
+    struct Disk(
+        Embedded,
+        #[allow(dead_code, reason = "the folder is there as long as this")] tempfile::TempDir,
+    );
+
+    impl Disk {
+        fn new() -> Disk {
+            let folder = tempfile::tempdir().expect("a folder");
+            Disk(Embedded::open_in(folder.path(), Config::default()).expect("it opens"), folder)
+        }
+    }
+
+    struct Memory(InMemory);
+
+    subject!(Disk, Engine::Disk);
+    subject!(Memory, Engine::Memory);
+
+    mod disk {
+        components::configuration_conformance_tests!(super::Disk::new());
+    }
+    mod memory {
+        use engine::{Config, InMemory};
+        components::configuration_conformance_tests!(super::Memory(
+            InMemory::open_empty(Config::default()).expect("it opens")
+        ));
+    }
+}

@@ -10,6 +10,7 @@
 //!
 //! The store must be empty at first.
 
+pub mod configuration;
 pub mod lock;
 
 use std::time::{Duration, Instant, SystemTime};

@@ -6,6 +6,7 @@
 //! [`Properties`], and answer.
 
 pub mod binding;
+pub mod configuration;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod lock;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use log::disk::RealDisk;
 
 use crate::backup::check_finished;
+use crate::blocks::config::Changes;
 use crate::clock::System;
 use crate::config::Config;
 use crate::consume::Consumer;
 use crate::engine::Engine;
 use crate::error::OpenError;
+use crate::feed::Feed;
 use crate::store::{Fjall, Memory};
 
 /// An engine whose log and store lie in one folder of this machine.
@@ -21,6 +23,12 @@ pub type EmbeddedLog = log::Embedded<RealDisk>;
 
 /// An engine that keeps all in memory, and forgets it at its end.
 pub type InMemory = Engine<log::Memory, Memory>;
+
+/// What happens to configuration of an [`Embedded`] engine.
+pub type EmbeddedChanges = Feed<EmbeddedLog, Fjall, Changes>;
+
+/// What happens to configuration of an [`InMemory`] engine.
+pub type InMemoryChanges = Feed<log::Memory, Memory, Changes>;
 
 /// One of a group's consumers of an [`Embedded`] engine's topic.
 pub type EmbeddedConsumer = Consumer<log::Embedded<RealDisk>, Fjall>;

@@ -139,6 +139,26 @@ impl<L: Log, S: Store, F: Follow> Feed<L, S, F> {
         }
     }
 
+    /// Goes on with what happens from now on, whatever was missed.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn skip(&mut self) -> Result<(), Error> {
+        for (shard, after) in &mut self.at {
+            *after = self.inner.read(*shard, |state, _| self.follow.ends(state, *shard))??.now;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner<L, S>> {
+        &self.inner
+    }
+
+    pub(crate) fn followed(&self) -> &F {
+        &self.follow
+    }
+
     /// Up to where it was had: who begins after it has what [`Feed::next`] would return now.
     pub fn position(&self) -> Position {
         Position(self.at.iter().map(|(shard, after)| (shard.0, *after)).collect())

@@ -42,7 +42,9 @@ pub use backup::{BackupError, RestoreError};
 pub use clock::{Clock, System};
 pub use config::Config;
 pub use consume::{Consumer, ConsumerConfig, Received};
-pub use embedded::{Embedded, EmbeddedConsumer, EmbeddedLog, InMemory, InMemoryConsumer};
+pub use embedded::{
+    Embedded, EmbeddedChanges, EmbeddedConsumer, EmbeddedLog, InMemory, InMemoryChanges, InMemoryConsumer,
+};
 pub use engine::Engine;
 pub use error::{Error, Kind, OpenError, with_causes};
 pub use feed::{Begin, Feed, Position};

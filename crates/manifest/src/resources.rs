@@ -62,6 +62,11 @@ pub enum Block {
     Secrets(SecretSource),
     /// A system outside that things are sent to.
     Binding(BindingKind),
+    /// A store of configuration.
+    Configuration {
+        /// Who keeps it.
+        keeper: Keeper,
+    },
     /// A store of locks.
     Locks {
         /// Who keeps it.
@@ -76,6 +81,7 @@ pub enum Block {
 enum Family {
     State,
     Locks,
+    Configuration,
 }
 
 /// Who keeps what a component has.
@@ -360,6 +366,8 @@ impl Reader<'_> {
         optional: bool,
     ) -> Option<(Block, Vec<Setting>)> {
         let (family, keeper) = match kind {
+            "configuration.colony" => (Family::Configuration, Keeper::Disk),
+            "configuration.in-memory" => (Family::Configuration, Keeper::Memory),
             "lock.colony" => (Family::Locks, Keeper::Disk),
             "lock.in-memory" => (Family::Locks, Keeper::Memory),
             "lock.redis" => (Family::Locks, Keeper::Redis),
@@ -382,7 +390,9 @@ impl Reader<'_> {
             }
         };
         let mut prefix = KeyPrefix::default();
-        if let Some(at) = settings.iter().position(|one| one.name.eq_ignore_ascii_case("keyPrefix")) {
+        let has_prefix = family != Family::Configuration;
+        let named = settings.iter().position(|one| one.name.eq_ignore_ascii_case("keyPrefix"));
+        if let Some(at) = named.filter(|_| has_prefix) {
             prefix = self.prefix(&settings.remove(at))?;
         }
         // What other applications of Dapr look for in it.
@@ -390,15 +400,15 @@ impl Reader<'_> {
         if matches!(keeper, Keeper::Disk | Keeper::Memory) {
             for setting in settings.drain(..) {
                 let message = format!("the setting `{}` has no effect on `{kind}`", clip(&setting.name));
-                self.found.push(
-                    Diagnostic::warning(codes::NO_EFFECT, setting.span, message)
-                        .label("its only setting is `keyPrefix`"),
-                );
+                self.found.push(Diagnostic::warning(codes::NO_EFFECT, setting.span, message).label(
+                    if has_prefix { "its only setting is `keyPrefix`" } else { "it has no settings" },
+                ));
             }
         }
         let block = match family {
             Family::State => Block::State { keeper, prefix },
             Family::Locks => Block::Locks { keeper, prefix },
+            Family::Configuration => Block::Configuration { keeper },
         };
         Some((block, settings))
     }
@@ -565,11 +575,13 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 15] = [
+const SERVED: [&str; 17] = [
     "bindings.cron",
     "bindings.http",
     "bindings.localstorage",
     "bindings.postgresql",
+    "configuration.colony",
+    "configuration.in-memory",
     "lock.colony",
     "lock.in-memory",
     "lock.redis",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{bindings, invoke, jobs, lock, metadata, publish, secrets, state, subscribe};
+use super::{bindings, configuration, invoke, jobs, lock, metadata, publish, secrets, state, subscribe};
 use crate::api::Api;
 use crate::proto::dapr::common::v1::InvokeResponse;
 use crate::proto::dapr::runtime::v1::dapr_server::Dapr;
@@ -12,12 +12,14 @@ use crate::proto::dapr::runtime::v1::{
     BulkPublishRequest, BulkPublishResponse, DeleteBulkStateRequest, DeleteJobRequest, DeleteJobResponse,
     DeleteJobsByPrefixRequest, DeleteJobsByPrefixRequestAlpha1, DeleteJobsByPrefixResponse,
     DeleteJobsByPrefixResponseAlpha1, DeleteStateRequest, ExecuteStateTransactionRequest,
-    GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse, GetJobRequest,
-    GetJobResponse, GetMetadataRequest, GetMetadataResponse, GetSecretRequest, GetSecretResponse,
-    GetStateRequest, GetStateResponse, InvokeBindingRequest, InvokeBindingResponse, InvokeServiceRequest,
-    ListJobsRequest, ListJobsRequestAlpha1, ListJobsResponse, ListJobsResponseAlpha1, PublishEventRequest,
-    SaveStateRequest, ScheduleJobRequest, ScheduleJobResponse, SetMetadataRequest, ShutdownRequest,
-    SubscribeTopicEventsRequestAlpha1, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
+    GetBulkSecretRequest, GetBulkSecretResponse, GetBulkStateRequest, GetBulkStateResponse,
+    GetConfigurationRequest, GetConfigurationResponse, GetJobRequest, GetJobResponse, GetMetadataRequest,
+    GetMetadataResponse, GetSecretRequest, GetSecretResponse, GetStateRequest, GetStateResponse,
+    InvokeBindingRequest, InvokeBindingResponse, InvokeServiceRequest, ListJobsRequest,
+    ListJobsRequestAlpha1, ListJobsResponse, ListJobsResponseAlpha1, PublishEventRequest, SaveStateRequest,
+    ScheduleJobRequest, ScheduleJobResponse, SetMetadataRequest, ShutdownRequest,
+    SubscribeConfigurationRequest, SubscribeTopicEventsRequestAlpha1, TryLockRequest, TryLockResponse,
+    UnlockRequest, UnlockResponse, UnsubscribeConfigurationRequest, UnsubscribeConfigurationResponse,
 };
 
 /// The methods, answered by an API.
@@ -101,6 +103,52 @@ impl Dapr for Methods {
 
     async fn unlock_alpha1(&self, request: Request<UnlockRequest>) -> Answer<UnlockResponse> {
         answered(lock::unlock(&self.0, request.into_inner()).await)
+    }
+
+    async fn get_configuration(
+        &self,
+        request: Request<GetConfigurationRequest>,
+    ) -> Answer<GetConfigurationResponse> {
+        answered(configuration::get(&self.0, request.into_inner()).await)
+    }
+
+    type SubscribeConfigurationStream = configuration::Told;
+
+    async fn subscribe_configuration(
+        &self,
+        request: Request<SubscribeConfigurationRequest>,
+    ) -> Answer<configuration::Told> {
+        answered(configuration::subscribe(&self.0, request.into_inner()).await)
+    }
+
+    async fn unsubscribe_configuration(
+        &self,
+        request: Request<UnsubscribeConfigurationRequest>,
+    ) -> Answer<UnsubscribeConfigurationResponse> {
+        answered(configuration::unsubscribe(&self.0, request.get_ref()))
+    }
+
+    async fn get_configuration_alpha1(
+        &self,
+        request: Request<GetConfigurationRequest>,
+    ) -> Answer<GetConfigurationResponse> {
+        answered(configuration::get(&self.0, request.into_inner()).await)
+    }
+
+    type SubscribeConfigurationAlpha1Stream = configuration::Told;
+
+    async fn subscribe_configuration_alpha1(
+        &self,
+        request: Request<SubscribeConfigurationRequest>,
+    ) -> Answer<configuration::Told> {
+        answered(configuration::subscribe(&self.0, request.into_inner()).await)
+    }
+
+    async fn unsubscribe_configuration_alpha1(
+        &self,
+        request: Request<UnsubscribeConfigurationRequest>,
+    ) -> Answer<UnsubscribeConfigurationResponse> {
+        answered(configuration::unsubscribe(&self.0, request.get_ref()))
     }
 
     async fn schedule_job(&self, request: Request<ScheduleJobRequest>) -> Answer<ScheduleJobResponse> {

@@ -5,6 +5,7 @@
 //! what there is.
 
 mod bindings;
+mod configuration;
 mod dapr;
 mod deadline;
 mod health;

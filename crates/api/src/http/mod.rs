@@ -10,6 +10,7 @@ mod answer;
 mod bindings;
 mod body;
 mod call;
+mod configuration;
 mod health;
 mod invoke;
 mod jobs;
@@ -71,6 +72,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
     match (version, group) {
         ("v1.0", "bindings") => bindings::answer(&rest, call).await,
         ("v1.0", "healthz") => health::answer(&rest, call),
+        ("v1.0" | "v1.0-alpha1", "configuration") => configuration::answer(&rest, call).await,
         ("v1.0" | "v1.0-alpha1", "jobs") => jobs::answer(&rest, call).await,
         ("v1.0", "metadata") => metadata::answer(&rest, call).await,
         ("v1.0" | "v1.0-alpha1", "publish") => publish::answer(version, &rest, call).await,

@@ -4,6 +4,7 @@ mod app;
 mod bindings;
 mod callbacks;
 mod calls;
+mod configuration;
 mod deliveries;
 mod ends;
 mod grpc;

@@ -26,6 +26,20 @@ fn a_program_with_the_python_sdk_works_as_it_is() {
 }
 
 #[test]
+fn locks_configuration_and_jobs_are_used_with_the_python_sdk() {
+    let python = python();
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut sidecar = Sidecar::start(&dir, &[]);
+    let port = |address: &str| address.rsplit(':').next().expect("a port").to_owned();
+    let mut program = Command::new(python);
+    program.arg(root().join(HOME).join("blocks.py"));
+    program.env("DAPR_HTTP_PORT", port(&sidecar.http)).env("DAPR_GRPC_PORT", port(&sidecar.grpc));
+    let output = program.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sidecar.exit_code(), Some(0), "the program has asked for the end");
+}
+
+#[test]
 fn a_program_calls_others_with_the_python_sdk_and_grpcio() {
     let python = python();
     let dir = tempfile::tempdir().expect("a folder");

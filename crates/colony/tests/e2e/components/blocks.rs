@@ -85,7 +85,13 @@ fn called(listener: &std::net::TcpListener) -> (String, String) {
         }
         let mut body = vec![0; bytes];
         reader.read_exact(&mut body).expect("a body");
-        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("answered");
+        let status = if first.starts_with("POST") { "200 OK" } else { "404 Not Found" };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        (&stream).write_all(answer.as_bytes()).expect("answered");
+        // What it is asked at its start is no call of these.
+        if !first.starts_with("POST") {
+            continue;
+        }
         return (first.trim().to_owned(), String::from_utf8(body).expect("text"));
     }
 }
