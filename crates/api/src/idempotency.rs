@@ -54,7 +54,8 @@ pub(crate) fn none(headers: &HeaderMap, why: &str) -> Result<(), Error> {
     }
 }
 
-fn refused(message: String) -> Error {
+/// What is wrong with a key.
+pub(crate) fn refused(message: String) -> Error {
     Error::new("ERR_IDEMPOTENCY_KEY", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
 }
 

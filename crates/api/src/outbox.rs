@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use engine::blocks::Outgoing;
+use engine::blocks::{Idempotency, Outgoing};
 use http::StatusCode;
 use tonic::Code;
 
@@ -21,7 +21,7 @@ use crate::state::{Operation, Save};
 use crate::time;
 
 impl Api {
-    /// Does several things in a store, all or none, and publishes what is saved if the store has an outbox.
+    /// Does several things in a store, all or none, and publishes what is saved if the store has an outbox; once under `once`.
     ///
     /// # Errors
     ///
@@ -31,8 +31,9 @@ impl Api {
         store: &str,
         operations: Vec<Operation>,
         trace: Trace<'_>,
+        once: Option<&Idempotency>,
     ) -> Result<(), Error> {
-        let store = self.store(store)?;
+        let store = self.store(store)?.once(once)?;
         let Some(outbox) = self.config.outboxes.get(store.name()) else {
             return store.transact(operations, &[]).await;
         };

@@ -42,15 +42,15 @@ impl Dapr for Methods {
     }
 
     async fn save_state(&self, request: Request<SaveStateRequest>) -> Answer<()> {
-        answered(state::save(&self.0, request.into_inner()).await)
+        answered(state::save(&self.0, request).await)
     }
 
     async fn delete_state(&self, request: Request<DeleteStateRequest>) -> Answer<()> {
-        answered(state::delete(&self.0, request.into_inner()).await)
+        answered(state::delete(&self.0, request).await)
     }
 
     async fn delete_bulk_state(&self, request: Request<DeleteBulkStateRequest>) -> Answer<()> {
-        answered(state::delete_bulk(&self.0, request.into_inner()).await)
+        answered(state::delete_bulk(&self.0, request).await)
     }
 
     async fn execute_state_transaction(

@@ -36,7 +36,7 @@ use crate::proto::colony::v1::queues_server::QueuesServer;
 use crate::proto::colony::v1::streams_server::StreamsServer;
 use crate::proto::dapr::runtime::v1::dapr_server::DaprServer;
 use crate::proto::health::health_server::HealthServer;
-use crate::token;
+use crate::{idempotency, token};
 use dapr::Methods;
 use health::HealthMethods;
 use queues::QueueMethods;
@@ -79,6 +79,12 @@ impl Services {
         if !token::matches(self.api.config.token.as_deref(), request.headers().get(token::HEADER)) {
             return no_token().into_http();
         }
+        if is_keyless(request.uri().path())
+            && let Err(error) =
+                idempotency::none(request.headers(), "what this does is not remembered under a key")
+        {
+            return error.to_status().into_http();
+        }
         let answer = async {
             let path = request.uri().path();
             let Ok(response) = match () {
@@ -97,12 +103,21 @@ impl Services {
     }
 }
 
+/// Whether a method writes and is not done once under an idempotency key.
+fn is_keyless(path: &str) -> bool {
+    let method = path.strip_prefix(DAPR);
+    method.is_some_and(|method| KEYLESS.iter().any(|keyless| method.starts_with(keyless)))
+}
+
 fn no_token() -> Status {
     let details = Details { reason: "DAPR_API_TOKEN", ..Details::default() };
     let status = ::http::StatusCode::UNAUTHORIZED;
     Error::new("ERR_API_TOKEN", status, Code::Unauthenticated, "invalid api token").with(details).to_status()
 }
 
+/// How the names of methods begin that are not done once under an idempotency key.
+const KEYLESS: [&str; 7] =
+    ["DeleteJob", "InvokeBinding", "ScheduleJob", "SetMetadata", "Shutdown", "TryLock", "Unlock"];
 /// How the paths of the methods for queues begin.
 const QUEUES: &str = "/colony.v1.Queues/";
 /// How the paths of the methods for event streams begin.

@@ -1,4 +1,4 @@
-//! What Colony's own services share: stretches and points of time, and what is done once.
+//! What Colony's own services share: stretches and points of time; and what is done once, which holds for Dapr's as well.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use engine::blocks::{Idempotency, Time};
 use prost::Message;
 use prost_types::Timestamp;
 use tonic::Request;
+use tonic::metadata::MetadataMap;
 
 use crate::api::Api;
 use crate::error::Error;
@@ -17,12 +18,22 @@ pub(super) fn asked<T: Message>(
     method: &str,
     request: Request<T>,
 ) -> Result<(T, Option<Idempotency>), Error> {
-    let headers = request.metadata().as_ref();
-    let once = idempotency::key(headers)?.map(|key| {
-        let message = request.get_ref().encode_to_vec();
-        idempotency::once(&api.config.app_id, key, &[method.as_bytes(), &message])
-    });
+    let once = once(api, method, request.metadata(), request.get_ref())?;
     Ok((request.into_inner(), once))
+}
+
+/// What a message is acted on once under, if the metadata beside it says so.
+pub(super) fn once(
+    api: &Api,
+    method: &str,
+    head: &MetadataMap,
+    message: &impl Message,
+) -> Result<Option<Idempotency>, Error> {
+    let key = idempotency::key(head.as_ref())?;
+    Ok(key.map(|key| {
+        let parts = [method.as_bytes(), &message.encode_to_vec()];
+        idempotency::once(&api.config.app_id, key, &parts)
+    }))
 }
 
 /// A stretch of time, where one is given.

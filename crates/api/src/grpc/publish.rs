@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use tonic::Request;
 
+use super::ours::once;
 use crate::api::Api;
 use crate::error::Error;
+use crate::idempotency;
 use crate::proto::dapr::runtime::v1::{
     BulkPublishRequest, BulkPublishRequestEntry, BulkPublishResponse, BulkPublishResponseFailedEntry,
     PublishEventRequest,
@@ -14,7 +16,8 @@ use crate::pubsub::{Entry, Publish, Trace};
 
 pub(super) async fn one(api: &Api, request: Request<PublishEventRequest>) -> Result<(), Error> {
     let (head, _, request) = request.into_parts();
-    let pubsub = api.pubsub(&request.pubsub_name)?;
+    let once = once(api, "PublishEvent", &head, &request)?;
+    let pubsub = api.pubsub(&request.pubsub_name)?.once(once.as_ref())?;
     let publish =
         Publish { data: request.data, content_type: request.data_content_type, metadata: request.metadata };
     pubsub.publish(&request.topic, publish, Trace::of(&head)).await
@@ -25,6 +28,10 @@ pub(super) async fn many(
     request: Request<BulkPublishRequest>,
 ) -> Result<BulkPublishResponse, Error> {
     let (head, _, request) = request.into_parts();
+    idempotency::none(
+        head.as_ref(),
+        "several messages are several commits: publish them one by one, or in a transaction",
+    )?;
     let BulkPublishRequest { pubsub_name, topic, entries, metadata } = request;
     let pubsub = api.pubsub(&pubsub_name)?;
     let entries = entries.into_iter().map(|entry| lowered(entry, &metadata)).collect();

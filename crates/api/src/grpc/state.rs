@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tonic::Request;
 use tonic::metadata::MetadataMap;
 
+use super::ours::{asked, once};
 use crate::api::Api;
 use crate::error::Error;
 use crate::proto::dapr::common::v1::state_options::{StateConcurrency, StateConsistency};
@@ -43,20 +45,24 @@ pub(super) async fn get_bulk(api: &Api, request: GetBulkStateRequest) -> Result<
     Ok(GetBulkStateResponse { items: items.collect() })
 }
 
-pub(super) async fn save(api: &Api, request: SaveStateRequest) -> Result<(), Error> {
-    let store = api.store(&request.store_name)?;
+pub(super) async fn save(api: &Api, request: Request<SaveStateRequest>) -> Result<(), Error> {
+    let (request, once) = asked(api, "SaveState", request)?;
+    let store = api.store(&request.store_name)?.once(once.as_ref())?;
     let items = request.states.into_iter().map(|item| put(item, Failing::Save(store.name())));
     store.save(items.collect::<Result<Vec<_>, _>>()?).await
 }
 
-pub(super) async fn delete(api: &Api, request: DeleteStateRequest) -> Result<(), Error> {
+pub(super) async fn delete(api: &Api, request: Request<DeleteStateRequest>) -> Result<(), Error> {
+    let (request, once) = asked(api, "DeleteState", request)?;
+    let store = api.store(&request.store_name)?.once(once.as_ref())?;
     let (etag, options) = (etag(request.etag), options(request.options));
-    api.store(&request.store_name)?.delete(Delete { key: request.key, etag, options }).await
+    store.delete(Delete { key: request.key, etag, options }).await
 }
 
-pub(super) async fn delete_bulk(api: &Api, request: DeleteBulkStateRequest) -> Result<(), Error> {
+pub(super) async fn delete_bulk(api: &Api, request: Request<DeleteBulkStateRequest>) -> Result<(), Error> {
+    let (request, once) = asked(api, "DeleteBulkState", request)?;
     let deletes = request.states.into_iter().map(deletion).collect();
-    api.store(&request.store_name)?.delete_many(deletes).await
+    api.store(&request.store_name)?.once(once.as_ref())?.delete_many(deletes).await
 }
 
 pub(super) async fn transact(
@@ -65,6 +71,7 @@ pub(super) async fn transact(
     request: ExecuteStateTransactionRequest,
 ) -> Result<(), Error> {
     let trace = Trace::of(head);
+    let once = once(api, "ExecuteStateTransaction", head, &request)?;
     api.store(&request.store_name)?;
     let operations = request.operations.into_iter().map(|one| {
         let item = one.request.unwrap_or_default();
@@ -74,7 +81,7 @@ pub(super) async fn transact(
             odd => Err(unknown_operation(odd)),
         }
     });
-    api.transact(&request.store_name, operations.collect::<Result<Vec<_>, _>>()?, trace).await
+    api.transact(&request.store_name, operations.collect::<Result<Vec<_>, _>>()?, trace, once.as_ref()).await
 }
 
 fn put(item: StateItem, failing: Failing<'_>) -> Result<Save, Error> {

@@ -68,9 +68,18 @@ impl<'a> Call<'a> {
     ///
     /// If the body cannot be had, or the key is none.
     pub(super) async fn asked(self) -> Result<Asked, Error> {
+        self.asked_or(Error::malformed_body).await
+    }
+
+    /// The same; `unread` is what is said of a body that cannot be had.
+    ///
+    /// # Errors
+    ///
+    /// If the body cannot be had, or the key is none.
+    pub(super) async fn asked_or(self, unread: impl FnOnce(Unread) -> Error) -> Result<Asked, Error> {
         let (api, head) = (self.api, self.head);
         let key = idempotency::key(&head.headers)?;
-        let body = self.body().await.map_err(Error::malformed_body)?;
+        let body = self.body().await.map_err(unread)?;
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let once = key.map(|key| {
             let parts = [head.method.as_str().as_bytes(), target.as_bytes(), &body];

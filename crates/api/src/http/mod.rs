@@ -27,7 +27,7 @@ mod streams;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::api::Api;
@@ -69,6 +69,10 @@ pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Respon
 }
 
 async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<'_>) -> Answer {
+    let elsewhere = call.header("dapr-app-id").is_some();
+    if KEYLESS.contains(&group) && call.head.method != Method::GET && !elsewhere {
+        call.no_idempotency("what this does is not remembered under a key")?;
+    }
     match (version, group) {
         ("v1.0", "bindings") => bindings::answer(&rest, call).await,
         ("v1.0", "healthz") => health::answer(&rest, call),
@@ -109,6 +113,9 @@ impl Trace {
 
 /// Where it is said, and in which order.
 const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+
+/// The groups whose writes are not done once under an idempotency key.
+const KEYLESS: [&str; 7] = ["bindings", "configuration", "jobs", "lock", "metadata", "shutdown", "unlock"];
 
 impl From<Error> for Response<Said> {
     fn from(error: Error) -> Self {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{Answer, empty, json_bytes};
 use super::body::Unread;
-use super::call::{Call, decoded};
+use super::call::{Asked, Call, decoded};
 use super::json::Object;
 use crate::error::Error;
 use crate::pubsub::{BINARY, CLOUD_EVENT, Entry, Failed, JSON, PUBLISH_FAILED, Publish, media};
@@ -36,14 +36,17 @@ async fn one(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
     let metadata = call.query().metadata();
     let content_type = call.header("content-type").unwrap_or_default().to_owned();
     let trace = call.trace();
-    let data = call.body().await.map_err(unread)?;
-    pubsub.publish(topic, Publish { data, content_type, metadata }, trace).await?;
+    let Asked { body: data, once } = call.asked_or(unread).await?;
+    pubsub.once(once.as_ref())?.publish(topic, Publish { data, content_type, metadata }, trace).await?;
     Ok(empty())
 }
 
 async fn bulk(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
     let pubsub = call.api.pubsub(pubsub)?;
     let failing = pubsub.failing(topic);
+    call.no_idempotency(
+        "several messages are several commits: publish them one by one, or in a transaction",
+    )?;
     let (metadata, trace) = (call.query().metadata(), call.trace());
     let body = call.body().await.map_err(unread)?;
     let written: Vec<Object<Written<'_>>> =

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, empty, json_bytes};
-use super::call::{Call, decoded};
+use super::call::{Asked, Call, decoded};
 use super::json::{Object, Word};
 use crate::error::Error;
 use crate::state::{Delete, Failing, Item, Operation, Options, Save, ttl, unknown_operation};
@@ -48,7 +48,8 @@ async fn get(store: &str, key: &str, call: Call<'_>) -> Answer {
 async fn save(store: &str, call: Call<'_>) -> Answer {
     let store = call.api.store(store)?;
     let metadata = call.query().metadata();
-    let body = call.body().await.map_err(Error::not_json)?;
+    let Asked { body, once } = call.asked_or(Error::not_json).await?;
+    let store = store.once(once.as_ref())?;
     let items: Option<Vec<Object<Written>>> = serde_json::from_slice(&body).map_err(Error::not_json)?;
     let items = items.unwrap_or_default().into_iter();
     let items = items.map(|Object(item)| item.save(&body, &metadata, Failing::Save(store.name())));
@@ -63,7 +64,8 @@ async fn delete(store: &str, key: &str, call: Call<'_>) -> Answer {
     let options = Options::from_words(concurrency.as_deref(), consistency.as_deref())
         .map_err(|wrong| Failing::Delete(key).because(wrong))?;
     let etag = call.header("if-match").map(str::to_owned);
-    store.delete(Delete { key: key.to_owned(), etag, options }).await?;
+    let Asked { once, .. } = call.asked_or(Error::not_json).await?;
+    store.once(once.as_ref())?.delete(Delete { key: key.to_owned(), etag, options }).await?;
     Ok(empty())
 }
 
@@ -84,11 +86,11 @@ async fn bulk(store: &str, call: Call<'_>) -> Answer {
 async fn transact(store: &str, call: Call<'_>) -> Answer {
     call.api.store(store)?;
     let (api, trace) = (call.api, call.trace());
-    let body = call.body().await.map_err(Error::not_json)?;
+    let Asked { body, once } = call.asked_or(Error::not_json).await?;
     let Object(Transaction { operations }) = serde_json::from_slice(&body).map_err(Error::not_json)?;
     let operations = operations.unwrap_or_default().into_iter().map(|Object(one)| one.operation(&body));
     let operations = operations.collect::<Result<Vec<_>, _>>()?;
-    api.transact(store, operations, trace).await?;
+    api.transact(store, operations, trace, once.as_ref()).await?;
     Ok(empty())
 }
 

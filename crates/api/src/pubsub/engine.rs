@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use components::Reply;
 use components::pubsub::{Begin, Broker, Error, Features, Message, Options, Subscription};
-use engine::blocks::Outgoing;
 use engine::blocks::topic::{self, Failing, Header, PUBLISH_BATCH_MAX, Place, Settings};
+use engine::blocks::{Idempotency, Outgoing};
 use engine::{ConsumerConfig, Kind};
 
 use super::held::Held;
@@ -26,6 +26,7 @@ pub struct Topics<'a> {
     component: &'a str,
     engine: Engine<'a>,
     prepared: &'a Prepared,
+    once: Option<&'a Idempotency>,
 }
 
 /// Topics that are known to be as they should, by the engine's name for them.
@@ -39,10 +40,18 @@ macro_rules! ask {
             match $topics.engine {
                 Engine::Disk(engine) => {
                     let $topic = engine.topic($name)?;
+                    let $topic = match $topics.once {
+                        Some(once) => $topic.once(once),
+                        None => $topic,
+                    };
                     $ask.await
                 }
                 Engine::Memory(engine) => {
                     let $topic = engine.topic($name)?;
+                    let $topic = match $topics.once {
+                        Some(once) => $topic.once(once),
+                        None => $topic,
+                    };
                     $ask.await
                 }
             }
@@ -54,11 +63,17 @@ macro_rules! ask {
 impl<'a> Topics<'a> {
     /// Those of this component.
     pub fn new(component: &'a str, engine: Engine<'a>, prepared: &'a Prepared) -> Topics<'a> {
-        Topics { component, engine, prepared }
+        Topics { component, engine, prepared, once: None }
     }
 
     /// What topics of the engine can do. That what expires is dropped there is known only of messages that say so to it.
     pub(super) const FEATURES: Features = Features { bulk: true, ttl: true, ordering: true };
+
+    /// The same, with a message published once under this.
+    pub(super) fn once(mut self, once: &'a Idempotency) -> Topics<'a> {
+        self.once = Some(once);
+        self
+    }
 
     pub(super) async fn publish(self, topic: &str, message: Message) -> Result<(), Error> {
         let name = self.ready(topic).await?;

@@ -14,11 +14,12 @@ use std::collections::HashMap;
 
 use components::pubsub::{self, Broker as _, Delivery, Features, Message, Options, Receipt, Subscription};
 
-use ::engine::blocks::Outgoing;
+use ::engine::blocks::{Idempotency, Outgoing};
 
 use crate::api::Api;
 use crate::config::{Block, Broker, Config, PubSub as Declared};
 use crate::error::Error;
+use crate::idempotency;
 use crate::ids::{Id, Ids};
 use crate::state::Engine;
 
@@ -111,6 +112,25 @@ impl Api {
 }
 
 impl<'a> PubSub<'a> {
+    /// The same, with a message published once under this.
+    ///
+    /// # Errors
+    ///
+    /// If the broker is another's, which does not remember what was asked.
+    pub fn once(mut self, once: Option<&'a Idempotency>) -> Result<PubSub<'a>, Error> {
+        match (once, self.keeper) {
+            (None, _) => Ok(self),
+            (Some(once), Keeper::Engine(topics)) => {
+                self.keeper = Keeper::Engine(topics.once(once));
+                Ok(self)
+            }
+            (Some(_), Keeper::Outside(_)) => Err(idempotency::refused(format!(
+                "pubsub {} is kept outside, where nobody remembers what was asked under a key",
+                self.name
+            ))),
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &'a str {
         self.name

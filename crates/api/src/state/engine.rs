@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use components::Reply;
 use components::state::{Action, Condition, Error, Item, Operation, Store};
-use engine::blocks::Outgoing;
 use engine::blocks::kv::{self, OPERATIONS_MAX, Write};
+use engine::blocks::{Idempotency, Outgoing};
 use engine::{Embedded, InMemory, Kind};
 use futures_util::future::join_all;
 
@@ -18,6 +18,7 @@ use futures_util::future::join_all;
 pub struct Kept<'a> {
     name: &'a str,
     engine: Engine<'a>,
+    once: Option<&'a Idempotency>,
 }
 
 /// The engine that keeps a store's items.
@@ -36,10 +37,18 @@ macro_rules! ask {
             match $kept.engine {
                 Engine::Disk(engine) => {
                     let $kv = engine.kv($kept.name)?.scope($scope);
+                    let $kv = match $kept.once {
+                        Some(once) => $kv.once(once),
+                        None => $kv,
+                    };
                     $ask.await
                 }
                 Engine::Memory(engine) => {
                     let $kv = engine.kv($kept.name)?.scope($scope);
+                    let $kv = match $kept.once {
+                        Some(once) => $kv.once(once),
+                        None => $kv,
+                    };
                     $ask.await
                 }
             }
@@ -51,7 +60,13 @@ macro_rules! ask {
 impl<'a> Kept<'a> {
     /// The store of this name.
     pub fn new(name: &'a str, engine: Engine<'a>) -> Kept<'a> {
-        Kept { name, engine }
+        Kept { name, engine, once: None }
+    }
+
+    /// The same, with what is written done once under this.
+    pub(super) fn once(mut self, once: &'a Idempotency) -> Kept<'a> {
+        self.once = Some(once);
+        self
     }
 
     pub(super) async fn get(self, scope: &str, key: &str) -> Result<Option<Item>, Error> {
@@ -86,8 +101,13 @@ impl<'a> Kept<'a> {
         operations: Vec<Operation>,
     ) -> Result<Vec<Result<(), Error>>, Error> {
         let mut outcomes = Vec::with_capacity(operations.len());
+        let parts = parts(operations);
+        if parts.len() > 1 && self.once.is_some() {
+            let several = "this is more than one commit, and cannot be done once under an idempotency key: save less at a time";
+            return Err(Error::Invalid(several.to_owned()));
+        }
         // All are on their way at once, in their order.
-        let asked = parts(operations).into_iter().map(|part| {
+        let asked = parts.into_iter().map(|part| {
             let part: Vec<kv::Operation> = part.into_iter().map(lower).collect();
             async move { ask!(self, scope, kv => kv.bulk(part)) }
         });

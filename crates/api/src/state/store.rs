@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use components::state::{self, Condition};
-use engine::blocks::Outgoing;
 use engine::blocks::kv::OPERATIONS_MAX;
+use engine::blocks::{Idempotency, Outgoing};
 
 use super::engine::Kept;
 use super::errors::{self, Failing, check_key};
 use super::{Concurrency, Delete, Operation, Options, Save};
 use crate::error::Error;
-use crate::time;
+use crate::{idempotency, time};
 
 /// A store, for one request.
 #[derive(Clone, Copy)]
@@ -47,7 +47,26 @@ macro_rules! ask {
     };
 }
 
-impl Store<'_> {
+impl<'a> Store<'a> {
+    /// The same, with what is written done once under this.
+    ///
+    /// # Errors
+    ///
+    /// If somebody else keeps the items, who does not remember what was asked.
+    pub fn once(mut self, once: Option<&'a Idempotency>) -> Result<Store<'a>, Error> {
+        match (once, self.keeper) {
+            (None, _) => Ok(self),
+            (Some(once), Keeper::Engine(kept)) => {
+                self.keeper = Keeper::Engine(kept.once(once));
+                Ok(self)
+            }
+            (Some(_), Keeper::Outside(_)) => Err(idempotency::refused(format!(
+                "state store {} is kept outside, where nobody remembers what was asked under a key",
+                self.name
+            ))),
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         self.name

@@ -11,6 +11,7 @@ mod grpc;
 mod invoke;
 mod jobs;
 mod lock;
+mod once;
 mod outbox;
 mod publish;
 mod queues;

@@ -26,7 +26,7 @@ pub struct World {
     pub said: Arc<std::sync::Mutex<Vec<String>>>,
     stop: Arc<Notify>,
     running: JoinHandle<()>,
-    host: Arc<Host>,
+    pub host: Arc<Host>,
     _dir: Arc<TempDir>,
 }
 

@@ -353,7 +353,11 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
     fn partition(&self, message: &Message, any: Option<u32>) -> u32 {
         match (message.partition, message.key.is_empty()) {
             (Some(partition), _) => partition,
-            (None, true) => any.unwrap_or_else(|| self.ask.inner.turn(self.partitions)),
+            (None, true) => match self.ask.idempotency {
+                // The same when it is asked again.
+                Some(once) => topic::partition_of(once.key.as_bytes(), self.partitions),
+                None => any.unwrap_or_else(|| self.ask.inner.turn(self.partitions)),
+            },
             (None, false) => topic::partition_of(&message.key, self.partitions),
         }
     }
