@@ -217,7 +217,7 @@ async fn a_job_is_told_of_listed_and_taken_away() {
     let job = |name: &str| Job {
         name: name.to_owned(),
         due_time: Some("1h".to_owned()),
-        failure_policy: Some(policy.clone()),
+        failure_policy: Some(policy),
         ..Job::default()
     };
     for name in ["tock", "a", "tick-2"] {
