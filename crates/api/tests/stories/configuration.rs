@@ -9,6 +9,7 @@ use api::proto::dapr::runtime::v1::{
     GetConfigurationRequest, GetConfigurationResponse, SubscribeConfigurationRequest,
     SubscribeConfigurationResponse, UnsubscribeConfigurationRequest, UnsubscribeConfigurationResponse,
 };
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -27,7 +28,8 @@ fn dapr(method: &str) -> String {
 }
 
 /// A stream of changes, read as they come.
-struct Stream(Incoming);
+/// With what has come of it and is no whole message yet, or several.
+struct Stream(Incoming, BytesMut);
 
 impl Stream {
     async fn open(world: &World, method: &str, keys: &[&str]) -> Stream {
@@ -45,16 +47,23 @@ impl Stream {
         let request = http::Request::post(format!("http://{}/{}", world.grpc, dapr(method)))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .body(Full::new(bytes::Bytes::from(body)));
-        Stream(sender.send_request(request.unwrap()).await.unwrap().into_body())
+            .body(Full::new(Bytes::from(body)));
+        Stream(sender.send_request(request.unwrap()).await.unwrap().into_body(), BytesMut::new())
     }
 
     /// The next message; nothing at the end.
     async fn next(&mut self) -> Option<SubscribeConfigurationResponse> {
         loop {
+            if let Some(length) = self.1.get(1..5) {
+                let end = 5 + u32::from_be_bytes(length.try_into().unwrap()) as usize;
+                if self.1.len() >= end {
+                    let message = self.1.split_to(end);
+                    return Some(SubscribeConfigurationResponse::decode(&message[5..]).unwrap());
+                }
+            }
             let frame = tokio::time::timeout(PATIENCE, self.0.frame()).await.expect("in time")?.unwrap();
             if let Ok(data) = frame.into_data() {
-                return Some(SubscribeConfigurationResponse::decode(&data[5..]).unwrap());
+                self.1.extend_from_slice(&data);
             }
         }
     }
