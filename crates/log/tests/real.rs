@@ -87,7 +87,7 @@ fn full_segments_are_sealed_in_the_background() {
 #[test]
 fn the_first_segments_are_short() {
     let directory = TempDir::new().expect("there is room");
-    let config = Config { segment_bytes: 1 << 20, record_bytes_max: 600 << 10, ..Config::default() };
+    let config = Config { segment_bytes: 16 << 20, ..Config::default() };
     let log = open(&directory, &config).expect("it opens");
     let lengths = || {
         let mut segments: Vec<_> = std::fs::read_dir(directory.path().join("data"))
@@ -99,17 +99,17 @@ fn the_first_segments_are_short() {
         segments.sort();
         segments.into_iter().map(|(_, kibibytes)| kibibytes).collect::<Vec<_>>()
     };
-    fill(&log, 0, 1, 40_000);
+    fill(&log, 0, 1, 200_000);
     let begun = Instant::now();
-    while lengths() != [64, 128] {
+    while lengths() != [1024, 2048] {
         assert!(begun.elapsed() < Duration::from_secs(20), "the next is not made: {:?}", lengths());
         std::thread::yield_now();
     }
-    fill(&log, 0, 1, 500_000);
-    assert_eq!(lengths()[..2], [64, 1024]);
+    fill(&log, 0, 1, 3_000_000);
+    assert_eq!(lengths()[..2], [1024, 16 << 10]);
     log.close().expect("it closes");
     let log = open(&directory, &config).expect("it opens");
     assert_eq!(log.last(0), 2);
-    (0..40).for_each(|_| fill(&log, 0, 1, 100_000));
+    (0..40).for_each(|_| fill(&log, 0, 1, 1_000_000));
     assert_eq!(log.last(0), 42);
 }

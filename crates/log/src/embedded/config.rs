@@ -6,8 +6,8 @@ use crate::format::{HEADER_BYTES, footer_bytes, group_bytes, record_bytes};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The length of a segment, bytes; default 64 MiB, 16 KiB to 1 GiB. Storage is taken and given back in
-    /// such pieces, and a batch must fit into one. A log's first four are shorter, a sixteenth to a half, so that the next can be
-    /// ready in time.
+    /// such pieces, and a batch must fit into one. A log's first four are shorter, a sixteenth to a half, but 1 MiB at least, so
+    /// that the next can be ready in time.
     pub segment_bytes: u32,
     /// The largest record that is taken, bytes; default 8 MiB. It must fit into a segment.
     pub record_bytes_max: u32,
@@ -64,7 +64,7 @@ impl Config {
     /// How long a new segment of this number is that should have `least` bytes, which are no more than a segment can have.
     pub(crate) fn length_of(&self, number: u64, least: usize) -> u32 {
         let halvings = SHORT_SEGMENTS.saturating_sub(number.saturating_sub(1)) as u32;
-        let short = (self.segment_bytes >> halvings).max(SEGMENT_BYTES_MIN);
+        let short = (self.segment_bytes >> halvings).max(SHORT_BYTES_MIN).min(self.segment_bytes);
         if short as usize >= least { short } else { self.segment_bytes }
     }
 
@@ -85,5 +85,7 @@ impl Config {
 
 /// How many of a log's first segments are shorter, each half as long as the one after it.
 const SHORT_SEGMENTS: u64 = 4;
+/// None of them is shorter, unless all are.
+const SHORT_BYTES_MIN: u32 = 1 << 20;
 const SEGMENT_BYTES_MIN: u32 = 16 << 10;
 const SEGMENT_BYTES_MAX: u32 = 1 << 30;
