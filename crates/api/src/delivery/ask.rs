@@ -91,7 +91,7 @@ async fn get(api: &Api, path: &'static str) -> Result<(StatusCode, Bytes), Strin
     answer(response, ANSWER_BYTES_MAX).await.map_err(|error| error.to_string())
 }
 
-/// How often it is asked before it counts as having nothing to say for now.
+/// How often it is asked before it counts as having nothing to say.
 pub(super) const TRIES: u32 = 3;
 /// How long it has for its answers.
 const PATIENCE: Duration = Duration::from_secs(5);

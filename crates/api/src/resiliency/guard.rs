@@ -35,7 +35,7 @@ pub(crate) enum Judged {
 pub(crate) enum Stopped {
     /// It took too long.
     Late,
-    /// It is left alone for now.
+    /// It is left alone until the breaker lets somebody try.
     Open,
     /// The same, but for those who find out whether it may be called again.
     TooMany,

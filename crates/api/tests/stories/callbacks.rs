@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tonic::{Request, Response, Status};
 use tower_service::Service;
 
-use crate::subscriber::{event, publish, until};
+use crate::subscriber::{event, is_told_away, publish, until};
 use crate::world::World;
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -284,11 +284,6 @@ async fn an_application_need_not_subscribe_and_what_it_was_away_for_waits() {
     serving.abort();
     publish(&world, "orders", event("2")).await;
     let said = || world.said.lock().unwrap().concat();
-    // Its connection may break before it is found to be away; of one trouble it is told once.
-    let is_told = || {
-        let said = said();
-        said.contains("events of topic \"orders\" of \"pubsub\" wait: ") || said.contains("is tried again")
-    };
-    until(is_told, said).await;
+    until(|| is_told_away(&said()), said).await;
     world.end().await;
 }

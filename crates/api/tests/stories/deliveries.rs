@@ -8,7 +8,9 @@ use api::subscription::{Rule, Subscription};
 use components::pubsub::Message;
 use serde_json::{Value, json};
 
-use crate::subscriber::{Does, Had, Subscriber, answers, beside, declared, done, event, publish, until};
+use crate::subscriber::{
+    Does, Had, Subscriber, answers, beside, declared, done, event, is_told_away, publish, until,
+};
 use crate::world::World;
 
 const ORDERS: &str = r#"[{"pubsubname":"pubsub","topic":"orders","route":"orders"}]"#;
@@ -188,7 +190,7 @@ async fn an_application_that_comes_back_has_all_that_it_was_away_for() {
         publish(&world, "orders", event(id)).await;
     }
     let said = || world.said.lock().unwrap().concat();
-    until(|| said().contains("events of topic \"orders\" of \"pubsub\" wait: "), said).await;
+    until(|| is_told_away(&said()), said).await;
     let app = Subscriber::at(port, "[]", |_, _| done()).await;
     let had = ids(&app.has(100, "/orders").await);
     assert_eq!(had.iter().cloned().collect::<BTreeSet<_>>(), expected);

@@ -201,6 +201,12 @@ pub async fn until(is_so: impl Fn() -> bool, what: impl Fn() -> String) {
     }
 }
 
+/// Whether a sidecar has told that its application is away. Its connection may break before it is found to be, and of one trouble
+/// it is told once.
+pub fn is_told_away(said: &str) -> bool {
+    said.contains("events of topic \"orders\" of \"pubsub\" wait: ") || said.contains(" is tried again: ")
+}
+
 /// A sidecar of `shop`, which is this application.
 pub async fn beside(app: &Subscriber) -> World {
     let port = app.port;

@@ -2,12 +2,16 @@
 //!
 //! Mozilla's roots are in the binary, and `SSL_CERT_FILE` adds further ones, as for the calls that the data plane makes.
 
+mod anybody;
+
 use std::sync::Arc;
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+
+pub use anybody::Anybody;
 
 /// What is set of TLS; each is PEM, or the path of a file of it.
 #[derive(Clone, Copy, Debug, Default)]
