@@ -2,8 +2,9 @@
 //!
 //! An item is a row at `scope||key`. Dapr has two layouts ([`Version`]): in the first a value is `jsonb` and its ETag the number of the
 //! transaction that wrote it, in the second it is bytes with a random UUID. A condition stands in the statement that writes, so
-//! both are one step. A read whose connection breaks is asked once more; a write is not, for it may have been done. What a
-//! deadlock has undone is done again.
+//! both are one step. A read whose connection breaks is asked once more; a write is not, for it may have been done. Transactions
+//! write in the order of their keys, so that no two of ours wait for each other; what a deadlock with another's has undone is done
+//! again.
 
 mod cleanup;
 mod jsonb;
@@ -92,7 +93,7 @@ impl Postgres {
         let Shared { pool, layout, .. } = &*self.0;
         let all = async {
             let lent = pool.lend().await?;
-            let done = many(lent.client(), layout, scope, operations).await;
+            let done = many(lent.client(), layout, scope, operations.iter()).await;
             // One that is lost is not lent again, whatever the others were answered.
             let done: Vec<_> = done.into_iter().map(|one| one.map_err(|error| pool.failed(&error))).collect();
             lent.done(Ok(()))?;
@@ -106,8 +107,10 @@ impl Postgres {
         let Shared { pool, layout, .. } = &*self.0;
         let all = async {
             let lent = pool.lend().await?;
-            let done = transaction(lent.client(), layout, scope, operations).await;
-            lent.done(done)
+            let order = by_key(operations);
+            let sorted = order.iter().map(|&at| &operations[at]);
+            let done = transaction(lent.client(), layout, scope, sorted).await;
+            lent.done(done).map(|refused| refused.map(|at| order[at]))
         };
         pool.within(all).await
     }
@@ -118,16 +121,23 @@ async fn many(
     client: &Client,
     layout: &Layout,
     scope: &str,
-    operations: &[Operation],
+    operations: impl Iterator<Item = &Operation>,
 ) -> Vec<Result<bool, tokio_postgres::Error>> {
-    join_all(operations.iter().map(|operation| layout.write(client, scope, operation))).await
+    join_all(operations.map(|operation| layout.write(client, scope, operation))).await
+}
+
+/// The operations in the order of their keys; those of one key stay in their own.
+fn by_key(operations: &[Operation]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..operations.len()).collect();
+    order.sort_by_key(|&at| &operations[at].key);
+    order
 }
 
 async fn transaction(
     client: &Client,
     layout: &Layout,
     scope: &str,
-    operations: &[Operation],
+    operations: impl Iterator<Item = &Operation>,
 ) -> Result<Option<usize>, tokio_postgres::Error> {
     client.batch_execute("BEGIN").await?;
     let mut refused = Ok(None);
