@@ -167,5 +167,8 @@ impl Drop for Registered {
 const TAKEN_MAX: usize = 256;
 /// How often a broker is told that what is held is still being dealt with: well within the time that it waits.
 const EXTENDED_EVERY: std::time::Duration = std::time::Duration::from_secs(20);
+/// How long it may take until what came of the last events is durable and the others are given back; then they are brought
+/// again, sooner or later.
+const CLOSED: std::time::Duration = std::time::Duration::from_secs(1);
 /// As many bytes of events as a subscription takes before it begins with those that it has.
 const HELD_BYTES: usize = 16 << 20;

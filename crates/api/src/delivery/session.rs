@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::hush::Hush;
 use super::settle::{self, Settled};
-use super::{EXTENDED_EVERY, HELD_BYTES, Registered, bring, incoming, stopping, subscribed};
+use super::{CLOSED, EXTENDED_EVERY, HELD_BYTES, Registered, bring, incoming, stopping, subscribed};
 use crate::api::Api;
 use crate::health::Phase;
 use crate::inbound;
@@ -97,7 +97,7 @@ async fn session(
             }
         }
         if under_way.is_empty() && ends.is_some() {
-            let _ = timeout(SETTLED, held.settled()).await;
+            let _ = timeout(CLOSED, held.close()).await;
             return ends.unwrap_or(Ended::Stopping);
         }
         let has_room = ends.is_none() && waiting.bytes < HELD_BYTES;
@@ -233,7 +233,5 @@ impl Waiting {
 const WAIT_MIN: Duration = Duration::from_millis(100);
 /// And the longest.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// How long it may take until what came of the last events is durable; then the next start brings them again.
-const SETTLED: Duration = Duration::from_secs(1);
 /// Most bytes of events that are brought together, unless one has more.
 const TOGETHER_BYTES: usize = 4 << 20;

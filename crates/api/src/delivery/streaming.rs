@@ -13,11 +13,11 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::{Duration, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Duration, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::hush::Hush;
 use super::settle::{self, Settled};
-use super::{EXTENDED_EVERY, HELD_BYTES, Registered, allowed, incoming, stopping, subscribed};
+use super::{CLOSED, EXTENDED_EVERY, HELD_BYTES, Registered, allowed, incoming, stopping, subscribed};
 use crate::api::Api;
 use crate::error::Error;
 use crate::health::Phase;
@@ -135,7 +135,10 @@ impl<A: Stream<Item = Result<Processed, tonic::Status>> + Unpin> Open<A> {
                     }
                 }
                 _ = self.ticks.tick() => self.tick().await?,
-                () = stopping(&mut self.phases) => return Err(Closed::Stopping),
+                () = stopping(&mut self.phases) => {
+                    let _ = timeout(CLOSED, self.held.close()).await;
+                    return Err(Closed::Stopping);
+                }
             }
         }
     }

@@ -283,6 +283,19 @@ impl Subscribed {
             Subscribed::Outside(held) => held.settled().await,
         }
     }
+
+    /// As [`Subscription::close`].
+    ///
+    /// # Errors
+    ///
+    /// If the broker cannot be told.
+    pub async fn close(&self) -> Result<(), pubsub::Error> {
+        match self {
+            // What it holds is given back when it is dropped: the engine is here.
+            Subscribed::Engine(held) => held.settled().await,
+            Subscribed::Outside(held) => held.close().await,
+        }
+    }
 }
 
 /// Longest name of a broker: it is a part of the engine's names of topics.

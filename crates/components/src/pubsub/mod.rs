@@ -48,11 +48,21 @@ pub trait Broker: Send + Sync {
 
 /// One of those who consume a topic for a group.
 ///
+/// Whoever has it takes messages with [`Subscription::next`] and answers each once: it is done with it
+/// ([`Subscription::acknowledge`], also what is dropped), could not deal with it ([`Subscription::fail`]), or gives it back
+/// ([`Subscription::release`]).
+///
 /// - A message that is not answered in time MUST be delivered again, to this one or another of the group, as if it had
 ///   failed.
-/// - Dropping it MUST give back what it holds, for others of the group at once. That counts as no attempt.
+/// - Of a message that comes again the attempt MUST be greater than one, unless it was given back only.
+/// - It MUST NOT hold many more than [`Options::held_max`]; what it holds and nobody has taken yet counts. What is answered
+///   makes room.
+/// - Dropping it MUST give back what it holds, for others of the group at once. That counts as no attempt. Where what keeps
+///   the messages has to be told, [`Subscription::close`] waits for that.
 /// - Whenever the future of [`Subscription::next`] is dropped, nothing MUST be lost.
 /// - An answer to what it does not hold any more MUST do nothing.
+/// - Answers MAY be kept and sent together; a connection that breaks and is made again at once SHOULD lose none of them. When
+///   what keeps the messages stays away, `next` MUST say so in bounded time rather than wait.
 pub trait Subscription: Send + Sync {
     /// Up to `max` messages, at least one: waits until there is one.
     fn next(&self, max: usize) -> Reply<'_, Result<Vec<Delivery>, Error>>;
@@ -73,6 +83,12 @@ pub trait Subscription: Send + Sync {
 
     /// Comes true when all that it has answered so far is durable.
     fn settled(&self) -> Reply<'_, Result<(), Error>>;
+
+    /// Ends it as dropping it does, and waits until what it holds is given back: for who ends the process next. It is asked
+    /// for nothing afterwards.
+    fn close(&self) -> Reply<'_, Result<(), Error>> {
+        self.settled()
+    }
 }
 
 /// What a broker can do.
@@ -84,6 +100,12 @@ pub struct Features {
     pub ttl: bool,
     /// Messages of one key are delivered in order, one at a time.
     pub ordering: bool,
+    /// A group that comes to be can begin with what was published before ([`Begin::Start`]). Without, it has what is published
+    /// from then on.
+    pub history: bool,
+    /// Attempts are counted one by one, whoever of the group made them, and giving back counts as none. Without, all that is
+    /// certain is that the first is one and what failed is more.
+    pub attempts: bool,
 }
 
 /// A message to be published.
