@@ -18,6 +18,7 @@ pub mod app;
 mod bindings;
 pub mod config;
 pub mod configuration;
+mod deadline;
 mod delivery;
 mod duration;
 pub mod error;

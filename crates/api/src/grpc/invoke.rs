@@ -16,6 +16,7 @@ use tonic::metadata::MetadataMap;
 
 use crate::api::Api;
 use crate::app::Held;
+use crate::deadline;
 use crate::error::{Details, Error};
 use crate::invoke::{ANSWER_BYTES_MAX, OF_GRPC, Target, failed, is_unanswered, of_http, prefixed};
 use crate::proto::dapr::common::v1::http_extension::Verb;
@@ -96,6 +97,7 @@ fn of_app(status: Status) -> Failed {
 /// What the caller has said besides, as headers.
 fn said(metadata: MetadataMap) -> HeaderMap {
     let mut headers = metadata.into_headers();
+    deadline::of_grpc(&mut headers);
     let own = |name: &str| name.starts_with(OF_GRPC);
     let names: Vec<_> = headers.keys().filter(|name| own(name.as_str())).cloned().collect();
     for name in names.into_iter().chain([CONTENT_TYPE, CONTENT_LENGTH, TE]) {

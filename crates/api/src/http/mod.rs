@@ -1,6 +1,6 @@
 //! The API over HTTP.
 //!
-//! All rules that hold for every request are here, in their order: token, route, answer, `Traceparent`. What is no endpoint
+//! All rules that hold for every request are here, in their order: token, deadline, route, answer, `Traceparent`. What is no endpoint
 //! may be a call to another application (`invoke.rs`). What a group of
 //! endpoints does is in the file of its name, which gets a [`Call`] and knows the segments behind its group's name; a
 //! new group is a file and a line in [`route`]. An endpoint decodes, asks the building block and renders; it decides
@@ -27,10 +27,12 @@ mod streams;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::api::Api;
+use crate::deadline;
 use crate::error::Error;
 use crate::invoke::NO_TRACE;
 use crate::token;
@@ -42,30 +44,33 @@ pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Respon
     let (mut head, body) = request.into_parts();
     let uri = head.uri.clone();
     let path = path::clean(uri.path());
-    let group = path::group(&path);
-    let is_health = matches!(group, Some((_, "healthz", _)));
+    let is_health = matches!(path::group(&path), Some((_, "healthz", _)));
     if !is_health && !token::matches(api.config.token.as_deref(), head.headers.get(token::HEADER)) {
         return answer::plain(StatusCode::UNAUTHORIZED, "invalid api token\n");
     }
     let trace = Trace::of(&head.headers);
-    let mut body = Some(body);
-    let answered = match group {
-        None | Some((_, "invoke", _)) => None,
-        Some((version, group, rest)) => {
-            let call = Call { api, head: &head, body: &mut body };
-            Some(route(version, group, rest, call).await)
-        }
-    };
-    let answered = match answered {
-        Some(Err(error)) if !is_no_route(&error) => Err(error),
-        Some(Ok(response)) => Ok(response),
-        _ => invoke::answer(api, &mut head, &path, body).await,
+    let answered = match deadline::arrived(&mut head.headers) {
+        None => answered(api, &mut head, &path, body).await,
+        Some(deadline) => Box::pin(deadline::within(deadline, answered(api, &mut head, &path, body))).await,
     };
     let mut response = answered.unwrap_or_else(|error| answer::error(&error));
     if !is_health {
         trace.tell(response.headers_mut());
     }
     response
+}
+
+/// By an endpoint, or by the application that is called.
+async fn answered(api: &Arc<Api>, head: &mut Parts, path: &str, body: Incoming) -> Answer {
+    let mut body = Some(body);
+    if let Some((version, group, rest)) = path::group(path).filter(|(_, group, _)| *group != "invoke") {
+        let call = Call { api, head, body: &mut body };
+        match route(version, group, rest, call).await {
+            Err(error) if is_no_route(&error) => {}
+            answered => return answered,
+        }
+    }
+    invoke::answer(api, head, path, body).await
 }
 
 async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<'_>) -> Answer {

@@ -9,6 +9,7 @@ use super::headers::{self, prefixed};
 use super::{ANSWER_BYTES_MAX, Target};
 use crate::api::Api;
 use crate::app::Unanswered;
+use crate::deadline;
 use crate::proto::dapr::common::v1::{InvokeRequest, InvokeResponse};
 
 impl Target {
@@ -24,6 +25,7 @@ impl Target {
         mut said: HeaderMap,
     ) -> Result<Response<InvokeResponse>, Status> {
         headers::pass_on(&mut said, caller.config.token.is_some());
+        deadline::pass_on_grpc(&mut said);
         if let Target::Other(callee) = self {
             caller.caller.name(&mut said, &callee.config.app_id);
         }

@@ -20,6 +20,7 @@ use tonic::body::Body;
 
 use crate::api::Api;
 use crate::app::{App, Held, Unanswered};
+use crate::deadline;
 use crate::error::Error;
 pub(crate) use bounded::Bounded;
 pub(crate) use callback::{OF_GRPC, answered, is_unanswered, metadata};
@@ -79,6 +80,11 @@ impl Target {
         mut request: Request<Body>,
     ) -> Result<Response<Held>, Error> {
         headers::pass_on(request.headers_mut(), caller.config.token.is_some());
+        match self {
+            // How long we wait is not theirs to know.
+            Target::Outsider(_) => drop(request.headers_mut().remove(deadline::HEADER)),
+            Target::Own(_) | Target::Other(_) => deadline::pass_on(request.headers_mut()),
+        }
         if let Target::Other(callee) = self {
             caller.caller.tell(request.headers_mut(), &callee.config.app_id);
         }

@@ -5,6 +5,7 @@ mod bindings;
 mod callbacks;
 mod calls;
 mod configuration;
+mod deadline;
 mod deliveries;
 mod ends;
 mod grpc;
