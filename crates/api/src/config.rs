@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use components::secret::Scope;
 use components::{binding, configuration, lock, pubsub, secret, state};
+use tokio::sync::watch;
 
 pub use crate::invoke::Endpoint;
 use crate::resiliency::Resiliency;
@@ -46,6 +47,8 @@ pub struct Config {
     pub resiliency: Resiliency,
     /// Who is outside and is called by a name.
     pub endpoints: Vec<Endpoint>,
+    /// The applications that are called by way of a data plane, and where that takes calls of each.
+    pub by_way: BTreeMap<String, SocketAddr>,
     /// What is declared.
     pub components: Vec<Component>,
     /// Where what is saved in transactions of a store is published, by the store's name.
@@ -71,7 +74,21 @@ pub struct App {
     pub token: Option<String>,
     /// How it is asked whether it is well. Default: it is not asked, and taken to be.
     pub health: Option<HealthCheck>,
+    /// Who knows whether it may be called, if somebody does. Then it is not asked, whatever is said of that.
+    pub gate: Option<Gate>,
 }
+
+/// Tells from moment to moment whether an application may be called. Equal to its clones.
+#[derive(Clone, Debug)]
+pub struct Gate(pub watch::Receiver<bool>);
+
+impl PartialEq for Gate {
+    fn eq(&self, other: &Gate) -> bool {
+        self.0.same_channel(&other.0)
+    }
+}
+
+impl Eq for Gate {}
 
 /// How an application is asked whether it is well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +262,7 @@ impl Default for App {
             max_concurrency: -1,
             token: None,
             health: None,
+            gate: None,
         }
     }
 }
@@ -268,6 +286,7 @@ impl Config {
             binding_asked: Duration::from_secs(3),
             resiliency: Resiliency::default(),
             endpoints: Vec::new(),
+            by_way: BTreeMap::new(),
             components: Vec::new(),
             outboxes: BTreeMap::new(),
             foreign: Vec::new(),

@@ -19,6 +19,11 @@ use crate::{jobs, queues};
 /// delivered.
 pub(crate) async fn run(api: &Arc<Api>, deliveries: &mut JoinSet<()>) {
     let _watches = Watches(api);
+    let gate = api.config.app.gate.as_ref().map(|gate| gate.0.clone());
+    if let Some(mut gate) = gate.clone() {
+        // Of one whose gate is never opened nothing is known: it is tried.
+        let _ = gate.wait_for(|is_open| *is_open).await;
+    }
     is_reached(&api.config).await;
     let Some(health) = api.app.watch_health() else {
         delivery::begin(api, deliveries).await;
@@ -26,7 +31,12 @@ pub(crate) async fn run(api: &Arc<Api>, deliveries: &mut JoinSet<()>) {
         return bring(api).await;
     };
     api.health.reach(Phase::Ready);
-    let asking = api.app.ask_health(api.config.app.health.as_ref(), |line| api.say(line));
+    let asking = async {
+        match gate {
+            Some(gate) => api.app.follow(gate).await,
+            None => api.app.ask_health(api.config.app.health.as_ref(), |line| api.say(line)).await,
+        }
+    };
     tokio::join!(asking, while_well(api, health, deliveries));
 }
 
@@ -40,6 +50,11 @@ async fn while_well(api: &Arc<Api>, mut health: watch::Receiver<bool>, deliverie
         tokio::select! {
             () = brought => {}
             _ = health.wait_for(|well| !*well) => {}
+        }
+        if api.config.app.gate.is_some() {
+            // It gets no more, and is well enough to finish what it has.
+            let finished = async { while deliveries.join_next().await.is_some() {} };
+            let _ = timeout(api.config.grace, finished).await;
         }
         deliveries.shutdown().await;
     }

@@ -127,6 +127,9 @@ pub(crate) struct Manifest {
     /// The zone that the node is in, such as eu-1a; none: $COLONY_ZONE, or `zone` of the manifest
     #[arg(long, value_name = "ZONE", value_parser = manifest::zone_name)]
     pub(crate) zone: Option<String>,
+    /// Keep in Colony itself what components would keep in other servers: state, messages, configuration and locks
+    #[arg(long)]
+    pub(crate) embedded: bool,
 }
 
 /// Build and start everything, and keep it running until Ctrl-C

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::args;
 use crate::failure::Failure;
+use crate::sidecars;
 
 /// Names looked for in a folder, in this order.
 pub(crate) const NAMES: [&str; 2] = ["colony.yaml", "colony.yml"];
@@ -29,6 +30,8 @@ pub(crate) struct Source {
     pub(crate) root: PathBuf,
     /// The zone that the node was told it is in.
     zone: Option<String>,
+    /// Whether what components would keep in other servers is kept by Colony.
+    pub(crate) embedded: bool,
     /// Where Colony keeps what belongs to it, absolute.
     data: PathBuf,
 }
@@ -55,14 +58,32 @@ impl Source {
             file: absolute,
             overlays: args.overlay.clone(),
             zone: zone(args.zone.clone())?,
+            embedded: args.embedded,
             data: data.map_or_else(|| root.join(DATA), Path::to_owned),
             root,
         })
     }
 
-    /// Reads and checks what is there now.
+    /// Reads and checks what is there now, with the resource files that the manifest names.
     pub(crate) fn check(&self) -> Result<manifest::Checked, Failure> {
-        Ok(manifest::check(&self.read()?))
+        let input = self.read()?;
+        let mut checked = manifest::check(&input);
+        if let Some(manifest) = &checked.manifest {
+            let [resources, configuration] = self.resources(manifest);
+            let found = sidecars::check(&resources, &configuration, &input.env, self.embedded)?;
+            let is_wrong = found.iter().any(|diagnostics| diagnostics.errors() > 0);
+            found.into_iter().for_each(|diagnostics| checked.diagnostics.append(diagnostics));
+            if is_wrong {
+                checked.manifest = None;
+            }
+        }
+        Ok(checked)
+    }
+
+    /// The folders of resources and the files of configuration that a manifest names.
+    pub(crate) fn resources(&self, manifest: &manifest::valid::Manifest) -> [Vec<PathBuf>; 2] {
+        [&manifest.resources, &manifest.configuration]
+            .map(|paths| paths.iter().map(|path| self.root.join(path)).collect())
     }
 
     /// Reads what is there now.

@@ -165,6 +165,17 @@ impl Diagnostics {
         self.found.insert(at, one);
     }
 
+    /// Adds what was found in other files.
+    pub fn append(&mut self, mut others: Diagnostics) {
+        let before = self.files.len() as u32;
+        for one in &mut others.found {
+            let places = one.labels.iter_mut().map(|(span, _)| span);
+            std::iter::once(&mut one.span).chain(places).for_each(|span| span.file += before);
+        }
+        self.found.append(&mut others.found);
+        self.files.append(&mut others.files);
+    }
+
     /// Every finding.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.found.iter()

@@ -4,6 +4,7 @@
 //! component that is asked for and not served is refused, for whoever relies on it would find out later.
 
 mod binding;
+mod embedded;
 mod endpoint;
 mod outbox;
 pub mod resiliency;
@@ -160,14 +161,17 @@ pub struct Resources {
     pub endpoints: Vec<Endpoint>,
     /// What stands between calls and those who are called.
     pub resiliency: Resiliency,
+    /// What would be kept outside and is kept by Colony instead, by name and type as written.
+    pub embedded: Vec<(String, String)>,
     /// Errors and warnings.
     pub diagnostics: Diagnostics,
 }
 
-/// Reads resource files; `env` is what `envRef` is taken from.
-pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources {
+/// Reads resource files; `env` is what `envRef` is taken from. With `embedded`, whatever can be is kept by Colony.
+pub fn resources(files: &[Source], env: &BTreeMap<String, String>, embedded: bool) -> Resources {
     let mut reader = Reader {
         env,
+        embedded: embedded.then(Vec::new),
         found: Vec::new(),
         components: Vec::new(),
         subscriptions: Vec::new(),
@@ -187,6 +191,7 @@ pub fn resources(files: &[Source], env: &BTreeMap<String, String>) -> Resources 
         subscriptions: reader.subscriptions,
         endpoints: reader.endpoints,
         resiliency: reader.resiliency,
+        embedded: reader.embedded.unwrap_or_default(),
         diagnostics: Diagnostics::of(reader.found, files, &Mask::default()),
     }
 }
@@ -267,6 +272,8 @@ keys! {
 
 struct Reader<'a> {
     env: &'a BTreeMap<String, String>,
+    /// What is kept by Colony instead, if it shall be.
+    embedded: Option<Vec<(String, String)>>,
     found: Vec<Diagnostic>,
     components: Vec<Component>,
     subscriptions: Vec<Subscription>,
@@ -321,7 +328,13 @@ impl Reader<'_> {
             true => Outbox::take(&mut settings, &mut self.found),
             false => None,
         };
-        let Some((block, settings)) = self.block(&kind.value.0, kind.span, settings, optional) else {
+        let mut served = kind.value.0.clone();
+        if let Some(embedded) = &mut self.embedded
+            && let Some(own) = embedded::instead_of(&served, &mut settings)
+        {
+            embedded.push((name.value.0.clone(), std::mem::replace(&mut served, own)));
+        }
+        let Some((block, settings)) = self.block(&served, kind.span, settings, optional) else {
             return;
         };
         if let Some(first) = self.places.get(&name.value.0) {

@@ -65,7 +65,7 @@ fn every_code_has_a_bad_manifest() {
         seen.extend(check(&input(&path)).diagnostics.iter().map(|one| one.code));
     }
     let resources = source(&golden().join("resources/wrong.yaml"), "wrong.yaml");
-    let mut found = manifest::resources(&[resources], &BTreeMap::new());
+    let mut found = manifest::resources(&[resources], &BTreeMap::new(), false);
     // Only who opens a component finds that it cannot be opened.
     found.unopened(false, manifest::Span::default(), String::new(), "");
     seen.extend(found.diagnostics.iter().map(|one| one.code));

@@ -12,7 +12,7 @@ use manifest::{Resources, Source, resources};
 fn read(case: &str) -> Resources {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/resources/{case}.yaml"));
     let file = Source { name: format!("{case}.yaml"), text: std::fs::read_to_string(path).unwrap() };
-    resources(&[file], &BTreeMap::from([("PREFIX".to_owned(), "shared".to_owned())]))
+    resources(&[file], &BTreeMap::from([("PREFIX".to_owned(), "shared".to_owned())]), false)
 }
 
 fn drawn(case: &str) {
@@ -116,7 +116,7 @@ fn what_only_shows_when_it_is_opened_is_told_in_its_place() {
 fn no_file_is_as_good_as_an_empty_one() {
     let empty = Source { name: "empty.yaml".to_owned(), text: String::new() };
     for files in [&[][..], &[empty]] {
-        let found = resources(files, &BTreeMap::new());
+        let found = resources(files, &BTreeMap::new(), false);
         assert!(found.components.is_empty() && found.diagnostics.iter().next().is_none());
     }
 }
@@ -156,4 +156,40 @@ fn policies_are_taken_by_their_names() {
 fn bad_policies_are_explained() {
     drawn("resiliency-wrong");
     assert!(read("resiliency-wrong").has_errors());
+}
+
+#[test]
+fn what_would_be_in_servers_is_kept_by_colony_if_that_is_wished() {
+    let component = |name: &str, kind: &str, settings: &[(&str, &str)]| {
+        let settings: String = settings
+            .iter()
+            .map(|(name, value)| format!("  - {{ name: {name}, value: {value} }}\n"))
+            .collect();
+        format!(
+            "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {{ name: {name} }}\nspec:\n  type: {kind}\n  \
+             version: v1\n  metadata:\n{settings}---\n"
+        )
+    };
+    let text = [
+        component("carts", "state.mongodb", &[("host", "there"), ("keyPrefix", "name")]),
+        component("orders", "pubsub.kafka", &[("brokers", "there"), ("consumerID", "shop")]),
+        component("flags", "configuration.redis", &[("redisHost", "there")]),
+        component("locks", "lock.redis", &[("redisHost", "there")]),
+        component("own", "state.in-memory", &[("keyPrefix", "none")]),
+        component("ticks", "bindings.cron", &[("schedule", "\"@every 1s\"")]),
+    ];
+    let file = Source { name: "all.yaml".to_owned(), text: text.concat() };
+    let found = resources(&[file], &BTreeMap::new(), true);
+    assert_eq!(found.diagnostics.iter().count(), 0, "{}", found.diagnostics.render(100, false));
+    let embedded: Vec<_> = found.embedded.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+    assert_eq!(
+        embedded,
+        ["carts state.mongodb", "orders pubsub.kafka", "flags configuration.redis", "locks lock.redis"]
+    );
+    let blocks: Vec<_> = found.components.iter().map(|one| one.block.clone()).collect();
+    assert_eq!(blocks[0], Block::State { keeper: Keeper::Disk, prefix: KeyPrefix::Name });
+    assert_eq!(blocks[1], Block::PubSub(Keeper::Disk));
+    assert_eq!(found.components[1].settings.len(), 1);
+    assert_eq!(blocks[2], Block::Configuration { keeper: Keeper::Disk });
+    assert_eq!(blocks[4], Block::State { keeper: Keeper::Memory, prefix: KeyPrefix::None });
 }

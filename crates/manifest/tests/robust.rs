@@ -250,7 +250,7 @@ fn the_examples_of_the_pages_do_what_they_say() {
         let found = |text: &str| match text.split_once("# colony.prod.yaml\n") {
             _ if text.starts_with("apiVersion: ") => {
                 let file = Source { name: "resource.yaml".to_owned(), text: text.to_owned() };
-                manifest::resources(&[file], &BTreeMap::new()).diagnostics
+                manifest::resources(&[file], &BTreeMap::new(), false).diagnostics
             }
             Some((base, overlay)) => checked(base, Some(overlay), "t").diagnostics,
             None => checked(text, None, "t").diagnostics,

@@ -76,6 +76,7 @@ fn colony(data_dir: &Path, commands: &[&str]) {
             instances: 1,
             max: 1,
             grace: Duration::from_secs(1),
+            beside: String::new(),
         }),
         after: Vec::new(),
         ready: Probe {
@@ -95,7 +96,7 @@ fn colony(data_dir: &Path, commands: &[&str]) {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let supervisor = Supervisor::start(config, Arc::new(Print), Arc::new(Print)).unwrap();
+        let supervisor = Supervisor::start(config, Arc::new(Print), Arc::new(Print), Arc::new(())).unwrap();
         supervisor.wait_ready().await.unwrap();
         println!("READY");
         std::future::pending::<()>().await;

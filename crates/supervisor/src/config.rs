@@ -1,11 +1,14 @@
-//! What the supervisor is told: services that are already valid, in start order, and the two traits
-//! through which it meets the rest of the system (where requests go, where output goes).
+//! What the supervisor is told: services that are already valid, in start order, and the three traits
+//! through which it meets the rest of the system (where requests go, where output goes, what stands beside a process).
 
 use crate::event::Event;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::future::{pending, ready};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// Everything one supervisor runs. It is taken as valid: names are unique, `after` has no cycle and names
@@ -72,6 +75,8 @@ pub struct Run {
     /// How long an instance may take to finish its requests, and then again to exit after SIGTERM, before
     /// SIGKILL. Zero: killed at once.
     pub grace: Duration,
+    /// What [`Beside`] knows of it, in whatever form: where this differs, instances are replaced.
+    pub beside: String,
 }
 
 /// How an instance is asked whether it is well.
@@ -151,6 +156,38 @@ pub trait Observer: Send + Sync + 'static {
 
     /// Something happened.
     fn event(&self, event: &Event);
+}
+
+/// What stands beside each process of ours, from before its start until nothing is left of it.
+pub trait Beside: Send + Sync + 'static {
+    /// Begins for an instance that is about to be started and told to listen on `port`. The process is started when this
+    /// has come to an end, and not at all if it fails; why, is told as the reason. When it is dropped before, nothing MUST
+    /// be left.
+    fn begin<'a>(&'a self, service: &'a Service, instance: &'a str, port: u16) -> Beginning<'a>;
+}
+
+/// How something begins that stands beside a process.
+pub type Beginning<'a> = Pin<Box<dyn Future<Output = Result<Company, String>> + Send + 'a>>;
+
+/// What stands beside one process. Dropped when nothing is left of the process.
+pub struct Company {
+    /// Set in the process's environment, where the service's own says nothing else.
+    pub env: BTreeMap<String, String>,
+    /// When this comes to an end the process is asked to end.
+    pub over: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Nothing stands beside a process.
+impl Beside for () {
+    fn begin<'a>(&'a self, _: &'a Service, _: &'a str, _: u16) -> Beginning<'a> {
+        Box::pin(ready(Ok(Company { env: BTreeMap::new(), over: Box::pin(pending()) })))
+    }
+}
+
+impl fmt::Debug for Company {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Company").field("env", &self.env).finish_non_exhaustive()
+    }
 }
 
 /// Where a line came from.

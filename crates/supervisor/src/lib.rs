@@ -31,7 +31,10 @@ mod status;
 mod supervisor;
 mod warden;
 
-pub use config::{Check, Config, Endpoint, Observer, Output, Probe, Protocol, Routing, Run, Service, Source};
+pub use config::{
+    Beginning, Beside, Check, Company, Config, Endpoint, Observer, Output, Probe, Protocol, Routing, Run,
+    Service, Source,
+};
 pub use error::{Applied, Change, CommandError, Done, Error, NotReady};
 pub use event::Event;
 pub use guardian::{GUARDIAN_ARGUMENT, guardian_main};

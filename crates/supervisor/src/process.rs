@@ -2,7 +2,7 @@
 //! nothing: it tells what happens.
 
 use crate::command::{self, Line};
-use crate::config::{Output, Run, Service};
+use crate::config::{Company, Output, Run, Service};
 use crate::guardian::TERM_GRACE;
 use crate::machine::{Input, RunId};
 use crate::output::{Tail, pump};
@@ -10,7 +10,7 @@ use crate::ports;
 use crate::procfs;
 use crate::shared::Shared;
 use crate::warden::{Group, Launch, Spawned, Warden};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
@@ -37,21 +37,47 @@ pub(crate) async fn run_instance(
         Err(why) => return report(Input::NotStarted { run, why }),
     };
     let instance = format!("{}-{number}", spec.name);
-    let environment = environment(config, &spec.name, &instance, port);
-    match launch(&shared, config, environment, &instance).await {
+    match begin(&shared, &spec, config, &instance, port).await {
         Err(why) => report(Input::NotStarted { run, why }),
-        Ok(spawned) => {
+        Ok((mut company, spawned)) => {
             let pid = u32::try_from(spawned.group.id()).unwrap_or_default();
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             report(Input::Started { run, pid, address, command: config.command.clone() });
             let lines = |stream| line_sink(&shared, &spec.name, &instance, stream);
+            let group = spawned.group.id();
             let (tail, end) = follow(spawned, [lines(Output::Stdout), lines(Output::Stderr)]);
-            end.until_gone(&shared.warden, |status| report(Input::Down { run, status: describe(status) }))
-                .await;
+            let down = |status| report(Input::Down { run, status: describe(status) });
+            let mut gone = std::pin::pin!(end.until_gone(&shared.warden, down));
+            tokio::select! {
+                () = &mut gone => {}
+                () = &mut company.over => {
+                    procfs::signal_group(group, libc::SIGTERM);
+                    if timeout(config.grace, &mut gone).await.is_err() {
+                        procfs::signal_group(group, libc::SIGKILL);
+                        gone.await;
+                    }
+                }
+            }
+            // First this: what is started in its place finds nothing of it.
+            drop(company);
             report(Input::Gone { run, last_lines: tail.lines() });
         }
     }
     shared.ports().give_back(port);
+}
+
+/// Begins what stands beside a process, and starts it.
+async fn begin(
+    shared: &Arc<Shared>,
+    spec: &Service,
+    config: &Run,
+    instance: &str,
+    port: u16,
+) -> Result<(Company, Spawned), String> {
+    let company = shared.beside.begin(spec, instance, port).await?;
+    let environment = environment(config, &company.env, &spec.name, instance, port);
+    let spawned = launch(shared, config, environment, instance).await?;
+    Ok((company, spawned))
 }
 
 /// Runs a build to its end. Err: how it ended and its last lines. Dropping the future kills the group.
@@ -89,13 +115,19 @@ async fn choose_port(shared: &Arc<Shared>, config: &Run) -> Result<u16, String> 
     Err(why.unwrap_or_else(|_| format!("port {port} is in use")))
 }
 
-fn environment(config: &Run, service: &str, instance: &str, port: u16) -> Vec<(OsString, OsString)> {
+fn environment(
+    config: &Run,
+    beside: &BTreeMap<String, String>,
+    service: &str,
+    instance: &str,
+    port: u16,
+) -> Vec<(OsString, OsString)> {
     let own = [
         ("PORT", port.to_string()),
         ("COLONY_SERVICE", service.into()),
         ("COLONY_INSTANCE", instance.into()),
     ];
-    let given = config.env.iter().map(|(name, value)| (name.into(), value.into()));
+    let given = beside.iter().chain(&config.env).map(|(name, value)| (name.into(), value.into()));
     given.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
 }
 

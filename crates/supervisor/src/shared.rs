@@ -2,7 +2,7 @@
 //! processes, and the board on which each service posts its status for those who wait for it.
 
 use crate::changes;
-use crate::config::{Observer, Routing};
+use crate::config::{Beside, Observer, Routing};
 use crate::machine::Snapshot;
 use crate::ports::Ports;
 use crate::status::ServiceStatus;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 pub(crate) struct Shared {
     pub routing: Arc<dyn Routing>,
     pub observer: Arc<dyn Observer>,
+    pub beside: Arc<dyn Beside>,
     pub warden: Warden,
     /// One build at a time, whoever asked for it.
     pub building: tokio::sync::Mutex<()>,
@@ -32,6 +33,7 @@ impl Shared {
     pub fn new(
         routing: Arc<dyn Routing>,
         observer: Arc<dyn Observer>,
+        beside: Arc<dyn Beside>,
         warden: Warden,
         root: PathBuf,
         seed: u64,
@@ -39,6 +41,7 @@ impl Shared {
         Self {
             routing,
             observer,
+            beside,
             warden,
             building: tokio::sync::Mutex::default(),
             ports: Mutex::new(Ports::new(seed)),

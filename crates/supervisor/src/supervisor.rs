@@ -2,7 +2,7 @@
 
 use crate::builds::{self, Builds};
 use crate::changes;
-use crate::config::{Config, Observer, Routing, Service};
+use crate::config::{Beside, Config, Observer, Routing, Service};
 use crate::error::{CommandError, Done, Error, NotReady};
 use crate::event::Event;
 use crate::machine::{Command, Failure, Outcome};
@@ -53,6 +53,7 @@ impl Supervisor {
         config: Config,
         routing: Arc<dyn Routing>,
         observer: Arc<dyn Observer>,
+        beside: Arc<dyn Beside>,
     ) -> Result<Supervisor, Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let lock = lock(&config.data_dir)?;
@@ -60,7 +61,7 @@ impl Supervisor {
         let warden =
             Warden::start(config.executable, ledger, lock, Arc::clone(&observer)).map_err(Error::Thread)?;
         let seed = seed();
-        let shared = Arc::new(Shared::new(routing, observer, warden, config.root, seed));
+        let shared = Arc::new(Shared::new(routing, observer, beside, warden, config.root, seed));
         let applying = Arc::new(tokio::sync::Mutex::new(()));
         let not_yet = Arc::clone(&applying).try_lock_owned();
         let inner = Inner {

@@ -5,6 +5,7 @@ mod world;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use supervisor::{Error, Event, Supervisor};
 use world::{Change, PATIENCE, World, helper, is_alive, kill, service};
@@ -228,10 +229,10 @@ async fn a_data_folder_has_one_supervisor_at_a_time() {
         executable: helper(),
     };
     let recorder = std::sync::Arc::new(world.recorder.clone());
-    let second = Supervisor::start(config.clone(), recorder.clone(), recorder.clone());
+    let second = Supervisor::start(config.clone(), recorder.clone(), recorder.clone(), Arc::new(()));
     assert!(matches!(second, Err(Error::InUse { .. })));
     world.supervisor.shutdown().await;
-    let third = Supervisor::start(config, recorder.clone(), recorder).map(drop);
+    let third = Supervisor::start(config, recorder.clone(), recorder, Arc::new(())).map(drop);
     assert!(third.is_ok(), "{third:?}");
 }
 

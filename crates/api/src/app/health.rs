@@ -28,6 +28,21 @@ impl App {
         self.0.as_ref()?.health.as_ref().map(watch::Sender::subscribe)
     }
 
+    /// Takes it for well while the gate is open, until it is dropped.
+    pub(crate) async fn follow(&self, mut gate: watch::Receiver<bool>) {
+        let health = self.0.as_ref().and_then(|app| app.health.as_ref());
+        loop {
+            let is_open = *gate.borrow_and_update();
+            if let Some(health) = health {
+                health.send_if_modified(|was| std::mem::replace(was, is_open) != is_open);
+            }
+            if gate.changed().await.is_err() {
+                // Whoever knew is gone: it stays as it was last.
+                return std::future::pending().await;
+            }
+        }
+    }
+
     /// Asks until it is dropped; comes to no end, also if it has nobody to ask.
     pub(crate) async fn ask_health(&self, check: Option<&HealthCheck>, say: impl Fn(&str)) {
         let (Some(app), Some(check)) = (self.0.as_ref(), check) else { return std::future::pending().await };

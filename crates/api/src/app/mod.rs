@@ -33,7 +33,8 @@ struct Reached {
     way: Arc<Way>,
     is_grpc: bool,
     token: Option<HeaderValue>,
-    permits: Option<Arc<Semaphore>>,
+    /// For the most calls at a time, if there is one.
+    permits: Option<(usize, Arc<Semaphore>)>,
     /// Whether it is well, if it is asked.
     health: Option<watch::Sender<bool>>,
 }
@@ -66,13 +67,15 @@ impl App {
             value.set_sensitive(true);
             Some(value)
         });
-        let permits = usize::try_from(config.max_concurrency).ok().filter(|most| *most > 0);
+        let most = usize::try_from(config.max_concurrency).ok().filter(|most| *most > 0);
+        // Where somebody wants to know when nothing is under way, calls are counted by their permits.
+        let most = most.or(config.gate.as_ref().map(|_| Semaphore::MAX_PERMITS));
         App(Some(Arc::new(Reached {
             way: Arc::new(way),
             is_grpc,
             token,
-            permits: permits.map(|most| Arc::new(Semaphore::new(most))),
-            health: config.health.as_ref().map(|_| watch::Sender::new(false)),
+            permits: most.map(|most| (most, Arc::new(Semaphore::new(most)))),
+            health: (config.health.is_some() || config.gate.is_some()).then(|| watch::Sender::new(false)),
         })))
     }
 
@@ -84,6 +87,12 @@ impl App {
     /// Whether it speaks gRPC rather than HTTP.
     pub fn is_grpc(&self) -> bool {
         self.0.as_ref().is_some_and(|app| app.is_grpc)
+    }
+
+    /// Calls that are under way, of one that has a gate; of others they are not counted.
+    pub fn in_flight(&self) -> usize {
+        let permits = self.0.as_ref().and_then(|app| app.permits.as_ref());
+        permits.map_or(0, |(most, permits)| most.saturating_sub(permits.available_permits()))
     }
 
     /// Sends a request with a path for a URI, and has the head of the answer. It counts as one of the most calls at a time until
@@ -100,7 +109,7 @@ impl App {
     pub async fn turn(&self) -> Turn {
         match self.0.as_ref().and_then(|app| app.permits.as_ref()) {
             // It is never closed.
-            Some(permits) => Turn(Arc::clone(permits).acquire_owned().await.ok()),
+            Some((_, permits)) => Turn(Arc::clone(permits).acquire_owned().await.ok()),
             None => Turn(None),
         }
     }

@@ -17,6 +17,7 @@ mod session;
 mod settle;
 mod streaming;
 
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use components::pubsub::{Delivery, Options};
@@ -69,10 +70,10 @@ pub(crate) async fn begin(api: &Arc<Api>, tasks: &mut JoinSet<()>) {
 async fn later(api: &Arc<Api>) {
     let mut tasks = JoinSet::new();
     all(api, Vec::new(), &mut tasks);
-    let mut phases = api.health.watch();
+    let mut stop = Stop::of(api);
     let told = tokio::select! {
         told = ask::told(api, u32::MAX) => told,
-        () = stopping(&mut phases) => None,
+        () = stop.asked() => None,
     };
     if let Some(told) = told {
         tasks.shutdown().await;
@@ -127,6 +128,36 @@ fn incoming(held: &Arc<Subscribed>) -> BoxStream<'static, Result<Vec<Delivery>, 
 async fn stopping(phases: &mut watch::Receiver<Phase>) {
     // Whoever sends phases lives as long as the API.
     let _ = phases.wait_for(|phase| *phase == Phase::Stopping).await;
+}
+
+/// By what a subscription knows that nothing more is to be begun.
+struct Stop {
+    phases: watch::Receiver<Phase>,
+    gate: Option<watch::Receiver<bool>>,
+}
+
+impl Stop {
+    fn of(api: &Api) -> Stop {
+        let gate = api.config.app.gate.as_ref();
+        Stop { phases: api.health.watch(), gate: gate.map(|gate| gate.0.clone()) }
+    }
+
+    /// Comes true when the sidecar ends, or the application gets no more calls.
+    async fn asked(&mut self) {
+        let closed = async {
+            let is_closed = match &mut self.gate {
+                Some(gate) => gate.wait_for(|is_open| !*is_open).await.is_ok(),
+                None => false,
+            };
+            if !is_closed {
+                pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = stopping(&mut self.phases) => {}
+            () = closed => {}
+        }
+    }
 }
 
 impl Api {

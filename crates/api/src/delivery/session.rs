@@ -11,14 +11,12 @@ use components::pubsub::{self, Delivery, Receipt};
 use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::hush::Hush;
 use super::settle::{self, Settled};
-use super::{CLOSED, EXTENDED_EVERY, HELD_BYTES, Registered, bring, incoming, stopping, subscribed};
+use super::{CLOSED, EXTENDED_EVERY, HELD_BYTES, Registered, Stop, bring, incoming, subscribed};
 use crate::api::Api;
-use crate::health::Phase;
 use crate::inbound;
 use crate::pubsub::Subscribed;
 use crate::subscription::Subscription;
@@ -27,10 +25,10 @@ use crate::subscription::batch::{Due, Gathering};
 /// Brings a subscription's events until the end.
 pub(super) async fn run(api: Arc<Api>, subscription: Arc<Subscription>) {
     let _registered = Registered::new(&api, &subscription);
-    let (hush, mut phases, mut wait) = (Hush::default(), api.health.watch(), WAIT_MIN);
+    let (hush, mut stop, mut wait) = (Hush::default(), Stop::of(&api), WAIT_MIN);
     loop {
         let mut got_done = false;
-        let ended = session(&api, &subscription, &hush, &mut phases, &mut got_done).await;
+        let ended = session(&api, &subscription, &hush, &mut stop, &mut got_done).await;
         if got_done {
             wait = WAIT_MIN;
         }
@@ -50,7 +48,7 @@ pub(super) async fn run(api: Arc<Api>, subscription: Arc<Subscription>) {
         };
         tokio::select! {
             () = later => {}
-            () = stopping(&mut phases) => return,
+            () = stop.asked() => return,
         }
         wait = (wait * 2).min(WAIT_MAX);
     }
@@ -58,7 +56,7 @@ pub(super) async fn run(api: Arc<Api>, subscription: Arc<Subscription>) {
 
 /// Why a session has ended.
 enum Ended {
-    /// The sidecar ends.
+    /// The sidecar ends, or the application gets no more calls.
     Stopping,
     /// The application is not there.
     Away(String),
@@ -70,7 +68,7 @@ async fn session(
     api: &Arc<Api>,
     subscription: &Subscription,
     hush: &Hush,
-    phases: &mut watch::Receiver<Phase>,
+    stop: &mut Stop,
     got_done: &mut bool,
 ) -> Ended {
     let held = match subscribed(api, subscription).await {
@@ -126,7 +124,7 @@ async fn session(
                     return Ended::Broken(error);
                 }
             }
-            () = stopping(phases), if !matches!(ends, Some(Ended::Stopping)) => ends = Some(Ended::Stopping),
+            () = stop.asked(), if !matches!(ends, Some(Ended::Stopping)) => ends = Some(Ended::Stopping),
         }
         if ends.is_some()
             && let Err(error) = waiting.give_back(&held).await

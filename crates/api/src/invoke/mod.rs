@@ -82,11 +82,15 @@ impl Target {
         headers::pass_on(request.headers_mut(), caller.config.token.is_some());
         match self {
             // How long we wait is not theirs to know.
-            Target::Outsider(_) => drop(request.headers_mut().remove(deadline::HEADER)),
-            Target::Own(_) | Target::Other(_) => deadline::pass_on(request.headers_mut()),
+            Target::Outsider(outsider) if !outsider.is_ours => {
+                drop(request.headers_mut().remove(deadline::HEADER));
+            }
+            _ => deadline::pass_on(request.headers_mut()),
         }
-        if let Target::Other(callee) = self {
-            caller.caller.tell(request.headers_mut(), &callee.config.app_id);
+        match self {
+            Target::Other(callee) => caller.caller.tell(request.headers_mut(), &callee.config.app_id),
+            Target::Outsider(outsider) if outsider.is_ours => caller.caller.tell(request.headers_mut(), id),
+            _ => {}
         }
         let sent = match self {
             Target::Outsider(outsider) => outsider.send(request).await,

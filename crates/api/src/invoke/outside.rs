@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -42,6 +43,8 @@ pub(crate) struct Outsider {
     /// What is before each path.
     path: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it is an application of ours behind a data plane.
+    pub(super) is_ours: bool,
 }
 
 impl Outside {
@@ -50,7 +53,11 @@ impl Outside {
             let outsider = Outsider::new(&one.url, || Ok(Arc::clone(&one.tls)), one.headers.clone()).ok()?;
             Some((one.name.clone(), Arc::new(outsider)))
         });
-        Outside { named: named.collect(), ..Outside::default() }
+        let by_way = config
+            .by_way
+            .iter()
+            .filter_map(|(name, address)| Some((name.clone(), Arc::new(Outsider::by_way(*address)?))));
+        Outside { named: named.chain(by_way).collect(), ..Outside::default() }
     }
 
     /// The endpoint of this name, if there is one.
@@ -96,7 +103,12 @@ impl Outsider {
             .filter(|(name, _)| *name == AUTHORIZATION)
             .for_each(|(_, value)| value.set_sensitive(true));
         let path = url.path().trim_end_matches('/').to_owned();
-        Ok(Outsider { way: Arc::new(way), path, headers })
+        Ok(Outsider { way: Arc::new(way), path, headers, is_ours: false })
+    }
+
+    fn by_way(address: SocketAddr) -> Option<Outsider> {
+        let way = Way::new(&address.ip().to_string(), address.port(), None, false)?;
+        Some(Outsider { way: Arc::new(way), path: String::new(), headers: Vec::new(), is_ours: true })
     }
 
     pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Held>, Unanswered> {

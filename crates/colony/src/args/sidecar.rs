@@ -13,7 +13,7 @@ use clap::{Args as ClapArgs, CommandFactory};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Args, duration, list, run};
+use super::{Args, Command, duration, list, run};
 
 /// Serve the application API to one program: the HTTP and gRPC API of Dapr's sidecar, over Colony's engine
 ///
@@ -75,6 +75,9 @@ pub(crate) struct Sidecar {
     /// Folder with resource files (*.yaml); may be given more than once
     #[arg(long, value_name = "DIR", visible_alias = "components-path")]
     pub(crate) resources_path: Vec<PathBuf>,
+    /// Keep in Colony itself what components would keep in other servers: state, messages, configuration and locks
+    #[arg(long)]
+    pub(crate) embedded: bool,
     /// Configuration file: which secrets the program may know; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
@@ -105,6 +108,22 @@ pub(crate) struct Sidecar {
     /// Flags that were given and have no effect.
     #[arg(long = IGNORED, hide = true, value_name = "FLAG")]
     pub(crate) ignored: Vec<String>,
+}
+
+impl Sidecar {
+    /// What these flags mean.
+    pub(crate) fn of(flags: Vec<OsString>) -> Result<Sidecar, String> {
+        let words = ["colony", NAME].map(OsString::from).into_iter().chain(flags).collect();
+        match Args::understood(words) {
+            Ok(Args { command: Command::Sidecar(sidecar), .. }) => Ok(*sidecar),
+            Ok(_) => Err("no sidecar".to_owned()),
+            Err(said) => {
+                let text = said.render().to_string();
+                let first = text.lines().next().unwrap_or_default();
+                Err(first.trim_start_matches("error: ").to_owned())
+            }
+        }
+    }
 }
 
 /// None is written -1 or 0.

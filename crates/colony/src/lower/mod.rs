@@ -185,7 +185,7 @@ fn zones_of(manifest: &valid::Manifest, service: &valid::Service) -> Option<plan
 fn protocol(protocol: valid::Protocol) -> plane::Protocol {
     match protocol {
         valid::Protocol::Http1 => plane::Protocol::Http1,
-        valid::Protocol::Http2 => plane::Protocol::Http2,
+        valid::Protocol::Http2 | valid::Protocol::Grpc => plane::Protocol::Http2,
     }
 }
 
@@ -217,6 +217,7 @@ fn service(
             instances: run.min,
             max: run.max,
             grace: run.grace,
+            beside: if run.api { beside(manifest) } else { String::new() },
         }),
     };
     supervisor::Service {
@@ -226,6 +227,11 @@ fn service(
         ready: probe(&declared.ready, declared.protocol),
         live: declared.live.as_ref().map(|live| probe(live, declared.protocol)),
     }
+}
+
+/// What an instance has beside it, as far as that is not in the service itself.
+fn beside(manifest: &valid::Manifest) -> String {
+    format!("{:?} {:?}", manifest.resources, manifest.configuration)
 }
 
 /// A process's environment: its own settings win over Colony's.
@@ -256,7 +262,7 @@ fn variable(name: &str) -> String {
 fn probe(probe: &valid::Probe, spoken: valid::Protocol) -> supervisor::Probe {
     let protocol = match spoken {
         valid::Protocol::Http1 => supervisor::Protocol::Http1,
-        valid::Protocol::Http2 => supervisor::Protocol::Http2,
+        valid::Protocol::Http2 | valid::Protocol::Grpc => supervisor::Protocol::Http2,
     };
     supervisor::Probe {
         check: match &probe.check {

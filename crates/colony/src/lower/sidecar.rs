@@ -90,6 +90,7 @@ pub(crate) fn config(
                 timeout: Duration::from_millis(args.app_health_probe_timeout),
                 threshold: args.app_health_threshold,
             }),
+            gate: None,
         },
         block_shutdown: args.dapr_block_shutdown_duration,
         grace: Duration::from_secs(args.dapr_graceful_shutdown_seconds),

@@ -1,5 +1,6 @@
 //! A running node: the data plane, the supervisor and what joins them, from start to drained end.
 
+mod apis;
 mod certificates;
 mod control;
 mod faults;
@@ -34,6 +35,7 @@ use crate::socket::{self, SOCKET};
 use crate::source::Source;
 use crate::terminal;
 use crate::tls;
+use apis::Apis;
 use printer::Printer;
 
 /// Lines of output that are kept for `colony logs`.
@@ -48,6 +50,7 @@ pub(crate) struct Node {
     source: Source,
     mesh: Mesh,
     supervisor: Supervisor,
+    apis: Apis,
     logs: Arc<LogWindow>,
     printer: Arc<Printer>,
     started: Instant,
@@ -175,8 +178,10 @@ async fn start(
         root: source.root.clone(),
         executable: std::env::current_exe().map_err(cannot)?,
     };
-    let routing = Arc::new(routing::MeshRouting(mesh.clone()));
-    let supervisor = Supervisor::start(config, routing, printer.clone()).map_err(|error| {
+    let apis = Apis::new(&source, &manifest, mesh.clone(), printer.clone())?;
+    let routing = Arc::new(routing::MeshRouting { mesh: mesh.clone(), apis: apis.clone() });
+    let beside = Arc::new(apis.clone());
+    let supervisor = Supervisor::start(config, routing, printer.clone(), beside).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         let failure = Failure::new(format!("{error}{cause}"));
         match error {
@@ -191,6 +196,7 @@ async fn start(
         source,
         mesh,
         supervisor,
+        apis,
         logs,
         printer,
         started,
@@ -245,6 +251,7 @@ impl Node {
             self.printer.note("some requests had not been answered and were cut off");
         }
         self.supervisor.shutdown().await;
+        self.apis.end().await;
         self.mesh.drain_calls(Duration::from_secs(1)).await;
         self.mesh.stop();
     }

@@ -156,6 +156,18 @@ impl Printer {
         }
     }
 
+    /// A line of the application API beside an instance.
+    pub(crate) fn of_api(&self, service: &str, instance: &str, text: &str) {
+        let text = self.redact(text);
+        self.logs.push(unix_ms(), service, instance, Stream::Colony, &text);
+        if self.json {
+            return self
+                .object(json!({ "event": "api", "service": service, "instance": instance, "text": text }));
+        }
+        let name = pad(self.colours, Style::Name, instance, self.width.load(Ordering::Relaxed));
+        terminal::out(&format!("  {name}  {}\n", paint(self.colours, Style::Dim, &text)));
+    }
+
     /// A sentence about the node itself.
     pub(crate) fn note(&self, text: &str) {
         self.logs.push(unix_ms(), "colony", "colony", Stream::Colony, text);

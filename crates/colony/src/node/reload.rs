@@ -52,6 +52,7 @@ impl Node {
             Ok(lost) => lost,
             Err(error) => return json!({ "applied": false, "errors": [explain_apply(&error).message] }),
         };
+        self.apis.renew(&self.source, &manifest);
         let services = lower::services(&manifest, |listener| self.mesh.address(listener));
         let applied = self.supervisor.apply(services).await;
         let mut errors: Vec<String> =

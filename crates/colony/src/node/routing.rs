@@ -3,8 +3,13 @@
 use mesh::Mesh;
 use supervisor::{Endpoint, Routing};
 
-/// The data plane, as the supervisor sees it.
-pub(crate) struct MeshRouting(pub(crate) Mesh);
+use super::apis::Apis;
+
+/// The data plane, and the application API beside it, as the supervisor sees them.
+pub(super) struct MeshRouting {
+    pub(super) mesh: Mesh,
+    pub(super) apis: Apis,
+}
 
 impl Routing for MeshRouting {
     fn publish(&self, service: &str, instances: &[Endpoint]) {
@@ -16,10 +21,11 @@ impl Routing for MeshRouting {
                 ..mesh::Endpoint::new(instance.id.clone(), instance.address)
             })
             .collect();
-        self.0.publish(service, &endpoints);
+        self.mesh.publish(service, &endpoints);
+        self.apis.open(service, instances);
     }
 
     fn in_flight(&self, service: &str, id: &str) -> usize {
-        self.0.in_flight(service, id)
+        self.mesh.in_flight(service, id) + self.apis.in_flight(service)
     }
 }

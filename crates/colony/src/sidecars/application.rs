@@ -4,12 +4,15 @@
 //! same after that has ended.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use api::config::Gate;
 use api::health::Phase;
 use api::{Api, BindError, End, Host, Listeners, Server};
+use manifest::Diagnostics;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -35,6 +38,13 @@ pub(crate) struct Application {
     terminal: Terminal,
     /// What is told of it besides.
     pub(crate) notes: Notes,
+    /// Whom it calls by way of the data plane, and where that takes the calls.
+    pub(crate) calls: BTreeMap<String, SocketAddr>,
+    /// Whether what is doubtful in its files has been said.
+    pub(crate) is_checked: bool,
+    /// Who knows whether it may be called; not known by another process.
+    #[serde(skip)]
+    pub(crate) gate: Option<Gate>,
 }
 
 /// Where applications are served.
@@ -121,6 +131,9 @@ impl Application {
             surroundings,
             terminal: Terminal { width: terminal::width(), colours: terminal::colours() },
             notes,
+            calls: BTreeMap::new(),
+            is_checked: false,
+            gate: None,
             args,
         })
     }
@@ -144,6 +157,21 @@ impl Application {
             }
         };
         bound.map_err(|error| unbound(&error))
+    }
+
+    /// What its program finds its sidecar by, in its environment.
+    pub(crate) fn told(&self, listeners: &Listeners) -> BTreeMap<String, String> {
+        let args = &self.args;
+        let port = |all: &[api::Listener]| Some(all.first()?.address()?.port().to_string());
+        let told = [
+            ("APP_ID", Some(args.app_id.clone())),
+            ("APP_PORT", args.app_port.flatten().map(|port| port.to_string())),
+            ("APP_PROTOCOL", Some(args.app_protocol.clone())),
+            ("APP_CHANNEL_ADDRESS", Some(args.app_channel_address.clone())),
+            ("DAPR_HTTP_PORT", port(&listeners.http)),
+            ("DAPR_GRPC_PORT", port(&listeners.grpc)),
+        ];
+        told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
     /// Lets go of what outlives the listeners.
@@ -196,17 +224,29 @@ impl Application {
     /// What is to be served, with what it needs from outside.
     async fn config(&self, journal: &Journal) -> Result<api::Config, Failure> {
         let configuration = files::configuration(&self.configuration);
-        files::tell(&configuration.diagnostics, journal)?;
-        let mut found = files::resources(&self.resources, &self.surroundings.variables);
+        self.tell(&configuration.diagnostics, journal)?;
+        let mut found = files::resources(&self.resources, &self.surroundings.variables, self.args.embedded);
         let adapters = match found.has_errors() {
             true => Adapters::default(),
             false => Adapters::open(&mut found, &configuration, &self.args.app_id, &self.surroundings).await,
         };
         let subscriptions = lower::subscriptions(&mut found, &self.args.app_id);
         let resiliency = resiliency(&mut found, &self.args.app_id);
-        files::tell(&found.diagnostics, journal)?;
-        let config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
+        self.tell(&found.diagnostics, journal)?;
+        for (name, kind) in &found.embedded {
+            journal.say(Level::Info, &format!("{name:?} ({kind}) is kept by Colony: --embedded"));
+        }
+        let mut config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
+        config.by_way.clone_from(&self.calls);
+        config.app.gate = self.gate.clone();
         Ok(api::Config { subscriptions, resiliency, ..config })
+    }
+
+    fn tell(&self, found: &Diagnostics, journal: &Journal) -> Result<(), Failure> {
+        match self.is_checked && found.errors() == 0 {
+            true => Ok(()),
+            false => files::tell(found, journal),
+        }
     }
 
     fn environment(&self) -> Environment {

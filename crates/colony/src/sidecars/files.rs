@@ -31,8 +31,8 @@ pub(super) fn named(paths: &[PathBuf]) -> Result<Vec<Text>, Failure> {
 }
 
 /// What is declared in files.
-pub(super) fn resources(files: &[Text], variables: &BTreeMap<String, String>) -> Resources {
-    manifest::resources(&sources(files), variables)
+pub(super) fn resources(files: &[Text], variables: &BTreeMap<String, String>, embedded: bool) -> Resources {
+    manifest::resources(&sources(files), variables, embedded)
 }
 
 /// What files configure.

@@ -19,12 +19,14 @@ mod message;
 mod roster;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::{End, Listeners};
+use manifest::Diagnostics;
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
@@ -58,6 +60,19 @@ pub(crate) async fn stop(folder: &Path, app_id: &str) -> Result<usize, Failure> 
     }
 }
 
+/// What is wrong or doubtful in these folders and files, whoever it is for.
+pub(crate) fn check(
+    resources: &[PathBuf],
+    configuration: &[PathBuf],
+    variables: &BTreeMap<String, String>,
+    embedded: bool,
+) -> Result<[Diagnostics; 2], Failure> {
+    Ok([
+        files::configuration(&files::named(configuration)?).diagnostics,
+        files::resources(&files::in_folders(resources)?, variables, embedded).diagnostics,
+    ])
+}
+
 /// This process' place among those that share a folder.
 pub(crate) struct Post {
     folder: PathBuf,
@@ -84,6 +99,14 @@ pub(crate) struct Served<'a> {
 impl Post {
     pub(crate) fn new(data: &Path) -> Post {
         Post { folder: data.join(FOLDER), held: Mutex::default() }
+    }
+
+    /// Calls under way into the instance of an application that listens on this port, if it is served here.
+    pub(crate) fn in_flight(&self, app_id: &str, port: u16) -> usize {
+        let Ok(held) = self.held.try_lock() else { return 0 };
+        let instances = held.iter().flat_map(|holding| holding.place().host.instances(app_id));
+        let meant = instances.filter(|api| api.config.app.port == Some(port));
+        meant.map(|api| api.app.in_flight()).sum()
     }
 
     /// Where the engine is.
@@ -149,8 +172,8 @@ impl Post {
     }
 
     /// Lets the guests go, if there are any, and finishes what the engine has begun.
-    pub(crate) async fn close(self) {
-        if let Some(holding) = self.held.into_inner().and_then(Arc::into_inner) {
+    pub(crate) async fn close(&self) {
+        if let Some(holding) = self.held.lock().await.take().and_then(Arc::into_inner) {
             holding.end().await;
         }
     }

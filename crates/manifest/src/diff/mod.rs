@@ -152,6 +152,12 @@ fn system_lines(manifest: &Manifest) -> Lines {
         let servers: Vec<String> = manifest.resolver.iter().map(ToString::to_string).collect();
         lines.insert("resolver".to_owned(), servers.join(", "));
     }
+    for (key, paths) in [("resources", &manifest.resources), ("configuration", &manifest.configuration)] {
+        if !paths.is_empty() {
+            let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            lines.insert(key.to_owned(), paths.join(", "));
+        }
+    }
     lines.extend(manifest.zone.clone().map(|zone| ("zone".to_owned(), zone)));
     lines
 }
@@ -234,6 +240,9 @@ fn service_lines(service: &Service) -> Lines {
             ]));
             lines.extend(run.build.clone().map(|build| ("build".to_owned(), build)));
             lines.extend(run.port.map(|port| ("port".to_owned(), port.to_string())));
+            if !run.api {
+                lines.insert("api".to_owned(), "false".to_owned());
+            }
             lines.extend(run.env.iter().map(|(name, value)| (format!("env.{name}"), value.clone())));
         }
     }
@@ -305,6 +314,7 @@ fn show_protocol(protocol: Protocol) -> String {
     match protocol {
         Protocol::Http1 => "http1".to_owned(),
         Protocol::Http2 => "http2".to_owned(),
+        Protocol::Grpc => "grpc".to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@ mod split;
 mod zones;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -49,12 +50,19 @@ pub(crate) fn resolve(
         services,
         externals,
         resolver,
+        resources: paths(&typed.resources),
+        configuration: paths(&typed.configuration),
         zone: zones::own(typed, zone),
         start_order: start_order?,
         secrets: Vec::new(),
     };
     found.extend(zones::warn(typed, zone, &valid));
     Some(valid)
+}
+
+/// Whether they are there is for the caller to find out.
+fn paths(field: &typed::Field<typed::OneOrMany<typed::File>>) -> Vec<PathBuf> {
+    field.value().into_iter().flat_map(|files| &files.0).map(|file| PathBuf::from(&file.value.0)).collect()
 }
 
 fn refuse_empty(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) {

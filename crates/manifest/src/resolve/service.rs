@@ -99,6 +99,7 @@ fn refuse_run_keys(name: &At<String>, typed: &typed::Service, found: &mut Vec<Di
         (given(&typed.grace), "grace"),
         (given(&typed.live), "live"),
         (given(&typed.after), "after"),
+        (given(&typed.api), "api"),
     ];
     for (key, which) in keys {
         if let (Some(key), Some(url)) = (key, typed.url.key()) {
@@ -138,6 +139,7 @@ fn run(typed: &typed::Service, command: Option<String>, found: &mut Vec<Diagnost
         min,
         max,
         grace: typed.grace.value().map_or(defaults::GRACE, |grace| grace.0),
+        api: typed.api.value().is_none_or(|api| api.0),
         command: command?,
     };
     Some(run)

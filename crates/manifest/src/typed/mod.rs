@@ -37,6 +37,10 @@ keys! {
     "externals" => externals: Map<External>,
     /// DNS server or servers that the names of externals are asked of. Default: those of /etc/resolv.conf.
     "resolver" => resolver: OneOrMany<Resolver>,
+    /// Folder or folders with resource files (components, subscriptions and others, as Dapr has them) for the application API, from the manifest's folder. Default: none, and what is used is kept by Colony.
+    "resources" => resources: OneOrMany<File>,
+    /// File or files with a `Configuration` for the application API, as Dapr has it. Default: none.
+    "configuration" => configuration: OneOrMany<File>,
     /// The zone that this node is in, such as `eu-1a`: instances whose `url` names the same get its requests first. Default: not known; `--zone` and COLONY_ZONE go before it.
     "zone" => zone: ZoneName,
 }
@@ -123,8 +127,10 @@ keys! {
     "ready" => ready: Probe,
     /// Whether an instance must be replaced: a path, `tcp`, `none`, or a map. Default `none`.
     "live" => live: Probe,
-    /// HTTP version that its instances speak, `http1` or `http2`. Default `http1`.
+    /// What its instances speak: `http1`, `http2` or `grpc`. Default `http1`.
     "protocol" => protocol: Protocol,
+    /// Whether each of its instances gets the application API, at DAPR_HTTP_PORT and DAPR_GRPC_PORT. Default true.
+    "api" => api: Bool,
     /// Most requests in flight at a time, whoever calls: a number, `adaptive`, `none`, or a map. Default none: any number.
     "concurrency" => concurrency: OrNone<Concurrency>,
     /// Services to start before it, beside those that it calls.
@@ -185,7 +191,7 @@ keys! {
     ExternalOptions, "an external";
     /// Where it is: an http or https URL, with a path prefix if need be, or a list of some, which share the load; a map with `url` and `zone` says in which zone.
     "url" => url: OneOrMany<Placed<AnyUrl>> = required,
-    /// HTTP version that it speaks, `http1` or `http2`. Default `http1`.
+    /// What it speaks: `http1`, `http2` or `grpc`. Default `http1`.
     "protocol" => protocol: Protocol,
     /// Most requests in flight at a time, whoever calls: a number, `adaptive`, `none`, or a map. Default none: any number.
     "concurrency" => concurrency: OrNone<Concurrency>,

@@ -100,9 +100,9 @@ scalar! {
     { "type": "string", "pattern": "^/|\\$\\{", "examples": ["/healthz"] }
 }
 scalar! {
-    /// The HTTP version that instances speak.
-    Protocol(crate::valid::Protocol), "`http1` or `http2`", codes::WRONG_TYPE, scalar(protocol),
-    { "enum": ["http1", "http2"] }
+    /// What instances speak.
+    Protocol(crate::valid::Protocol), "`http1`, `http2` or `grpc`", codes::WRONG_TYPE, scalar(protocol),
+    { "enum": ["http1", "http2", "grpc"] }
 }
 
 scalar! {
@@ -376,11 +376,12 @@ fn protocol(text: &str) -> Result<crate::valid::Protocol, Wrong> {
     match text {
         "http1" => Ok(crate::valid::Protocol::Http1),
         "http2" => Ok(crate::valid::Protocol::Http2),
+        "grpc" => Ok(crate::valid::Protocol::Grpc),
         _ => Err(Wrong::new(format!("`{}` is not a protocol", clip(text))).help(
             match text.to_lowercase().as_str() {
-                "h2" | "h2c" | "grpc" | "http/2" => "write `http2`",
+                "h2" | "h2c" | "http/2" => "write `http2`",
                 "http" | "h1" | "http/1.1" | "http/1" => "write `http1`",
-                _ => "write `http1` or `http2`",
+                _ => "write `http1`, `http2` or `grpc`",
             },
         )),
     }

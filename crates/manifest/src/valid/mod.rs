@@ -28,6 +28,10 @@ pub struct Manifest {
     pub externals: BTreeMap<String, External>,
     /// DNS servers that the names of externals are asked of. Empty, the default: those of the machine.
     pub resolver: Vec<std::net::SocketAddr>,
+    /// Folders with resource files for the application API, absolute or relative to `root`.
+    pub resources: Vec<PathBuf>,
+    /// Files that configure it, likewise.
+    pub configuration: Vec<PathBuf>,
     /// The zone that this node is in: the one that it was started with, or the manifest's. Default none: not known.
     pub zone: Option<String>,
     /// Service names in an order in which every service comes after those it waits for.
@@ -181,6 +185,8 @@ pub struct Run {
     pub max: u32,
     /// From SIGTERM to SIGKILL. Default 10 s.
     pub grace: Duration,
+    /// Whether each instance gets the application API. Default true.
+    pub api: bool,
 }
 
 /// How to ask an instance how it is.
@@ -209,13 +215,15 @@ pub enum Check {
     None,
 }
 
-/// HTTP version spoken to an upstream.
+/// What is spoken to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2 with prior knowledge (over TLS: by ALPN).
     Http2,
+    /// The same, and whoever calls an application through the application API calls a method of gRPC.
+    Grpc,
 }
 
 /// A system outside the colony.

@@ -25,6 +25,7 @@ pub(crate) fn service(command: &str, instances: u32) -> Service {
         instances,
         max: 9,
         grace: Duration::from_secs(5),
+        beside: String::new(),
     };
     Service { name: "a".to_owned(), source: Source::Run(run), after: Vec::new(), ready: probe, live: None }
 }

@@ -68,7 +68,7 @@ impl World {
             executable: helper(),
         };
         let (routing, observer) = (Arc::new(recorder.clone()), Arc::new(recorder.clone()));
-        let supervisor = Supervisor::start(config, routing, observer).unwrap();
+        let supervisor = Supervisor::start(config, routing, observer, Arc::new(())).unwrap();
         World { supervisor, recorder, folder }
     }
 
@@ -132,6 +132,7 @@ pub fn service(name: &str, command: &str) -> Service {
         instances: 1,
         max: 9,
         grace: Duration::from_secs(1),
+        beside: String::new(),
     };
     Service {
         name: name.to_owned(),

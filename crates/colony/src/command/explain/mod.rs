@@ -31,7 +31,8 @@ pub(crate) fn run(args: &args::Explain, data: Option<&Path>) -> Result<ExitCode,
     if let Subject::Code(code) = subject {
         return page(&code, args.json);
     }
-    let manifest = args::Manifest { path, overlay: args.overlay.clone(), zone: args.zone.clone() };
+    let manifest =
+        args::Manifest { path, overlay: args.overlay.clone(), zone: args.zone.clone(), embedded: false };
     let source = Source::find(&manifest, data)?;
     let read = read(&source, args.json)?;
     if let (Subject::Request(_) | Subject::Route(_), None) = (&subject, &read.manifest.gateway) {

@@ -13,7 +13,7 @@ use super::job::Job;
 use super::lines::{Lines, Out};
 use super::name_of;
 use crate::adapters::Surroundings;
-use crate::args::{Args, Command, Sidecar};
+use crate::args::Sidecar;
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -95,7 +95,7 @@ impl Files<'_> {
 
     /// The command line of its sidecar.
     fn sidecar(&self, app: &RunApp, app_id: &str, dir: &Path, json: bool) -> Result<Sidecar, Failure> {
-        let mut words: Vec<OsString> = vec!["colony".into(), "sidecar".into()];
+        let mut words: Vec<OsString> = Vec::new();
         let mut add = |flag: &str, value: &str| words.push(format!("--{flag}={value}").into());
         add("app-id", app_id);
         for port in ["dapr-http-port", "dapr-grpc-port"] {
@@ -122,15 +122,7 @@ impl Files<'_> {
         if json {
             words.push("--log-as-json".into());
         }
-        match Args::understood(words) {
-            Ok(Args { command: Command::Sidecar(sidecar), .. }) => Ok(*sidecar),
-            Ok(_) => Err(Failure::new(format!("{app_id}: no sidecar"))),
-            Err(said) => {
-                let text = said.render().to_string();
-                let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                Err(Failure::new(format!("{}: {app_id}: {first}", self.file.display())))
-            }
-        }
+        Sidecar::of(words).map_err(|why| Failure::new(format!("{}: {app_id}: {why}", self.file.display())))
     }
 
     /// Its own, else what is usually there, else what holds for all.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::Listeners;
 use supervisor::{Program, Programs};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
@@ -51,7 +50,8 @@ impl Job {
             application.notes.set(key, note.clone());
         }
         let listeners = application.bind().await?;
-        let (addresses, env) = (Addresses::of(&listeners), self.environment(&listeners));
+        let addresses = Addresses::of(&listeners);
+        let env = self.env.clone().into_iter().chain(application.told(&listeners)).collect();
         let (tell, is_ready) = oneshot::channel();
         let mut tell = Some(tell);
         let mut ready = || {
@@ -143,21 +143,6 @@ impl Job {
         let terminal =
             Terminal { width: terminal::width(), colours: out.is_terminal() && terminal::colours() };
         Journal::new(&self.sidecar, terminal, move |text| out.sidecar(&app_id, text))
-    }
-
-    /// What a program finds its sidecar by.
-    fn environment(&self, listeners: &Listeners) -> BTreeMap<String, String> {
-        let port = |all: &[api::Listener]| Some(all.first()?.address()?.port().to_string());
-        let told = [
-            ("APP_ID", Some(self.sidecar.app_id.clone())),
-            ("APP_PORT", self.sidecar.app_port.flatten().map(|port| port.to_string())),
-            ("APP_PROTOCOL", Some(self.sidecar.app_protocol.clone())),
-            ("APP_CHANNEL_ADDRESS", Some(self.sidecar.app_channel_address.clone())),
-            ("DAPR_HTTP_PORT", port(&listeners.http)),
-            ("DAPR_GRPC_PORT", port(&listeners.grpc)),
-        ];
-        let told = told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        self.env.clone().into_iter().chain(told).collect()
     }
 }
 
