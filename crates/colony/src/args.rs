@@ -5,6 +5,7 @@ mod fault;
 mod list;
 mod run;
 pub(crate) mod sidecar;
+pub(crate) mod verbs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
 pub(crate) use list::{Ignored, List, ListAs};
 pub(crate) use run::Run;
 pub(crate) use sidecar::Sidecar;
+pub(crate) use verbs::Verb;
 
 /// Everything between the services of a distributed system, from one file.
 ///
@@ -70,6 +72,8 @@ pub(crate) enum Command {
     Sidecar(Box<Sidecar>),
     Run(Box<Run>),
     List(List),
+    #[command(flatten)]
+    Verb(Verb),
     #[command(hide = true)]
     DaprInit(Ignored),
     /// Print the JSON Schema of the manifest, for editors
@@ -109,6 +113,7 @@ impl Command {
             Command::Sidecar(args) => args.log_as_json,
             Command::Run(args) => args.sidecar.log_as_json,
             Command::List(args) => args.json,
+            Command::Verb(verb) => verb.json(),
             Command::DaprInit(_) => false,
             Command::Schema => false,
         }

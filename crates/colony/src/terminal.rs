@@ -91,7 +91,12 @@ fn colour_of(name: &str) -> u8 {
 /// Prints the outcome of a command to standard output. Where nobody reads it any more the command
 /// ends without a word, as other programs do; any other error is said.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    write(text).map_err(|error| match error.kind() {
+    print_bytes(text.as_bytes())
+}
+
+/// The same for what need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    write(bytes).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::silent(READER_GONE),
         _ => Failure::new(format!("cannot write to standard output: {error}")),
     })
@@ -107,12 +112,12 @@ pub(crate) fn print_help(help: &clap::Error) -> Result<ExitCode, Failure> {
 /// Prints what a running node says. Services depend on the node, so it bears that nobody reads it
 /// or that there is no room for it.
 pub(crate) fn out(text: &str) {
-    let _ = write(text);
+    let _ = write(text.as_bytes());
 }
 
-fn write(text: &str) -> std::io::Result<()> {
+fn write(bytes: &[u8]) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(bytes)?;
     stdout.flush()
 }
 

@@ -172,7 +172,7 @@ impl Dapr for Methods {
     }
 
     async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Answer<ListJobsResponse> {
-        answered(self.0.jobs().await.map(|jobs| ListJobsResponse { jobs }))
+        answered(jobs::list(&self.0).await.map(|jobs| ListJobsResponse { jobs }))
     }
 
     async fn schedule_job_alpha1(&self, request: Request<ScheduleJobRequest>) -> Answer<ScheduleJobResponse> {
@@ -196,7 +196,7 @@ impl Dapr for Methods {
     }
 
     async fn list_jobs_alpha1(&self, _: Request<ListJobsRequestAlpha1>) -> Answer<ListJobsResponseAlpha1> {
-        answered(self.0.jobs().await.map(|jobs| ListJobsResponseAlpha1 { jobs }))
+        answered(jobs::list(&self.0).await.map(|jobs| ListJobsResponseAlpha1 { jobs }))
     }
 
     async fn get_metadata(&self, _: Request<GetMetadataRequest>) -> Answer<GetMetadataResponse> {

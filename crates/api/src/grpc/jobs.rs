@@ -6,7 +6,7 @@ use crate::api::Api;
 use crate::error::Error;
 use crate::jobs::Kept;
 use crate::proto::dapr::runtime::v1::{
-    DeleteJobRequest, DeleteJobResponse, GetJobRequest, GetJobResponse, ScheduleJobRequest,
+    DeleteJobRequest, DeleteJobResponse, GetJobRequest, GetJobResponse, Job, ScheduleJobRequest,
     ScheduleJobResponse,
 };
 
@@ -24,4 +24,8 @@ pub(super) async fn get(api: &Api, request: GetJobRequest) -> Result<GetJobRespo
 pub(super) async fn delete(api: &Api, request: DeleteJobRequest) -> Result<DeleteJobResponse, Error> {
     api.delete_job(&request.name).await?;
     Ok(DeleteJobResponse {})
+}
+
+pub(super) async fn list(api: &Api) -> Result<Vec<Job>, Error> {
+    Ok(api.jobs().await?.into_iter().map(|kept| kept.job).collect())
 }

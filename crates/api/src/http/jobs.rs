@@ -22,11 +22,12 @@ use crate::proto::dapr::common::v1::{JobFailurePolicy, JobFailurePolicyConstant,
 use crate::proto::dapr::runtime::v1::Job;
 use crate::value;
 
-/// `jobs/NAME`.
+/// `jobs` and `jobs/NAME`.
 pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
     match (&call.head.method, rest) {
         (&Method::POST, [name]) => schedule(decoded(name)?.trim(), call).await,
-        (&Method::GET, [name]) => told(&call.api.job(&decoded(name)?).await?),
+        (&Method::GET, []) => list(call).await,
+        (&Method::GET, [name]) => answer_json(&told(&call.api.job(&decoded(name)?).await?)?),
         (&Method::DELETE, [name]) => {
             call.api.delete_job(&decoded(name)?).await?;
             Ok(empty())
@@ -156,17 +157,36 @@ struct Told<'a> {
 }
 
 #[derive(Serialize)]
+struct Listed<'a> {
+    jobs: Vec<Told<'a>>,
+}
+
+#[derive(Serialize)]
 struct ToldData<'a> {
     #[serde(rename = "@type")]
     kind: &'a str,
     value: Box<RawValue>,
 }
 
-fn told(kept: &Kept) -> Answer {
+/// All of them, as over gRPC.
+async fn list(call: Call<'_>) -> Answer {
+    let all = call.api.jobs().await?;
+    let jobs = all.iter().map(told).collect::<Result<Vec<_>, _>>()?;
+    answer_json(&Listed { jobs })
+}
+
+fn answer_json(told: &impl Serialize) -> Answer {
+    Ok(json_bytes(serde_json::to_vec(told).map_err(unreadable)?.into()))
+}
+
+fn unreadable(wrong: serde_json::Error) -> Error {
+    Error::malformed(wrong.to_string())
+}
+
+fn told(kept: &Kept) -> Result<Told<'_>, Error> {
     let job = &kept.job;
-    let unreadable = |wrong: serde_json::Error| Error::malformed(wrong.to_string());
     let data = job.data.as_ref().map(|data| told_data(kept, data)).transpose().map_err(unreadable)?;
-    let told = Told {
+    Ok(Told {
         name: &job.name,
         schedule: job.schedule.as_deref(),
         repeats: job.repeats,
@@ -174,8 +194,7 @@ fn told(kept: &Kept) -> Answer {
         ttl: job.ttl.as_deref(),
         data,
         failure_policy: job.failure_policy.as_ref().and_then(told_policy),
-    };
-    Ok(json_bytes(serde_json::to_vec(&told).map_err(unreadable)?.into()))
+    })
 }
 
 /// JSON as it was written, and of messages of other types their bytes.

@@ -22,7 +22,6 @@ use prost::Message;
 
 use crate::api::Api;
 use crate::error::Error;
-use crate::proto::dapr::runtime::v1::Job;
 use crate::time::millis;
 pub(crate) use data::{from_json, text_of, to_json};
 pub use errors::named_twice;
@@ -77,7 +76,7 @@ impl Api {
     /// # Errors
     ///
     /// If they cannot be read, or are too many for an answer.
-    pub async fn jobs(&self) -> Result<Vec<Job>, Error> {
+    pub async fn jobs(&self) -> Result<Vec<Kept>, Error> {
         let failed = |why: &str| errors::list(self, why);
         let jobs = self.host.disk().jobs(&self.config.app_id);
         let (mut all, mut bytes, mut from) = (Vec::new(), 0, None);
@@ -88,7 +87,7 @@ impl Api {
                 .map_err(|error| failed(&error.to_string()))?;
             for (_, payloads) in page {
                 bytes += payloads.iter().map(Bytes::len).sum::<usize>();
-                all.extend(Kept::of(payloads).map(|kept| kept.job));
+                all.extend(Kept::of(payloads));
             }
             if all.len() > LISTED_MAX || bytes > LISTED_BYTES_MAX {
                 return Err(failed(&format!(

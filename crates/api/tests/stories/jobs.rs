@@ -205,12 +205,12 @@ async fn a_job_is_told_of_listed_and_taken_away() {
             "failurePolicy": { "constant": { "interval": "1s", "maxRetries": 3 } },
         })
     );
-    let told = call_get(&world, "tick").await.unwrap();
+    let over_grpc = call_get(&world, "tick").await.unwrap();
     assert_eq!(
-        (told.schedule.as_deref(), told.repeats, told.ttl.as_deref()),
+        (over_grpc.schedule.as_deref(), over_grpc.repeats, over_grpc.ttl.as_deref()),
         (Some("@every 1h"), Some(5), Some("48h"))
     );
-    let value = prost_types::Value::decode(&told.data.expect("data").value[..]).unwrap();
+    let value = prost_types::Value::decode(&over_grpc.data.expect("data").value[..]).unwrap();
     assert!(matches!(value.kind, Some(prost_types::value::Kind::StructValue(_))));
 
     let policy = JobFailurePolicy { policy: Some(Policy::Drop(JobFailurePolicyDrop {})) };
@@ -231,6 +231,11 @@ async fn a_job_is_told_of_listed_and_taken_away() {
     assert_eq!(world.get("/v1.0/jobs/tock").await.json()["failurePolicy"], json!({ "drop": {} }));
     assert_eq!(schedule(&world, "tock", json!({ "dueTime": "1h", "overwrite": true })).await.status, 204);
 
+    let listed = world.get("/v1.0/jobs").await.json();
+    let names: Vec<&str> =
+        listed["jobs"].as_array().unwrap().iter().filter_map(|job| job["name"].as_str()).collect();
+    assert_eq!(names, ["a", "tick", "tick-2", "tock"]);
+    assert_eq!(listed["jobs"][1], told.json(), "as each by itself");
     let names = || async {
         let told: ListJobsResponse = world.call(&dapr("ListJobs"), &ListJobsRequest {}).await.unwrap();
         assert!(told.jobs.iter().all(|job| job.failure_policy.is_some()));

@@ -2,6 +2,8 @@
 
 use clap::{Args as ClapArgs, ValueEnum};
 
+use super::verbs;
+
 /// Show the applications that are served on this machine
 ///
 /// By `colony run` and `colony sidecar`, in all data folders, or in the one that is named by --data. `colony stop --app-id ID` ends one.
@@ -37,6 +39,12 @@ pub(crate) struct Ignored {
 pub(super) fn as_dapr(words: &mut Vec<std::ffi::OsString>, at: usize) {
     if words[at] == "init" || words[at] == "uninstall" {
         words[at] = "dapr-init".into();
+    } else if verbs::is_daprs(&words[at]) {
+        for word in &mut words[at + 1..] {
+            if let Some(flag) = verbs::as_ours(word) {
+                *word = flag.into();
+            }
+        }
     } else if words[at] == "stop" {
         let given = words.split_off(at + 1);
         let mut given = given.into_iter();

@@ -52,7 +52,7 @@ pub(crate) async fn stop(args: &Stop, data: Option<&Path>) -> Result<ExitCode, F
 }
 
 /// Where somebody may serve: what was named, else all that this user has on this machine.
-fn folders(data: Option<&Path>) -> Vec<PathBuf> {
+pub(super) fn folders(data: Option<&Path>) -> Vec<PathBuf> {
     let engine = source::shared_data(data).join(sidecars::FOLDER);
     let mut folders = if data.is_some() { Vec::new() } else { registry::hosts() };
     if !folders.contains(&engine) {

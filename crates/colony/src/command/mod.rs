@@ -14,6 +14,7 @@ mod operate;
 mod run;
 mod sidecar;
 mod status;
+mod verbs;
 
 pub(crate) use data::refused as refused_data;
 
@@ -58,6 +59,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Sidecar(args) => sidecar::run(&args, data),
         Command::Run(args) => run::run(*args, data),
         Command::List(args) => runtime()?.block_on(list::run(&args, data)),
+        Command::Verb(verb) => runtime()?.block_on(verbs::run(&verb, data)),
         Command::DaprInit(_) => {
             terminal::print(DAPR_INIT)?;
             Ok(ExitCode::SUCCESS)

@@ -13,12 +13,22 @@ fn help_reads_well() {
     let mut text = help(&[]);
     for command in [
         "up", "check", "status", "logs", "apply", "restart", "scale", "stop", "init", "certs", "load",
-        "explain", "data", "sidecar", "run", "list", "schema",
+        "explain", "data", "sidecar", "run", "list", "publish", "send", "receive", "invoke", "schema",
     ] {
         text.push_str(&format!("\n\n=== colony {command} --help\n\n{}", help(&[command])));
     }
     for command in ["inspect", "backup", "restore", "verify", "repair", "export", "exercise"] {
         text.push_str(&format!("\n\n=== colony data {command} --help\n\n{}", help(&["data", command])));
+    }
+    for (group, commands) in [
+        ("state", &["get", "set", "delete"][..]),
+        ("stream", &["append", "read"]),
+        ("jobs", &["list", "get", "schedule", "delete"]),
+    ] {
+        text.push_str(&format!("\n\n=== colony {group} --help\n\n{}", help(&[group])));
+        for command in commands {
+            text.push_str(&format!("\n\n=== colony {group} {command} --help\n\n{}", help(&[group, command])));
+        }
     }
     insta::assert_snapshot!(text);
 }

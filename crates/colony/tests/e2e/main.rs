@@ -41,5 +41,6 @@ mod sidecars;
 mod splits;
 mod tls;
 mod tries;
+mod verbs;
 mod world;
 mod zones;
