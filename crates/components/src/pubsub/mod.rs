@@ -2,6 +2,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod redis;
 mod scope;
 
 use std::collections::BTreeMap;

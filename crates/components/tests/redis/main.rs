@@ -3,6 +3,7 @@
 mod layout;
 mod lock;
 mod outages;
+mod pubsub;
 mod server;
 
 use components::Properties;
