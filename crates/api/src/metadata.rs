@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use components::pubsub::Features;
+
 use crate::api::Api;
-use crate::config::Block;
+use crate::config::{Block, Broker, PubSub};
 use crate::error::Error;
+use crate::pubsub::Topics;
 
 /// What was noted. Asked for by tools now and then, never on the way of another request.
 #[derive(Debug, Default)]
@@ -21,7 +24,7 @@ pub struct Told {
     /// Its version.
     pub version: String,
     /// What it can do.
-    pub capabilities: &'static [&'static str],
+    pub capabilities: Vec<&'static str>,
 }
 
 impl Api {
@@ -31,20 +34,24 @@ impl Api {
             name: one.name.clone(),
             kind: one.kind.clone(),
             version: one.version.clone(),
-            capabilities: match one.block {
-                Block::State { .. } => STATE,
+            capabilities: match &one.block {
+                Block::State { .. } => STATE.to_vec(),
+                Block::PubSub(pubsub) => of_broker(pubsub),
                 Block::Binding(_)
                 | Block::Configuration { .. }
                 | Block::Locks { .. }
-                | Block::PubSub(_)
-                | Block::Secrets { .. } => &[],
+                | Block::Secrets { .. } => Vec::new(),
             },
         });
         let undeclared = self.undeclared.names().map(|(family, name)| Told {
             name: name.to_owned(),
             kind: format!("{family}.colony"),
             version: "v1".to_owned(),
-            capabilities: if family == "state" { STATE } else { &[] },
+            capabilities: match family {
+                "state" => STATE.to_vec(),
+                "pubsub" => of_broker(&PubSub::default()),
+                _ => Vec::new(),
+            },
         });
         declared.chain(undeclared).collect()
     }
@@ -78,6 +85,22 @@ impl Api {
         notes.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
+}
+
+/// What a broker can do; two of the words are Dapr's.
+fn of_broker(declared: &PubSub) -> Vec<&'static str> {
+    let Features { bulk, ttl, ordering, history, attempts } = match &declared.broker {
+        Broker::Outside(broker) => broker.0.features(),
+        Broker::Disk | Broker::Memory => Topics::FEATURES,
+    };
+    let words = [
+        (bulk, "BULK_PUBSUB"),
+        (ttl, "MESSAGE_TTL"),
+        (ordering, "KEY_ORDER"),
+        (history, "HISTORY"),
+        (attempts, "ATTEMPTS"),
+    ];
+    words.into_iter().filter(|(can, _)| *can).map(|(_, word)| word).collect()
 }
 
 /// The version of Dapr whose API this is, with ours behind the plus sign that says: no part of the order of versions.

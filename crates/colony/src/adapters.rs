@@ -245,13 +245,23 @@ impl Adapters {
         found: &mut Resources,
         app_id: &str,
     ) -> Result<PubSub, Unopened> {
-        let broker = if keeper == Keeper::Memory { Broker::Memory } else { Broker::Disk };
         let read = |set: &Properties| {
             let scope = pubsub::Scope::new(set, app_id);
             let group = set.text("consumerID").map(group).transpose()?;
-            Ok(PubSub { broker: broker.clone(), group, scope })
+            Ok(PubSub { broker: Broker::Disk, group, scope })
         };
-        self.settings(component, found, read).await
+        let (declared, broker) = match keeper {
+            Keeper::Redis => {
+                let read = |set: &Properties| Ok((read(set)?, pubsub::redis::Settings::new(set)?));
+                let (declared, settings) = self.settings(component, found, read).await?;
+                let opened = pubsub::redis::Redis::connect(settings).await;
+                let topics = opened.map_err(|error| silent(component, &error))?;
+                (declared, Broker::Outside(Adapter(Arc::new(topics))))
+            }
+            Keeper::Memory => (self.settings(component, found, read).await?, Broker::Memory),
+            _ => (self.settings(component, found, read).await?, Broker::Disk),
+        };
+        Ok(PubSub { broker, ..declared })
     }
 
     /// What is set for a component, its secrets looked up.

@@ -390,6 +390,7 @@ impl Reader<'_> {
             "state.postgresql" | "state.postgres" => (Family::State, Keeper::Postgres),
             "pubsub.colony" => return Some((Block::PubSub(Keeper::Disk), settings)),
             "pubsub.in-memory" => return Some((Block::PubSub(Keeper::Memory), settings)),
+            "pubsub.redis" => return Some((Block::PubSub(Keeper::Redis), settings)),
             "secretstores.local.file" => {
                 return Some((self.secrets(SecretSource::File, &settings)?, settings));
             }
@@ -588,7 +589,7 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 17] = [
+const SERVED: [&str; 18] = [
     "bindings.cron",
     "bindings.http",
     "bindings.localstorage",
@@ -600,6 +601,7 @@ const SERVED: [&str; 17] = [
     "lock.redis",
     "pubsub.colony",
     "pubsub.in-memory",
+    "pubsub.redis",
     "secretstores.local.env",
     "secretstores.local.file",
     "state.colony",

@@ -67,7 +67,7 @@ impl<'a> Topics<'a> {
     }
 
     /// What topics of the engine can do. That what expires is dropped there is known only of messages that say so to it.
-    pub(super) const FEATURES: Features =
+    pub(crate) const FEATURES: Features =
         Features { bulk: true, ttl: true, ordering: true, history: true, attempts: true };
 
     /// The same, with a message published once under this.
