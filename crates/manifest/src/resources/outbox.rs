@@ -60,13 +60,13 @@ pub(super) fn check(components: &[Component], found: &mut Vec<Diagnostic>) {
                 continue;
             }
         };
-        if *keeper == broker {
+        if *keeper == broker && matches!(keeper, Keeper::Disk | Keeper::Memory) {
             continue;
         }
         let message =
             format!("the outbox of `{}` needs its state and its messages in one commit", clip(&store.name));
         let label = match keeper {
-            Keeper::Redis => "the state is kept outside".to_owned(),
+            Keeper::Redis | Keeper::Postgres => "the state is kept outside".to_owned(),
             _ => format!("`{}` keeps its messages elsewhere than the state is", clip(&outbox.pubsub)),
         };
         let help = "keep both in the folder of the data (`state.colony` with `pubsub.colony`), or both in memory \

@@ -17,3 +17,5 @@ mod secrets;
 #[path = "../../../../components/tests/redis/server.rs"]
 mod server;
 mod sidecar;
+#[cfg(feature = "conformance")]
+mod topics;

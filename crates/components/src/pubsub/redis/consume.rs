@@ -373,7 +373,7 @@ impl Shared {
     /// Tells Redis what was answered.
     async fn tell(&self) -> Result<(), Unanswered> {
         loop {
-            let Some(answers) = self.lock().ledger.to_tell() else { return Ok(()) };
+            let Some(answers) = self.lock().ledger.telling() else { return Ok(()) };
             let told = self.send(&answers).await;
             let mut state = self.lock();
             match told {

@@ -1,7 +1,7 @@
 //! Which messages a subscription has, and what Redis is to be told of them. It decides, and does nothing: time is an argument.
 //!
 //! A message has come ([`Ledger::came`]) and is ready; it is taken ([`Ledger::take`]) and has to be answered in time; the answer
-//! is noted until Redis has been told of it ([`Ledger::to_tell`], then [`Ledger::told`] or [`Ledger::untold`]). One that has failed, or
+//! is noted until Redis has been told of it ([`Ledger::telling`], then [`Ledger::told`] or [`Ledger::untold`]). One that has failed, or
 //! was not answered in time, is simply not held any more: Redis has it come again.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -126,7 +126,7 @@ impl Ledger {
     }
 
     /// What Redis is to be told now, if anything.
-    pub(super) fn to_tell(&mut self) -> Option<Answers> {
+    pub(super) fn telling(&mut self) -> Option<Answers> {
         let answers = std::mem::take(&mut self.answers);
         self.is_telling = answers != Answers::default();
         self.is_telling.then_some(answers)
@@ -194,19 +194,19 @@ mod tests {
         ledger.fail(Receipt(0, 2));
         ledger.acknowledge(&[Receipt(0, 2)]);
         let answers = Answers { done: vec![Receipt(0, 0)], back: vec![(Receipt(0, 1), 1)] };
-        assert_eq!(ledger.to_tell(), Some(answers));
-        assert_eq!((ledger.to_tell(), ledger.keep(Instant::now())), (None, vec![]));
+        assert_eq!(ledger.telling(), Some(answers));
+        assert_eq!((ledger.telling(), ledger.keep(Instant::now())), (None, vec![]));
     }
 
     #[test]
     fn what_could_not_be_told_is_told_again() {
         let (mut ledger, _) = holding(2);
         ledger.acknowledge(&[Receipt(0, 0)]);
-        let answers = ledger.to_tell().expect("something");
+        let answers = ledger.telling().expect("something");
         assert!(!ledger.is_told());
         ledger.acknowledge(&[Receipt(0, 1)]);
         ledger.untold(answers);
-        assert_eq!(ledger.to_tell().expect("both").done, [Receipt(0, 0), Receipt(0, 1)]);
+        assert_eq!(ledger.telling().expect("both").done, [Receipt(0, 0), Receipt(0, 1)]);
         ledger.told();
         assert!(ledger.is_told());
     }
@@ -238,7 +238,7 @@ mod tests {
         ledger.came(vec![delivery(7, 2)]);
         ledger.release_all();
         let back = vec![(Receipt(0, 0), 1), (Receipt(0, 7), 2)];
-        assert_eq!(ledger.to_tell(), Some(Answers { done: vec![], back }));
+        assert_eq!(ledger.telling(), Some(Answers { done: vec![], back }));
         assert!(ledger.take(5, Instant::now()).is_empty());
     }
 }
