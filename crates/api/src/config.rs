@@ -10,6 +10,7 @@ use components::secret::Scope;
 use components::{binding, configuration, lock, pubsub, secret, state};
 use tokio::sync::watch;
 
+use crate::access::{Access, Apis, Origins};
 pub use crate::invoke::Endpoint;
 use crate::resiliency::Resiliency;
 use crate::subscription::Subscription;
@@ -43,6 +44,12 @@ pub struct Config {
     pub grace: Duration,
     /// How long the application may take to say whether it takes a binding's events. Default 3 s.
     pub binding_asked: Duration,
+    /// Which groups of endpoints there are.
+    pub apis: Apis,
+    /// Which other applications may call it.
+    pub access: Access,
+    /// Which pages a browser may let ask.
+    pub origins: Origins,
     /// What stands between calls and those who are called.
     pub resiliency: Resiliency,
     /// Who is outside and is called by a name.
@@ -284,6 +291,9 @@ impl Config {
             block_shutdown: Duration::ZERO,
             grace: Duration::from_secs(5),
             binding_asked: Duration::from_secs(3),
+            apis: Apis::default(),
+            access: Access::default(),
+            origins: Origins::None,
             resiliency: Resiliency::default(),
             endpoints: Vec::new(),
             by_way: BTreeMap::new(),
@@ -303,6 +313,11 @@ impl Config {
             Block::Locks { place, .. } => *place == Place::Memory,
             Block::Secrets { .. } | Block::Binding(_) => false,
         })
+    }
+
+    /// Its namespace, as other applications know it.
+    pub(crate) fn known_namespace(&self) -> &str {
+        if self.namespace.is_empty() { "default" } else { &self.namespace }
     }
 
     /// What the prefix of a component's keys is for this application; empty for none.

@@ -13,6 +13,7 @@
 //! To add endpoints: a building block in a file or folder of its own, a file in `http` and a line in its `route`, the
 //! method in `proto` and `grpc/dapr.rs` and a file for the group in `grpc`.
 
+pub mod access;
 mod api;
 pub mod app;
 mod bindings;

@@ -2,6 +2,9 @@
 //!
 //! What has no effect here is named by a warning, for a file that was made for Dapr says more than is known here.
 
+mod access;
+mod apis;
+
 use std::collections::BTreeMap;
 
 use crate::codes;
@@ -9,12 +12,18 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::typed::{At, Cx, Field, List, Text, Typed, keys};
 use crate::yaml::{self, Entry, Node, Value, clip};
 use crate::{Mask, Source};
+pub use access::{Access, Operation, Policy};
+pub use apis::{Apis, Group};
 
 /// What [`configuration`] found.
 #[derive(Clone, Debug)]
 pub struct Configuration {
     /// Which secrets the application may know, by the store's name; not to be relied on if there are errors.
     pub secrets: BTreeMap<String, SecretScope>,
+    /// Which groups of endpoints there are.
+    pub apis: Apis,
+    /// Who may call the application, if that is said.
+    pub access: Option<Access>,
     /// Errors and warnings.
     pub diagnostics: Diagnostics,
 }
@@ -40,6 +49,8 @@ pub fn configuration(files: &[Source]) -> Configuration {
     }
     Configuration {
         secrets: reader.secrets,
+        apis: reader.apis,
+        access: reader.access,
         diagnostics: Diagnostics::of(reader.found, files, &Mask::default()),
     }
 }
@@ -68,6 +79,8 @@ keys! {
 struct Reader {
     found: Vec<Diagnostic>,
     secrets: BTreeMap<String, SecretScope>,
+    apis: Apis,
+    access: Option<Access>,
 }
 
 impl Reader {
@@ -85,14 +98,23 @@ impl Reader {
         for entry in entry(node, "spec").map_or(&[][..], |spec| entries(&spec.value)) {
             match entry.key.as_str() {
                 "secrets" => self.secrets(&entry.value),
-                other => self.found.push(
-                    Diagnostic::warning(
-                        codes::NO_EFFECT,
-                        entry.key_span,
-                        format!("`{}` of a configuration has no effect here", clip(other)),
-                    )
-                    .label("only `secrets` has"),
-                ),
+                "api" => apis::add(&mut self.apis, &entry.value, &mut self.found),
+                "accessControl" => {
+                    let read = access::read(&entry.value, &mut self.found);
+                    self.access = read.or_else(|| self.access.take());
+                }
+                other => {
+                    let message = match other {
+                        "httpPipeline" | "appHttpPipeline" => {
+                            format!("the middleware of `{other}` does not run here: requests pass without it")
+                        }
+                        other => format!("`{}` of a configuration has no effect here", clip(other)),
+                    };
+                    self.found.push(
+                        Diagnostic::warning(codes::NO_EFFECT, entry.key_span, message)
+                            .label("only `accessControl`, `api` and `secrets` have"),
+                    );
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Configuration files: what is known of them, and what is told of the rest.
 
-use manifest::configuration::SecretScope;
+use manifest::configuration::{Apis, Group, Operation, Policy, SecretScope};
 use manifest::{Configuration, Source};
 
 fn read(texts: &[&str]) -> Configuration {
@@ -79,4 +79,68 @@ fn what_is_wrong_is_told_where_it_is() {
         is(0, ["error 5", "storeName"]) && is(1, ["error 6", "`maybe`"]) && is(2, ["error 7", "allowed"]),
         "{found:?}"
     );
+}
+
+#[test]
+fn groups_of_endpoints_are_open_or_not() {
+    let text = "kind: Configuration\nspec:\n  api:\n    allowed:\n      - { name: state, version: v1.0, protocol: http }\n    \
+                denied:\n      - { name: state, version: v1, protocol: gRPC }\n      - { name: stat, version: v1, protocol: http }\n      \
+                - { name: jobs, version: v1, protocol: quic }\n      - { name: jobs, version: v1 }\n";
+    let found = read(&[text]);
+    let group = |grpc, version: &str| Group { name: "state".to_owned(), version: version.to_owned(), grpc };
+    assert_eq!(found.apis, Apis { allowed: vec![group(false, "v1.0")], denied: vec![group(true, "v1")] });
+    let told = told(&found);
+    let messages = ["8: there is no group of endpoints `stat`", "9: `protocol` is `quic`"];
+    assert_eq!(told[..2], messages.map(|message| format!("error {message}")));
+    assert!(told[2].contains("error 10") && told[2].contains("protocol"), "{told:?}");
+}
+
+const ACCESS: &str = "\
+kind: Configuration
+spec:
+  accessControl:
+    defaultAction: deny
+    trustDomain: shops
+    policies:
+    - appId: shop
+      defaultAction: allow
+      trustDomain: public
+      namespace: default
+      operations:
+      - { name: /orders/**, httpVerb: [GET, '*'], action: Deny }
+";
+
+#[test]
+fn who_may_call_is_said() {
+    let found = read(&[ACCESS]);
+    assert_eq!(told(&found), Vec::<String>::new());
+    let access = found.access.unwrap();
+    let operation = Operation { path: "/orders/**".to_owned(), verbs: names(&["GET", "*"]), allow: false };
+    let policy = Policy {
+        namespace: "default".to_owned(),
+        trust_domain: "public".to_owned(),
+        allow: Some(true),
+        operations: vec![operation],
+    };
+    assert_eq!((access.allow, access.trust_domain.as_deref()), (false, Some("shops")));
+    assert_eq!(access.policies, [("shop".to_owned(), vec![policy])].into());
+    let open = |spec: &str| {
+        read(&[&format!("kind: Configuration\nspec: {{ accessControl: {spec} }}")]).access.unwrap().allow
+    };
+    let policy = "policies: [{ appId: a, trustDomain: b, namespace: c }]";
+    assert!(open("{ trustDomain: shops }") && !open(&format!("{{ {policy} }}")));
+    assert!(open(&format!("{{ defaultAction: Allow, {policy} }}")));
+}
+
+#[test]
+fn what_is_wrong_with_who_may_call_is_told() {
+    let odd = |part: &str, by: &str| told(&read(&[&ACCESS.replace(part, by)]));
+    assert!(odd("      namespace: default\n", "")[0].contains("namespace"));
+    assert_eq!(odd("defaultAction: deny", "defaultAction: no"), ["error 4: `defaultAction` is `no`"]);
+    assert_eq!(odd("action: Deny", "action: '-'"), ["error 12: `action` is `-`"]);
+    for path in ["/a/**/b", "/a*b", "/a***", "/a**"] {
+        assert_eq!(odd("/orders/**", path), [format!("error 12: `{path}` is no operation")]);
+    }
+    let pipes = "kind: Configuration\nspec: { httpPipeline: { handlers: [] } }";
+    assert!(told(&read(&[pipes]))[0].contains("does not run here"));
 }

@@ -18,9 +18,11 @@ use crate::api::Api;
 use crate::app::Held;
 use crate::deadline;
 use crate::error::{Details, Error};
-use crate::invoke::{ANSWER_BYTES_MAX, OF_GRPC, Target, failed, is_unanswered, of_http, prefixed};
+use crate::invoke::{
+    ANSWER_BYTES_MAX, OF_GRPC, Target, denied_call, failed, is_unanswered, of_http, prefixed,
+};
 use crate::proto::dapr::common::v1::http_extension::Verb;
-use crate::proto::dapr::common::v1::{InvokeRequest, InvokeResponse};
+use crate::proto::dapr::common::v1::{HttpExtension, InvokeRequest, InvokeResponse};
 use crate::proto::dapr::runtime::v1::InvokeServiceRequest;
 use crate::resiliency::{Judged, Stopped};
 
@@ -62,6 +64,9 @@ async fn once(
 ) -> Result<tonic::Response<InvokeResponse>, Failed> {
     let unanswered = |error: Error| Failed(error.to_status(), Judged::Unanswered);
     let target = Target::of(api, id).map_err(unanswered)?;
+    let verb = message.http_extension.as_ref().map(HttpExtension::verb).filter(|verb| *verb != Verb::None);
+    let permitted = target.permits(api, id, &message.method, verb.map(|verb| verb.as_str_name()));
+    permitted.map_err(|denied| of_app(denied_call(id, denied).to_status()))?;
     if target.is_grpc() {
         let called = target.on_invoke(api, message, headers).await;
         return called.map_err(|status| match is_unanswered(&status) {
@@ -153,7 +158,8 @@ async fn answered(
     Ok(Ok(tonic::Response::from_parts(metadata, message, tonic::Extensions::new())))
 }
 
-fn error(status: StatusCode, body: &[u8]) -> Error {
+/// A status of HTTP in terms of gRPC.
+pub(super) fn error(status: StatusCode, body: &[u8]) -> Error {
     let reason = status.canonical_reason().unwrap_or("Unknown");
     let metadata = vec![
         ("http.code", status.as_u16().to_string()),

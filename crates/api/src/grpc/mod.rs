@@ -36,7 +36,7 @@ use crate::proto::colony::v1::queues_server::QueuesServer;
 use crate::proto::colony::v1::streams_server::StreamsServer;
 use crate::proto::dapr::runtime::v1::dapr_server::DaprServer;
 use crate::proto::health::health_server::HealthServer;
-use crate::{idempotency, token};
+use crate::{access, idempotency, token};
 use dapr::Methods;
 use health::HealthMethods;
 use queues::QueueMethods;
@@ -79,6 +79,9 @@ impl Services {
         if !token::matches(self.api.config.token.as_deref(), request.headers().get(token::HEADER)) {
             return no_token().into_http();
         }
+        if !is_open(&self.api, request.uri().path()) {
+            return not_available().into_http();
+        }
         if is_keyless(request.uri().path())
             && let Err(error) =
                 idempotency::none(request.headers(), "what this does is not remembered under a key")
@@ -101,6 +104,16 @@ impl Services {
         };
         deadline::within(limit, answer).await
     }
+}
+
+/// Whether a method is in a group that is open. What is no method of the API is a call of another application's.
+fn is_open(api: &Api, path: &str) -> bool {
+    let open = &api.config.apis.grpc;
+    open.is_to_all() || access::of_grpc(path).is_none_or(|(version, group)| open.is_to(version, group))
+}
+
+fn not_available() -> Status {
+    invoke::error(::http::StatusCode::NOT_IMPLEMENTED, b"requested endpoint is not available").to_status()
 }
 
 /// Whether a method writes and is not done once under an idempotency key.

@@ -64,6 +64,9 @@ async fn once(
         );
         return Err(Status::failed_precondition(message));
     }
+    target
+        .permits(api, id, request.uri().path(), None)
+        .map_err(|denied| Status::permission_denied(denied.to_string()))?;
     match target.proxy(api, request).await {
         Ok(response) => Ok(response.map(|body| Body::new(Ending::new(body, over.clone())))),
         Err(unanswered) => Err(over.status_or(|| status(&unanswered))),

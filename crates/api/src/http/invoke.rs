@@ -23,7 +23,7 @@ use super::body::read;
 use super::call::{decoded, no_route};
 use crate::api::Api;
 use crate::error::Error;
-use crate::invoke::{self, Bounded, Replay, Target, failed, is_unanswered, metadata, of_grpc};
+use crate::invoke::{self, Bounded, Replay, Target, denied_call, failed, is_unanswered, metadata, of_grpc};
 use crate::proto::dapr::common::v1::http_extension::Verb;
 use crate::proto::dapr::common::v1::{HttpExtension, InvokeRequest, InvokeResponse};
 use crate::resiliency::{Guard, Judged};
@@ -31,6 +31,9 @@ use crate::resiliency::{Guard, Judged};
 /// Calls who is named; if nobody is, there is no such endpoint.
 pub(super) async fn answer(api: &Arc<Api>, head: &mut Parts, path: &str, body: Option<Incoming>) -> Answer {
     let (id, path) = addressed(head, path)?;
+    if !api.config.apis.http.is_to("v1.0", "invoke") {
+        return Err(no_route());
+    }
     let body = match body {
         Some(body) => Bounded::new(body, api.config.body_bytes_max).map(Body::new),
         None => Ok(Body::empty()),
@@ -73,6 +76,8 @@ fn judge(answer: &Answer) -> Judged {
 
 async fn once(api: &Arc<Api>, id: &str, request: Request<Body>) -> Answer {
     let target = Target::of(api, id)?;
+    let verb = Some(request.method().as_str());
+    target.permits(api, id, request.uri().path(), verb).map_err(|denied| denied_call(id, denied))?;
     if target.is_grpc() {
         return on_invoke(api, &target, id, request).await;
     }

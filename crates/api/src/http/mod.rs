@@ -1,6 +1,7 @@
 //! The API over HTTP.
 //!
-//! All rules that hold for every request are here, in their order: token, deadline, route, answer, `Traceparent`. What is no endpoint
+//! All rules that hold for every request are here, in their order: origin, token, deadline, route, answer, `Traceparent`. What is no
+//! endpoint, or a closed one,
 //! may be a call to another application (`invoke.rs`). What a group of
 //! endpoints does is in the file of its name, which gets a [`Call`] and knows the segments behind its group's name; a
 //! new group is a file and a line in [`route`]. An endpoint decodes, asks the building block and renders; it decides
@@ -11,6 +12,7 @@ mod bindings;
 mod body;
 mod call;
 mod configuration;
+mod cors;
 mod health;
 mod invoke;
 mod jobs;
@@ -45,8 +47,17 @@ pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Respon
     let uri = head.uri.clone();
     let path = path::clean(uri.path());
     let is_health = matches!(path::group(&path), Some((_, "healthz", _)));
+    let origins = &api.config.origins;
+    if let Some(response) = cors::preflight(origins, &head) {
+        return response;
+    }
+    let cors = cors::Told::of(origins, &head);
     if !is_health && !token::matches(api.config.token.as_deref(), head.headers.get(token::HEADER)) {
-        return answer::plain(StatusCode::UNAUTHORIZED, "invalid api token\n");
+        let mut refused = answer::plain(StatusCode::UNAUTHORIZED, "invalid api token\n");
+        if let Some(cors) = cors {
+            cors.tell(refused.headers_mut());
+        }
+        return refused;
     }
     let trace = Trace::of(&head.headers);
     let answered = match deadline::arrived(&mut head.headers) {
@@ -57,13 +68,23 @@ pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Respon
     if !is_health {
         trace.tell(response.headers_mut());
     }
+    if let Some(cors) = cors {
+        cors.tell(response.headers_mut());
+    }
     response
 }
 
 /// By an endpoint, or by the application that is called.
 async fn answered(api: &Arc<Api>, head: &mut Parts, path: &str, body: Incoming) -> Answer {
     let mut body = Some(body);
-    if let Some((version, group, rest)) = path::group(path).filter(|(_, group, _)| *group != "invoke") {
+    let is_here = |version: &str, group: &str| match group {
+        "invoke" => false,
+        "healthz" => true,
+        group => api.config.apis.http.is_to(version, group),
+    };
+    if let Some((version, group, rest)) =
+        path::group(path).filter(|(version, group, _)| is_here(version, group))
+    {
         let call = Call { api, head, body: &mut body };
         match route(version, group, rest, call).await {
             Err(error) if is_no_route(&error) => {}

@@ -20,13 +20,9 @@ impl Caller {
     pub(crate) fn new(config: &Config) -> Caller {
         let (address, host) = &config.machine;
         let node = if address.is_ipv6() { format!("\"[{address}]\"") } else { address.to_string() };
-        let namespace = match config.namespace.as_str() {
-            "" => "default",
-            namespace => namespace,
-        };
         Caller {
             app_id: text(&config.app_id),
-            namespace: text(namespace),
+            namespace: text(config.known_namespace()),
             address: text(&address.to_string()),
             host: text(host),
             forwarded: text(&format!("for={node};by={node};host={host}")),

@@ -18,13 +18,14 @@ use std::sync::Arc;
 use http::{Request, Response, Version};
 use tonic::body::Body;
 
+use crate::access::{Asked, Denied};
 use crate::api::Api;
 use crate::app::{App, Held, Unanswered};
 use crate::deadline;
 use crate::error::Error;
 pub(crate) use bounded::Bounded;
 pub(crate) use callback::{OF_GRPC, answered, is_unanswered, metadata};
-pub(crate) use errors::failed;
+pub(crate) use errors::{denied_call, failed};
 pub(crate) use headers::{CALLEE, Caller, NO_TRACE, prefixed};
 pub(crate) use messages::{Ending, Messages, Over};
 pub use outside::Endpoint;
@@ -66,6 +67,38 @@ impl Target {
             Some(other) => Ok(Target::Other(other)),
             None => Err(failed(id, format_args!("couldn't find service: {id}"))),
         }
+    }
+
+    /// Whether the called one lets itself be called so by this caller.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub(crate) fn permits(
+        &self,
+        caller: &Arc<Api>,
+        id: &str,
+        operation: &str,
+        verb: Option<&str>,
+    ) -> Result<(), Denied> {
+        let callee = match self {
+            Target::Own(_) => return Ok(()),
+            Target::Other(callee) => Arc::clone(callee),
+            // Where none of it is known the caller's stands for it: behind a data plane all have the same configuration.
+            Target::Outsider(outsider) if outsider.is_ours => {
+                caller.host.next_instance(id).unwrap_or_else(|| Arc::clone(caller))
+            }
+            Target::Outsider(_) => return Ok(()),
+        };
+        let Some(calls) = &callee.config.access.calls else { return Ok(()) };
+        calls.check(&Asked {
+            app_id: &caller.config.app_id,
+            namespace: caller.config.known_namespace(),
+            trust_domain: &caller.config.access.trust_domain,
+            operation,
+            verb,
+            is_grpc: callee.app.is_grpc(),
+        })
     }
 
     /// Sends a request as a call over HTTP, and has the head of what is answered.

@@ -1,5 +1,6 @@
 //! The API over real sockets, as clients see it.
 
+mod access;
 mod app;
 mod bindings;
 mod callbacks;

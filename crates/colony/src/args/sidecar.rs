@@ -78,9 +78,12 @@ pub(crate) struct Sidecar {
     /// Keep in Colony itself what components would keep in other servers: state, messages, configuration and locks
     #[arg(long)]
     pub(crate) embedded: bool,
-    /// Configuration file: which secrets the program may know; may be given more than once
+    /// Configuration file: which secrets the program may know, which endpoints there are, and who may call it; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
+    /// Origins of pages that a browser may let ask, with commas between them and `*` for any text; none: CORS is not spoken
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ORIGINS")]
+    pub(crate) allowed_origins: String,
     /// Largest body of a request, such as 4Mi
     #[arg(long, default_value = "4Mi", value_name = "SIZE", value_parser = size)]
     pub(crate) max_body_size: usize,

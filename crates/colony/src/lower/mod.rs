@@ -1,6 +1,7 @@
 //! The manifest lowered into what the parts want: the data plane its listeners and calls, the
 //! supervisor its services. The one place where the parts meet.
 
+mod configuration;
 mod policies;
 pub(crate) mod resiliency;
 pub(crate) mod sidecar;

@@ -3,12 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use api::access::Origins;
 use api::config::{Adapter, App, Block, Component, HealthCheck, Outbox, Place, Prefix};
 use manifest::resources::{self, Keeper, KeyPrefix};
 
 use crate::adapters::Adapters;
 use crate::args::Sidecar;
 use crate::failure::{Failure, NO_SENSE};
+pub(crate) use crate::lower::configuration::{access, apis};
 pub(crate) use crate::lower::subscriptions::subscriptions;
 
 /// What the environment says.
@@ -78,6 +80,7 @@ pub(crate) fn config(
             .map_or(args.read_buffer_size, |kibibytes| kibibytes << 10)
             + (4 << 10),
         http2: !environment.no_http2,
+        origins: Origins::new(&args.allowed_origins),
         app: App {
             port: args.app_port.flatten(),
             protocol: args.app_protocol.clone(),

@@ -239,7 +239,8 @@ impl Application {
         let mut config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
         config.by_way.clone_from(&self.calls);
         config.app.gate = self.gate.clone();
-        Ok(api::Config { subscriptions, resiliency, ..config })
+        let (apis, access) = (lower::apis(&configuration), lower::access(&configuration));
+        Ok(api::Config { subscriptions, resiliency, apis, access, ..config })
     }
 
     fn tell(&self, found: &Diagnostics, journal: &Journal) -> Result<(), Failure> {
