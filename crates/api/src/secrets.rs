@@ -11,6 +11,7 @@ use tonic::Code;
 use crate::api::Api;
 use crate::config::{Block, Config};
 use crate::error::Error;
+use crate::resiliency::Family;
 
 /// The stores of secrets that are declared, by name.
 pub(crate) struct SecretStores(HashMap<String, SecretStore>);
@@ -45,7 +46,8 @@ impl Api {
             let status = StatusCode::FORBIDDEN;
             return Err(Error::new("ERR_PERMISSION_DENIED", status, Code::PermissionDenied, message));
         }
-        found.store.get(name).await.map_err(|error| {
+        let asking = self.guards.asking(Family::Secrets, store);
+        asking.run(|| found.store.get(name)).await.map_err(|error| {
             failed(format!("failed getting secret with key {name} from secret store {store}: {error}"))
         })
     }
@@ -57,7 +59,7 @@ impl Api {
     /// If there is no such store, or it cannot be read.
     pub async fn secrets(&self, store: &str) -> Result<BTreeMap<String, Secret>, Error> {
         let found = self.secret_store(store)?;
-        let all = found.store.all().await;
+        let all = self.guards.asking(Family::Secrets, store).run(|| found.store.all()).await;
         let mut all = all
             .map_err(|error| failed(format!("failed getting secrets from secret store {store}: {error}")))?;
         all.retain(|name, _| found.scope.allows(name));

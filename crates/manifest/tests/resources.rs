@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use manifest::resources::resiliency::{Components, Family};
 use manifest::resources::{BindingKind, Block, BulkSubscribe, Given, Keeper, KeyPrefix, SecretSource};
 use manifest::{Resources, Source, resources};
 
@@ -141,6 +142,15 @@ fn policies_are_taken_by_their_names() {
     let others = calls.other_apps.retry.unwrap();
     assert_eq!((others.constant, others.max), (Some(Duration::from_secs(1)), Some(2)));
     assert_eq!(calls.other_apps.timeout, None);
+    let (outbound, inbound) = (&calls.outbound, &calls.inbound);
+    assert_eq!(outbound.named["carts"].retry.as_ref().unwrap().constant, None);
+    assert!(outbound.named["carts"].breaker.is_some() && outbound.named["carts"].timeout.is_none());
+    assert_eq!(inbound.named["carts"].timeout, Some(Duration::from_millis(500)));
+    let max = |components: &Components, family| {
+        components.others.get(&family).and_then(|one| one.retry.as_ref()?.max)
+    };
+    assert_eq!((max(inbound, Family::PubSub), max(inbound, Family::Binding)), (Some(4), None));
+    assert_eq!((max(outbound, Family::PubSub), max(outbound, Family::State)), (Some(5), Some(5)));
     let [partner] = &read("resiliency").endpoints[..] else { panic!("one endpoint") };
     assert!(partner.is_for("shop") && !partner.is_for("any"));
     assert_eq!((partner.name.as_str(), partner.url.as_str()), ("partner", "https://partner.example/base"));
@@ -149,6 +159,7 @@ fn policies_are_taken_by_their_names() {
     let elsewhere = read("resiliency").resiliency.of("elsewhere");
     assert!(elsewhere.apps.is_empty() && elsewhere.other_apps.retry.is_none());
     assert_eq!(elsewhere.other_apps.timeout, Some(Duration::from_secs(3)));
+    assert_eq!(elsewhere.inbound.others[&Family::Lock].timeout, Some(Duration::from_secs(3)));
     assert_eq!(elsewhere.other_apps.breaker.unwrap().trip, "consecutiveFailures > 5");
 }
 

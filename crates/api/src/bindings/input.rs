@@ -21,6 +21,7 @@ use crate::api::Api;
 use crate::config::{Block, Input};
 use crate::proto::dapr::runtime::v1::binding_event_response::BindingEventConcurrency;
 use crate::proto::dapr::runtime::v1::{BindingEventRequest, BindingEventResponse};
+use crate::resiliency::{Asking, Family};
 
 /// Brings the application the events that it wants, until it is dropped.
 pub(crate) async fn bring(api: &Arc<Api>) {
@@ -116,9 +117,15 @@ struct App<'a> {
 impl Taker for App<'_> {
     fn take(&self, event: Event) -> Reply<'_, Result<(), Error>> {
         Box::pin(async move {
-            let taken = match self.api.app.is_grpc() {
+            let guard = self.api.guards.of_inbound(Family::Binding, self.name);
+            let asking = Asking { name: self.name, guard };
+            let attempt = async |event| match self.api.app.is_grpc() {
                 true => self.call(event).await,
                 false => self.post(event).await,
+            };
+            let taken = match guard {
+                None => attempt(event).await,
+                Some(_) => asking.run(|| attempt(event.clone())).await,
             };
             taken.inspect_err(|error| {
                 self.api.say(&format!("an event of {} was not taken: {error}", self.name));

@@ -12,6 +12,7 @@ use tonic::Code;
 use crate::api::Api;
 use crate::config::{Block, Config};
 use crate::error::Error;
+use crate::resiliency::Family;
 pub(crate) use input::bring;
 
 /// The bindings that are declared, by name.
@@ -70,7 +71,11 @@ impl Api {
                 ),
             ));
         }
-        let done = output.invoke(request).await;
+        let asking = self.guards.asking(Family::Binding, name);
+        let done = match asking.guard {
+            None => output.invoke(request).await,
+            Some(_) => asking.run(|| output.invoke(request.clone())).await,
+        };
         done.map_err(|error| Failed { metadata: error.metadata, ..failed(name, error.why) })
     }
 }

@@ -20,6 +20,7 @@ use crate::api::Api;
 use crate::config::{Adapter, Block, Config, Place};
 use crate::error::Error;
 use crate::refused::{Codes, codes, refused};
+use crate::resiliency::Family;
 use crate::state::Engine;
 
 pub use kept::Kept;
@@ -69,7 +70,9 @@ impl Api {
         };
         let keeper = self.configuration_keeper(store)?;
         check_keys(keys).map_err(|why| failed(&why))?;
-        keeper.store().get(keys).await.map_err(|error| failed(&error))
+        let asking = self.guards.asking(Family::Configuration, store);
+        let store = keeper.store();
+        asking.run(|| store.get(keys)).await.map_err(|error| failed(&error))
     }
 
     /// Sets items and takes some away, all or none. Returns their revision.
@@ -109,7 +112,9 @@ impl Api {
         };
         let keeper = self.configuration_keeper(store)?;
         check_keys(keys).map_err(|why| failed(&why))?;
-        let watch = keeper.store().watch(keys).await.map_err(|error| failed(&error))?;
+        let asking = self.guards.asking(Family::Configuration, store);
+        let asked = keeper.store();
+        let watch = asking.run(|| asked.watch(keys)).await.map_err(|error| failed(&error))?;
         let subscription = self.configurations.subscriptions.open(store, self.ids.next().as_str());
         let subscription = subscription.ok_or_else(|| failed(&subscriptions::TOO_MANY))?;
         Ok((watch, subscription))

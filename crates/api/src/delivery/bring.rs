@@ -1,5 +1,8 @@
 //! Bringing events to where they go, and what came of it.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use components::pubsub::Delivery;
@@ -9,6 +12,7 @@ use tokio::time::timeout;
 use super::{grpc, http};
 use crate::api::Api;
 use crate::app::Unanswered;
+use crate::resiliency::{Family, Guard, Judged, Stopped};
 use crate::subscription::answer::Verdict;
 use crate::subscription::{Route, Subscription, aim};
 
@@ -18,6 +22,13 @@ pub(super) async fn one(api: &Api, subscription: &Subscription, delivery: &Deliv
         Ok(route) => route,
         Err(verdict) => return verdict,
     };
+    match api.guards.of_inbound(Family::PubSub, &subscription.pubsub) {
+        None => attempt(api, subscription, route, delivery).await,
+        Some(guard) => Box::pin(guarded(api, subscription, route, delivery, guard)).await,
+    }
+}
+
+async fn attempt(api: &Api, subscription: &Subscription, route: &Route, delivery: &Delivery) -> Verdict {
     let turn = api.app.turn().await;
     let limit = subscription.knobs.timeout;
     let answered = match api.app.is_grpc() {
@@ -25,6 +36,26 @@ pub(super) async fn one(api: &Api, subscription: &Subscription, delivery: &Deliv
         false => timeout(limit, http::one(&api.app, turn, subscription, route, delivery)).await,
     };
     answered.map_or_else(|_| late(limit), |answered| answered.unwrap_or_else(unanswered))
+}
+
+/// Brings an event as often as the policies of its broker say. It is held meanwhile.
+async fn guarded(
+    api: &Api,
+    subscription: &Subscription,
+    route: &Route,
+    delivery: &Delivery,
+    guard: &Guard,
+) -> Verdict {
+    let away = AtomicBool::new(false);
+    let attempt = async || {
+        let verdict = attempt(api, subscription, route, delivery).await;
+        away.store(matches!(verdict, Verdict::Away(_)), Relaxed);
+        verdict
+    };
+    // Who is not there is waited for, and not called again and again.
+    let may_repeat = || !away.load(Relaxed);
+    let brought = guard.run(&subscription.pubsub, may_repeat, attempt, judge).await;
+    spent(brought.unwrap_or_else(stopped), guard)
 }
 
 /// Brings events to where each goes, those together that go to the same place.
@@ -55,18 +86,91 @@ async fn together(
     route: &Route,
     group: Vec<Delivery>,
 ) -> Vec<(Delivery, Verdict)> {
+    let verdicts = match api.guards.of_inbound(Family::PubSub, &subscription.pubsub) {
+        None => attempt_together(api, subscription, route, &group).await,
+        Some(guard) => Box::pin(guarded_together(api, subscription, route, &group, guard)).await,
+    };
+    group.into_iter().zip(verdicts).collect()
+}
+
+async fn attempt_together(
+    api: &Api,
+    subscription: &Subscription,
+    route: &Route,
+    group: &[Delivery],
+) -> Vec<Verdict> {
     let turn = api.app.turn().await;
     let limit = subscription.knobs.timeout;
     let answered = match api.app.is_grpc() {
-        true => timeout(limit, grpc::several(&api.app, turn, subscription, route, &group)).await,
-        false => timeout(limit, http::several(&api.app, turn, subscription, route, &group)).await,
+        true => timeout(limit, grpc::several(&api.app, turn, subscription, route, group)).await,
+        false => timeout(limit, http::several(&api.app, turn, subscription, route, group)).await,
     };
-    let verdicts = match answered {
+    match answered {
         Ok(Ok(verdicts)) => verdicts,
         Ok(Err(error)) => vec![unanswered(error); group.len()],
         Err(_) => vec![late(limit); group.len()],
+    }
+}
+
+/// The same as often as the policies say, those left out that have been dealt with.
+async fn guarded_together(
+    api: &Api,
+    subscription: &Subscription,
+    route: &Route,
+    group: &[Delivery],
+    guard: &Guard,
+) -> Vec<Verdict> {
+    let verdicts = Mutex::new(vec![None::<Verdict>; group.len()]);
+    let known = || verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+    let attempt = async || {
+        let is_open = |verdict: &Option<Verdict>| verdict.as_ref().is_none_or(is_failure);
+        let left: Vec<usize> =
+            known().iter().enumerate().filter(|(_, one)| is_open(one)).map(|(at, _)| at).collect();
+        let again: Vec<Delivery> = left.iter().map(|at| group[*at].clone()).collect();
+        let came = attempt_together(api, subscription, route, &again).await;
+        let mut worst = Verdict::Done;
+        for (at, verdict) in left.into_iter().zip(came) {
+            if is_failure(&verdict) {
+                worst = verdict.clone();
+            }
+            known()[at] = Some(verdict);
+        }
+        worst
     };
-    group.into_iter().zip(verdicts).collect()
+    let may_repeat = || !known().iter().flatten().any(|one| matches!(one, Verdict::Away(_)));
+    let ended = guard.run(&subscription.pubsub, may_repeat, attempt, judge).await;
+    let ended = ended.err().map(stopped);
+    let all = std::mem::take(&mut *known());
+    let of_one = |verdict: Option<Verdict>| match (verdict, &ended) {
+        (Some(verdict), _) if !is_failure(&verdict) => verdict,
+        (_, Some(ended)) => ended.clone(),
+        (verdict, None) => verdict.unwrap_or_else(|| Verdict::Silent("it was not answered".to_owned())),
+    };
+    all.into_iter().map(|verdict| spent(of_one(verdict), guard)).collect()
+}
+
+fn is_failure(verdict: &Verdict) -> bool {
+    !matches!(verdict, Verdict::Done | Verdict::Drop(_))
+}
+
+fn judge(verdict: &Verdict) -> Judged {
+    if is_failure(verdict) { Judged::Unanswered } else { Judged::Fine }
+}
+
+/// What is not attempted is given back; what takes too long was.
+fn stopped(stopped: Stopped) -> Verdict {
+    match stopped {
+        Stopped::Late => Verdict::Silent(stopped.to_string()),
+        Stopped::Open | Stopped::TooMany => Verdict::Away(stopped.to_string()),
+    }
+}
+
+/// Where the tries of a policy are used up, silence is an answer.
+fn spent(verdict: Verdict, guard: &Guard) -> Verdict {
+    match verdict {
+        Verdict::Silent(why) if guard.retries() => Verdict::Retry(why),
+        verdict => verdict,
+    }
 }
 
 fn unanswered(error: Unanswered) -> Verdict {

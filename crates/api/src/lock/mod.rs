@@ -16,6 +16,7 @@ use tonic::Code;
 use crate::api::Api;
 use crate::config::{Adapter, Block, Config, Place, Prefix};
 use crate::error::Error;
+use crate::resiliency::Family;
 use crate::state::Engine;
 
 pub use engine::Kept;
@@ -92,7 +93,9 @@ impl Api {
         let declared = self.lock_store(wanted)?;
         check_name(wanted.name).map_err(|error| try_lock_failed(&error))?;
         let ttl = Duration::from_secs(seconds);
-        let answer = ask!(self, wanted, declared, keeper => keeper.try_lock(&declared.scope, wanted.name, wanted.owner, ttl));
+        let asking = self.guards.asking(Family::Lock, wanted.store);
+        let ask = async || ask!(self, wanted, declared, keeper => keeper.try_lock(&declared.scope, wanted.name, wanted.owner, ttl));
+        let answer = asking.run(ask).await;
         answer.map_err(|error| try_lock_failed(&error))
     }
 
@@ -104,8 +107,9 @@ impl Api {
     pub async fn unlock(&self, wanted: Wanted<'_>) -> Result<Unlocked, Error> {
         let declared = self.lock_store(wanted)?;
         check_name(wanted.name).map_err(|error| unlock_failed(&error))?;
-        let answer =
-            ask!(self, wanted, declared, keeper => keeper.unlock(&declared.scope, wanted.name, wanted.owner));
+        let asking = self.guards.asking(Family::Lock, wanted.store);
+        let ask = async || ask!(self, wanted, declared, keeper => keeper.unlock(&declared.scope, wanted.name, wanted.owner));
+        let answer = asking.run(ask).await;
         answer.map_err(|error| unlock_failed(&error))
     }
 

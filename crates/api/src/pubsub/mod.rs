@@ -21,6 +21,7 @@ use crate::config::{Block, Broker, Config, PubSub as Declared};
 use crate::error::Error;
 use crate::idempotency;
 use crate::ids::{Id, Ids};
+use crate::resiliency::{Asking, Family};
 use crate::state::Engine;
 
 pub use self::engine::{Prepared, Topics};
@@ -60,6 +61,7 @@ pub struct PubSub<'a> {
     declared: &'a Declared,
     ids: &'a Ids,
     keeper: Keeper<'a>,
+    asking: Asking<'a>,
 }
 
 /// Who keeps a broker's messages.
@@ -97,7 +99,8 @@ impl Api {
             (Broker::Memory, Some(memory)) => topics(Engine::Memory(memory)),
             _ => topics(Engine::Disk(self.host.disk())),
         };
-        Ok(PubSub { name, app_id: &self.config.app_id, declared, ids: &self.ids, keeper })
+        let asking = self.guards.asking(Family::PubSub, name);
+        Ok(PubSub { name, app_id: &self.config.app_id, declared, ids: &self.ids, keeper, asking })
     }
 
     fn check_undeclared_pubsub(&self, name: &str) -> Result<(), Error> {
@@ -160,9 +163,13 @@ impl<'a> PubSub<'a> {
     ///
     /// Why it was not published.
     pub async fn send(&self, topic: &str, message: Message) -> Result<(), pubsub::Error> {
-        match self.keeper {
+        let send = async |message| match self.keeper {
             Keeper::Engine(topics) => topics.publish(topic, message).await,
             Keeper::Outside(broker) => broker.publish(topic, message).await,
+        };
+        match self.asking.guard {
+            None => send(message).await,
+            Some(_) => self.asking.run(|| send(message.clone())).await,
         }
     }
 
@@ -191,9 +198,13 @@ impl<'a> PubSub<'a> {
         topic: &str,
         messages: Vec<Message>,
     ) -> Result<Vec<Result<(), pubsub::Error>>, pubsub::Error> {
-        match self.keeper {
+        let send = async |messages| match self.keeper {
             Keeper::Engine(topics) => topics.publish_many(topic, messages).await,
             Keeper::Outside(broker) => broker.publish_many(topic, messages).await,
+        };
+        match self.asking.guard {
+            None => send(messages).await,
+            Some(_) => self.asking.run(|| send(messages.clone())).await,
         }
     }
 

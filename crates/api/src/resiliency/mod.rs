@@ -5,6 +5,7 @@
 //! names the called one.
 
 mod breaker;
+mod components;
 mod guard;
 mod trip;
 
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 use policy::{CountedConfig, RepeatConfig};
 
+pub(crate) use components::Asking;
+use components::ComponentGuards;
+pub use components::{Components, Family};
 pub(crate) use guard::{Guard, Judged, Stopped};
 pub use trip::Trip;
 
@@ -23,6 +27,10 @@ pub struct Resiliency {
     pub apps: BTreeMap<String, Policies>,
     /// Of all other applications.
     pub other_apps: Policies,
+    /// Of what is asked of components.
+    pub outbound: Components,
+    /// Of what components bring.
+    pub inbound: Components,
 }
 
 /// What holds for calls of one.
@@ -63,6 +71,8 @@ pub struct Breaking {
 pub(crate) struct Guards {
     apps: BTreeMap<String, Guard>,
     other_apps: Option<Guard>,
+    outbound: ComponentGuards,
+    inbound: ComponentGuards,
 }
 
 impl Guards {
@@ -70,7 +80,22 @@ impl Guards {
         let apps = resiliency.apps.iter().map(|(id, policies)| (id.clone(), Guard::new(policies.clone())));
         let others = &resiliency.other_apps;
         let other_apps = (*others != Policies::default()).then(|| Guard::new(others.clone()));
-        Guards { apps: apps.collect(), other_apps }
+        Guards {
+            apps: apps.collect(),
+            other_apps,
+            outbound: ComponentGuards::new(&resiliency.outbound),
+            inbound: ComponentGuards::new(&resiliency.inbound),
+        }
+    }
+
+    /// For what is asked of a component.
+    pub(crate) fn asking<'a>(&'a self, family: Family, name: &'a str) -> Asking<'a> {
+        Asking { name, guard: self.outbound.of(family, name) }
+    }
+
+    /// For what a component brings, if there is one.
+    pub(crate) fn of_inbound(&self, family: Family, name: &str) -> Option<&Guard> {
+        self.inbound.of(family, name)
     }
 
     /// That of an application, if it has one.

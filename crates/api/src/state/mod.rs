@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use crate::api::Api;
 use crate::config::{Block, Config, Place, Prefix};
 use crate::error::Error;
+use crate::resiliency::Family;
 
 pub use engine::{Engine, Kept};
 pub use request::{Concurrency, Consistency, Delete, Operation, Options, Save, ttl};
@@ -71,7 +72,8 @@ impl Api {
             (Place::Memory, Some(memory)) => Keeper::Engine(Kept::new(name, Engine::Memory(memory))),
             _ => Keeper::Engine(Kept::new(name, Engine::Disk(self.host.disk()))),
         };
-        Ok(Store { name, scope: &declared.scope, keeper })
+        let asking = self.guards.asking(Family::State, name);
+        Ok(Store { name, scope: &declared.scope, keeper, asking })
     }
 
     fn check_undeclared(&self, name: &str) -> Result<(), Error> {

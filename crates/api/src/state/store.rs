@@ -9,6 +9,7 @@ use super::engine::Kept;
 use super::errors::{self, Failing, check_key};
 use super::{Concurrency, Delete, Operation, Options, Save};
 use crate::error::Error;
+use crate::resiliency::Asking;
 use crate::{idempotency, time};
 
 /// A store, for one request.
@@ -17,6 +18,7 @@ pub struct Store<'a> {
     pub(super) name: &'a str,
     pub(super) scope: &'a str,
     pub(super) keeper: Keeper<'a>,
+    pub(super) asking: Asking<'a>,
 }
 
 /// Who keeps a store's items.
@@ -79,7 +81,7 @@ impl<'a> Store<'a> {
     /// If there can be no such key, or it cannot be read.
     pub async fn get(&self, key: &str) -> Result<Option<Item>, Error> {
         check_key(self.name, key)?;
-        let got = ask!(self, keeper => keeper.get(self.scope, key));
+        let got = self.asking.run(async || ask!(self, keeper => keeper.get(self.scope, key))).await;
         let found = got.map_err(|error| Failing::Get(self.name, key).by(&error))?;
         Ok(found.map(Item::from))
     }
@@ -91,7 +93,7 @@ impl<'a> Store<'a> {
     /// If there can be no such key, or they cannot be read.
     pub async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Item>>, Error> {
         keys.iter().try_for_each(|key| check_key(self.name, key))?;
-        let got = ask!(self, keeper => keeper.get_many(self.scope, keys));
+        let got = self.asking.run(async || ask!(self, keeper => keeper.get_many(self.scope, keys))).await;
         let found = got.map_err(|error| Failing::BulkGet(self.name).by(&error))?;
         Ok(found.into_iter().map(|item| item.map(Item::from)).collect())
     }
@@ -107,8 +109,7 @@ impl<'a> Store<'a> {
         let mut puts = items.into_iter().map(|item| put(item, failing)).collect::<Result<Vec<_>, _>>()?;
         if puts.len() == 1 {
             let put = puts.remove(0);
-            let put = ask!(self, keeper => keeper.write(self.scope, put));
-            return put.map_err(|error| failing.by(&error));
+            return self.write(put).await.map_err(|error| failing.by(&error));
         }
         self.bulk(puts).await.map_err(|(_, error)| failing.by(&error))
     }
@@ -122,8 +123,7 @@ impl<'a> Store<'a> {
         check_key(self.name, &item.key)?;
         let failing = Failing::Delete(&item.key);
         let deletion = deletion(&item, failing)?;
-        let deleted = ask!(self, keeper => keeper.write(self.scope, deletion));
-        deleted.map_err(|error| failing.by(&error))
+        self.write(deletion).await.map_err(|error| failing.by(&error))
     }
 
     /// Deletes items, each by itself.
@@ -153,16 +153,32 @@ impl<'a> Store<'a> {
             Operation::Delete(item) => deletion(&item, Failing::Transaction),
         };
         let operations = operations.into_iter().map(lower).collect::<Result<Vec<_>, _>>()?;
-        let done = match self.keeper {
+        let transact = async |operations| match self.keeper {
             Keeper::Engine(keeper) => keeper.transact(self.scope, operations, along).await,
             Keeper::Outside(keeper) => keeper.transact(self.scope, operations).await,
+        };
+        let done = match self.asking.guard {
+            None => transact(operations).await,
+            Some(_) => self.asking.run(|| transact(operations.clone())).await,
         };
         done.map_err(|error| Failing::Transaction.by(&error))
     }
 
+    async fn write(&self, operation: state::Operation) -> Result<(), state::Error> {
+        let write = async |operation| ask!(self, keeper => keeper.write(self.scope, operation));
+        match self.asking.guard {
+            None => write(operation).await,
+            Some(_) => self.asking.run(|| write(operation.clone())).await,
+        }
+    }
+
     /// Which operation was the first not to be done, and why.
     async fn bulk(&self, operations: Vec<state::Operation>) -> Result<(), (usize, state::Error)> {
-        let outcomes = ask!(self, keeper => keeper.write_many(self.scope, operations));
+        let write = async |operations| ask!(self, keeper => keeper.write_many(self.scope, operations));
+        let outcomes = match self.asking.guard {
+            None => write(operations).await,
+            Some(_) => self.asking.run(|| write(operations.clone())).await,
+        };
         let outcomes = outcomes.map_err(|error| (0, error))?;
         let failed = outcomes.into_iter().enumerate().find_map(|(at, outcome)| Some((at, outcome.err()?)));
         failed.map_or(Ok(()), Err)

@@ -5,6 +5,7 @@ mod app;
 mod bindings;
 mod callbacks;
 mod calls;
+mod component_policies;
 mod configuration;
 mod deadline;
 mod deliveries;

@@ -209,8 +209,17 @@ pub fn is_told_away(said: &str) -> bool {
 
 /// A sidecar of `shop`, which is this application.
 pub async fn beside(app: &Subscriber) -> World {
+    beside_with(app, |_| {}).await
+}
+
+/// The same, set up otherwise.
+pub async fn beside_with(app: &Subscriber, change: impl FnOnce(&mut api::Config)) -> World {
     let port = app.port;
-    World::with(|config| config.app.port = Some(port)).await
+    World::with(|config| {
+        config.app.port = Some(port);
+        change(config);
+    })
+    .await
 }
 
 /// A subscription to a topic of `pubsub` that is declared.

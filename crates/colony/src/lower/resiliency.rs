@@ -1,7 +1,7 @@
 //! Policies of resources, lowered into what the API wants. Conditions are compiled here, for the reader of resources is without
 //! the language that they are in.
 
-use api::resiliency::{Breaking, Policies, Resiliency, Retry, Trip};
+use api::resiliency::{Breaking, Components, Family, Policies, Resiliency, Retry, Trip};
 use manifest::resources::resiliency as written;
 use manifest::{Resources, Span};
 use policy::{CountedConfig, Pace, RepeatConfig};
@@ -21,6 +21,25 @@ pub(crate) fn resiliency(found: &mut Resources, app_id: &str) -> Resiliency {
     Resiliency {
         apps: calls.apps.into_iter().map(|(id, one)| (id, policies(one, &mut refuse))).collect(),
         other_apps: policies(calls.other_apps, &mut refuse),
+        outbound: components(calls.outbound, &mut refuse),
+        inbound: components(calls.inbound, &mut refuse),
+    }
+}
+
+fn components(written: written::Components, refuse: &mut impl FnMut(Span, String)) -> Components {
+    let named = written.named.into_iter().map(|(name, one)| (name, policies(one, refuse))).collect();
+    let others = written.others.into_iter().map(|(of, one)| (family(of), policies(one, refuse))).collect();
+    Components { named, others }
+}
+
+fn family(written: written::Family) -> Family {
+    match written {
+        written::Family::Binding => Family::Binding,
+        written::Family::Configuration => Family::Configuration,
+        written::Family::Lock => Family::Lock,
+        written::Family::PubSub => Family::PubSub,
+        written::Family::Secrets => Family::Secrets,
+        written::Family::State => Family::State,
     }
 }
 

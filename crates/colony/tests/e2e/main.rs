@@ -6,6 +6,7 @@ mod builds;
 mod calls;
 mod commands;
 mod components;
+mod configured;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod daemons;

@@ -24,6 +24,36 @@ pub struct Calls {
     pub apps: BTreeMap<String, Policies>,
     /// Of all others.
     pub other_apps: Policies,
+    /// Of what is asked of components.
+    pub outbound: Components,
+    /// Of what components bring.
+    pub inbound: Components,
+}
+
+/// What holds for components, one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Components {
+    /// For these, by their names.
+    pub named: BTreeMap<String, Policies>,
+    /// For all others.
+    pub others: BTreeMap<Family, Policies>,
+}
+
+/// What a component is, as the names of default policies have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// `Binding`.
+    Binding,
+    /// `Configuration`.
+    Configuration,
+    /// `Lock`.
+    Lock,
+    /// `Pubsub`.
+    PubSub,
+    /// `Secretstore`.
+    Secrets,
+    /// `Statestore`.
+    State,
 }
 
 /// What holds for calls of one.
@@ -78,6 +108,8 @@ struct Document {
     /// What has a name, also if it could not be read: timeouts, retries, breakers.
     names: [Vec<String>; 3],
     apps: Vec<(String, Named)>,
+    outbound: Vec<(String, Named)>,
+    inbound: Vec<(String, Named)>,
 }
 
 /// Policies by their names.
@@ -167,9 +199,9 @@ keys! {
     /// Applications by their ids.
     "apps" => apps: Map<AppTarget>,
     /// Has no effect here.
-    "actors" => actors: Map<OtherTarget>,
-    /// Has no effect here.
-    "components" => components: Map<OtherTarget>,
+    "actors" => actors: Map<ActorTarget>,
+    /// Components by their names.
+    "components" => components: Map<ComponentTarget>,
 }
 
 keys! {
@@ -186,8 +218,8 @@ keys! {
 }
 
 keys! {
-    /// The policies of an actor or a component.
-    OtherTarget, "policies of actors or components";
+    /// The policies of an actor.
+    ActorTarget, "an actor's policies";
     /// The name of a time.
     "timeout" => timeout: Text,
     /// The name of a retry.
@@ -198,9 +230,14 @@ keys! {
     "circuitBreakerScope" => scope: Text,
     /// Of how many one is kept.
     "circuitBreakerCacheSize" => kept: AsWritten,
-    /// What goes to the application.
+}
+
+keys! {
+    /// The policies of a component.
+    ComponentTarget, "a component's policies";
+    /// What it brings to the application.
     "inbound" => inbound: Names,
-    /// What goes to the component.
+    /// What the application asks of it.
     "outbound" => outbound: Names,
 }
 
@@ -245,7 +282,15 @@ impl Resiliency {
     pub(super) fn check(&self, found: &mut Vec<Diagnostic>) {
         let known =
             |kind: usize| self.0.iter().flat_map(move |document| &document.names[kind]).map(String::as_str);
-        for (_, named) in self.0.iter().flat_map(|document| &document.apps) {
+        let all = |document: &'_ Document| {
+            let Document { apps, outbound, inbound, .. } = document;
+            [apps, outbound, inbound]
+                .into_iter()
+                .flatten()
+                .map(|(_, named)| named.clone())
+                .collect::<Vec<_>>()
+        };
+        for named in self.0.iter().flat_map(all) {
             for (given, what, known) in [
                 (&named.timeout, "timeout", known(0).collect::<Vec<_>>()),
                 (&named.retry, "retry", known(1).chain(BUILT_IN.map(|(name, _)| name)).collect()),
@@ -270,7 +315,8 @@ impl Resiliency {
             .0
             .iter()
             .filter(|one| one.scopes.is_empty() || one.scopes.iter().any(|scope| scope == app_id));
-        let (mut timeouts, mut breakers, mut named) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut timeouts, mut breakers) = (BTreeMap::new(), BTreeMap::new());
+        let (mut named, mut outbound, mut inbound) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut retries: BTreeMap<String, Retry> =
             BUILT_IN.into_iter().map(|(name, pace)| (name.to_owned(), pace.retry())).collect();
         for document in own {
@@ -278,30 +324,47 @@ impl Resiliency {
             breakers.extend(document.breakers.clone());
             retries.extend(document.retries.clone());
             named.extend(document.apps.iter().cloned());
+            outbound.extend(document.outbound.iter().cloned());
+            inbound.extend(document.inbound.iter().cloned());
         }
-        let default = |what: &str| {
-            let names = ["App", ""].map(|of| format!("Default{of}{what}Policy"));
-            names.into_iter()
-        };
-        let apps = named.into_iter().map(|(id, named)| {
-            let breaker = named.breaker.and_then(|(name, _)| breakers.get(&name).cloned());
-            let policies = Policies {
-                timeout: named.timeout.and_then(|(name, _)| timeouts.get(&name).copied()),
-                retry: named.retry.and_then(|(name, _)| retries.get(&name).cloned()),
-                breaker: breaker.map(|breaker: Breaker| Breaker {
-                    methods_max: named.methods_max.unwrap_or(breaker.methods_max),
-                    ..breaker
-                }),
+        let policies = |named: BTreeMap<String, Named>| -> BTreeMap<String, Policies> {
+            let policies = |named: Named| {
+                let breaker = named.breaker.and_then(|(name, _)| breakers.get(&name).cloned());
+                Policies {
+                    timeout: named.timeout.and_then(|(name, _)| timeouts.get(&name).copied()),
+                    retry: named.retry.and_then(|(name, _)| retries.get(&name).cloned()),
+                    breaker: breaker.map(|breaker: Breaker| Breaker {
+                        methods_max: named.methods_max.unwrap_or(breaker.methods_max),
+                        ..breaker
+                    }),
+                }
             };
-            (id, policies)
-        });
+            named.into_iter().map(|(name, named)| (name, policies(named))).collect()
+        };
+        // The most particular name first.
+        let default = |whom: &[String]| {
+            let names = |what: &str| -> Vec<String> {
+                whom.iter().map(|whom| format!("Default{whom}{what}Policy")).collect()
+            };
+            Policies {
+                timeout: names("Timeout").iter().find_map(|name| timeouts.get(name).copied()),
+                retry: names("Retry").iter().find_map(|name| retries.get(name).cloned()),
+                breaker: names("CircuitBreaker").iter().find_map(|name| breakers.get(name).cloned()),
+            }
+        };
+        let others = |way: &str| -> BTreeMap<Family, Policies> {
+            let of = |(family, name): (Family, &str)| {
+                let whom =
+                    [format!("{name}Component{way}"), format!("Component{way}"), "Component".to_owned()];
+                (family, default(&[whom.as_slice(), &[String::new()]].concat()))
+            };
+            FAMILIES.into_iter().map(of).filter(|(_, one)| *one != Policies::default()).collect()
+        };
         Calls {
-            apps: apps.collect(),
-            other_apps: Policies {
-                timeout: default("Timeout").find_map(|name| timeouts.get(&name).copied()),
-                retry: default("Retry").find_map(|name| retries.get(&name).cloned()),
-                breaker: default("CircuitBreaker").find_map(|name| breakers.get(&name).cloned()),
-            },
+            other_apps: default(&["App".to_owned(), String::new()]),
+            apps: policies(named),
+            outbound: Components { named: policies(outbound), others: others("Outbound") },
+            inbound: Components { named: policies(inbound), others: others("Inbound") },
         }
     }
 }
@@ -337,11 +400,10 @@ impl Document {
     }
 
     fn target(&mut self, targets: &Targets, found: &mut Vec<Diagnostic>) {
-        for (what, key) in [("actors", targets.actors.key()), ("components", targets.components.key())] {
-            let Some(key) = key else { continue };
-            let message = format!("policies of {what} have no effect here");
-            found
-                .push(Diagnostic::warning(codes::NO_EFFECT, key, message).label("only those of `apps` have"));
+        if let Some(key) = targets.actors.key() {
+            let message = "policies of actors have no effect here";
+            let one = Diagnostic::warning(codes::NO_EFFECT, key, message);
+            found.push(one.label("only those of `apps` and `components` have"));
         }
         let named = |text: &Field<Text>| {
             let at = text.get()?;
@@ -357,6 +419,19 @@ impl Document {
                 methods_max: size.filter(|size| *size > 0).map(|size| size as usize),
             };
             self.apps.push((id.value.clone(), one));
+        }
+        for (name, field) in targets.components.value().map_or(&[][..], |map| &map.0) {
+            let Some(target) = field.value() else { continue };
+            for (way, all) in [(&target.outbound, &mut self.outbound), (&target.inbound, &mut self.inbound)] {
+                let Some(names) = way.value() else { continue };
+                let one = Named {
+                    timeout: named(&names.timeout),
+                    retry: named(&names.retry),
+                    breaker: named(&names.breaker),
+                    methods_max: None,
+                };
+                all.push((name.value.clone(), one));
+            }
         }
     }
 }
@@ -503,3 +578,12 @@ const WAIT: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(60);
 const TRIP: &str = "consecutiveFailures > 5";
 const METHODS: usize = 100;
+/// What the families are called in the names of default policies.
+const FAMILIES: [(Family, &str); 6] = [
+    (Family::Binding, "Binding"),
+    (Family::Configuration, "Configuration"),
+    (Family::Lock, "Lock"),
+    (Family::PubSub, "Pubsub"),
+    (Family::Secrets, "Secretstore"),
+    (Family::State, "Statestore"),
+];
