@@ -252,6 +252,31 @@ async fn no_more_are_under_way_than_may_be() {
 }
 
 #[tokio::test]
+async fn who_may_not_be_called_gets_nothing_and_finishes_what_it_has() {
+    let app =
+        Subscriber::new(ORDERS, |_, _| Does::Answers(200, String::new(), Duration::from_millis(300))).await;
+    let (open, is_open) = tokio::sync::watch::channel(false);
+    let port = app.port;
+    let world = World::with(|config| {
+        config.app.port = Some(port);
+        config.app.gate = Some(api::config::Gate(is_open));
+    })
+    .await;
+    publish(&world, "orders", event("0")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((app.on("/orders").len(), app.on("/dapr/subscribe").len()), (0, 0));
+    open.send_replace(true);
+    app.has(1, "/orders").await;
+    open.send_replace(false);
+    publish(&world, "orders", event("1")).await;
+    // Longer than the first takes, and than it would take to bring it again.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(ids(&app.on("/orders")), ["0"]);
+    open.send_replace(true);
+    assert_eq!(ids(&app.has(2, "/orders").await), ["0", "1"]);
+}
+
+#[tokio::test]
 async fn events_of_one_key_are_brought_in_order_even_where_one_fails() {
     let failed = std::sync::atomic::AtomicBool::new(false);
     let app = Subscriber::new(ORDERS, move |had, _| {

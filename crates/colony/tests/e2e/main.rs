@@ -1,5 +1,6 @@
 //! The built binary, started, used, broken and looked at again as a user would.
 
+mod apis;
 mod backup;
 mod balancing;
 mod builds;

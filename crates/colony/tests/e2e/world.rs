@@ -75,6 +75,11 @@ impl World {
         world
     }
 
+    /// `colony up` with further words, in a folder that is there.
+    pub fn start_with(dir: &Arc<TempDir>, words: &[&str]) -> World {
+        World::start_in(Arc::clone(dir), words, &[])
+    }
+
     fn start_in(dir: Arc<TempDir>, more: &[&str], env: &[(&str, &str)]) -> World {
         let mut child = Command::new(binary())
             .args(["up", "--json"])
