@@ -13,7 +13,7 @@ use api::config::{Adapter, Binding, Broker, Endpoint, PubSub};
 use components::properties::Invalid;
 use components::secret::Scope;
 use components::state::postgres;
-use components::{Properties, lock, pubsub, redis, secret, state, tls};
+use components::{Properties, configuration, lock, pubsub, redis, secret, state, tls};
 use http::{HeaderName, HeaderValue};
 use manifest::Span;
 use manifest::configuration::Configuration;
@@ -32,6 +32,7 @@ pub(crate) struct Adapters {
     pub(crate) bindings: BTreeMap<String, Binding>,
     pub(crate) pubsubs: BTreeMap<String, PubSub>,
     pub(crate) locks: BTreeMap<String, Adapter<dyn lock::Store>>,
+    pub(crate) configurations: BTreeMap<String, Adapter<dyn configuration::Store>>,
     /// Who is outside and is called by a name.
     pub(crate) endpoints: Vec<Endpoint>,
     /// What the application can do without, and has to.
@@ -211,6 +212,19 @@ impl Adapters {
                 let opened = lock::redis::Redis::connect(settings).await;
                 let store = opened.map_err(|error| silent(component, &error))?;
                 self.locks.insert(name(), Adapter(Arc::new(store)));
+            }
+            Block::Configuration { keeper: Keeper::Redis } => {
+                let settings = self.settings(component, found, configuration::redis::Settings::new).await?;
+                let opened = configuration::redis::Redis::connect(settings).await;
+                let store = opened.map_err(|error| silent(component, &error))?;
+                self.configurations.insert(name(), Adapter(Arc::new(store)));
+            }
+            Block::Configuration { keeper: Keeper::Postgres } => {
+                let settings =
+                    self.settings(component, found, configuration::postgres::Settings::new).await?;
+                let opened = configuration::postgres::Postgres::connect(settings).await;
+                let store = opened.map_err(|error| silent(component, &error))?;
+                self.configurations.insert(name(), Adapter(Arc::new(store)));
             }
             Block::State { keeper: Keeper::Postgres, .. } => {
                 let version = layout(component)?;

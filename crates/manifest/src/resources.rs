@@ -381,6 +381,10 @@ impl Reader<'_> {
         let (family, keeper) = match kind {
             "configuration.colony" => (Family::Configuration, Keeper::Disk),
             "configuration.in-memory" => (Family::Configuration, Keeper::Memory),
+            "configuration.postgresql" | "configuration.postgres" => {
+                (Family::Configuration, Keeper::Postgres)
+            }
+            "configuration.redis" => (Family::Configuration, Keeper::Redis),
             "lock.colony" => (Family::Locks, Keeper::Disk),
             "lock.in-memory" => (Family::Locks, Keeper::Memory),
             "lock.redis" => (Family::Locks, Keeper::Redis),
@@ -589,13 +593,15 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 18] = [
+const SERVED: [&str; 20] = [
     "bindings.cron",
     "bindings.http",
     "bindings.localstorage",
     "bindings.postgresql",
     "configuration.colony",
     "configuration.in-memory",
+    "configuration.postgresql",
+    "configuration.redis",
     "lock.colony",
     "lock.in-memory",
     "lock.redis",

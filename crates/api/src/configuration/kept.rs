@@ -108,7 +108,11 @@ impl Store for Kept<'_> {
         })
     }
 
-    fn watch<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<Box<dyn Watch>, Error>> {
+    fn watch<'a>(
+        &'a self,
+        keys: &'a [String],
+        _: &'a BTreeMap<String, String>,
+    ) -> Reply<'a, Result<Box<dyn Watch>, Error>> {
         Box::pin(async move {
             let keys = keys.iter().cloned().collect();
             let feed = match self.engine {

@@ -95,7 +95,7 @@ impl Api {
         }
     }
 
-    /// What happens to these items from now on; to all if no key is named.
+    /// What happens to these items from now on; to all if no key is named. Some stores want to know more, in `metadata`.
     ///
     /// # Errors
     ///
@@ -104,6 +104,7 @@ impl Api {
         &self,
         store: &str,
         keys: &[String],
+        metadata: &BTreeMap<String, String>,
     ) -> Result<(Box<dyn Watch>, Subscription), Error> {
         let failed = |why: &dyn std::fmt::Display| {
             let message =
@@ -114,7 +115,7 @@ impl Api {
         check_keys(keys).map_err(|why| failed(&why))?;
         let asking = self.guards.asking(Family::Configuration, store);
         let asked = keeper.store();
-        let watch = asking.run(|| asked.watch(keys)).await.map_err(|error| failed(&error))?;
+        let watch = asking.run(|| asked.watch(keys, metadata)).await.map_err(|error| failed(&error))?;
         let subscription = self.configurations.subscriptions.open(store, self.ids.next().as_str());
         let subscription = subscription.ok_or_else(|| failed(&subscriptions::TOO_MANY))?;
         Ok((watch, subscription))
@@ -125,13 +126,18 @@ impl Api {
     /// # Errors
     ///
     /// As for the stream, and if there is no application that could be told.
-    pub async fn push_configuration(&self, store: &str, keys: &[String]) -> Result<String, Error> {
+    pub async fn push_configuration(
+        &self,
+        store: &str,
+        keys: &[String],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<String, Error> {
         self.configuration_keeper(store)?;
         if !self.app.is_there() {
             let message = "app channel is not initialized. cannot subscribe to configuration updates";
             return Err(internal("ERR_APP_CHANNEL_NIL", Code::Internal, message.to_owned()));
         }
-        let (watch, subscription) = self.watch_configuration(store, keys).await?;
+        let (watch, subscription) = self.watch_configuration(store, keys, metadata).await?;
         let id = subscription.id().to_owned();
         tokio::spawn(push::run(self.app.clone(), store.to_owned(), watch, subscription));
         Ok(id)

@@ -31,7 +31,8 @@ pub(super) async fn get(
 
 /// First the subscription's id, then each change, until it is ended. The next is looked for when the client has taken the last.
 pub(super) async fn subscribe(api: &Api, request: SubscribeConfigurationRequest) -> Result<Told, Error> {
-    let (watch, subscription) = api.watch_configuration(&request.store_name, &request.keys).await?;
+    let (watch, subscription) =
+        api.watch_configuration(&request.store_name, &request.keys, &request.metadata).await?;
     let id = subscription.id().to_owned();
     let first = SubscribeConfigurationResponse { id: id.clone(), items: BTreeMap::new() };
     let state = (watch, subscription, api.health.watch());

@@ -26,7 +26,8 @@ pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
         }
         (&Method::POST, [store]) => write(&decoded(store)?, call).await,
         (&Method::GET, [store, "subscribe"]) => {
-            let id = call.api.push_configuration(&decoded(store)?, &keys(&call)).await?;
+            let id =
+                call.api.push_configuration(&decoded(store)?, &keys(&call), &call.query().metadata()).await?;
             Ok(json_line(&json!({ "id": id })))
         }
         (&Method::GET, [store, id, "unsubscribe"]) => {

@@ -115,7 +115,9 @@ fn component(one: &resources::Component, adapters: &Adapters) -> Option<Componen
         resources::Block::State { keeper, prefix } => {
             Block::State { place: place(*keeper, adapters.states.get(&one.name))?, prefix: lowered(prefix) }
         }
-        resources::Block::Configuration { keeper } => Block::Configuration { place: place(*keeper, None)? },
+        resources::Block::Configuration { keeper } => {
+            Block::Configuration { place: place(*keeper, adapters.configurations.get(&one.name))? }
+        }
         resources::Block::Locks { keeper, prefix } => {
             Block::Locks { place: place(*keeper, adapters.locks.get(&one.name))?, prefix: lowered(prefix) }
         }

@@ -1,5 +1,9 @@
 //! Configuration: the contract, which is that of the engine's own stores, and adapters.
 
+pub mod postgres;
+pub mod redis;
+mod watched;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,15 +14,22 @@ use crate::Reply;
 /// - Whoever watches MUST be told of every item that is changed afterwards, in the order in which each item was changed. Changes
 ///   that follow each other may be told of as one, by what the item is in the end.
 /// - Watching MUST NOT cost more memory the slower whoever watches is.
-/// - If changes were missed, all that is watched MUST be told of anew, rather than nothing.
+/// - If changes were missed, all that is watched MUST be told of anew, rather than nothing; an item more than once, or one that
+///   is as it was, does no harm.
+/// - A watch MUST outlive that what keeps the items goes away and comes back.
 /// - An answer MUST come in bounded time, also while what keeps the items is away; and what keeps them MUST be found
 ///   again when it is back, without help.
 pub trait Store: Send + Sync {
     /// The items of these keys that are there; all if no key is named.
     fn get<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<BTreeMap<String, Item>, Error>>;
 
-    /// Watches these keys; all if none is named.
-    fn watch<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<Box<dyn Watch>, Error>>;
+    /// Watches these keys; all if none is named. `metadata` is what else whoever watches says, of which most stores need
+    /// nothing.
+    fn watch<'a>(
+        &'a self,
+        keys: &'a [String],
+        metadata: &'a BTreeMap<String, String>,
+    ) -> Reply<'a, Result<Box<dyn Watch>, Error>>;
 }
 
 /// What happens to items that are watched.

@@ -4,6 +4,7 @@
 //! components::configuration_conformance_tests!(Mine::new().await);
 //! ```
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Reply;
@@ -13,6 +14,11 @@ use crate::configuration::{Change, Item, Store, Watch};
 pub trait Subject: Sync {
     /// The store.
     fn configuration(&self) -> Box<dyn Store + '_>;
+
+    /// What whoever watches has to say; nothing, mostly.
+    fn metadata(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 
     /// Sets an item to a value and a version, or takes it away.
     fn set<'a>(&'a self, key: &'a str, item: Option<(&'a str, &'a str)>) -> Reply<'a, ()>;
@@ -32,15 +38,15 @@ pub async fn items_are_read(subject: &dyn Subject) {
     assert_eq!(some.keys().collect::<Vec<_>>(), ["b", "c/ d"]);
     assert_eq!(some["c/ d"].value, "{\"x\": [1]}");
     subject.set("a", None).await;
-    assert_eq!(store.get(&keys(&["a"])).await, Ok(std::collections::BTreeMap::new()));
+    assert_eq!(store.get(&keys(&["a"])).await, Ok(BTreeMap::new()));
 }
 
 /// Whoever watches is told of what changes, and only of what it watches.
 pub async fn changes_are_told_in_their_order(subject: &dyn Subject) {
     let store = subject.configuration();
     subject.set("a", Some(("0", ""))).await;
-    let mut some = store.watch(&keys(&["a", "none"])).await.expect("it is watched");
-    let mut all = store.watch(&[]).await.expect("it is watched");
+    let mut some = store.watch(&keys(&["a", "none"]), &subject.metadata()).await.expect("it is watched");
+    let mut all = store.watch(&[], &subject.metadata()).await.expect("it is watched");
     for (key, value) in [("b", "1"), ("a", "2")] {
         subject.set(key, Some((value, "v"))).await;
     }
@@ -59,7 +65,7 @@ pub async fn changes_are_told_in_their_order(subject: &dyn Subject) {
 /// Who is slow is told of the last state of each item, whatever was told of before.
 pub async fn who_is_slow_sees_how_it_ends(subject: &dyn Subject) {
     let store = subject.configuration();
-    let mut watch = store.watch(&keys(&["a"])).await.expect("it is watched");
+    let mut watch = store.watch(&keys(&["a"]), &subject.metadata()).await.expect("it is watched");
     for n in 0..CHANGES {
         subject.set("a", Some((&n.to_string(), "v"))).await;
     }

@@ -12,12 +12,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
 
 pub use settings::Settings;
-pub(crate) use settings::seconds;
+pub(crate) use settings::{name, seconds};
+
+/// What is told on a connection.
+pub(crate) type Heard = BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>;
+/// What a connection is wrapped in.
+type Secured = <tls::Tls as MakeTlsConnect<Socket>>::Stream;
 
 /// Connections to a database. A clone shares them.
 #[derive(Clone)]
@@ -97,18 +104,28 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Client, Failure> {
-        let settings = &self.0.settings;
-        let connected = settings.config.connect(settings.tls.clone()).await;
-        let (client, connection) = connected.map_err(|error| match self.failed(&error) {
-            // Nothing was asked yet.
-            Failure::Lost(why) => Failure::Silent(why),
-            failure => failure,
-        })?;
+        let (client, connection) = self.connected().await?;
         // It ends with the client.
         tokio::spawn(async move {
             let _ = connection.await;
         });
         Ok(client)
+    }
+
+    /// Makes a connection of one's own, with what is told on it unasked. It has to be listened to, or nothing is answered.
+    pub(crate) async fn connect_heard(&self) -> Result<(Client, Heard), Failure> {
+        let (client, mut connection) = self.connected().await?;
+        Ok((client, stream::poll_fn(move |cx| connection.poll_message(cx)).boxed()))
+    }
+
+    async fn connected(&self) -> Result<(Client, Connection<Socket, Secured>), Failure> {
+        let settings = &self.0.settings;
+        let connected = settings.config.connect(settings.tls.clone()).await;
+        connected.map_err(|error| match self.failed(&error) {
+            // Nothing was asked yet.
+            Failure::Lost(why) => Failure::Silent(why),
+            failure => failure,
+        })
     }
 
     /// What an error means.

@@ -87,6 +87,19 @@ pub(crate) fn seconds(set: &Properties, names: &[&str]) -> Result<Option<Duratio
     Ok(Some(time).filter(|time| !time.is_zero()))
 }
 
+/// A name that is put into statements as it is: nothing but a name may be in it.
+pub(crate) fn name(set: &Properties, setting: &str, default: &str) -> Result<String, Invalid> {
+    let text = set.text(setting).unwrap_or(default);
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    match text.chars().all(fits) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => {
+            let why = format!("is {text:?}: letters, digits, `_` and a `.` behind the schema can be in it");
+            Err(Invalid::of(setting, why))
+        }
+    }
+}
+
 fn config(set: &Properties) -> Result<(Config, Said), Invalid> {
     let mut config = Config::new();
     let mut said = Said::default();

@@ -7,7 +7,7 @@ mod settings;
 
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 
 pub use settings::Settings;
@@ -116,6 +116,27 @@ impl Connection {
         };
         let (connection, id) = settings.within(connect).await?;
         Ok(Waiting { connection, id, settings })
+    }
+}
+
+impl Connection {
+    /// The number of the database that is used.
+    pub fn database(&self) -> i64 {
+        self.settings.database
+    }
+
+    /// Another connection to the same Redis, which is subscribed to channels by `subscribe`.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub async fn subscribed<F: Future<Output = Result<PubSub, RedisError>>>(
+        &self,
+        subscribe: impl FnOnce(PubSub) -> F,
+    ) -> Result<PubSub, Unanswered> {
+        let settings = &self.settings;
+        let client = settings.connection().and_then(Client::open).map_err(|error| settings.failed(&error))?;
+        settings.within(async { subscribe(client.get_async_pubsub().await?).await }).await
     }
 }
 

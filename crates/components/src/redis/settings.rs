@@ -20,7 +20,7 @@ pub struct Settings {
     port: u16,
     username: Option<String>,
     password: Option<String>,
-    database: i64,
+    pub(super) database: i64,
     /// How long a connection may take to be made. Default 5 s.
     pub(super) dial_timeout: Duration,
     /// How long an answer may take. Default 3 s.

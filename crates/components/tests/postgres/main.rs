@@ -1,6 +1,7 @@
 //! What is kept in a PostgreSQL, against a real one, which the tests start, break and start again.
 
 mod binding;
+mod configuration;
 mod layout;
 mod outages;
 mod server;

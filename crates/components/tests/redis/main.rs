@@ -1,5 +1,6 @@
 //! The adapters to a Redis against a real one, which the tests start, break and start again.
 
+mod configuration;
 mod layout;
 mod lock;
 mod outages;

@@ -3,6 +3,8 @@
 mod bindings;
 mod blocks;
 #[cfg(feature = "conformance")]
+mod configurations;
+#[cfg(feature = "conformance")]
 mod postgres;
 #[cfg(feature = "conformance")]
 #[allow(dead_code, reason = "the stories of the adapter have it do more")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Version;
 use super::migrate::V2_TABLE;
-use crate::postgres;
+use crate::postgres::{self, name};
 use crate::properties::{Invalid, Properties};
 
 /// What is set for state in a PostgreSQL.
@@ -43,19 +43,6 @@ impl Settings {
             metadata_table: name(set, "metadataTableName", "dapr_metadata")?,
             cleanup,
         })
-    }
-}
-
-/// A name that is put into statements as it is: nothing but a name may be in it.
-fn name(set: &Properties, setting: &str, default: &str) -> Result<String, Invalid> {
-    let text = set.text(setting).unwrap_or(default);
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    match text.chars().all(fits) && !text.starts_with(|c: char| c.is_ascii_digit()) {
-        true => Ok(text.to_owned()),
-        false => {
-            let why = format!("is {text:?}: letters, digits, `_` and a `.` behind the schema can be in it");
-            Err(Invalid::of(setting, why))
-        }
     }
 }
 
