@@ -259,9 +259,14 @@ impl Adapters {
         found: &mut Resources,
         app_id: &str,
     ) -> Result<PubSub, Unopened> {
+        let groups: &[&str] = match keeper {
+            Keeper::JetStream => &["consumerID", "queueGroupName", "durableName"],
+            _ => &["consumerID"],
+        };
         let read = |set: &Properties| {
             let scope = pubsub::Scope::new(set, app_id);
-            let group = set.text("consumerID").map(group).transpose()?;
+            let named = groups.iter().find_map(|name| Some((*name, set.text(name)?)));
+            let group = named.map(|(name, text)| group(name, text)).transpose()?;
             Ok(PubSub { broker: Broker::Disk, group, scope })
         };
         let (declared, broker) = match keeper {
@@ -269,6 +274,20 @@ impl Adapters {
                 let read = |set: &Properties| Ok((read(set)?, pubsub::redis::Settings::new(set)?));
                 let (declared, settings) = self.settings(component, found, read).await?;
                 let opened = pubsub::redis::Redis::connect(settings).await;
+                let topics = opened.map_err(|error| silent(component, &error))?;
+                (declared, Broker::Outside(Adapter(Arc::new(topics))))
+            }
+            Keeper::RabbitMq => {
+                let read = |set: &Properties| Ok((read(set)?, pubsub::rabbitmq::Settings::new(set)?));
+                let (declared, settings) = self.settings(component, found, read).await?;
+                let opened = pubsub::rabbitmq::RabbitMq::connect(settings).await;
+                let topics = opened.map_err(|error| silent(component, &error))?;
+                (declared, Broker::Outside(Adapter(Arc::new(topics))))
+            }
+            Keeper::JetStream => {
+                let read = |set: &Properties| Ok((read(set)?, pubsub::jetstream::Settings::new(set)?));
+                let (declared, settings) = self.settings(component, found, read).await?;
+                let opened = pubsub::jetstream::JetStream::connect(settings).await;
                 let topics = opened.map_err(|error| silent(component, &error))?;
                 (declared, Broker::Outside(Adapter(Arc::new(topics))))
             }
@@ -336,8 +355,8 @@ fn wrong(invalid: &Invalid, component: &Component) -> Unopened {
 }
 
 /// A group's name, as it is written.
-fn group(name: &str) -> Result<String, Invalid> {
-    let wrong = |why: &str| Err(Invalid::of("consumerID", format!("is {name:?}, {why}")));
+fn group(setting: &str, name: &str) -> Result<String, Invalid> {
+    let wrong = |why: &str| Err(Invalid::of(setting, format!("is {name:?}, {why}")));
     match () {
         () if name.contains('{') => wrong("and nothing is filled in here: write the group's name"),
         () if name.len() > GROUP_BYTES_MAX => wrong("which is longer than 255 bytes"),
@@ -348,9 +367,10 @@ fn group(name: &str) -> Result<String, Invalid> {
 
 /// Nothing answers where a component is kept.
 fn silent(component: &Component, error: &dyn std::fmt::Display) -> Unopened {
-    let settings = match component.kind.ends_with("redis") {
-        true => ["redisHost", "redisPassword"],
-        false => ["connectionString", "password"],
+    let settings = match component.kind.as_str() {
+        kind if kind.ends_with("redis") => ["redisHost", "redisPassword"],
+        "pubsub.jetstream" => ["natsURL", "token"],
+        _ => ["connectionString", "password"],
     };
     let [host, secret] = settings;
     let help = format!("start it, correct `{host}` or `{secret}`, or set `ignoreErrors: true` to do without");
@@ -393,7 +413,8 @@ fn place(component: &Component, name: &str) -> Span {
 }
 
 /// The settings that may have a password in them.
-const SECRET: [&str; 3] = ["connectionString", "password", "securityToken"];
+const SECRET: [&str; 7] =
+    ["connectionString", "host", "natsURL", "password", "securityToken", "tls_client_key", "token"];
 /// The settings that are paths.
 const PATHS: [&str; 2] = ["secretsFile", "rootPath"];
 /// Longest name of a group, as the engine has it.

@@ -96,6 +96,10 @@ pub enum Keeper {
     Redis,
     /// A PostgreSQL.
     Postgres,
+    /// A RabbitMQ.
+    RabbitMq,
+    /// A NATS JetStream.
+    JetStream,
 }
 
 /// Where secrets come from.
@@ -394,6 +398,8 @@ impl Reader<'_> {
             "state.postgresql" | "state.postgres" => (Family::State, Keeper::Postgres),
             "pubsub.colony" => return Some((Block::PubSub(Keeper::Disk), settings)),
             "pubsub.in-memory" => return Some((Block::PubSub(Keeper::Memory), settings)),
+            "pubsub.jetstream" => return Some((Block::PubSub(Keeper::JetStream), settings)),
+            "pubsub.rabbitmq" => return Some((Block::PubSub(Keeper::RabbitMq), settings)),
             "pubsub.redis" => return Some((Block::PubSub(Keeper::Redis), settings)),
             "secretstores.local.file" => {
                 return Some((self.secrets(SecretSource::File, &settings)?, settings));
@@ -593,7 +599,7 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 20] = [
+const SERVED: [&str; 22] = [
     "bindings.cron",
     "bindings.http",
     "bindings.localstorage",
@@ -607,6 +613,8 @@ const SERVED: [&str; 20] = [
     "lock.redis",
     "pubsub.colony",
     "pubsub.in-memory",
+    "pubsub.jetstream",
+    "pubsub.rabbitmq",
     "pubsub.redis",
     "secretstores.local.env",
     "secretstores.local.file",

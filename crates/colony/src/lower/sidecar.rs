@@ -141,7 +141,9 @@ fn place<T: ?Sized>(keeper: Keeper, opened: Option<&Adapter<T>>) -> Option<Place
     Some(match keeper {
         Keeper::Disk => Place::Disk,
         Keeper::Memory => Place::Memory,
-        Keeper::Redis | Keeper::Postgres => Place::Outside(opened?.clone()),
+        Keeper::Redis | Keeper::Postgres | Keeper::RabbitMq | Keeper::JetStream => {
+            Place::Outside(opened?.clone())
+        }
     })
 }
 

@@ -2,6 +2,11 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod consumer;
+mod in_order;
+pub mod jetstream;
+mod lent;
+pub mod rabbitmq;
 pub mod redis;
 mod scope;
 
