@@ -1,15 +1,17 @@
 //! What serde leaves open of JSON.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer, StringDeserializer};
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use crate::error::Error;
 
-/// An object. To serde a list of an object's values would be as good.
+/// An object. To serde a list of an object's values would be as good. Its keys may be written in any case: Dapr's decoder
+/// takes them so, and its SDK for JavaScript relies on that.
 #[derive(Debug)]
 pub(super) struct Object<T>(pub(super) T);
 
@@ -41,9 +43,67 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(fields))
+        T::deserialize(AnyCase(fields))
     }
 }
+
+/// What is read of an object, with its keys as the type has them that it becomes.
+struct AnyCase<A>(A);
+
+impl<'de, A: MapAccess<'de>> Deserializer<'de> for AnyCase<A> {
+    type Error = A::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        visitor.visit_map(Named { fields: self.0, names })
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        MapAccessDeserializer::new(self.0).deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// The fields of an object, under the names that are known.
+struct Named<A> {
+    fields: A,
+    names: &'static [&'static str],
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Named<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        let Some(Key(key)) = self.fields.next_key()? else { return Ok(None) };
+        let known = self.names.iter().find(|name| **name == key);
+        let known = known.or_else(|| self.names.iter().find(|name| name.eq_ignore_ascii_case(&key)));
+        let key = known.map_or(key, |name| Cow::Borrowed(name));
+        match key {
+            Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
+            Cow::Owned(key) => seed.deserialize(StringDeserializer::new(key)),
+        }
+        .map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.fields.next_value_seed(seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.fields.size_hint()
+    }
+}
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A value of metadata: text, but that some clients do not put a number in quotes.
 #[derive(Deserialize)]

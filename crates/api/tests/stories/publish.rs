@@ -149,6 +149,24 @@ async fn several_are_published_at_once() {
 }
 
 #[tokio::test]
+async fn keys_are_taken_in_any_case() {
+    let world = World::new().await;
+    let orders = subscribed(&world, "pubsub", "orders").await;
+    // As the SDK for JavaScript writes it.
+    let entries = json!([{"entryID": "1", "event": "one", "contentType": "text/plain", "metadata": {"RawPayload": "true"}}]);
+    let answer = world.post("/v1.0-alpha1/publish/bulk/pubsub/orders", &entries.to_string()).await;
+    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    assert_eq!(event(&one(&orders).await)["data"], "one");
+    let twice = json!([{"entryId": "1", "EntryID": "2", "event": "one", "contentType": "text/plain"}]);
+    let answer = world.post("/v1.0/publish/bulk/pubsub/orders", &twice.to_string()).await;
+    assert_eq!(answer.refused(), (400, "ERR_PUBSUB_EVENTS_SER".to_owned()));
+    let items = r#"[{"Key":"ada","\u0056alue":{"Apples":3},"Other":1}]"#;
+    assert_eq!(world.post("/v1.0/state/s", items).await.status, 204);
+    assert_eq!(world.get("/v1.0/state/s/ada").await.body, r#"{"Apples":3}"#);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn more_than_one_request_to_the_engine_takes_is_published() {
     let world = World::new().await;
     let orders = subscribed(&world, "pubsub", "orders").await;
