@@ -1,5 +1,6 @@
 //! `colony run`: a program with a sidecar beside it, and several of them from a file.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::world::{binary, kill, lives, request, run_in, wait};
+use crate::world::{binary, kill, lives, request, run_in, until, wait};
 
 #[test]
 fn a_program_finds_its_sidecar_and_both_end_together() {
@@ -185,10 +186,21 @@ fn what_cannot_be_run_is_explained() {
     write(&dir, "dapr.yaml", "version: 1\napps:\n- appDirPath: .\n  apPort: 70000\n  appPort: 70000\n");
     refused(&["-f", "."], 1, "did you mean `appPort`?");
     refused(&["-f", "."], 1, "`70000` is no port");
+    write(
+        &dir,
+        "dapr.yaml",
+        "version: 1\napps:\n- appDirPath: .\n  appID: a\n  resourcesPath: odd\n  command: [sleep, '1000']\n",
+    );
+    write(
+        &dir,
+        "odd/odd.yaml",
+        "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: { name: odd }\nspec: { type: state.odd }\n",
+    );
+    refused(&["-f", "."], 1, "odd.yaml:4:15");
 }
 
 /// `colony run`, under some name.
-struct Run {
+pub struct Run {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
@@ -196,15 +208,21 @@ struct Run {
 
 impl Run {
     fn start(dir: &TempDir, name: &str, words: &[&str]) -> Run {
+        Run::start_in(dir, dir.path(), name, words, &[])
+    }
+
+    /// In a folder below, with more variables.
+    pub fn start_in(dir: &TempDir, folder: &Path, name: &str, words: &[&str], env: &[(&str, &OsStr)]) -> Run {
         let program = dir.path().join(name);
         if !program.exists() {
             std::os::unix::fs::symlink(binary(), &program).expect("linked");
         }
         let mut child = Command::new(&program)
             .args(words)
-            .current_dir(dir.path())
+            .current_dir(folder)
             .env_remove("DAPR_HTTP_PORT")
             .env("XDG_RUNTIME_DIR", dir.path())
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -224,7 +242,7 @@ impl Run {
         Run { child, lines, readers: readers.into() }
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("lock").clone()
     }
 
@@ -233,20 +251,16 @@ impl Run {
         self.lines().iter().any(|line| is(line, who, text))
     }
 
-    fn wait_for(&self, who: &str, text: &str) -> String {
-        let mut found = None;
-        wait(&format!("{who}: {text}"), || {
-            found = self.lines().into_iter().find(|line| is(line, who, text));
-            found.is_some()
-        });
-        found.unwrap_or_default()
+    pub fn wait_for(&self, who: &str, text: &str) -> String {
+        let found = || self.lines().into_iter().find(|line| is(line, who, text));
+        until(&format!("{who}: {text}"), found, || format!("{:#?}", self.lines()))
     }
 
-    fn signal(&self, signal: i32) {
+    pub fn signal(&self, signal: i32) {
         kill(self.child.id() as i32, signal);
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    pub fn exit_code(&mut self) -> Option<i32> {
         let mut ended = None;
         wait("its end", || {
             ended = self.child.try_wait().expect("waited");

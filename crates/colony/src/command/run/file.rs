@@ -143,9 +143,9 @@ fn out(
     what: &str,
     lines: &Arc<Lines>,
 ) -> Result<(Out, Option<String>), Failure> {
-    let console = (to != Destination::File).then(|| Arc::clone(lines));
+    let (lines, is_console) = (Arc::clone(lines), to != Destination::File);
     if to == Destination::Console {
-        return Ok((Out::new(console, None), None));
+        return Ok((Out::console(lines), None));
     }
     let folder = placed.dir.join(".dapr/logs");
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -153,7 +153,7 @@ fn out(
     let file = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path));
     let file =
         file.map_err(|error| Failure::new(format!("cannot write the log {}: {error}", path.display())))?;
-    Ok((Out::new(console, Some(file)), Some(path.display().to_string())))
+    Ok((Out::new(lines, is_console, Some(file)), Some(path.display().to_string())))
 }
 
 /// A path that may begin with `~/`.

@@ -41,6 +41,19 @@ impl Job {
         self,
         post: Arc<Post>,
         programs: Arc<Programs>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<u8, Failure> {
+        let ended = self.both(&post, &programs, stop).await;
+        if ended.is_err() {
+            self.own.disclose(&self.sidecar.app_id);
+        }
+        ended
+    }
+
+    async fn both(
+        &self,
+        post: &Post,
+        programs: &Programs,
         mut stop: watch::Receiver<bool>,
     ) -> Result<u8, Failure> {
         let started = Instant::now();
@@ -56,6 +69,7 @@ impl Job {
         let mut tell = Some(tell);
         let mut ready = || {
             journal.ready(&addresses, post.folder(), started.elapsed());
+            self.own.settle();
             if let Some(tell) = tell.take() {
                 let _ = tell.send(());
             }
@@ -75,7 +89,7 @@ impl Job {
                 Ok(()) = is_ready => {}
                 () = &mut over => return Ok(0),
             }
-            self.program(&programs, &application.notes, env, over).await
+            self.program(programs, &application.notes, env, over).await
         };
         let (mut serving, mut program) = (std::pin::pin!(serving), std::pin::pin!(program));
         let (served, code) = tokio::select! {

@@ -24,8 +24,11 @@ pub(super) struct Lines {
 /// Where the lines of one writer go.
 #[derive(Clone)]
 pub(super) struct Out {
-    console: Option<Arc<Lines>>,
+    lines: Arc<Lines>,
+    is_console: bool,
     file: Option<Arc<Mutex<File>>>,
+    /// What a sidecar has said that is only in its file, until it is ready.
+    unseen: Arc<Mutex<Option<String>>>,
 }
 
 impl Lines {
@@ -69,23 +72,25 @@ impl Lines {
 
 impl Out {
     pub(super) fn console(lines: Arc<Lines>) -> Out {
-        Out { console: Some(lines), file: None }
+        Out::new(lines, true, None)
     }
 
-    pub(super) fn new(lines: Option<Arc<Lines>>, file: Option<File>) -> Out {
-        Out { console: lines, file: file.map(|file| Arc::new(Mutex::new(file))) }
+    pub(super) fn new(lines: Arc<Lines>, is_console: bool, file: Option<File>) -> Out {
+        let file = file.map(|file| Arc::new(Mutex::new(file)));
+        let unseen = (!is_console).then(String::new);
+        Out { lines, is_console, file, unseen: Arc::new(Mutex::new(unseen)) }
     }
 
     /// What colours and widths are for.
     pub(super) fn is_terminal(&self) -> bool {
-        self.console.is_some()
+        self.is_console
     }
 
     /// A line that a program has written.
     pub(super) fn app(&self, app_id: &str, stream: Output, text: &str) {
         self.keep(text);
-        if let Some(lines) = &self.console {
-            terminal::out(&lines.app(app_id, stream, text));
+        if self.is_console {
+            terminal::out(&self.lines.app(app_id, stream, text));
         }
     }
 
@@ -93,9 +98,26 @@ impl Out {
     pub(super) fn sidecar(&self, app_id: &str, text: &str) {
         for line in text.lines() {
             self.keep(line);
-            if let Some(lines) = &self.console {
-                terminal::out(&lines.sidecar(app_id, line));
+            if self.is_console {
+                terminal::out(&self.lines.sidecar(app_id, line));
             }
+        }
+        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(unseen) = unseen.as_mut().filter(|unseen| unseen.len() < UNSEEN_BYTES_MAX) {
+            unseen.push_str(text);
+        }
+    }
+
+    /// It is ready: what it has said is in its file for who looks for it.
+    pub(super) fn settle(&self) {
+        *self.unseen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Shows on the terminal what a sidecar has said that did not get ready: why that is.
+    pub(super) fn disclose(&self, app_id: &str) {
+        let unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for line in unseen.unwrap_or_default().lines() {
+            terminal::out(&self.lines.sidecar(app_id, line));
         }
     }
 
@@ -116,5 +138,7 @@ fn of(stream: Output) -> Stream {
 
 /// What a sidecar is called, behind its program's name.
 const SIDECAR: &str = ".sidecar";
+/// After how much of what a sidecar says before it is ready no more is kept for the terminal.
+const UNSEEN_BYTES_MAX: usize = 64 << 10;
 /// Narrowest column of names.
 const WIDTH_MIN: usize = 12;
