@@ -34,6 +34,8 @@ mod policies;
 mod probes;
 mod protocols;
 mod queues;
+#[cfg(feature = "conformance")]
+mod quickstarts;
 mod reload;
 mod run;
 #[cfg(feature = "conformance")]

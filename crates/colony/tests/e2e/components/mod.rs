@@ -15,7 +15,7 @@ mod postgres;
 #[cfg(feature = "conformance")]
 #[allow(dead_code, reason = "the stories of the adapter have it do more")]
 #[path = "../../../../components/tests/postgres/server.rs"]
-mod postgres_server;
+pub mod postgres_server;
 mod publish;
 #[cfg(feature = "conformance")]
 #[allow(dead_code, reason = "the stories of the adapter have it do more")]
@@ -27,7 +27,7 @@ mod secrets;
 #[cfg(feature = "conformance")]
 #[allow(dead_code, reason = "the stories of the adapter have it do more")]
 #[path = "../../../../components/tests/redis/server.rs"]
-mod server;
+pub mod server;
 mod sidecar;
 #[cfg(feature = "conformance")]
 mod topics;
