@@ -1,8 +1,8 @@
 //! Dapr's quickstart programs, written anew from their descriptions, in Python and JavaScript: over plain HTTP and with the SDKs
 //! as they are published, on what the quickstarts declare and on the engine's own components.
 //!
-//! A folder of `crates/colony/tests/quickstarts` is a language; all of its programs run at once, each with a sidecar, as its
-//! `dapr.yaml` says.
+//! A folder of `crates/colony/tests/quickstarts` is a language; all of its programs run at once, as its `dapr.yaml` says or as its
+//! `colony.yaml` does.
 
 use std::ffi::OsString;
 use std::fs;
@@ -97,23 +97,36 @@ const CHANGED: &Expected = &[
 
 #[test]
 fn programs_in_python_run_on_what_the_quickstarts_declare() {
-    World::new("python").runs(&[PYTHON, PYTHON_JOBS, ALL]);
+    World::new("python").runs(&RUN, &[PYTHON, PYTHON_JOBS, ALL]);
 }
 
 #[test]
 fn programs_in_python_run_on_the_engine() {
-    World::new("python").on_the_engine().runs(&[PYTHON, PYTHON_JOBS, ALL]);
+    World::new("python").on_the_engine().runs(&RUN, &[PYTHON, PYTHON_JOBS, ALL]);
 }
 
 #[test]
 fn programs_in_javascript_run_on_what_the_quickstarts_declare() {
-    World::new("javascript").runs(&[JAVASCRIPT, ALL]);
+    World::new("javascript").runs(&RUN, &[JAVASCRIPT, ALL]);
 }
 
 #[test]
 fn programs_in_javascript_run_on_the_engine() {
-    World::new("javascript").on_the_engine().runs(&[JAVASCRIPT, ALL]);
+    World::new("javascript").on_the_engine().runs(&RUN, &[JAVASCRIPT, ALL]);
 }
+
+#[test]
+fn programs_in_python_run_under_colony_up_without_a_redis() {
+    World::new("python").without_redis().runs(&UP, &[PYTHON, PYTHON_JOBS, ALL]);
+}
+
+#[test]
+fn programs_in_javascript_run_under_colony_up_without_a_redis() {
+    World::new("javascript").without_redis().runs(&UP, &[JAVASCRIPT, ALL]);
+}
+
+const RUN: [&str; 3] = ["run", "-f", "."];
+const UP: [&str; 2] = ["up", "--embedded"];
 
 /// A copy of the programs, and what they are connected to.
 struct World {
@@ -143,13 +156,22 @@ impl World {
         self
     }
 
+    /// Has nobody answer where the components say that a Redis is.
+    fn without_redis(mut self) -> World {
+        self.redis.kill();
+        self
+    }
+
     /// Puts the places of this test's servers where Dapr's are by default, and ports that are free in place of the programs'.
     fn connect(&self) {
         let redis = format!("localhost:{}", self.redis.port);
         let postgres = format!("port={} dbname={}", self.postgres.port, self.database);
-        for file in fs::read_dir(self.dir.path().join("components")).expect("read") {
+        let components = self.dir.path().join("components");
+        let secrets = components.join("secrets.json").display().to_string();
+        for file in fs::read_dir(components).expect("read") {
             edit(&file.expect("a file").path(), |text| {
-                text.replace("localhost:6379", &redis).replace("port=5432 dbname=orders", &postgres)
+                let text = text.replace("localhost:6379", &redis).replace("secrets.json", &secrets);
+                text.replace("port=5432 dbname=orders", &postgres)
             });
         }
         edit(&self.folder.join("dapr.yaml"), |text| {
@@ -162,13 +184,19 @@ impl World {
     }
 
     /// Runs all programs until each has written what it should.
-    fn runs(self, expected: &[&Expected]) {
+    fn runs(self, words: &[&str], expected: &[&Expected]) {
         self.configure("101", "102");
-        let mut run = self.run(&["run", "-f", "."]);
-        let all = expected.iter().copied().flatten();
-        all.for_each(|(app, lines)| lines.iter().for_each(|line| drop(run.wait_for(app, line))));
+        let mut run = self.run(words);
+        // An instance has a number.
+        let number = if words == UP { "-1" } else { "" };
+        let wait = |expected: &Expected| {
+            for (app, lines) in expected {
+                lines.iter().for_each(|line| drop(run.wait_for(&format!("{app}{number}"), line)));
+            }
+        };
+        expected.iter().for_each(|expected| wait(expected));
         self.configure("103", "104");
-        CHANGED.iter().for_each(|(app, lines)| lines.iter().for_each(|line| drop(run.wait_for(app, line))));
+        wait(CHANGED);
         run.signal(libc::SIGTERM);
         assert_eq!(run.exit_code(), Some(0), "{:#?}", run.lines());
         let rows = self.postgres.ask(&self.database, "select count(*), sum(price) from orders");
