@@ -7,7 +7,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -133,25 +134,35 @@ struct World {
     dir: TempDir,
     folder: PathBuf,
     redis: Redis,
+    /// Whether that is where items are configured.
+    is_on_redis: bool,
     postgres: Arc<Postgres>,
     database: String,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// Twenty programs are enough for a small machine.
+static ALONE: Mutex<()> = Mutex::new(());
+/// Longest wait for a line; far above what it takes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 impl World {
     fn new(language: &str) -> World {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().expect("a folder");
         copy(&root().join(HOME), dir.path());
         let folder = dir.path().join(language);
         let (redis, postgres) = (Redis::start(), Postgres::shared());
         let database = postgres.database();
         postgres.ask(&database, "create table orders (orderid int, customer varchar, price numeric)");
-        let world = World { dir, folder, redis, postgres, database };
+        let world = World { dir, folder, redis, is_on_redis: true, postgres, database, _alone };
         world.connect();
         world
     }
 
     /// Has all that the engine can keep kept there.
-    fn on_the_engine(self) -> World {
+    fn on_the_engine(mut self) -> World {
+        self.is_on_redis = false;
         copy(&self.dir.path().join("engine"), &self.dir.path().join("components"));
         self
     }
@@ -159,6 +170,7 @@ impl World {
     /// Has nobody answer where the components say that a Redis is.
     fn without_redis(mut self) -> World {
         self.redis.kill();
+        self.is_on_redis = false;
         self
     }
 
@@ -191,7 +203,7 @@ impl World {
         let number = if words == UP { "-1" } else { "" };
         let wait = |expected: &Expected| {
             for (app, lines) in expected {
-                lines.iter().for_each(|line| drop(run.wait_for(&format!("{app}{number}"), line)));
+                lines.iter().for_each(|line| come(&run, &format!("{app}{number}"), line));
             }
         };
         expected.iter().for_each(|expected| wait(expected));
@@ -205,6 +217,10 @@ impl World {
 
     /// Sets what is configured, as an operator would.
     fn configure(&self, one: &str, two: &str) {
+        if self.is_on_redis {
+            self.redis.ask(&["MSET", "orderId1", one, "orderId2", two]);
+            return;
+        }
         let items = format!(
             r#"{{"items":[{{"key":"orderId1","value":"{one}"}},{{"key":"orderId2","value":"{two}"}}]}}"#
         );
@@ -220,6 +236,15 @@ impl World {
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let env = [("PATH", &*path), ("NODE_PATH", node().as_os_str())];
         Run::start_in(&self.dir, &self.folder, "colony", words, &env)
+    }
+}
+
+/// Waits for a line. That of the last of twenty programs may take a while.
+fn come(run: &Run, who: &str, line: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while !run.said(who, line) {
+        assert!(Instant::now() < deadline, "no sign of {who}: {line}: {:#?}", run.lines());
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

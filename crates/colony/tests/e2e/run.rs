@@ -247,11 +247,11 @@ impl Run {
     }
 
     /// Whether somebody has written a line with this text.
-    fn said(&self, who: &str, text: &str) -> bool {
+    pub fn said(&self, who: &str, text: &str) -> bool {
         self.lines().iter().any(|line| is(line, who, text))
     }
 
-    pub fn wait_for(&self, who: &str, text: &str) -> String {
+    fn wait_for(&self, who: &str, text: &str) -> String {
         let found = || self.lines().into_iter().find(|line| is(line, who, text));
         until(&format!("{who}: {text}"), found, || format!("{:#?}", self.lines()))
     }
