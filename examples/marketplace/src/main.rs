@@ -6,9 +6,11 @@ mod cart;
 mod catalog;
 mod chance;
 mod checkout;
+mod consumers;
 mod context;
 mod date;
 mod delivery;
+mod events;
 mod extract;
 mod money;
 mod notifications;
@@ -18,6 +20,7 @@ mod recent;
 mod recommendations;
 mod remote;
 mod serve;
+mod store;
 mod storefront;
 mod wiring;
 
@@ -61,7 +64,7 @@ fn run(name: &str) -> Result<(), String> {
         .build()
         .map_err(|e| format!("cannot start: {e}"))?;
     runtime.block_on(async {
-        let app = if name == "monolith" { wiring::monolith()? } else { wiring::service(name, &env)? };
+        let app = if name == "monolith" { wiring::monolith(&env)? } else { wiring::service(name, &env)? };
         serve::serve(name, app, port).await.map_err(|e| e.to_string())
     })
 }
@@ -92,6 +95,9 @@ Environment:
   RECOMMENDATIONS_URL
                     where a service finds its peers, such as http://127.0.0.1:3001;
                     the monolith needs none
+  DAPR_HTTP_PORT    port of the application API on 127.0.0.1, where all facts are kept then; without it they
+                    are in memory. With it checkout calls cart and payments only: who else has to do with
+                    an order hears of it by events
 
 Every service answers GET /healthz. SIGTERM: finish what is under way, then exit 0.
 

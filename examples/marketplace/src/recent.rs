@@ -1,4 +1,4 @@
-//! A map that forgets: what keeps a service's memory bounded until a durable store stands in its place.
+//! A map that forgets: what keeps a service's memory bounded.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
@@ -38,14 +38,6 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         K: Borrow<Q>,
     {
         self.entries.get(key).map(|(_, value)| value)
-    }
-
-    /// The entry to change in place, which doesn't count as writing it.
-    pub fn get_mut<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: Borrow<Q>,
-    {
-        self.entries.get_mut(key).map(|(_, value)| value)
     }
 
     /// Takes an entry out.

@@ -59,14 +59,13 @@ impl Remote {
 
     /// `GET path`.
     pub async fn get<T: DeserializeOwned>(&self, cx: &Context, path: &str) -> Result<T, Problem> {
-        let call = Call { cx, method: Method::GET, path, key: None, body: Bytes::new() };
-        self.read(self.exchange(&call).await?)
+        let call = Call::new(Method::GET, path).with(cx);
+        self.read(&self.exchange(&call).await?)
     }
 
     /// `DELETE path`; the answer's body is of no interest.
     pub async fn delete(&self, cx: &Context, path: &str) -> Result<(), Problem> {
-        let call = Call { cx, method: Method::DELETE, path, key: None, body: Bytes::new() };
-        self.exchange(&call).await.map(drop)
+        self.exchange(&Call::new(Method::DELETE, path).with(cx)).await.map(drop)
     }
 
     /// `POST path` with a JSON body. `key` tells the peer, and whatever is between, what a repeat is of.
@@ -77,28 +76,51 @@ impl Remote {
         key: &str,
         body: &impl Serialize,
     ) -> Result<T, Problem> {
-        let body = serde_json::to_vec(body).map_err(|e| self.unavailable(format!("request body: {e}")))?;
-        let call = Call { cx, method: Method::POST, path, key: Some(key), body: body.into() };
-        self.read(self.exchange(&call).await?)
+        let key = HeaderValue::from_str(key)
+            .map_err(|_| Problem::invalid("Idempotency-Key is not visible ASCII."))?;
+        let call = Call::new(Method::POST, path).with(cx).header("idempotency-key", key).json(self, body)?;
+        self.read(&self.exchange(&call).await?)
     }
 
-    async fn exchange(&self, call: &Call<'_>) -> Result<Bytes, Problem> {
+    /// The answer to a call, whatever its status.
+    pub async fn send(&self, call: &Call<'_>) -> Result<Response<Bytes>, Problem> {
         match tokio::time::timeout(EXCHANGE_TIME_MAX, self.answer(call)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unavailable(format!("no answer in {} s", EXCHANGE_TIME_MAX.as_secs()))),
         }
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Bytes, Problem> {
+    /// An answer whose body comes piece by piece, for as long as it takes.
+    pub async fn open(&self, call: &Call<'_>) -> Result<Incoming, Problem> {
+        let mut connection = self.connect().await?;
+        let sent =
+            tokio::time::timeout(EXCHANGE_TIME_MAX, connection.send_request(self.request(call)?)).await;
+        let response = sent.map_err(|_| self.unavailable("no answer".to_owned()))?;
+        let response = response.map_err(|e| self.unavailable(format!("no answer: {e}")))?;
+        match response.status() {
+            status if status.is_success() => Ok(response.into_body()),
+            status => Err(self.problem(status, &[])),
+        }
+    }
+
+    async fn exchange(&self, call: &Call<'_>) -> Result<Bytes, Problem> {
+        let answer = self.send(call).await?;
+        match answer.status() {
+            status if status.is_success() => Ok(answer.into_body()),
+            status => Err(self.problem(status, answer.body())),
+        }
+    }
+
+    async fn answer(&self, call: &Call<'_>) -> Result<Response<Bytes>, Problem> {
         let (connection, response) = self.head(call).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, BODY_BYTES_MAX)
             .collect()
             .await
             .map_err(|e| self.unavailable(format!("the answer broke off: {e}")))?
             .to_bytes();
         self.keep(connection);
-        if status.is_success() { Ok(body) } else { Err(self.problem(status, &body)) }
+        Ok(Response::from_parts(head, body))
     }
 
     async fn head(&self, call: &Call<'_>) -> Result<(Connection, Response<Incoming>), Problem> {
@@ -134,13 +156,15 @@ impl Remote {
         let headers = request.headers_mut();
         headers.insert(header::HOST, self.host.clone());
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(key) = call.key {
-            let key = HeaderValue::from_str(key)
-                .map_err(|_| Problem::invalid("Idempotency-Key is not visible ASCII."))?;
-            headers.insert("idempotency-key", key);
+        if !call.body.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        call.cx.apply(headers);
+        for (name, value) in &call.headers {
+            headers.insert(*name, value.clone());
+        }
+        if let Some(cx) = call.cx {
+            cx.apply(headers);
+        }
         Ok(request)
     }
 
@@ -156,8 +180,9 @@ impl Remote {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, body: Bytes) -> Result<T, Problem> {
-        serde_json::from_slice(&body)
+    /// What an answer says.
+    pub fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Problem> {
+        serde_json::from_slice(body)
             .map_err(|e| self.unavailable(format!("an answer that can't be read: {e}")))
     }
 
@@ -186,12 +211,39 @@ pub fn encoded(text: &str) -> String {
 
 type Connection = SendRequest<Full<Bytes>>;
 
-struct Call<'a> {
-    cx: &'a Context,
+/// A request to a peer, which may be sent more than once.
+pub struct Call<'a> {
+    cx: Option<&'a Context>,
     method: Method,
     path: &'a str,
-    key: Option<&'a str>,
+    headers: Vec<(&'static str, HeaderValue)>,
     body: Bytes,
+}
+
+impl<'a> Call<'a> {
+    /// Without a body.
+    pub fn new(method: Method, path: &'a str) -> Self {
+        Call { cx: None, method, path, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// On behalf of a request.
+    pub fn with(mut self, cx: &'a Context) -> Self {
+        self.cx = Some(cx);
+        self
+    }
+
+    /// With a header, instead of the one that it would have.
+    pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// With a body in JSON for that peer.
+    pub fn json(mut self, to: &Remote, body: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(body).map_err(|e| to.unavailable(format!("request body: {e}")))?;
+        self.body = body.into();
+        Ok(self)
+    }
 }
 
 /// All but the unreserved characters of RFC 3986.

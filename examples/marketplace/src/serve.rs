@@ -22,8 +22,8 @@ pub async fn serve(name: &str, app: App, port: u16) -> io::Result<()> {
     println!("marketplace {name} listens on http://{}", listener.local_addr()?);
     // Small answers must not wait for the acknowledgement of the one before.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    if let Some(checkout) = app.checkout.clone() {
-        tokio::spawn(checkout.follow_up());
+    for work in app.background {
+        tokio::spawn(work);
     }
     let asked_to_end = async move {
         tokio::select! {

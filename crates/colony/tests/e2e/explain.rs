@@ -18,8 +18,12 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn marketplace() -> TempDir {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/marketplace/colony.yaml");
-    folder(&[("colony.yaml", &std::fs::read_to_string(manifest).expect("read"))])
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/marketplace");
+    let dir = folder(&[("colony.yaml", &std::fs::read_to_string(source.join("colony.yaml")).expect("read"))]);
+    std::fs::create_dir(dir.path().join("resources")).expect("made");
+    std::fs::copy(source.join("resources/shop.yaml"), dir.path().join("resources/shop.yaml"))
+        .expect("copied");
+    dir
 }
 
 fn text(output: &Output) -> String {

@@ -29,6 +29,7 @@ mod interim;
 mod json;
 mod lifecycle;
 mod marketplace;
+mod marketplace_kills;
 mod outputs;
 mod policies;
 mod probes;

@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     pub dir: Arc<TempDir>,
     child: Child,
+    more: Vec<String>,
     lines: Arc<Mutex<Vec<Value>>>,
     alone: Option<MutexGuard<'static, ()>>,
 }
@@ -44,7 +45,8 @@ impl World {
         let alone = MARKETPLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let source = root().join("examples/marketplace");
-        for file in ["colony.yaml", "shopping.yaml"] {
+        std::fs::create_dir(dir.path().join("resources")).expect("made");
+        for file in ["colony.yaml", "shopping.yaml", "resources/shop.yaml"] {
             std::fs::copy(source.join(file), dir.path().join(file)).expect("copied");
         }
         let program = marketplace_program();
@@ -68,9 +70,10 @@ impl World {
         world
     }
 
-    /// Another `colony up` in the same folder.
+    /// Another `colony up` in the same folder, with the same arguments.
     pub fn up_again(&self) -> World {
-        let world = World::start_in(self.dir.clone(), &[], &[]);
+        let more: Vec<&str> = self.more.iter().map(String::as_str).collect();
+        let world = World::start_in(self.dir.clone(), &more, &[]);
         world.wait_for("all-ready");
         world
     }
@@ -101,7 +104,8 @@ impl World {
                 sink.lock().expect("lock").push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
             }
         });
-        let world = World { dir, child, lines, alone: None };
+        let more = more.iter().map(|&one| one.to_owned()).collect();
+        let world = World { dir, child, more, lines, alone: None };
         world.wait_for("up");
         world
     }
@@ -259,6 +263,17 @@ pub fn request(
     headers: &[(&str, &str)],
     body: Option<&str>,
 ) -> Answer {
+    try_request(address, method, path, headers, body).expect("connected and sent")
+}
+
+/// The same where it may be that nobody listens. An answer that breaks off has the status 0, or is cut short.
+pub fn try_request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+) -> std::io::Result<Answer> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         text.push_str(&format!("host: {address}\r\n"));
@@ -271,9 +286,9 @@ pub fn request(
     }
     text.push_str("\r\n");
     text.push_str(body.unwrap_or(""));
-    let mut stream = TcpStream::connect(address).expect("connected");
-    stream.set_read_timeout(Some(PATIENCE)).expect("set");
-    stream.write_all(text.as_bytes()).expect("sent");
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(text.as_bytes())?;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     let text = String::from_utf8_lossy(&answer).into_owned();
@@ -281,7 +296,7 @@ pub fn request(
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { unchunk(body) } else { body.to_owned() };
-    Answer { status, head: head.to_owned(), body }
+    Ok(Answer { status, head: head.to_owned(), body })
 }
 
 fn unchunk(mut text: &str) -> String {

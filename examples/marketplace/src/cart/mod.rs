@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use carts::Carts;
+pub use carts::{CARTS_MAX, Carts};
 pub use http::routes;
 
 use crate::catalog::Catalog;
@@ -84,7 +84,7 @@ impl CartService {
             return Err(Problem::unprocessable("too-many", "Too many of one product", detail));
         }
         if item.quantity == 0 {
-            return self.carts.set(customer, &item.product, "", 0, 0);
+            return self.carts.set(customer, &item.product, "", 0, 0).await;
         }
         let product = self.catalog.product(cx, &item.product).await.map_err(|problem| {
             if problem.is(axum::http::StatusCode::NOT_FOUND) {
@@ -93,7 +93,7 @@ impl CartService {
             }
             problem
         })?;
-        self.carts.set(customer, &product.id, &product.name, product.price_cents, item.quantity)
+        self.carts.set(customer, &product.id, &product.name, product.price_cents, item.quantity).await
     }
 }
 
@@ -101,7 +101,7 @@ impl Cart for CartService {
     fn contents<'a>(&'a self, _: &'a Context, customer: &'a str) -> Reply<'a, Contents> {
         Box::pin(async move {
             check_customer(customer)?;
-            Ok(self.carts.get(customer))
+            self.carts.get(customer).await
         })
     }
 
@@ -112,8 +112,7 @@ impl Cart for CartService {
     fn clear<'a>(&'a self, _: &'a Context, customer: &'a str, version: Option<u64>) -> Reply<'a, ()> {
         Box::pin(async move {
             check_customer(customer)?;
-            self.carts.clear(customer, version);
-            Ok(())
+            self.carts.clear(customer, version).await
         })
     }
 }

@@ -3,22 +3,34 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 
-use super::{Catalog, Category, Page, Product, Query};
+use super::{Catalog, CatalogService, Category, Page, Product, Query, Repriced};
 use crate::context::Context;
-use crate::extract::Params;
+use crate::extract::{Body, Params};
 use crate::problem::Problem;
 use crate::remote::{Remote, Reply, encoded};
 
-/// `GET /products`, `GET /products/{id}` and `GET /categories`.
-pub fn routes(catalog: Arc<dyn Catalog>) -> Router {
+/// `GET /products`, `GET /products/{id}`, `POST /products/{id}/price` and `GET /categories`.
+pub fn routes(catalog: Arc<CatalogService>) -> Router {
+    let changes = Router::new().route("/products/{id}/price", post(reprice)).with_state(Arc::clone(&catalog));
+    let catalog: Arc<dyn Catalog> = catalog;
     Router::new()
         .route("/products", get(search))
         .route("/products/{id}", get(product))
         .route("/categories", get(categories))
         .with_state(catalog)
+        .merge(changes)
+}
+
+async fn reprice(
+    State(catalog): State<Arc<CatalogService>>,
+    Path(id): Path<String>,
+    Body(change): Body<Repriced>,
+) -> Result<StatusCode, Problem> {
+    catalog.reprice(&id, &change).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn search(

@@ -1,19 +1,27 @@
-//! The repository of products: read from `products.json` at start, indexed for search.
+//! The repository of products: read from `products.json` at start, then changed as their changes become known, indexed
+//! for search.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use super::picture::{self, Tone};
 use super::search::Index;
-use super::{Category, Product, Query};
+use super::{Category, Product, Query, Repriced};
+use crate::remote::Reply;
+use crate::store::Follower;
 
 /// All products, in memory.
-pub struct Products {
+pub struct Products(Mutex<Arc<Stock>>);
+
+/// All products at a time.
+#[derive(Clone)]
+pub struct Stock {
     products: Vec<Product>,
     by_id: HashMap<String, usize>,
     categories: Vec<Category>,
-    index: Index,
+    index: Arc<Index>,
     /// Products in the order in which the shop shows them unasked: each category in turn.
     featured: Vec<usize>,
 }
@@ -42,11 +50,30 @@ impl Products {
         if by_id.len() != products.len() {
             return Err("products.json: two products have the same name".to_owned());
         }
-        let index = Index::new(&products, &categories);
+        let index = Arc::new(Index::new(&products, &categories));
         let featured = order.into_iter().map(|(_, _, product)| product).collect();
-        Ok(Products { products, by_id, categories, index, featured })
+        let stock = Stock { products, by_id, categories, index, featured };
+        Ok(Products(Mutex::new(Arc::new(stock))))
     }
 
+    /// As they are now.
+    pub fn stock(&self) -> Arc<Stock> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Follower<Repriced> for Products {
+    fn take<'a>(&'a self, product: &'a str, change: Repriced) -> Reply<'a, ()> {
+        let mut stock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is not sold any more may have had another price once.
+        if let Some(&at) = stock.by_id.get(product) {
+            Arc::make_mut(&mut stock).products[at].price_cents = change.price_cents;
+        }
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Stock {
     /// The product with this id.
     pub fn get(&self, id: &str) -> Option<&Product> {
         self.by_id.get(id).map(|&i| &self.products[i])
@@ -116,13 +143,13 @@ mod tests {
     use super::*;
 
     fn names(query: &Query) -> Vec<String> {
-        let products = Products::built_in().expect("good products");
+        let products = Products::built_in().expect("good products").stock();
         products.find(query).into_iter().map(|p| p.name.clone()).collect()
     }
 
     #[test]
     fn the_shop_is_well_stocked() {
-        let products = Products::built_in().expect("good products");
+        let products = Products::built_in().expect("good products").stock();
         assert!(products.products.len() >= 100, "{}", products.products.len());
         assert!(products.categories().len() >= 10);
         for product in &products.products {
@@ -134,7 +161,7 @@ mod tests {
 
     #[test]
     fn unasked_every_category_is_shown_first() {
-        let products = Products::built_in().expect("good products");
+        let products = Products::built_in().expect("good products").stock();
         let count = products.categories().len();
         let first: std::collections::HashSet<_> =
             products.find(&Query::default()).iter().take(count).map(|p| p.category.clone()).collect();
@@ -150,7 +177,7 @@ mod tests {
 
     #[test]
     fn chosen_products_keep_their_order() {
-        let products = Products::built_in().expect("good products");
+        let products = Products::built_in().expect("good products").stock();
         let (a, b) = (&products.products[5], &products.products[2]);
         let ids = format!("{},nothing,{}", a.id, b.id);
         assert_eq!(names(&Query { ids, ..Query::default() }), [a.name.clone(), b.name.clone()]);

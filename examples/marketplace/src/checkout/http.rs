@@ -8,10 +8,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::{Checkout, Order};
+use super::{Checkout, CheckoutService, Order};
 use crate::chance;
 use crate::context::Context;
-use crate::extract::{Body, idempotency_key};
+use crate::extract::{Body, Params, idempotency_key};
 use crate::problem::Problem;
 use crate::remote::{Remote, Reply, encoded};
 
@@ -20,9 +20,40 @@ pub fn routes(checkout: Arc<dyn Checkout>) -> Router {
     Router::new().route("/", post(buy)).with_state(checkout)
 }
 
-/// `GET /{id}`, to be put under `/orders`.
+/// `GET /?customer=` and `GET /{id}`, to be put under `/orders`.
 pub fn order_routes(checkout: Arc<dyn Checkout>) -> Router {
-    Router::new().route("/{id}", get(order)).with_state(checkout)
+    Router::new().route("/", get(orders)).route("/{id}", get(order)).with_state(checkout)
+}
+
+/// `POST /work/payments-due`: orders whose payments are looked after, one by one, as the queue brings them.
+pub fn work(checkout: CheckoutService) -> Router {
+    Router::new().route(WORK, post(settle)).with_state(checkout)
+}
+
+#[derive(Deserialize)]
+struct Due {
+    order: String,
+}
+
+async fn settle(
+    State(checkout): State<CheckoutService>,
+    cx: Context,
+    Body(due): Body<Due>,
+) -> Result<StatusCode, Problem> {
+    checkout.settle(&cx, &due.order).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Whose {
+    customer: String,
+}
+
+async fn orders(
+    State(checkout): State<Arc<dyn Checkout>>,
+    cx: Context,
+    Params(whose): Params<Whose>,
+) -> Result<Json<Vec<Order>>, Problem> {
+    checkout.orders(&cx, &whose.customer).await.map(Json)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,4 +90,11 @@ impl Checkout for Remote {
     fn order<'a>(&'a self, cx: &'a Context, id: &'a str) -> Reply<'a, Order> {
         Box::pin(async move { self.get(cx, &format!("/orders/{}", encoded(id))).await })
     }
+
+    fn orders<'a>(&'a self, cx: &'a Context, customer: &'a str) -> Reply<'a, Vec<Order>> {
+        Box::pin(async move { self.get(cx, &format!("/orders?customer={}", encoded(customer))).await })
+    }
 }
+
+/// Where the queue brings orders to.
+pub const WORK: &str = "/work/payments-due";

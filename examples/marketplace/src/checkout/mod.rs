@@ -7,34 +7,38 @@
 //!   So an attempt whose answer was lost can be repeated: with the same key, over the same amount, even
 //!   if the cart has changed since.
 //! - From the moment it is paid an order stands. Delivery, the message to the customer and the emptied
-//!   cart are steps that are tried at once and, where they fail, later again ([`follow_up`]).
-//! - A checkout that has begun goes on when its client hangs up, and is waited for when the service stops.
+//!   cart are seen to until they are done: by [`calls`] in memory, by [`relay`] where facts outlive the process.
+//! - A checkout that has begun goes on when its client hangs up, and is waited for when the service stops. One that is
+//!   killed between the order and what came of the payment is looked after by a queue.
 
-mod follow_up;
+pub mod calls;
 mod http;
 mod orders;
+mod owed;
+pub mod relay;
 mod turns;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio::sync::RwLock;
 
-pub use http::{order_routes, routes};
-pub use orders::Orders;
+pub use http::{WORK, order_routes, routes, work};
+pub use orders::{Fact, Lists, ORDERS_MAX, Orders, Record};
 
-use crate::cart::{Cart, Line};
+use crate::cart::{Cart, Contents, Line};
 use crate::chance;
 use crate::context::Context;
 use crate::date::Day;
-use crate::delivery::Delivery;
 use crate::extract::check_customer;
-use crate::notifications::Notifications;
 use crate::payments::{Charge, Payments};
 use crate::problem::Problem;
-use crate::recommendations::Recommendations;
 use crate::remote::Reply;
+use orders::Named;
 use turns::Turns;
 
 /// What the other services ask of checkout.
@@ -46,7 +50,18 @@ pub trait Checkout: Send + Sync {
     fn buy<'a>(&'a self, cx: &'a Context, customer: &'a str, key: Option<&'a str>) -> Reply<'a, Order>;
     /// An order; 404 if there is none.
     fn order<'a>(&'a self, cx: &'a Context, id: &'a str) -> Reply<'a, Order>;
+    /// The latest orders of a customer, the latest first. One that was just placed may be missing for a moment.
+    fn orders<'a>(&'a self, cx: &'a Context, customer: &'a str) -> Reply<'a, Vec<Order>>;
 }
+
+/// Who sees to what a paid order is owed.
+pub trait FollowUp: Send + Sync {
+    /// Is told of an order that was paid, and returns when its customer may see it.
+    fn paid<'a>(&'a self, cx: &'a Context, record: &'a Record) -> Waiting<'a>;
+}
+
+/// Until something is done, or was waited for long enough.
+pub type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// An order as its customer sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,16 +107,12 @@ pub enum DeliveryStatus {
 
 /// What checkout needs of others.
 pub struct Peers {
-    /// Where carts are read and emptied.
+    /// Where carts are read.
     pub cart: Arc<dyn Cart>,
     /// Who takes the money.
     pub payments: Arc<dyn Payments>,
-    /// Who brings the order.
-    pub delivery: Arc<dyn Delivery>,
-    /// Who tells the customer.
-    pub notifications: Arc<dyn Notifications>,
-    /// Who learns from it.
-    pub recommendations: Arc<dyn Recommendations>,
+    /// Who sees to the rest.
+    pub follow_up: Arc<dyn FollowUp>,
 }
 
 /// The checkout service itself.
@@ -114,14 +125,30 @@ struct Inner {
     turns: Turns,
     /// Read by every checkout under way, written by who waits for them all.
     under_way: Arc<RwLock<()>>,
-    wake: tokio::sync::Notify,
 }
 
 impl CheckoutService {
-    /// A service with these orders and peers. Call [`Self::follow_up`] once beside it.
+    /// A service with these orders and peers.
     pub fn new(orders: Orders, peers: Peers) -> Self {
-        let (turns, under_way, wake) = (Turns::default(), Arc::default(), tokio::sync::Notify::new());
-        CheckoutService(Arc::new(Inner { orders, peers, turns, under_way, wake }))
+        let (turns, under_way) = (Turns::default(), Arc::default());
+        CheckoutService(Arc::new(Inner { orders, peers, turns, under_way }))
+    }
+
+    /// Sees to the payment of an order that was left half-way, if it was.
+    ///
+    /// # Errors
+    /// 503 when it must be tried again.
+    pub async fn settle(&self, cx: &Context, id: &str) -> Result<(), Problem> {
+        let _under_way = self.0.under_way.clone().read_owned().await;
+        match self.0.orders.get(id).await? {
+            Some(record) if record.order.status == Status::PaymentPending => {
+                match self.0.pay(cx, record).await {
+                    Err(problem) if !problem.is(StatusCode::PAYMENT_REQUIRED) => Err(problem),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns when no checkout is under way.
@@ -147,9 +174,17 @@ impl Checkout for CheckoutService {
     }
 
     fn order<'a>(&'a self, _: &'a Context, id: &'a str) -> Reply<'a, Order> {
-        let order =
-            self.0.orders.get(id).ok_or_else(|| Problem::not_found(format!("There is no order `{id}`.")));
-        Box::pin(async { order })
+        Box::pin(async move {
+            let unknown = || Problem::not_found(format!("There is no order `{id}`."));
+            self.0.orders.get(id).await?.map(|record| record.order).ok_or_else(unknown)
+        })
+    }
+
+    fn orders<'a>(&'a self, _: &'a Context, customer: &'a str) -> Reply<'a, Vec<Order>> {
+        Box::pin(async move {
+            check_customer(customer)?;
+            self.0.orders.of(customer).await
+        })
     }
 }
 
@@ -157,79 +192,108 @@ impl Inner {
     async fn buy(&self, cx: &Context, customer: &str, key: Option<&str>) -> Result<Order, Problem> {
         check_customer(customer)?;
         let Some(key) = key else {
-            let order = self.open(cx, customer, None).await?;
-            return self.pay(cx, order).await;
+            let record = self.open(cx, customer, chance::id("order")).await?;
+            return self.pay(cx, record).await;
         };
         let _turn = self.turns.take(key).await;
-        let order = match self.orders.by_key(key) {
-            Some(order) if order.customer != customer => {
-                let detail = "This Idempotency-Key was used by another customer.";
-                return Err(Problem::unprocessable(
-                    "key-reused",
-                    "The key belongs to another checkout",
-                    detail,
-                ));
+        let record = match self.orders.named(key).await? {
+            Some(named) => self.placed(cx, customer, named).await?,
+            None => {
+                let cart = self.cart(cx, customer).await?;
+                let named = Named { customer: customer.to_owned(), order_id: chance::id("order") };
+                let named = self.orders.name(key, named).await?;
+                check_owner(customer, &named)?;
+                self.place(cart, named.order_id).await?
             }
-            Some(order) => order,
-            None => self.open(cx, customer, Some(key)).await?,
         };
-        match order.status {
-            Status::Paid => Ok(order),
-            Status::Declined => Err(declined(&order, "The payment of this order was declined.")),
-            Status::PaymentPending => self.pay(cx, order).await,
+        match record.order.status {
+            Status::Paid => Ok(record.order),
+            Status::Declined => Err(declined(&record.order, "The payment of this order was declined.")),
+            Status::PaymentPending => self.pay(cx, record).await,
         }
     }
 
-    /// Writes the order down, before any money moves.
-    async fn open(&self, cx: &Context, customer: &str, key: Option<&str>) -> Result<Order, Problem> {
+    /// The order that a key stands for. Its first checkout may have ended before the order was written down.
+    async fn placed(&self, cx: &Context, customer: &str, named: Named) -> Result<Record, Problem> {
+        check_owner(customer, &named)?;
+        match self.orders.get(&named.order_id).await? {
+            Some(record) => Ok(record),
+            None => self.open(cx, customer, named.order_id).await,
+        }
+    }
+
+    async fn open(&self, cx: &Context, customer: &str, id: String) -> Result<Record, Problem> {
+        let cart = self.cart(cx, customer).await?;
+        self.place(cart, id).await
+    }
+
+    async fn cart(&self, cx: &Context, customer: &str) -> Result<Contents, Problem> {
         let cart = self.peers.cart.contents(cx, customer).await?;
         if cart.items.is_empty() {
             let detail = "There is nothing in the cart to buy.";
             return Err(Problem::new(StatusCode::CONFLICT, "empty-cart", "The cart is empty", detail));
         }
+        Ok(cart)
+    }
+
+    /// Writes the order down, before any money moves.
+    async fn place(&self, cart: Contents, id: String) -> Result<Record, Problem> {
         let order = Order {
-            order_id: chance::id("order"),
-            customer: customer.to_owned(),
+            order_id: id,
+            customer: cart.customer,
             status: Status::PaymentPending,
             delivery: DeliveryStatus::Pending,
             estimated: None,
             items: cart.items,
             total_cents: cart.total_cents,
         };
-        self.orders.open(key, order.clone(), cart.version);
-        Ok(order)
+        self.orders.place(Record { order, cart_version: cart.version }).await
     }
 
-    async fn pay(&self, cx: &Context, order: Order) -> Result<Order, Problem> {
+    async fn pay(&self, cx: &Context, record: Record) -> Result<Order, Problem> {
+        let order = &record.order;
         let id = order.order_id.as_str();
         let charge =
             Charge { order: id.to_owned(), amount: order.total_cents, customer: order.customer.clone() };
-        match self.peers.payments.charge(cx, &format!("pay-{id}"), &charge).await {
-            Ok(_) => {
-                self.orders.paid(id);
-                self.first_steps(cx, id).await;
-                Ok(self.orders.get(id).unwrap_or(Order { status: Status::Paid, ..order }))
-            }
+        let paid = match self.peers.payments.charge(cx, &format!("pay-{id}"), &charge).await {
+            Ok(_) => self.orders.note(id, Fact::Paid).await,
             Err(problem) if problem.is(StatusCode::PAYMENT_REQUIRED) => {
-                self.orders.declined(id);
-                Err(declined(&order, &problem.detail))
+                self.orders.note(id, Fact::Declined).await?;
+                return Err(declined(order, &problem.detail));
             }
-            Err(problem) => {
-                let detail = format!(
-                    "The order is kept; repeating the checkout with the same Idempotency-Key tries again and never pays twice. {}",
-                    problem.detail
-                );
-                let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "The payment could not be taken");
-                Err(Problem::new(status, "payment-pending", title, detail).about(id))
-            }
-        }
+            Err(problem) => Err(problem),
+        };
+        let record = paid.map_err(|problem| pending(id, &problem))?;
+        self.peers.follow_up.paid(cx, &record).await;
+        // What is to be seen beside the payment may be missing, but the payment was taken.
+        Ok(self.orders.get(id).await.ok().flatten().unwrap_or(record).order)
     }
+}
+
+fn check_owner(customer: &str, named: &Named) -> Result<(), Problem> {
+    if named.customer == customer {
+        return Ok(());
+    }
+    let detail = "This Idempotency-Key was used by another customer.";
+    Err(Problem::unprocessable("key-reused", "The key belongs to another checkout", detail))
+}
+
+fn pending(id: &str, problem: &Problem) -> Problem {
+    let detail = format!(
+        "The order is kept; repeating the checkout with the same Idempotency-Key tries again and never pays twice. {}",
+        problem.detail
+    );
+    let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "The payment could not be taken");
+    Problem::new(status, "payment-pending", title, detail).about(id)
 }
 
 fn declined(order: &Order, detail: &str) -> Problem {
     let title = "The payment was declined";
     Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", title, detail).about(&order.order_id)
 }
+
+/// Longest that a customer waits for what comes after the payment.
+const SHIPPED_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 #[cfg(test)]
 mod tests;

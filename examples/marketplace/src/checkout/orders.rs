@@ -1,130 +1,195 @@
-//! The repository of orders and of the steps still owed to them. Each method is one transaction.
+//! The repository of orders: a stream of facts for each, names for them by idempotency key, and a list for each customer.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::{DeliveryStatus, Order, Status};
 use crate::date::Day;
-use crate::recent::Recent;
+use crate::problem::Problem;
+use crate::remote::Reply;
+use crate::store::{Follower, Item, Journal, Shelf, TRIES_MAX, change, contended};
 
-/// All orders, in memory: the last [`ORDERS_MAX`].
-pub struct Orders(Mutex<State>);
-
-struct State {
-    orders: Recent<String, Record>,
-    by_key: Recent<String, String>,
-    /// Orders that nobody is working on and that are still owed steps.
-    owed: BTreeSet<String>,
+/// Something that happened to an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case")]
+pub enum Fact {
+    /// It was written down; no money was asked for before.
+    Placed(Record),
+    /// The payment was taken.
+    Paid,
+    /// The payment was refused for good.
+    Declined,
+    /// The delivery was arranged, for that day.
+    Shipped {
+        /// The day.
+        estimated: Day,
+    },
 }
 
-struct Record {
-    order: Order,
-    cart_version: u64,
-    owed: Vec<Step>,
+/// An order and what is known of it besides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The order.
+    pub order: Order,
+    /// The version of the cart that it comes from.
+    pub cart_version: u64,
 }
 
-/// Something a paid order is owed. Each may be done twice without harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Arrange the delivery.
-    Deliver,
-    /// Tell the customer.
-    Notify,
-    /// Empty the cart it was bought from, if it is still the same.
-    EmptyCart,
-    /// Let recommendations learn from it.
-    Learn,
+/// What an idempotency key stands for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Named {
+    /// Whose key it is.
+    pub customer: String,
+    /// The name of the order, which may not have been placed yet.
+    pub order_id: String,
 }
+
+/// All orders.
+#[derive(Clone)]
+pub struct Orders {
+    facts: Arc<dyn Journal<Fact>>,
+    names: Arc<dyn Shelf<Named>>,
+    lists: Lists,
+}
+
+/// The orders of each customer by name: a projection of the facts.
+#[derive(Clone)]
+pub struct Lists(pub Arc<dyn Shelf<Vec<String>>>);
 
 impl Orders {
-    /// None yet.
-    pub fn new() -> Self {
-        let (orders, by_key) = (Recent::new(ORDERS_MAX), Recent::new(ORDERS_MAX));
-        Orders(Mutex::new(State { orders, by_key, owed: BTreeSet::new() }))
+    /// Those that are written in `facts`, which `lists` follow.
+    pub fn new(facts: Arc<dyn Journal<Fact>>, names: Arc<dyn Shelf<Named>>, lists: Lists) -> Self {
+        Orders { facts, names, lists }
     }
 
-    /// Writes a new order down, under `key` if there is one, with the version of the cart it comes from.
-    pub fn open(&self, key: Option<&str>, order: Order, cart_version: u64) {
-        let mut state = self.state();
-        if let Some(key) = key {
-            state.by_key.insert(key.to_owned(), order.order_id.clone());
+    /// What a key stands for, if it was used before.
+    ///
+    /// # Errors
+    /// 503 if that is not to be known.
+    pub async fn named(&self, key: &str) -> Result<Option<Named>, Problem> {
+        Ok(self.names.get(key).await?.map(|item| item.value))
+    }
+
+    /// Has a key stand for an order, unless it does so for another, and returns what counts.
+    ///
+    /// # Errors
+    /// 503 if that is not known to be so.
+    pub async fn name(&self, key: &str, named: Named) -> Result<Named, Problem> {
+        let first = |known: Option<Named>| Ok(known.is_none().then(|| named.clone()));
+        Ok(change(&*self.names, key, first).await?.unwrap_or_else(|| named.clone()))
+    }
+
+    /// Writes an order down, unless there is one of that name, and returns the one that counts.
+    ///
+    /// # Errors
+    /// 503 if it is not known to be written down.
+    pub async fn place(&self, record: Record) -> Result<Record, Problem> {
+        let id = record.order.order_id.clone();
+        let fact = Fact::Placed(record.clone());
+        if self.facts.append(&id, Some(0), &fact).await? {
+            return Ok(record);
         }
-        let record = Record { order, cart_version, owed: Vec::new() };
-        if let Some((forgotten, _)) = state.orders.insert(record.order.order_id.clone(), record) {
-            state.owed.remove(&forgotten);
-        }
+        self.get(&id).await?.ok_or_else(|| contended("this order"))
     }
 
     /// The order with this id.
-    pub fn get(&self, id: &str) -> Option<Order> {
-        self.state().orders.get(id).map(|record| record.order.clone())
+    ///
+    /// # Errors
+    /// 503 if it is not to be known.
+    pub async fn get(&self, id: &str) -> Result<Option<Record>, Problem> {
+        Ok(Record::of(self.facts.read(id).await?))
     }
 
-    /// The order that `key` names.
-    pub fn by_key(&self, key: &str) -> Option<Order> {
-        let state = self.state();
-        let id = state.by_key.get(key)?;
-        state.orders.get(id).map(|record| record.order.clone())
-    }
-
-    /// The version that the cart of an order had.
-    pub fn cart_version(&self, id: &str) -> Option<u64> {
-        self.state().orders.get(id).map(|record| record.cart_version)
-    }
-
-    /// Notes that an order is paid, from which on it is owed every [`Step`]. Whoever calls works on
-    /// them, then calls [`Self::release`].
-    pub fn paid(&self, id: &str) {
-        if let Some(record) = self.state().orders.get_mut(id) {
-            record.order.status = Status::Paid;
-            record.owed = vec![Step::Deliver, Step::Notify, Step::EmptyCart, Step::Learn];
+    /// The latest orders of a customer, the latest first.
+    ///
+    /// # Errors
+    /// 503 if they are not to be known.
+    pub async fn of(&self, customer: &str) -> Result<Vec<Order>, Problem> {
+        let names = self.lists.0.get(customer).await?.map(|Item { value, .. }| value).unwrap_or_default();
+        let mut orders = Vec::new();
+        for id in names {
+            orders.extend(self.get(&id).await?.map(|record| record.order));
         }
+        Ok(orders)
     }
 
-    /// Notes that an order was declined.
-    pub fn declined(&self, id: &str) {
-        if let Some(record) = self.state().orders.get_mut(id) {
-            record.order.status = Status::Declined;
+    /// Notes a fact, unless it is known, and returns what the order is then.
+    ///
+    /// # Errors
+    /// 404 if there is no such order, 409 if it cannot be, 503 if it is not known to be noted.
+    pub async fn note(&self, id: &str, fact: Fact) -> Result<Record, Problem> {
+        for _ in 0..TRIES_MAX {
+            let facts = self.facts.read(id).await?;
+            let version = facts.len() as u64;
+            let unknown = || Problem::not_found(format!("There is no order `{id}`."));
+            let mut record = Record::of(facts).ok_or_else(unknown)?;
+            if !record.is_news(&fact)? || self.facts.append(id, Some(version), &fact).await? {
+                record.apply(&fact);
+                return Ok(record);
+            }
         }
-    }
-
-    /// Notes that a step was done; with the day, if it was the delivery.
-    pub fn done(&self, id: &str, step: Step, estimated: Option<Day>) {
-        let mut state = self.state();
-        let Some(record) = state.orders.get_mut(id) else { return };
-        record.owed.retain(|owed| *owed != step);
-        if step == Step::Deliver {
-            record.order.delivery = DeliveryStatus::Arranged;
-            record.order.estimated = estimated;
-        }
-        if record.owed.is_empty() {
-            state.owed.remove(id);
-        }
-    }
-
-    /// Leaves what an order is still owed to whoever asks for [`Self::owed`].
-    pub fn release(&self, id: &str) {
-        let mut state = self.state();
-        if state.orders.get(id).is_some_and(|record| !record.owed.is_empty()) {
-            state.owed.insert(id.to_owned());
-        }
-    }
-
-    /// At most `most` released orders that are owed `step`.
-    pub fn owed(&self, step: Step, most: usize) -> Vec<Order> {
-        let state = self.state();
-        let records = state.owed.iter().filter_map(|id| state.orders.get(id));
-        records
-            .filter(|record| record.owed.contains(&step))
-            .take(most)
-            .map(|record| record.order.clone())
-            .collect()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Err(contended("this order"))
     }
 }
 
-/// Orders that are remembered, about 25 MB. The key of an order that is forgotten would buy anew.
-const ORDERS_MAX: usize = 20_000;
+impl Record {
+    fn of(facts: Vec<Fact>) -> Option<Record> {
+        let mut facts = facts.into_iter();
+        let Some(Fact::Placed(mut record)) = facts.next() else { return None };
+        facts.for_each(|fact| record.apply(&fact));
+        Some(record)
+    }
+
+    fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Placed(_) => {}
+            Fact::Paid => self.order.status = Status::Paid,
+            Fact::Declined => self.order.status = Status::Declined,
+            Fact::Shipped { estimated } => {
+                self.order.delivery = DeliveryStatus::Arranged;
+                self.order.estimated.get_or_insert(*estimated);
+            }
+        }
+    }
+
+    fn is_news(&self, fact: &Fact) -> Result<bool, Problem> {
+        let (status, delivery) = (self.order.status, self.order.delivery);
+        match (fact, status) {
+            (Fact::Placed(_), _) | (Fact::Paid, Status::Paid) | (Fact::Declined, Status::Declined) => {
+                Ok(false)
+            }
+            (Fact::Paid | Fact::Declined, Status::PaymentPending) => Ok(true),
+            (Fact::Shipped { .. }, Status::Paid) => Ok(delivery == DeliveryStatus::Pending),
+            _ => {
+                let detail = format!("{} is {status:?}, so this cannot be: {fact:?}.", self.order.order_id);
+                let conflict = axum::http::StatusCode::CONFLICT;
+                Err(Problem::new(conflict, "not-so", "The order is in another state", detail))
+            }
+        }
+    }
+}
+
+impl Follower<Fact> for Lists {
+    fn take<'a>(&'a self, id: &'a str, fact: Fact) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let Fact::Placed(record) = fact else { return Ok(()) };
+            let with = |names: Option<Vec<String>>| {
+                let mut names = names.unwrap_or_default();
+                if names.iter().any(|name| name == id) {
+                    return Ok(None);
+                }
+                names.insert(0, id.to_owned());
+                names.truncate(ORDERS_EACH_MAX);
+                Ok(Some(names))
+            };
+            change(&*self.0, &record.order.customer, with).await.map(drop)
+        })
+    }
+}
+
+/// Orders, and keys of orders, that are remembered in memory, about 25 MB. The key of an order that is forgotten would
+/// buy anew.
+pub const ORDERS_MAX: usize = 20_000;
+/// Orders that are listed of a customer.
+const ORDERS_EACH_MAX: usize = 50;

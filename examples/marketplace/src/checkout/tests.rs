@@ -4,17 +4,21 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::calls::{Called, Calls};
 use super::*;
 use crate::cart::{CartService, Carts, Item};
 use crate::catalog::{CatalogService, Products};
 use crate::chance::Dice;
-use crate::delivery::{Arranged, Deliveries, DeliveryService, Wanted};
+use crate::delivery::{Arranged, Deliveries, Delivery, DeliveryService, Wanted};
 use crate::notifications::{Messages, NotificationsService};
-use crate::payments::{Dial, Ledger, PaymentsService};
+use crate::payments::{Books, Dial, Ledger, PaymentsService};
 use crate::recommendations::{Purchases, RecommendationsService};
+use crate::store::Kept;
+use crate::store::memory::{MemoryJournal, MemoryShelf};
 
 struct World {
     checkout: CheckoutService,
+    calls: Arc<Calls>,
     cart: Arc<CartService>,
     payments: Arc<PaymentsService>,
     delivery: Arc<Van>,
@@ -38,20 +42,30 @@ impl Delivery for Van {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let catalog = CatalogService::new(Products::built_in().expect("good products"));
-        let cart = CartService::new(Carts::new(), catalog.clone());
-        let payments = PaymentsService::new(Ledger::new(), Dice::new(seed));
-        let service = DeliveryService::new(Deliveries::new());
+        let products = Arc::new(Products::built_in().expect("good products"));
+        let catalog =
+            CatalogService::new(products.clone(), Arc::new(MemoryJournal::new(MANY, Some(products))));
+        let cart = CartService::new(Carts::new(shelf()), catalog.clone());
+        let books = Books::new();
+        let entries = Arc::new(MemoryJournal::new(MANY, Some(books.clone())));
+        let payments = PaymentsService::new(Ledger::new(entries, books), Dice::new(seed));
+        let service = DeliveryService::new(Deliveries::new(shelf()));
         let delivery = Arc::new(Van { broken: AtomicBool::new(false), service });
-        let peers = Peers {
+        let purchases = Arc::new(Purchases::new());
+        let learned = Arc::new(MemoryJournal::new(MANY, Some(purchases.clone())));
+        let called = Called {
             cart: cart.clone(),
-            payments: payments.clone(),
             delivery: delivery.clone(),
-            notifications: NotificationsService::new(Messages::new()),
-            recommendations: RecommendationsService::new(Purchases::new(), catalog, cart.clone()),
+            notifications: NotificationsService::new(Messages::new(shelf())),
+            recommendations: RecommendationsService::new(purchases, learned, catalog, cart.clone()),
         };
-        let checkout = CheckoutService::new(Orders::new(), peers);
-        World { checkout, cart, payments, delivery, cx: Context::default() }
+        let lists = Lists(shelf());
+        let facts = Arc::new(MemoryJournal::new(MANY, Some(Arc::new(lists.clone()))));
+        let orders = Orders::new(facts, shelf(), lists);
+        let calls = Calls::new(orders.clone(), called);
+        let peers = Peers { cart: cart.clone(), payments: payments.clone(), follow_up: calls.clone() };
+        let checkout = CheckoutService::new(orders, peers);
+        World { checkout, calls, cart, payments, delivery, cx: Context::default() }
     }
 
     async fn put(&self, customer: &str, product: &str, quantity: u32) {
@@ -66,6 +80,10 @@ impl World {
     async fn in_cart(&self, customer: &str) -> u32 {
         self.cart.contents(&self.cx, customer).await.expect("a cart").count
     }
+}
+
+fn shelf<T: Kept>() -> Arc<MemoryShelf<T>> {
+    Arc::new(MemoryShelf::new(MANY))
 }
 
 fn run<T>(story: impl Future<Output = T>) -> T {
@@ -193,7 +211,7 @@ fn customers_who_insist_pay_once_whatever_fails() {
 fn a_paid_order_stands_and_is_delivered_when_delivery_comes_back() {
     run(async {
         let world = World::new(1);
-        tokio::spawn(world.checkout.clone().follow_up());
+        tokio::spawn(world.calls.clone().follow_up());
         world.delivery.broken.store(true, Ordering::Relaxed);
         world.put("anna", "stoneware-mug", 1).await;
         let order = world.buy("anna", "k1").await.expect("bought");
@@ -223,3 +241,49 @@ fn a_checkout_goes_on_when_its_client_hangs_up_and_is_waited_for() {
         assert_eq!((world.payments.counts().charges, world.in_cart("anna").await), (1, 0));
     });
 }
+
+#[test]
+fn a_customer_has_a_list_of_orders() {
+    run(async {
+        let world = World::new(1);
+        let mut ids = Vec::new();
+        for key in ["k1", "k2"] {
+            world.put("anna", "stoneware-mug", 1).await;
+            ids.insert(0, world.buy("anna", key).await.expect("bought").order_id);
+        }
+        let orders = world.checkout.orders(&world.cx, "anna").await.expect("had");
+        assert_eq!(orders.into_iter().map(|order| order.order_id).collect::<Vec<_>>(), ids);
+        assert!(world.checkout.orders(&world.cx, "bert").await.expect("had").is_empty());
+    });
+}
+
+#[test]
+fn a_payment_that_was_left_half_way_is_looked_after_once() {
+    run(async {
+        let world = World::new(1);
+        world.put("anna", "stoneware-mug", 1).await;
+        world.payments.set_dial(Dial { after_charge: 1.0, ..Dial::default() });
+        let id = world.buy("anna", "k1").await.expect_err("the answer was lost").order_id.expect("an order");
+        assert_eq!(world.checkout.settle(&world.cx, &id).await.expect_err("again").status, 503);
+        world.payments.set_dial(Dial::default());
+        for _ in 0..2 {
+            world.checkout.settle(&world.cx, &id).await.expect("settled");
+        }
+        let order = world.checkout.order(&world.cx, &id).await.expect("kept");
+        assert_eq!((order.status, world.payments.counts().charges), (Status::Paid, 1));
+        world.checkout.settle(&world.cx, "none").await.expect("nothing to settle");
+    });
+}
+
+#[test]
+fn what_is_not_paid_is_not_shipped() {
+    run(async {
+        let world = World::new(1);
+        world.put("rich", "flatweave-rug", 99).await;
+        let id = world.buy("rich", "k1").await.expect_err("too expensive").order_id.expect("an order");
+        let fact = Fact::Shipped { estimated: Day::today() };
+        assert_eq!(world.checkout.0.orders.note(&id, fact).await.expect_err("unpaid").status, 409);
+    });
+}
+
+const MANY: usize = 1_000;

@@ -1,54 +1,59 @@
-//! The repository of deliveries. Each method is one transaction.
+//! The repository of deliveries.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::Arranged;
-use crate::recent::Recent;
+use crate::problem::Problem;
+use crate::store::{Shelf, change};
 
-/// All deliveries, in memory: the last [`DELIVERIES_MAX`].
-pub struct Deliveries(Mutex<Recent<String, Arranged>>);
+/// All deliveries, by order.
+pub struct Deliveries(Arc<dyn Shelf<Arranged>>);
 
 impl Deliveries {
-    /// None yet.
-    pub fn new() -> Self {
-        Deliveries(Mutex::new(Recent::new(DELIVERIES_MAX)))
+    /// Those on a shelf.
+    pub fn new(shelf: Arc<dyn Shelf<Arranged>>) -> Self {
+        Deliveries(shelf)
     }
 
     /// Keeps a delivery, unless its order has one already, and returns the one that counts.
-    pub fn arrange(&self, arranged: Arranged) -> Arranged {
-        let mut deliveries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = deliveries.get(&arranged.order) {
-            return first.clone();
-        }
-        deliveries.insert(arranged.order.clone(), arranged.clone());
-        arranged
+    ///
+    /// # Errors
+    /// 503 if it is not known to be kept.
+    pub async fn arrange(&self, arranged: Arranged) -> Result<Arranged, Problem> {
+        let first = |known: Option<Arranged>| Ok(known.is_none().then(|| arranged.clone()));
+        let counts = change(&*self.0, &arranged.order, first).await?;
+        Ok(counts.unwrap_or_else(|| arranged.clone()))
     }
 
     /// The delivery of an order.
-    pub fn get(&self, order: &str) -> Option<Arranged> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(order).cloned()
+    ///
+    /// # Errors
+    /// 503 if that is not to be known.
+    pub async fn get(&self, order: &str) -> Result<Option<Arranged>, Problem> {
+        Ok(self.0.get(order).await?.map(|item| item.value))
     }
 }
 
-/// Deliveries that are remembered, about 8 MB.
-const DELIVERIES_MAX: usize = 50_000;
+/// Deliveries that are remembered in memory, about 8 MB.
+pub const DELIVERIES_MAX: usize = 50_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::date::Day;
+    use crate::store::memory::MemoryShelf;
 
-    #[test]
-    fn the_first_promise_counts() {
-        let deliveries = Deliveries::new();
+    #[tokio::test]
+    async fn the_first_promise_counts() {
+        let deliveries = Deliveries::new(Arc::new(MemoryShelf::new(DELIVERIES_MAX)));
         let promise = |days| Arranged {
             order: "o1".into(),
             customer: "anna".into(),
             estimated: Day::today().after_working_days(days),
         };
-        let first = deliveries.arrange(promise(2));
-        assert_eq!(deliveries.arrange(promise(9)), first);
-        assert_eq!(deliveries.get("o1"), Some(first));
-        assert_eq!(deliveries.get("o2"), None);
+        let first = deliveries.arrange(promise(2)).await.expect("kept");
+        assert_eq!(deliveries.arrange(promise(9)).await.expect("kept"), first);
+        assert_eq!(deliveries.get("o1").await.expect("had"), Some(first));
+        assert_eq!(deliveries.get("o2").await.expect("had"), None);
     }
 }

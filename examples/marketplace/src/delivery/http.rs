@@ -33,7 +33,7 @@ async fn find(
     State(delivery): State<Arc<DeliveryService>>,
     Path(order): Path<String>,
 ) -> Result<Json<Arranged>, Problem> {
-    delivery.find(&order).map(Json)
+    delivery.find(&order).await.map(Json)
 }
 
 impl Delivery for Remote {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use deliveries::Deliveries;
+pub use deliveries::{DELIVERIES_MAX, Deliveries};
 pub use http::routes;
 
 use crate::context::Context;
@@ -57,10 +57,10 @@ impl DeliveryService {
     /// The delivery of an order.
     ///
     /// # Errors
-    /// 404 if none was arranged.
-    pub fn find(&self, order: &str) -> Result<Arranged, Problem> {
+    /// 404 if none was arranged, 503 if that is not to be known.
+    pub async fn find(&self, order: &str) -> Result<Arranged, Problem> {
         let unknown = || Problem::not_found(format!("No delivery was arranged for order `{order}`."));
-        self.deliveries.get(order).ok_or_else(unknown)
+        self.deliveries.get(order).await?.ok_or_else(unknown)
     }
 }
 
@@ -69,8 +69,7 @@ impl Delivery for DeliveryService {
         let working_days = if wanted.pieces > PIECES_IN_ONE_PARCEL { 3 } else { 2 };
         let estimated = Day::today().after_working_days(working_days);
         let (order, customer) = (wanted.order.clone(), wanted.customer.clone());
-        let arranged = self.deliveries.arrange(Arranged { order, customer, estimated });
-        Box::pin(async { Ok(arranged) })
+        Box::pin(self.deliveries.arrange(Arranged { order, customer, estimated }))
     }
 }
 

@@ -33,7 +33,7 @@ async fn latest(
     State(notifications): State<Arc<NotificationsService>>,
     Path(customer): Path<String>,
 ) -> Result<Json<Vec<Message>>, Problem> {
-    notifications.latest(&customer).map(Json)
+    notifications.latest(&customer).await.map(Json)
 }
 
 impl Notifications for Remote {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use http::routes;
-pub use messages::Messages;
+pub use messages::{CUSTOMERS_MAX, Messages};
 
 use crate::context::Context;
 use crate::extract::check_customer;
@@ -46,10 +46,10 @@ impl NotificationsService {
     /// What a customer was told, latest first.
     ///
     /// # Errors
-    /// 400 for what can't be a customer.
-    pub fn latest(&self, customer: &str) -> Result<Vec<Message>, Problem> {
+    /// 400 for what can't be a customer, 503 if they cannot be had.
+    pub async fn latest(&self, customer: &str) -> Result<Vec<Message>, Problem> {
         check_customer(customer)?;
-        Ok(self.messages.of(customer))
+        self.messages.of(customer).await
     }
 }
 
@@ -60,7 +60,7 @@ impl Notifications for NotificationsService {
             if message.text.len() > TEXT_BYTES_MAX {
                 return Err(Problem::invalid(format!("A message has at most {TEXT_BYTES_MAX} bytes.")));
             }
-            self.messages.add(message);
+            self.messages.add(message).await?;
             Ok(message.clone())
         })
     }

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
+use serde::Deserialize;
 
-use super::{Charge, Counts, Dial, Payments, PaymentsService, Receipt};
+use super::{Charge, Counts, Dial, Entry, Payments, PaymentsService, Receipt};
 use crate::context::Context;
-use crate::extract::{Body, idempotency_key};
+use crate::extract::{Body, Params, idempotency_key};
 use crate::problem::Problem;
 use crate::remote::{Remote, Reply};
 
-/// `POST /charges`, `GET` and `POST /dial`, `GET /ledger`.
+/// `GET` and `POST /charges`, `GET` and `POST /dial`, `GET /ledger`.
 pub fn routes(payments: Arc<PaymentsService>) -> Router {
     Router::new()
-        .route("/charges", post(charge))
+        .route("/charges", get(charges).post(charge))
         .route("/dial", get(dial).post(set_dial))
         .route("/ledger", get(ledger))
         .with_state(payments)
@@ -32,6 +33,20 @@ async fn charge(
         Problem::invalid("A charge needs an Idempotency-Key header, so that a repeat can't charge twice.")
     })?;
     payments.charge(&cx, &key, &charge).await.map(|receipt| (StatusCode::CREATED, Json(receipt)))
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(default)]
+    offset: usize,
+    limit: Option<usize>,
+}
+
+async fn charges(
+    State(payments): State<Arc<PaymentsService>>,
+    Params(part): Params<Part>,
+) -> Json<Vec<Entry>> {
+    Json(payments.entries(part.offset, part.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX)))
 }
 
 async fn dial(State(payments): State<Arc<PaymentsService>>) -> Json<Dial> {
@@ -55,3 +70,6 @@ impl Payments for Remote {
         Box::pin(self.post(cx, "/charges", key, charge))
     }
 }
+
+/// Most entries of one answer.
+const LIMIT_MAX: usize = 1_000;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use dial::Dial;
 pub use http::routes;
-pub use ledger::{Counts, Ledger};
+pub use ledger::{Books, Counts, Entry, KEYS_MAX, Ledger};
 
 use crate::chance::Dice;
 use crate::context::Context;
@@ -83,6 +83,11 @@ impl PaymentsService {
         self.ledger.counts()
     }
 
+    /// Some of the latest entries of its ledger, the oldest first.
+    pub fn entries(&self, offset: usize, limit: usize) -> Vec<Entry> {
+        self.ledger.entries(offset, limit)
+    }
+
     async fn take(&self, key: &str, charge: &Charge) -> Result<Receipt, Problem> {
         self.ledger.count_request();
         let dial = self.dial();
@@ -93,7 +98,7 @@ impl PaymentsService {
         if luck < dial.failure {
             return Err(self.lost("before it was charged"));
         }
-        let charged = self.ledger.charge(key, charge);
+        let charged = self.ledger.charge(key, charge).await;
         if luck < dial.failure + dial.after_charge {
             return Err(self.lost("after it was charged"));
         }
@@ -124,6 +129,13 @@ pub const CARD_LIMIT_CENTS: u64 = 999_900;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::memory::MemoryJournal;
+
+    fn provider(dice: Dice) -> Arc<PaymentsService> {
+        let books = Books::new();
+        let entries = Arc::new(MemoryJournal::new(KEYS_MAX, Some(books.clone())));
+        PaymentsService::new(Ledger::new(entries, books), dice)
+    }
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
@@ -137,7 +149,7 @@ mod tests {
             let mut plan = Dice::new(seed);
             let failure = plan.share() * 0.6;
             let dial = Dial { latency_ms: seed % 3, failure, after_charge: plan.share() * (0.95 - failure) };
-            let provider = PaymentsService::new(Ledger::new(), Dice::new(seed ^ 0xfeed));
+            let provider = provider(Dice::new(seed ^ 0xfeed));
             provider.set_dial(dial);
             runtime().block_on(async {
                 let callers: Vec<_> = (0..60)
@@ -171,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_dial_at_after_charge_loses_the_answer_but_not_the_charge() {
-        let provider = PaymentsService::new(Ledger::new(), Dice::new(1));
+        let provider = provider(Dice::new(1));
         provider.set_dial(Dial { after_charge: 1.0, ..Dial::default() });
         let charge = Charge { order: "o1".into(), amount: 5, customer: "anna".into() };
         runtime().block_on(async {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use http::routes;
-pub use purchases::Purchases;
+pub use purchases::{ORDERS_MAX, Purchases};
 
 use crate::cart::Cart;
 use crate::catalog::{Catalog, LIMIT_MAX, Product, Query};
@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::extract::check_customer;
 use crate::problem::Problem;
 use crate::remote::Reply;
+use crate::store::Journal;
 
 /// What the other services ask of recommendations.
 pub trait Recommendations: Send + Sync {
@@ -54,7 +55,8 @@ pub struct Dial {
 
 /// The recommendations service itself.
 pub struct RecommendationsService {
-    purchases: Purchases,
+    purchases: Arc<Purchases>,
+    learned: Arc<dyn Journal<Purchase>>,
     catalog: Arc<dyn Catalog>,
     cart: Arc<dyn Cart>,
     assortment: Mutex<Option<(Instant, Arc<Vec<Product>>)>>,
@@ -62,10 +64,15 @@ pub struct RecommendationsService {
 }
 
 impl RecommendationsService {
-    /// A service that has seen these purchases.
-    pub fn new(purchases: Purchases, catalog: Arc<dyn Catalog>, cart: Arc<dyn Cart>) -> Arc<Self> {
+    /// A service that writes down what it learns, and knows what follows from it by `purchases`.
+    pub fn new(
+        purchases: Arc<Purchases>,
+        learned: Arc<dyn Journal<Purchase>>,
+        catalog: Arc<dyn Catalog>,
+        cart: Arc<dyn Cart>,
+    ) -> Arc<Self> {
         let (assortment, dial) = (Mutex::default(), Mutex::default());
-        Arc::new(RecommendationsService { purchases, catalog, cart, assortment, dial })
+        Arc::new(RecommendationsService { purchases, learned, catalog, cart, assortment, dial })
     }
 
     /// How it is set.
@@ -138,8 +145,7 @@ impl Recommendations for RecommendationsService {
     fn learn<'a>(&'a self, _: &'a Context, purchase: &'a Purchase) -> Reply<'a, ()> {
         Box::pin(async move {
             check_customer(&purchase.customer)?;
-            self.purchases.add(purchase);
-            Ok(())
+            self.learned.append(&purchase.order, Some(0), purchase).await.map(drop)
         })
     }
 }

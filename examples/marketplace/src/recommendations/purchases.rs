@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Purchase;
 use crate::catalog::Product;
 use crate::recent::Recent;
+use crate::remote::Reply;
+use crate::store::Follower;
 
 /// All purchases as counts, in memory. Orders and customers are remembered up to a bound.
 pub struct Purchases(Mutex<State>);
@@ -79,6 +81,13 @@ impl Purchases {
     }
 }
 
+impl Follower<Purchase> for Purchases {
+    fn take<'a>(&'a self, _: &'a str, purchase: Purchase) -> Reply<'a, ()> {
+        self.add(&purchase);
+        Box::pin(async { Ok(()) })
+    }
+}
+
 impl State {
     fn count(&mut self, product: &str, with: &[String]) {
         if self.sold.len() >= ASSORTMENT_MAX && !self.sold.contains_key(product) {
@@ -122,7 +131,8 @@ const CATEGORY_WEIGHT: u64 = 1_000;
 const CART_WEIGHT: u64 = 3;
 const POPULARITY_MAX: u32 = 999;
 const _: () = assert!((POPULARITY_MAX as u64) < CATEGORY_WEIGHT);
-const ORDERS_MAX: usize = 20_000;
+/// Orders that are known to have been counted.
+pub const ORDERS_MAX: usize = 20_000;
 const CUSTOMERS_MAX: usize = 10_000;
 /// Products of one purchase, and of one customer's past, that are looked at.
 const PRODUCTS_MAX: usize = 50;
