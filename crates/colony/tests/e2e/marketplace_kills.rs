@@ -39,7 +39,7 @@ fn whatever_is_killed_every_charge_has_its_order_and_every_paid_order_is_shipped
             })
             .collect();
         let is_over = || buyers.iter().all(std::thread::ScopedJoinHandle::is_finished);
-        street.kill_until(&mut worlds, is_over, Dice(seed))
+        street.kill_until(&mut worlds, is_over, checkouts / CHECKOUTS_A_KILL, Dice(seed))
     });
     println!("{kills}");
     street.settle(checkouts, &bought.into_inner().expect("no panic"));
@@ -89,9 +89,18 @@ impl Street {
     }
 
     /// Kills one process, some, or all of them with the node, at random moments. Returns what it did in words.
-    fn kill_until(&self, worlds: &mut Vec<World>, is_over: impl Fn() -> bool, mut dice: Dice) -> String {
+    fn kill_until(
+        &self,
+        worlds: &mut Vec<World>,
+        is_over: impl Fn() -> bool,
+        times: u64,
+        mut dice: Dice,
+    ) -> String {
         let (mut services, mut nodes) = (0, 0);
-        while !is_over() {
+        for _ in 0..times {
+            if is_over() {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(100 + dice.below(1_500)));
             let world = worlds.last_mut().expect("a world");
             let mut pids = world.all_pids();
@@ -221,6 +230,8 @@ impl Dice {
 
 /// Who buys at the same time.
 const BUYERS: u64 = 8;
+/// Each kill makes the test longer by what it takes to start again.
+const CHECKOUTS_A_KILL: u64 = 8;
 /// Longest pause of a buyer, so that there is time for kills.
 const PAUSE_MS_MAX: u64 = 1_200;
 /// How often somebody tries, 100 ms and more apart.
