@@ -2,9 +2,9 @@
 //!
 //! Connections are kept and used again. One that was kept may have been closed by the other side just
 //! as a request went out on it, so such a request is sent again on the next connection. That is right
-//! because every request made here may be repeated: it is a GET, a DELETE, or a POST with an
-//! `Idempotency-Key`, which also lets a sidecar retry it. Other policies (timeouts, retries, breakers)
-//! are not this program's business: they are in the manifest.
+//! because every request made here may be repeated: it is a GET, a DELETE, a POST with an
+//! `Idempotency-Key`, which also lets a sidecar retry it, or a write of a fact ([`crate::store::durable`]).
+//! Other policies (timeouts, retries, breakers) are not this program's business: they are in the manifest.
 
 use std::future::Future;
 use std::pin::Pin;
