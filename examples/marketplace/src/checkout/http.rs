@@ -25,7 +25,7 @@ pub fn order_routes(checkout: Arc<dyn Checkout>) -> Router {
     Router::new().route("/", get(orders)).route("/{id}", get(order)).with_state(checkout)
 }
 
-/// `POST /work/payments-due`: orders whose payments are looked after, one by one, as the queue brings them.
+/// `POST /due/payments`: orders whose payments are looked after, one by one, as the queue brings them.
 pub fn work(checkout: CheckoutService) -> Router {
     Router::new().route(WORK, post(settle)).with_state(checkout)
 }
@@ -97,4 +97,4 @@ impl Checkout for Remote {
 }
 
 /// Where the queue brings orders to.
-pub const WORK: &str = "/work/payments-due";
+pub const WORK: &str = "/due/payments";
