@@ -54,8 +54,8 @@ pub struct Config {
     pub resiliency: Resiliency,
     /// Who is outside and is called by a name.
     pub endpoints: Vec<Endpoint>,
-    /// The applications that are called by way of a data plane, and where that takes calls of each.
-    pub by_way: BTreeMap<String, SocketAddr>,
+    /// The applications that are called by way of a data plane, and how it takes calls of each.
+    pub by_way: BTreeMap<String, App>,
     /// What is declared.
     pub components: Vec<Component>,
     /// Where what is saved in transactions of a store is published, by the store's name.

@@ -26,8 +26,8 @@ impl Target {
     ) -> Result<Response<InvokeResponse>, Status> {
         headers::pass_on(&mut said, caller.config.token.is_some());
         deadline::pass_on_grpc(&mut said);
-        if let Target::Other(callee) = self {
-            caller.caller.name(&mut said, &callee.config.app_id);
+        if let Some(callee) = self.other() {
+            caller.caller.name(&mut said, callee);
         }
         let request = Request::from_parts(MetadataMap::from_headers(said), tonic::Extensions::new(), message);
         let app = self.app().map_err(|unanswered| Status::from_error(Box::new(unanswered)))?;

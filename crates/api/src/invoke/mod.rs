@@ -40,6 +40,8 @@ pub(crate) enum Target {
     Own(Arc<Api>),
     /// Another one, or another instance.
     Other(Arc<Api>),
+    /// Another one with this id, by way of a data plane.
+    ByWay(App, String),
     /// Nobody of this node.
     Outsider(Arc<Outsider>),
 }
@@ -53,6 +55,9 @@ impl Target {
     pub(crate) fn of(caller: &Arc<Api>, id: &str) -> Result<Target, Error> {
         if id == caller.config.app_id {
             return Ok(Target::Own(Arc::clone(caller)));
+        }
+        if let Some(way) = caller.outside.by_way(id) {
+            return Ok(Target::ByWay(way, id.to_owned()));
         }
         if let Some(endpoint) = caller.outside.named(id) {
             return Ok(Target::Outsider(endpoint));
@@ -85,9 +90,7 @@ impl Target {
             Target::Own(_) => return Ok(()),
             Target::Other(callee) => Arc::clone(callee),
             // Where none of it is known the caller's stands for it: behind a data plane all have the same configuration.
-            Target::Outsider(outsider) if outsider.is_ours => {
-                caller.host.next_instance(id).unwrap_or_else(|| Arc::clone(caller))
-            }
+            Target::ByWay(..) => caller.host.next_instance(id).unwrap_or_else(|| Arc::clone(caller)),
             Target::Outsider(_) => return Ok(()),
         };
         let Some(calls) = &callee.config.access.calls else { return Ok(()) };
@@ -97,7 +100,7 @@ impl Target {
             trust_domain: &caller.config.access.trust_domain,
             operation,
             verb,
-            is_grpc: callee.app.is_grpc(),
+            is_grpc: self.is_grpc(),
         })
     }
 
@@ -115,19 +118,15 @@ impl Target {
         headers::pass_on(request.headers_mut(), caller.config.token.is_some());
         match self {
             // How long we wait is not theirs to know.
-            Target::Outsider(outsider) if !outsider.is_ours => {
-                drop(request.headers_mut().remove(deadline::HEADER));
-            }
+            Target::Outsider(_) => drop(request.headers_mut().remove(deadline::HEADER)),
             _ => deadline::pass_on(request.headers_mut()),
         }
-        match self {
-            Target::Other(callee) => caller.caller.tell(request.headers_mut(), &callee.config.app_id),
-            Target::Outsider(outsider) if outsider.is_ours => caller.caller.tell(request.headers_mut(), id),
-            _ => {}
+        if let Some(callee) = self.other() {
+            caller.caller.tell(request.headers_mut(), callee);
         }
         let sent = match self {
             Target::Outsider(outsider) => outsider.send(request).await,
-            Target::Own(callee) | Target::Other(callee) => match healthy(&callee.app) {
+            _ => match self.app() {
                 Ok(app) => app.send(request).await,
                 Err(unhealthy) => Err(unhealthy),
             },
@@ -149,8 +148,8 @@ impl Target {
         mut request: Request<Body>,
     ) -> Result<Response<Held>, Unanswered> {
         headers::pass_on_grpc(request.headers_mut(), caller.config.token.is_some());
-        if let Target::Other(callee) = self {
-            caller.caller.name(request.headers_mut(), &callee.config.app_id);
+        if let Some(callee) = self.other() {
+            caller.caller.name(request.headers_mut(), callee);
         }
         self.app()?.send(request).await
     }
@@ -159,7 +158,17 @@ impl Target {
     pub(crate) fn is_grpc(&self) -> bool {
         match self {
             Target::Own(api) | Target::Other(api) => api.app.is_grpc(),
+            Target::ByWay(app, _) => app.is_grpc(),
             Target::Outsider(_) => false,
+        }
+    }
+
+    /// The id of another application, which is told who calls it.
+    fn other(&self) -> Option<&str> {
+        match self {
+            Target::Other(callee) => Some(&callee.config.app_id),
+            Target::ByWay(_, id) => Some(id),
+            Target::Own(_) | Target::Outsider(_) => None,
         }
     }
 
@@ -167,6 +176,8 @@ impl Target {
     fn app(&self) -> Result<&App, Unanswered> {
         match self {
             Target::Own(api) | Target::Other(api) => healthy(&api.app),
+            // Who gets the call is chosen, and looked after, behind it.
+            Target::ByWay(app, _) => Ok(app),
             Target::Outsider(_) => Err(Unanswered::NoPort),
         }
     }

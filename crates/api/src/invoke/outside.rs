@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use rustls::ClientConfig;
 use tonic::body::Body;
 
-use crate::app::{Held, Unanswered, Way};
+use crate::app::{App, Held, Unanswered, Way};
 use crate::config::Config;
 
 /// An endpoint that has a name.
@@ -32,6 +31,8 @@ pub struct Endpoint {
 #[derive(Default)]
 pub(crate) struct Outside {
     named: BTreeMap<String, Arc<Outsider>>,
+    /// Applications behind a data plane.
+    by_way: BTreeMap<String, App>,
     /// Those of URLs, by what is before their paths; of many only some are kept.
     urls: Mutex<BTreeMap<String, Arc<Outsider>>>,
     public: OnceLock<Result<Arc<ClientConfig>, String>>,
@@ -43,8 +44,6 @@ pub(crate) struct Outsider {
     /// What is before each path.
     path: String,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether it is an application of ours behind a data plane.
-    pub(super) is_ours: bool,
 }
 
 impl Outside {
@@ -53,11 +52,13 @@ impl Outside {
             let outsider = Outsider::new(&one.url, || Ok(Arc::clone(&one.tls)), one.headers.clone()).ok()?;
             Some((one.name.clone(), Arc::new(outsider)))
         });
-        let by_way = config
-            .by_way
-            .iter()
-            .filter_map(|(name, address)| Some((name.clone(), Arc::new(Outsider::by_way(*address)?))));
-        Outside { named: named.chain(by_way).collect(), ..Outside::default() }
+        let by_way = config.by_way.iter().map(|(name, way)| (name.clone(), App::new(way)));
+        Outside { named: named.collect(), by_way: by_way.collect(), ..Outside::default() }
+    }
+
+    /// The way to an application, if calls of it go by way of a data plane.
+    pub(super) fn by_way(&self, id: &str) -> Option<App> {
+        self.by_way.get(id).cloned()
     }
 
     /// The endpoint of this name, if there is one.
@@ -103,12 +104,7 @@ impl Outsider {
             .filter(|(name, _)| *name == AUTHORIZATION)
             .for_each(|(_, value)| value.set_sensitive(true));
         let path = url.path().trim_end_matches('/').to_owned();
-        Ok(Outsider { way: Arc::new(way), path, headers, is_ours: false })
-    }
-
-    fn by_way(address: SocketAddr) -> Option<Outsider> {
-        let way = Way::new(&address.ip().to_string(), address.port(), None, false)?;
-        Some(Outsider { way: Arc::new(way), path: String::new(), headers: Vec::new(), is_ours: true })
+        Ok(Outsider { way: Arc::new(way), path, headers })
     }
 
     pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Held>, Unanswered> {

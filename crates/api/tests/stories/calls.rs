@@ -362,6 +362,35 @@ async fn an_application_that_speaks_grpc_is_called_from_http() {
 }
 
 #[tokio::test]
+async fn who_is_behind_a_data_plane_is_called_by_way_of_it() {
+    for (protocol, path) in
+        [("grpc", "/v1.0/invoke/orders/method/a/b?q=1"), ("http", "/v1.0/invoke/orders/method/heard")]
+    {
+        let app = match protocol {
+            "grpc" => on_invoke(false).await,
+            _ => {
+                App::new(|request| async move {
+                    let caller = request.headers()["dapr-caller-app-id"].to_str().unwrap().to_owned();
+                    said(200, format!("{} dapr-caller-app-id: {caller}", request.uri().path()))
+                })
+                .await
+            }
+        };
+        let way = api::config::App {
+            port: Some(app.port),
+            protocol: protocol.to_owned(),
+            ..api::config::App::default()
+        };
+        let world = World::with(|config| config.by_way = [("orders".to_owned(), way)].into()).await;
+        let answer = world.get(path).await;
+        assert_eq!(answer.status, 200, "{protocol}: {answer:?}");
+        assert!(answer.body.contains("dapr-caller-app-id: shop"), "{protocol}: {answer:?}");
+        drop(app);
+        assert_eq!(world.get(path).await.refused(), (500, "ERR_DIRECT_INVOKE".into()));
+    }
+}
+
+#[tokio::test]
 async fn applications_that_speak_grpc_call_each_other_by_name() {
     let app = on_invoke(false).await;
     let (caller, _callee) = calling(&app, "grpc").await;

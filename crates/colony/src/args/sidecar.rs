@@ -66,7 +66,7 @@ pub(crate) struct Sidecar {
     /// Port of the gRPC API; 0: any that is free
     #[arg(long, default_value_t = 50001, value_name = "PORT")]
     pub(crate) dapr_grpc_port: u16,
-    /// Addresses to listen on, with commas between them; none: all of this machine
+    /// Addresses to listen on, with commas between them; none: 127.0.0.1, or with DAPR_API_TOKEN all of this machine
     #[arg(long, default_value = "", hide_default_value = true, value_name = "ADDRESSES")]
     pub(crate) dapr_listen_addresses: String,
     /// Serve both by Unix sockets in this folder, not by ports: dapr-ID-http.socket and dapr-ID-grpc.socket

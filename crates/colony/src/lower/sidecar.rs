@@ -46,12 +46,19 @@ pub(crate) fn check(args: &Sidecar) -> Result<(), Failure> {
                 .hint("the program and its sidecar each need a port of their own"));
         }
     }
-    addresses(args).map(drop)
+    addresses(args, false).map(drop)
 }
 
-/// Where HTTP and gRPC are served.
-pub(crate) fn addresses(args: &Sidecar) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Failure> {
-    let hosts = hosts(&args.dapr_listen_addresses).map_err(no_sense)?;
+/// Where HTTP and gRPC are served; whoever asks from elsewhere must know something, unless it is said otherwise.
+pub(crate) fn addresses(
+    args: &Sidecar,
+    has_token: bool,
+) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Failure> {
+    let mut hosts = hosts(&args.dapr_listen_addresses).map_err(no_sense)?;
+    if hosts.is_empty() {
+        // The one for IPv6 takes both.
+        hosts = vec![if has_token { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::LOCALHOST.into() }];
+    }
     let at = |port: u16| hosts.iter().map(|host| SocketAddr::new(*host, port)).collect();
     Ok((at(args.dapr_http_port), at(args.dapr_grpc_port)))
 }
@@ -161,7 +168,7 @@ fn no_sense(wrong: String) -> Failure {
     Failure { code: NO_SENSE, ..Failure::new(wrong) }
 }
 
-/// All of the machine's where none is named: the one for IPv6 takes both.
+/// Those that are named.
 fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
     let named = text.split(',').map(str::trim).filter(|address| !address.is_empty());
     let parsed = named.map(|address| match address.trim_start_matches('[').trim_end_matches(']') {
@@ -170,6 +177,27 @@ fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
             plain.parse().map_err(|_| format!("{address:?} in --dapr-listen-addresses is no IP address"))
         }
     });
-    let parsed: Vec<IpAddr> = parsed.collect::<Result<_, _>>()?;
-    Ok(if parsed.is_empty() { vec![Ipv6Addr::UNSPECIFIED.into()] } else { parsed })
+    parsed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_beyond_this_machine_asks_for_a_token_or_was_told_to() {
+        let at = |addresses: &str, has_token| {
+            let flags = [
+                "--app-id=a".into(),
+                "--dapr-http-port=1".into(),
+                format!("--dapr-listen-addresses={addresses}").into(),
+            ];
+            let args = Sidecar::of(flags.into()).unwrap();
+            super::addresses(&args, has_token).unwrap().0.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(at("", false), ["127.0.0.1:1"]);
+        assert_eq!(at("", true), ["[::]:1"]);
+        assert_eq!(at("0.0.0.0, [::1]", false), ["0.0.0.0:1", "[::1]:1"]);
+        assert_eq!(at("localhost", true), ["127.0.0.1:1"]);
+    }
 }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::future::pending;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +21,7 @@ use crate::adapters::Surroundings;
 use crate::args::Sidecar;
 use crate::failure::Failure;
 use crate::lower;
-use crate::sidecars::{Application, Journal, Post, Served, Terminal};
+use crate::sidecars::{Application, ByWay, Journal, Post, Served, Terminal};
 use crate::source::Source;
 use crate::terminal;
 
@@ -53,8 +52,8 @@ struct Settings {
 struct ForService {
     protocol: &'static str,
     env: BTreeMap<String, String>,
-    /// Those of its calls that the data plane can take from the API.
-    calls: Vec<String>,
+    /// Whom it calls, and what is spoken there.
+    calls: Vec<(String, &'static str)>,
 }
 
 impl Apis {
@@ -189,9 +188,11 @@ impl Inner {
         let journal = Journal::new(&args, terminal, move |text| {
             text.lines().filter(|line| !line.is_empty()).for_each(|line| printer.of_api(&name, &who, line));
         });
-        let address =
-            |callee: &String| Some((callee.clone(), self.mesh.address(&lower::call_id(service, callee))?));
-        let calls: BTreeMap<String, SocketAddr> = own.calls.iter().filter_map(address).collect();
+        let way = |(callee, protocol): &(String, &str)| {
+            let address = self.mesh.address(&lower::call_id(service, callee))?;
+            Some((callee.clone(), ByWay { address, protocol: (*protocol).to_owned() }))
+        };
+        let calls = own.calls.iter().filter_map(way).collect();
         let mut application = Application::new(args, surroundings, &journal)?;
         application.notes.set("instance", instance.to_owned());
         application.calls = calls;
@@ -242,11 +243,14 @@ impl Settings {
         let [resources, configuration] = source.resources(manifest);
         let own = |(name, service): (&String, &valid::Service)| match &service.source {
             valid::Source::Run(run) => {
-                let calls = service.calls.keys().filter(|callee| speaks_http(manifest, callee));
+                let spoken = |(callee, call): (&String, &valid::Call)| {
+                    let answers = manifest.services.get(&call.to).map(|service| service.protocol);
+                    (callee.clone(), answers.map_or("http", protocol))
+                };
                 let own = ForService {
                     protocol: protocol(service.protocol),
                     env: run.env.clone(),
-                    calls: calls.cloned().collect(),
+                    calls: service.calls.iter().map(spoken).collect(),
                 };
                 Some((name.clone(), own))
             }
@@ -255,11 +259,6 @@ impl Settings {
         let services = manifest.services.iter().filter_map(own).collect();
         Settings { resources, configuration, services }
     }
-}
-
-/// Whether calls can be taken by the data plane as they come over HTTP; to gRPC they are translated by the API.
-fn speaks_http(manifest: &valid::Manifest, callee: &str) -> bool {
-    manifest.services.get(callee).is_none_or(|service| service.protocol != valid::Protocol::Grpc)
 }
 
 fn protocol(protocol: valid::Protocol) -> &'static str {

@@ -39,12 +39,31 @@ pub(crate) struct Application {
     /// What is told of it besides.
     pub(crate) notes: Notes,
     /// Whom it calls by way of the data plane, and where that takes the calls.
-    pub(crate) calls: BTreeMap<String, SocketAddr>,
+    pub(crate) calls: BTreeMap<String, ByWay>,
     /// Whether what is doubtful in its files has been said.
     pub(crate) is_checked: bool,
     /// Who knows whether it may be called; not known by another process.
     #[serde(skip)]
     pub(crate) gate: Option<Gate>,
+}
+
+/// How the data plane takes calls of an application.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ByWay {
+    pub(crate) address: SocketAddr,
+    /// What is spoken there: as for the application.
+    pub(crate) protocol: String,
+}
+
+impl ByWay {
+    fn app(&self) -> api::config::App {
+        api::config::App {
+            port: Some(self.address.port()),
+            host: self.address.ip().to_string(),
+            protocol: self.protocol.clone(),
+            ..api::config::App::default()
+        }
+    }
 }
 
 /// Where applications are served.
@@ -152,7 +171,7 @@ impl Application {
                 Listeners::bind_unix(&http, &grpc)
             }
             None => {
-                let (http, grpc) = lower::addresses(&self.args)?;
+                let (http, grpc) = lower::addresses(&self.args, self.environment().token.is_some())?;
                 Listeners::bind(&http, &grpc).await
             }
         };
@@ -237,7 +256,7 @@ impl Application {
             journal.say(Level::Info, &format!("{name:?} ({kind}) is kept by Colony: --embedded"));
         }
         let mut config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
-        config.by_way.clone_from(&self.calls);
+        config.by_way = self.calls.iter().map(|(callee, way)| (callee.clone(), way.app())).collect();
         config.app.gate = self.gate.clone();
         let (apis, access) = (lower::apis(&configuration), lower::access(&configuration));
         Ok(api::Config { subscriptions, resiliency, apis, access, ..config })

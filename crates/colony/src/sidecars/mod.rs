@@ -37,7 +37,7 @@ use guest::Outcome;
 use holder::Holding;
 use message::{FromHolder, What};
 
-pub(crate) use application::{Application, Notes};
+pub(crate) use application::{Application, ByWay, Notes};
 pub(crate) use journal::{Addresses, Journal, Level, Terminal};
 pub(crate) use roster::About;
 
