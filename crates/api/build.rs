@@ -5,9 +5,10 @@
 use std::error::Error;
 
 /// What is compiled; what these import comes with them.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "colony/v1/queues.proto",
     "colony/v1/streams.proto",
+    "colony/v1/topics.proto",
     "dapr/proto/runtime/v1/appcallback.proto",
     "dapr/proto/runtime/v1/dapr.proto",
     "google/rpc/error_details.proto",

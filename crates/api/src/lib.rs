@@ -50,6 +50,7 @@ pub mod streams;
 pub mod subscription;
 mod time;
 mod token;
+pub mod topics;
 mod undeclared;
 mod value;
 

@@ -21,6 +21,7 @@ mod secrets;
 mod state;
 mod streams;
 mod subscribe;
+mod topics;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use crate::api::Api;
 use crate::error::{Details, Error};
 use crate::proto::colony::v1::queues_server::QueuesServer;
 use crate::proto::colony::v1::streams_server::StreamsServer;
+use crate::proto::colony::v1::topics_server::TopicsServer;
 use crate::proto::dapr::runtime::v1::dapr_server::DaprServer;
 use crate::proto::health::health_server::HealthServer;
 use crate::{access, idempotency, token};
@@ -41,6 +43,7 @@ use dapr::Methods;
 use health::HealthMethods;
 use queues::QueueMethods;
 use streams::StreamMethods;
+use topics::TopicMethods;
 
 /// The services, for the requests of a connection.
 #[derive(Clone)]
@@ -50,6 +53,7 @@ pub(crate) struct Services {
     health: HealthServer<HealthMethods>,
     queues: QueuesServer<QueueMethods>,
     streams: StreamsServer<StreamMethods>,
+    topics: TopicsServer<TopicMethods>,
 }
 
 impl Services {
@@ -65,6 +69,9 @@ impl Services {
                 .max_decoding_message_size(bytes_max)
                 .max_encoding_message_size(usize::MAX),
             streams: StreamsServer::new(StreamMethods(Arc::clone(api)))
+                .max_decoding_message_size(bytes_max)
+                .max_encoding_message_size(usize::MAX),
+            topics: TopicsServer::new(TopicMethods(Arc::clone(api)))
                 .max_decoding_message_size(bytes_max)
                 .max_encoding_message_size(usize::MAX),
         }
@@ -94,6 +101,7 @@ impl Services {
                 () if path.starts_with(HEALTH) => self.health.call(request).await,
                 () if path.starts_with(QUEUES) => self.queues.call(request).await,
                 () if path.starts_with(STREAMS) => self.streams.call(request).await,
+                () if path.starts_with(TOPICS) => self.topics.call(request).await,
                 () if !path.starts_with(DAPR) && proxy::is_meant(&request) => {
                     // By far the largest, and not to be moved about with every other call.
                     Ok(Box::pin(proxy::answer(&self.api, request)).await)
@@ -119,7 +127,8 @@ fn not_available() -> Status {
 /// Whether a method writes and is not done once under an idempotency key.
 fn is_keyless(path: &str) -> bool {
     let method = path.strip_prefix(DAPR);
-    method.is_some_and(|method| KEYLESS.iter().any(|keyless| method.starts_with(keyless)))
+    path.starts_with(TOPICS)
+        || method.is_some_and(|method| KEYLESS.iter().any(|keyless| method.starts_with(keyless)))
 }
 
 fn no_token() -> Status {
@@ -135,6 +144,8 @@ const KEYLESS: [&str; 7] =
 const QUEUES: &str = "/colony.v1.Queues/";
 /// How the paths of the methods for event streams begin.
 const STREAMS: &str = "/colony.v1.Streams/";
+/// How the paths of the methods for topics begin.
+const TOPICS: &str = "/colony.v1.Topics/";
 /// How the paths of the health protocol's methods begin.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// How those of our own service begin.

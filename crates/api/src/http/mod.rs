@@ -26,6 +26,7 @@ mod queues;
 mod secrets;
 mod state;
 mod streams;
+mod topics;
 
 use std::sync::Arc;
 
@@ -111,6 +112,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
         ("v1.0", "shutdown") => health::shutdown(&rest, call),
         ("v1.0", "state") => state::answer(&rest, call).await,
         ("v1.0", "streams") => streams::answer(&rest, call).await,
+        ("v1.0", "topics") => topics::answer(&rest, call).await,
         ("v1.0-alpha1", "lock") => lock::lock(&rest, call).await,
         ("v1.0-alpha1", "unlock") => lock::unlock(&rest, call).await,
         _ => Err(call.no_route()),
@@ -141,7 +143,8 @@ impl Trace {
 const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// The groups whose writes are not done once under an idempotency key.
-const KEYLESS: [&str; 7] = ["bindings", "configuration", "jobs", "lock", "metadata", "shutdown", "unlock"];
+const KEYLESS: [&str; 8] =
+    ["bindings", "configuration", "jobs", "lock", "metadata", "shutdown", "topics", "unlock"];
 
 impl From<Error> for Response<Said> {
     fn from(error: Error) -> Self {

@@ -66,6 +66,11 @@ impl<'a> Topics<'a> {
         Topics { component, engine, prepared, once: None }
     }
 
+    /// Who keeps them.
+    pub(super) fn engine(self) -> Engine<'a> {
+        self.engine
+    }
+
     /// What topics of the engine can do. That what expires is dropped there is known only of messages that say so to it.
     pub(crate) const FEATURES: Features =
         Features { bulk: true, ttl: true, ordering: true, history: true, attempts: true };
@@ -153,7 +158,7 @@ impl<'a> Topics<'a> {
     /// What the engine calls a topic, which is as it should be from then on: what was never defined otherwise is tried
     /// again without end, and what is kept in memory is bounded and in order.
     async fn ready(self, topic: &str) -> Result<String, Error> {
-        let name = format!("{}/{topic}", escaped(self.component));
+        let name = name(self.component, topic);
         if self.prepared.has(&name) {
             return Ok(name);
         }
@@ -218,6 +223,11 @@ impl Prepared {
         }
         names.insert(name.to_owned());
     }
+}
+
+/// What the engine calls a topic of a component.
+pub(super) fn name(component: &str, topic: &str) -> String {
+    format!("{}/{topic}", escaped(component))
 }
 
 fn escaped(component: &str) -> Cow<'_, str> {
@@ -314,7 +324,6 @@ mod tests {
 
     #[test]
     fn no_two_components_mean_the_same_topic() {
-        let name = |component: &str, topic: &str| format!("{}/{topic}", escaped(component));
         assert_eq!(name("orders", "created/eu"), "orders/created/eu");
         assert_ne!(name("orders/created", "eu"), name("orders", "created/eu"));
         assert_ne!(name("a/b", "c"), name("a%2Fb", "c"));

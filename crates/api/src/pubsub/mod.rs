@@ -152,6 +152,19 @@ impl<'a> PubSub<'a> {
         }
     }
 
+    /// The engine that keeps its topics, unless that is another's matter.
+    pub(crate) fn engine(&self) -> Option<Engine<'a>> {
+        match self.keeper {
+            Keeper::Engine(topics) => Some(topics.engine()),
+            Keeper::Outside(_) => None,
+        }
+    }
+
+    /// What the engine calls a topic.
+    pub(crate) fn engine_topic(&self, topic: &str) -> String {
+        self::engine::name(self.name, topic)
+    }
+
     /// Whether the application may subscribe to a topic.
     pub fn may_subscribe(&self, topic: &str) -> bool {
         self.declared.scope.may_subscribe(topic)

@@ -25,4 +25,5 @@ mod state;
 mod streams;
 mod subscriber;
 mod subscribing;
+mod topics;
 mod world;

@@ -445,6 +445,7 @@ pub(crate) enum Verb {
     State(Box<State>),
     Stream(Box<Stream>),
     Jobs(Box<Jobs>),
+    Topics(Box<Topics>),
     Invoke(Box<Invoke>),
 }
 
@@ -469,6 +470,13 @@ impl Verb {
                 JobsCommand::Schedule(args) => args.through.json,
                 JobsCommand::Delete(args) => args.through.json,
             },
+            Verb::Topics(args) => match &args.what {
+                TopicsCommand::List(args) => args.through.json,
+                TopicsCommand::Lag(args) => args.through.json,
+                TopicsCommand::Seek(args) => args.through.json,
+                TopicsCommand::Failed(args) => args.through.json,
+                TopicsCommand::Resolve(args) => args.through.json,
+            },
             Verb::Invoke(args) => args.json,
         }
     }
@@ -483,4 +491,131 @@ pub(super) fn is_daprs(verb: &std::ffi::OsStr) -> bool {
 pub(super) fn as_ours(word: &std::ffi::OsStr) -> Option<String> {
     let rest = word.to_str()?.strip_prefix("--data")?;
     (rest.is_empty() || rest.starts_with('=')).then(|| format!("--body{rest}"))
+}
+
+/// Look at topics, move groups, and decide what becomes of messages that fail
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Topics {
+    #[command(subcommand)]
+    pub(crate) what: TopicsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicsCommand {
+    List(ListTopics),
+    Lag(LagTopics),
+    Seek(SeekTopics),
+    Failed(FailedTopics),
+    Resolve(ResolveTopics),
+}
+
+/// Show the topics of a pubsub, and how far its groups are behind
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ListTopics {
+    /// The pubsub
+    #[arg(short, long, value_name = "NAME", default_value = "pubsub")]
+    pub(crate) pubsub: String,
+    #[command(flatten)]
+    pub(crate) through: Through,
+}
+
+/// Show how far the groups of a topic are behind, by partition
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony topics lag orders")]
+pub(crate) struct LagTopics {
+    /// The topic
+    pub(crate) topic: String,
+    /// The pubsub that it belongs to
+    #[arg(short, long, value_name = "NAME", default_value = "pubsub")]
+    pub(crate) pubsub: String,
+    #[command(flatten)]
+    pub(crate) through: Through,
+}
+
+/// Move a group: back to have messages again, or forth to leave some out
+///
+/// What it had set aside since they failed is forgotten: it begins anew there.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony topics seek orders shop --to start\n\
+    colony topics seek orders shop --time 2027-01-31T10:00:00Z\n\
+    colony topics seek orders shop --partition 3 --offset 120")]
+pub(crate) struct SeekTopics {
+    /// The topic
+    pub(crate) topic: String,
+    /// The group, which as a rule is called as its application
+    pub(crate) group: String,
+    /// Where to
+    #[arg(long, value_enum, value_name = "start or end", hide_possible_values = true, required_unless_present_any = ["time", "offset"])]
+    pub(crate) to: Option<End>,
+    /// To the first message of then or later, such as 2027-01-31T10:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "to")]
+    pub(crate) time: Option<String>,
+    /// To this offset of one partition
+    #[arg(long, value_name = "N", conflicts_with_all = ["to", "time"], requires = "partition")]
+    pub(crate) offset: Option<u64>,
+    /// Which
+    #[arg(long, value_name = "N", requires = "offset")]
+    pub(crate) partition: Option<u32>,
+    /// The pubsub that the topic belongs to
+    #[arg(short, long, value_name = "NAME", default_value = "pubsub")]
+    pub(crate) pubsub: String,
+    #[command(flatten)]
+    pub(crate) through: Through,
+}
+
+/// The ends of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum End {
+    /// The first messages that are kept.
+    Start,
+    /// Behind the last.
+    End,
+}
+
+/// Show the messages that a group has failed at, and why
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony topics failed orders shop")]
+pub(crate) struct FailedTopics {
+    /// The topic
+    pub(crate) topic: String,
+    /// The group
+    pub(crate) group: String,
+    /// Most messages
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub(crate) max: u32,
+    /// The pubsub that the topic belongs to
+    #[arg(short, long, value_name = "NAME", default_value = "pubsub")]
+    pub(crate) pubsub: String,
+    #[command(flatten)]
+    pub(crate) through: Through,
+}
+
+/// Decide what becomes of messages that a group has failed at
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony topics resolve orders shop retry\n\
+    colony topics resolve orders shop skip --key ada")]
+pub(crate) struct ResolveTopics {
+    /// The topic
+    pub(crate) topic: String,
+    /// The group
+    pub(crate) group: String,
+    /// They are delivered again, left out, or become dead letters
+    #[arg(value_enum, value_name = "retry, skip or dead-letter", hide_possible_values = true)]
+    pub(crate) action: Resolution,
+    /// Only those of this key
+    #[arg(short, long)]
+    pub(crate) key: Option<String>,
+    /// The pubsub that the topic belongs to
+    #[arg(short, long, value_name = "NAME", default_value = "pubsub")]
+    pub(crate) pubsub: String,
+    #[command(flatten)]
+    pub(crate) through: Through,
+}
+
+/// What can become of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Resolution {
+    Retry,
+    Skip,
+    DeadLetter,
 }

@@ -24,6 +24,7 @@ fn help_reads_well() {
         ("state", &["get", "set", "delete"][..]),
         ("stream", &["append", "read"]),
         ("jobs", &["list", "get", "schedule", "delete"]),
+        ("topics", &["list", "lag", "seek", "failed", "resolve"]),
     ] {
         text.push_str(&format!("\n\n=== colony {group} --help\n\n{}", help(&[group])));
         for command in commands {

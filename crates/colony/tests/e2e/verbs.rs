@@ -84,6 +84,50 @@ colony publish
 "#;
 
 #[test]
+fn groups_of_topics_are_looked_at_and_moved() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let resources = dir.path().join("resources");
+    std::fs::create_dir(&resources).expect("made");
+    let subscription = "apiVersion: dapr.io/v2alpha1\nkind: Subscription\nmetadata: { name: orders }\n\
+        spec: { pubsubname: pubsub, topic: orders, routes: { default: /orders } }\n";
+    std::fs::write(resources.join("orders.yaml"), subscription).expect("written");
+    let port = server("[]").port().to_string();
+    let mut sidecar = Sidecar::start(&dir, &["--app-port", &port, "--resources-path", "resources"]);
+    let mut text = said(&dir, "colony topics list");
+    let is_done = || {
+        let output = run(dir.path(), "colony", &["topics", "lag", "orders", "--json"], &[]);
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        told["messages"] == 2 && told["groups"][0]["lag"] == 0
+    };
+    for order in ["1", "2"] {
+        text.push_str(&said(&dir, &format!("colony publish orders {order} --key ada")));
+    }
+    wait("all to be delivered", is_done);
+    for line in TOPICS.lines().filter(|line| !line.is_empty()) {
+        text.push_str(&said(&dir, line));
+        wait("all to be delivered", is_done);
+    }
+    assert_eq!(sidecar.end(), Some(0));
+    insta::assert_snapshot!(text);
+}
+
+const TOPICS: &str = r#"
+colony topics list
+colony topics lag orders
+colony topics seek orders shop --to start
+colony topics seek orders shop --time 2020-01-31T10:00:00Z --json
+colony topics seek orders shop --partition 1000 --offset 0
+colony topics seek orders shop
+colony topics seek orders nobody --to end
+colony topics failed orders shop
+colony topics failed orders shop --json
+colony topics resolve orders shop retry
+colony topics resolve orders shop skip --key ada --json
+colony topics resolve orders shop dead-letter
+colony topics lag nothing
+"#;
+
+#[test]
 fn a_sidecar_is_found_by_its_name_its_address_or_the_environment() {
     let dir = tempfile::tempdir().expect("a folder");
     let one = Sidecar::start(&dir, &[]);

@@ -1,20 +1,24 @@
 //! Topics: messages for groups of consumers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use log::Log;
 use machine::command::Answer;
 use machine::effect::Channel;
-use machine::topic::read::GroupStatus;
-use machine::topic::{self, Attributes, DeadLetter, NewMessage};
-pub use machine::topic::{Failing, Header, PUBLISH_BATCH_MAX, Place, Settings};
+pub use machine::topic::DeadLetter;
+pub use machine::topic::read::GroupStatus;
+use machine::topic::{self, Attributes, NewMessage};
+pub use machine::topic::{
+    Action, Aside, Failing, GivenUp, Header, PUBLISH_BATCH_MAX, Partition, Place, Settings, Waits, Which,
+};
 use machine::{Command, Entry, Read, Shard, Time};
 
 use super::{Ask, Outgoing, Part, dressing, millis, unexpected};
 use crate::consume::{Consumer, ConsumerConfig};
 use crate::define::{self, Standing};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::store::Store;
 
@@ -95,6 +99,21 @@ impl Message {
         let Message { payload, key, content_type, headers, ttl, .. } = self;
         let attributes = Attributes { key, content_type, headers };
         (NewMessage { attributes, body, ttl_ms: ttl.map(millis) }, payload)
+    }
+}
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Up to `max` topics by name: those whose names begin so, after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn topics(&self, prefix: &str, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
+        let mut all = BTreeSet::new();
+        for shard in self.inner.shards().all() {
+            all.extend(self.inner.read(shard, |state, _| topic::read::topics(state, prefix, after, max))?);
+        }
+        Ok(all.into_iter().take(max).collect())
     }
 }
 
@@ -265,6 +284,42 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
         Ok(messages.into_iter().zip(payloads).map(kept).collect())
     }
 
+    /// The counters of a partition; all zero if nothing was ever published there.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn counts(&self, partition: u32) -> Result<Partition, Error> {
+        self.ask.read(self.shard(partition), |state, _| topic::read::partition(state, self.topic, partition))
+    }
+
+    /// What happens to messages that a group fails at: as is set for it, or else for the topic.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub async fn failing(&self, group: &str) -> Result<Failing, Error> {
+        let home = topic::home(self.ask.inner.shards(), self.topic);
+        self.ask.read(home, |state, _| topic::read::failing(state, self.topic, group))
+    }
+
+    /// Up to `max` messages of a partition that a group has set aside, from an offset on.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn asides(
+        &self,
+        partition: u32,
+        group: &str,
+        from: u64,
+        max: usize,
+    ) -> Result<Vec<(u64, Aside)>, Error> {
+        self.ask.read(self.shard(partition), |state, _| {
+            topic::read::asides(state, self.topic, partition, group, from, max)
+        })
+    }
+
     /// How a partition's groups stand, by name, with what they lag behind.
     ///
     /// # Errors
@@ -284,6 +339,17 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
             topic::Seek { topic, partition, group: group.to_owned(), to: to.clone() }.into()
         })
         .await
+    }
+
+    /// The same in one partition.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such group.
+    pub async fn seek_in(&self, partition: u32, group: &str, to: &Place) -> Result<(), Error> {
+        let (topic, group) = (self.topic.to_owned(), group.to_owned());
+        let seek = topic::Seek { topic, partition, group, to: to.clone() };
+        self.ask.propose(self.shard(partition), Entry::new(seek)).await.map(drop)
     }
 
     /// Takes a group away, in all partitions.

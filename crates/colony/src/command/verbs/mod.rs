@@ -12,6 +12,7 @@ mod queue;
 mod state;
 mod stream;
 mod through;
+mod topics;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ pub(super) async fn run(verb: &Verb, data: Option<&Path>) -> Result<ExitCode, Fa
             JobsCommand::Schedule(args) => jobs::schedule(args, data).await,
             JobsCommand::Delete(args) => jobs::delete(args, data).await,
         },
+        Verb::Topics(args) => topics::run(&args.what, data).await,
         Verb::Invoke(args) => return invoke::run(args, data).await,
     }
     .map(|()| ExitCode::SUCCESS)
