@@ -103,7 +103,7 @@ fn group(method: &str) -> &'static str {
 }
 
 /// Colony's own services, and their groups.
-const OURS: [(&str, &str); 2] = [("Queues", "queues"), ("Streams", "streams")];
+const OURS: [(&str, &str); 3] = [("Queues", "queues"), ("Streams", "streams"), ("Topics", "topics")];
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +152,7 @@ mod tests {
             assert_eq!(dapr(method), Some((version, name)), "{method}");
         }
         assert_eq!(of_grpc("/colony.v1.Queues/Send"), Some(("v1.0", "queues")));
+        assert_eq!(of_grpc("/colony.v1.Topics/Seek"), Some(("v1.0", "topics")));
         assert_eq!(
             (of_grpc("/grpc.health.v1.Health/Check"), of_grpc("/shop.Orders/Get"), of_grpc("x")),
             (None, None, None)

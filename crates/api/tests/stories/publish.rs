@@ -326,7 +326,7 @@ async fn a_broker_in_memory_is_another() {
 }
 
 /// A broker that takes nothing, or of two one.
-struct Broken;
+pub struct Broken;
 
 impl pubsub::Broker for Broken {
     fn features(&self) -> Features {

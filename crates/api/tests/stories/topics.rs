@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use api::config::{Block, Component, PubSub};
+use api::config::{Adapter, Broker, PubSub};
 use api::proto::colony::v1::{
     DefineGroupRequest, DeleteGroupRequest, GetGroupRequest, GetTopicRequest, GivenUp, ListFailedRequest,
     ListFailedResponse, ListTopicsRequest, ListTopicsResponse, OnFailure, ReadTopicRequest,
@@ -14,6 +14,7 @@ use components::pubsub::{Message, Options, Scope};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::publish::Broken;
 use crate::subscriber::{Had, Subscriber, answers, beside, done, event, publish};
 use crate::world::{PATIENCE, World};
 
@@ -154,13 +155,10 @@ async fn a_message_that_keeps_failing_is_parked_left_out_or_a_dead_letter() {
 async fn what_topics_do_not_take_is_refused() {
     let world = World::with(|config| {
         let scope = Scope { allowed: Some(["open".to_owned()].into()), ..Scope::default() };
-        let block = Block::PubSub(PubSub { scope, ..PubSub::default() });
-        config.components = vec![Component {
-            name: "scoped".to_owned(),
-            kind: "pubsub.colony".to_owned(),
-            version: "v1".to_owned(),
-            block,
-        }];
+        let scoped = PubSub { scope, ..PubSub::default() };
+        let outside = PubSub { broker: Broker::Outside(Adapter(Arc::new(Broken))), ..PubSub::default() };
+        config.components =
+            vec![crate::publish::pubsub("scoped", scoped), crate::publish::pubsub("outside", outside)];
         config.foreign = vec!["theirs".to_owned()];
     })
     .await;
@@ -169,6 +167,7 @@ async fn what_topics_do_not_take_is_refused() {
     for (method, path, body, status, code) in [
         ("GET", "theirs/orders", "", 404, "ERR_PUBSUB_NOT_FOUND"),
         ("GET", "scoped/secret", "", 403, "ERR_TOPIC_FORBIDDEN"),
+        ("GET", "outside", "", 400, "ERR_TOPIC_OUTSIDE"),
         ("GET", "pubsub/nothing", "", 404, "ERR_TOPIC_NOT_FOUND"),
         ("GET", "pubsub/%0a", "", 400, "ERR_TOPIC_INVALID"),
         ("GET", "pubsub?max=0", "", 400, "ERR_TOPIC_INVALID"),
@@ -241,7 +240,7 @@ async fn topics_are_the_same_over_grpc() {
         .unwrap();
     let get = GetTopicRequest { pubsub: pubsub.clone(), topic: topic.clone() };
     let looked: Topic = world.call(&method("Get"), &get).await.unwrap();
-    assert_eq!(listed.topics, [looked.clone()]);
+    assert_eq!(listed.topics, std::slice::from_ref(&looked));
     assert_eq!((looked.messages, looked.groups[0].lag), (1, 1));
     let partition = looked.partitions[0].partition;
     let read = ReadTopicRequest {
