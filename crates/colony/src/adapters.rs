@@ -20,6 +20,7 @@ use manifest::configuration::Configuration;
 use manifest::resources::{self, Block, Component, Given, Keeper, Resources, SecretSource, Setting};
 use serde::{Deserialize, Serialize};
 
+use crate::command::key_in;
 use crate::failure::Failure;
 
 /// What could be opened, by the components' names.
@@ -86,6 +87,7 @@ impl Adapters {
         configuration: &Configuration,
         app_id: &str,
         around: &Surroundings,
+        data: &Path,
     ) -> Adapters {
         let mut adapters = Adapters { scopes: scopes(configuration), ..Adapters::default() };
         let own = |one: &&Component| one.is_for(app_id);
@@ -99,7 +101,7 @@ impl Adapters {
         }
         for component in &components {
             let Block::Secrets(source) = component.block else { continue };
-            let opened = adapters.secrets_of(source, component, found, around);
+            let opened = adapters.secrets_of(source, component, found, around, data);
             let opened = opened.map(|store| adapters.secrets.insert(component.name.clone(), store));
             adapters.note(opened.map(drop), component, found);
         }
@@ -180,6 +182,7 @@ impl Adapters {
         component: &Component,
         found: &mut Resources,
         around: &Surroundings,
+        data: &Path,
     ) -> Result<Adapter<dyn secret::Store>, Unopened> {
         let texts = component.settings.iter().filter_map(|one| match &one.value {
             Given::Text(text) => Some((one.name.as_str(), text.as_str())),
@@ -187,6 +190,17 @@ impl Adapters {
         });
         let set = Properties::from_iter(texts);
         let store: Arc<dyn secret::Store> = match source {
+            SecretSource::Colony => {
+                let file = set.text("keyFile").map(Path::new);
+                let key = key_in(file, |name| around.variables.get(name).cloned());
+                let sealed = secret::Sealed::new(secret::Vault::of(data, key)).map_err(|why| Unopened {
+                    span: place(component, "keyFile"),
+                    why: format!("the secrets of `{}` cannot be read: {why}", component.name),
+                    help: "`colony secret list` reads them as well, with --data and --key-file if need be"
+                        .to_owned(),
+                })?;
+                Arc::new(sealed)
+            }
             SecretSource::Env => Arc::new(secret::Env::new(&set, around.variables())),
             SecretSource::File => {
                 let file = secret::File::new(&set);
@@ -416,6 +430,6 @@ fn place(component: &Component, name: &str) -> Span {
 const SECRET: [&str; 7] =
     ["connectionString", "host", "natsURL", "password", "securityToken", "tls_client_key", "token"];
 /// The settings that are paths.
-const PATHS: [&str; 2] = ["secretsFile", "rootPath"];
+const PATHS: [&str; 3] = ["keyFile", "secretsFile", "rootPath"];
 /// Longest name of a group, as the engine has it.
 const GROUP_BYTES_MAX: usize = 255;

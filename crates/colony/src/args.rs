@@ -4,6 +4,7 @@ mod data;
 mod fault;
 mod list;
 mod run;
+mod secret;
 pub(crate) mod sidecar;
 pub(crate) mod verbs;
 
@@ -20,6 +21,7 @@ pub(crate) use data::{
 pub(crate) use fault::{AddFault, ClearFault, Fault, FaultCommand};
 pub(crate) use list::{Ignored, List, ListAs};
 pub(crate) use run::Run;
+pub(crate) use secret::{OneSecret, Secret, SecretCommand};
 pub(crate) use sidecar::Sidecar;
 pub(crate) use verbs::Verb;
 
@@ -72,6 +74,7 @@ pub(crate) enum Command {
     Sidecar(Box<Sidecar>),
     Run(Box<Run>),
     List(List),
+    Secret(Secret),
     #[command(flatten)]
     Verb(Verb),
     #[command(hide = true)]
@@ -113,6 +116,7 @@ impl Command {
             Command::Sidecar(args) => args.log_as_json,
             Command::Run(args) => args.sidecar.log_as_json,
             Command::List(args) => args.json,
+            Command::Secret(args) => args.what.json(),
             Command::Verb(verb) => verb.json(),
             Command::DaprInit(_) => false,
             Command::Schema => false,

@@ -105,6 +105,8 @@ pub enum Keeper {
 /// Where secrets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretSource {
+    /// Colony, in the folder of its data and encrypted.
+    Colony,
     /// A JSON file.
     File,
     /// The environment.
@@ -401,6 +403,7 @@ impl Reader<'_> {
             "pubsub.jetstream" => return Some((Block::PubSub(Keeper::JetStream), settings)),
             "pubsub.rabbitmq" => return Some((Block::PubSub(Keeper::RabbitMq), settings)),
             "pubsub.redis" => return Some((Block::PubSub(Keeper::Redis), settings)),
+            "secretstores.colony" => return Some((self.secrets(SecretSource::Colony, &settings)?, settings)),
             "secretstores.local.file" => {
                 return Some((self.secrets(SecretSource::File, &settings)?, settings));
             }
@@ -599,7 +602,7 @@ const KIND: &str = "Component";
 /// Its version.
 const API_VERSION: &str = "dapr.io/v1alpha1";
 /// The types that are served.
-const SERVED: [&str; 22] = [
+const SERVED: [&str; 23] = [
     "bindings.cron",
     "bindings.http",
     "bindings.localstorage",
@@ -616,6 +619,7 @@ const SERVED: [&str; 22] = [
     "pubsub.jetstream",
     "pubsub.rabbitmq",
     "pubsub.redis",
+    "secretstores.colony",
     "secretstores.local.env",
     "secretstores.local.file",
     "state.colony",

@@ -12,11 +12,13 @@ mod load;
 mod logs;
 mod operate;
 mod run;
+mod secret;
 mod sidecar;
 mod status;
 mod verbs;
 
 pub(crate) use data::refused as refused_data;
+pub(crate) use secret::key_in;
 
 use std::process::ExitCode;
 
@@ -58,6 +60,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Data(args) => data::run(&args.what),
         Command::Sidecar(args) => sidecar::run(&args, data),
         Command::Run(args) => run::run(*args, data),
+        Command::Secret(args) => secret::run(&args, data),
         Command::List(args) => runtime()?.block_on(list::run(&args, data)),
         Command::Verb(verb) => runtime()?.block_on(verbs::run(&verb, data)),
         Command::DaprInit(_) => {

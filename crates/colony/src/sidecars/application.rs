@@ -70,6 +70,8 @@ impl ByWay {
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) host: Arc<Host>,
+    /// Whose data they have.
+    pub(super) data: PathBuf,
     pub(super) roster: Roster,
 }
 
@@ -218,7 +220,7 @@ impl Application {
     ) -> Result<End, Failure> {
         let mut stop = std::pin::pin!(stop);
         let config = tokio::select! {
-            config = self.config(journal) => config?,
+            config = self.config(&at.data, journal) => config?,
             end = &mut stop => return Ok(end),
         };
         let saying = journal.clone();
@@ -241,13 +243,15 @@ impl Application {
     }
 
     /// What is to be served, with what it needs from outside.
-    async fn config(&self, journal: &Journal) -> Result<api::Config, Failure> {
+    async fn config(&self, data: &Path, journal: &Journal) -> Result<api::Config, Failure> {
         let configuration = files::configuration(&self.configuration);
         self.tell(&configuration.diagnostics, journal)?;
         let mut found = files::resources(&self.resources, &self.surroundings.variables, self.args.embedded);
         let adapters = match found.has_errors() {
             true => Adapters::default(),
-            false => Adapters::open(&mut found, &configuration, &self.args.app_id, &self.surroundings).await,
+            false => {
+                Adapters::open(&mut found, &configuration, &self.args.app_id, &self.surroundings, data).await
+            }
         };
         let subscriptions = lower::subscriptions(&mut found, &self.args.app_id);
         let resiliency = resiliency(&mut found, &self.args.app_id);

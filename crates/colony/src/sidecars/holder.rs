@@ -37,6 +37,7 @@ pub(super) struct Holding {
 /// What each guest is served with.
 #[derive(Clone)]
 struct Desk {
+    folder: PathBuf,
     asker: Asker,
     /// None until the engine is open.
     host: watch::Receiver<Option<Arc<Host>>>,
@@ -53,7 +54,13 @@ impl Holding {
         let (opened, host) = watch::channel(None);
         let (over, is_over) = watch::channel(false);
         let roster = Roster::default();
-        let desk = Desk { asker: wire::introduction(), host, over: is_over, roster: roster.clone() };
+        let desk = Desk {
+            folder: folder.to_owned(),
+            asker: wire::introduction(),
+            host,
+            over: is_over,
+            roster: roster.clone(),
+        };
         let desk = tokio::spawn(desk.open(listener));
         let place = folder.to_owned();
         let opening = tokio::task::spawn_blocking(move || open(&place));
@@ -74,7 +81,7 @@ impl Holding {
 
     /// Where an application is served.
     pub(super) fn place(&self) -> Place {
-        Place { host: Arc::clone(&self.host), roster: self.roster.clone() }
+        Place { host: Arc::clone(&self.host), data: data_of(&self.folder), roster: self.roster.clone() }
     }
 
     /// Lets the guests go, each when what is in flight at it is finished, and then the engine and the lock.
@@ -193,9 +200,14 @@ impl Desk {
         let closing = || {
             let _ = say.try_send(FromHolder::Closing);
         };
-        let place = Place { host, roster: self.roster.clone() };
+        let place = Place { host, data: data_of(&self.folder), roster: self.roster.clone() };
         application.serve(&place, listeners, &journal, stop, ready, closing).await
     }
+}
+
+/// The folder of the data in which the engine's is.
+fn data_of(folder: &Path) -> PathBuf {
+    folder.parent().unwrap_or(folder).to_owned()
 }
 
 /// Tells the one thing that there is to tell.

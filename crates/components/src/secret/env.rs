@@ -1,6 +1,6 @@
 //! `secretstores.local.env`: the variables of this process' own environment.
 //!
-//! As with Dapr, one that is not there is an empty secret, and so are those that hold the tokens of the API itself:
+//! As with Dapr, one that is not there is an empty secret, and so are those that hold the tokens of the API itself, or a key of secrets:
 //! whoever may ask for secrets would otherwise be whoever may ask for anything.
 
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl Store for Env {
 
 fn is_open(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    name != "APP_API_TOKEN" && !name.starts_with("DAPR_")
+    name != "APP_API_TOKEN" && name != "COLONY_SECRETS_KEY" && !name.starts_with("DAPR_")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod env;
 mod file;
 mod scope;
+mod sealed;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +11,7 @@ use std::fmt;
 pub use env::Env;
 pub use file::File;
 pub use scope::Scope;
+pub use sealed::{KeyIn, Sealed, Vault, check_name};
 
 use crate::Reply;
 

@@ -2,6 +2,9 @@
 //! reference, in what other components are set to.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use api::proto::dapr::runtime::v1::{
     GetBulkSecretRequest, GetBulkSecretResponse, GetSecretRequest, GetSecretResponse,
@@ -9,6 +12,7 @@ use api::proto::dapr::runtime::v1::{
 use serde_json::json;
 
 use super::sidecar::{Sidecar, component, folder, refused};
+use crate::world::binary;
 
 const SECRETS: &str = r#"{"key": "1", "db": {"user": "ada", "password": "hush"}}"#;
 const FILE: (&str, &str) = ("secretsFile", "secrets.json");
@@ -166,3 +170,67 @@ const INVALID_ARGUMENT: u32 = 3;
 const PERMISSION_DENIED: u32 = 7;
 const FAILED_PRECONDITION: u32 = 9;
 const INTERNAL: u32 = 13;
+
+/// `colony secret` in a folder, with this on its standard input.
+fn secret(folder: &Path, words: &[&str], input: &str) -> Output {
+    let mut child = Command::new(binary())
+        .arg("secret")
+        .args(words)
+        .current_dir(folder)
+        .env("COLONY_DATA", folder.join("data"))
+        .env_remove("COLONY_SECRETS_KEY")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // Who reads nothing may be gone already.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    child.wait_with_output().expect("it ends")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn secrets_of_the_data_folder_are_set_and_told() {
+    let folder = folder(&[("resources/vault.yaml", &component("vault", "secretstores.colony", &[], ""))]);
+    let ask = |words: &[&str], input: &str| said(&secret(folder.path(), words, input));
+    assert_eq!(ask(&["set", "db-password"], "hush\n"), "");
+    let data = folder.path().join("data").display().to_string();
+    let sidecar = Sidecar::start(folder.path(), "shop", &["--data", &data], &[]);
+    let told = sidecar.json("GET", "/v1.0/secrets/vault/db-password", "");
+    assert_eq!(told, (200, json!({ "db-password": "hush" })));
+    assert_eq!(ask(&["set", "db", "--key", "user"], "ada"), "");
+    assert_eq!(ask(&["set", "db", "--key", "port"], "5432\r\n"), "");
+    let all = json!({ "db": { "user": "ada", "port": "5432" }, "db-password": { "db-password": "hush" } });
+    assert_eq!(sidecar.json("GET", "/v1.0/secrets/vault/bulk", ""), (200, all));
+    assert_eq!(ask(&["list"], ""), "db  (port, user)\ndb-password\n");
+    assert_eq!(
+        (ask(&["get", "db-password"], ""), ask(&["get", "db", "--key", "user"], "")),
+        ("hush\n".into(), "ada\n".into())
+    );
+    assert!(ask(&["get", "db"], "").contains("--key port, --key user"));
+    assert_eq!(
+        ask(&["delete", "db-password", "--json"], ""),
+        "{\"deleted\":true,\"key\":null,\"name\":\"db-password\"}\n"
+    );
+    assert_eq!(sidecar.json("GET", "/v1.0/secrets/vault/db-password", "").0, 500);
+    for (words, why) in [
+        (&["get", "db-password"][..], "there is no such secret"),
+        (&["delete", "none"], "there is no such secret"),
+        (&["set", "empty"], "nothing was given"),
+        (&["set", "a\nb"], "no control character"),
+    ] {
+        let refused = secret(folder.path(), words, "");
+        assert!(refused.status.code() == Some(1) && said(&refused).contains(why), "{refused:?}");
+    }
+    let sealed = std::fs::read(folder.path().join("data/secrets/sealed")).expect("there");
+    assert!(!sealed.windows(3).any(|part| part == b"ada"));
+    drop(sidecar);
+    std::fs::write(folder.path().join("data/secrets/key"), "bm90IHRoaXMgb25lLCBub3QgdGhpcyBvbmUsIG5vdC4=\n")
+        .expect("written");
+    let why = refused(folder.path(), "shop", &["--data", &data]);
+    assert!(why.contains("C0040") && why.contains("changed since"), "{why}");
+}
