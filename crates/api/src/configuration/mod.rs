@@ -82,6 +82,11 @@ impl Api {
     /// If one does not have the revision that it must, something is malformed, or the store is not Colony's own.
     pub async fn write_configuration(&self, store: &str, edits: Vec<Edit>) -> Result<u64, Error> {
         match self.configuration_keeper(store)? {
+            Keeper::Engine(_) if edits.is_empty() => {
+                let message = "there are no items to be written";
+                let status = StatusCode::BAD_REQUEST;
+                Err(Error::new("ERR_CONFIGURATION_INVALID", status, Code::InvalidArgument, message))
+            }
             Keeper::Engine(kept) => kept
                 .write(edits)
                 .await

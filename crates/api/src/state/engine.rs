@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use components::Reply;
 use components::state::{Action, Condition, Error, Item, Operation, Store};
-use engine::blocks::kv::{self, OPERATIONS_MAX, Write};
+use engine::blocks::kv::{self, KEY_BYTES_MAX, OPERATIONS_MAX, Write};
 use engine::blocks::{Idempotency, Outgoing};
 use engine::{Embedded, InMemory, Kind};
 use futures_util::future::join_all;
@@ -70,11 +70,13 @@ impl<'a> Kept<'a> {
     }
 
     pub(super) async fn get(self, scope: &str, key: &str) -> Result<Option<Item>, Error> {
+        check_key(key)?;
         let found = ask!(self, scope, kv => kv.get(key.as_bytes()))?;
         Ok(found.map(item))
     }
 
     pub(super) async fn get_many(self, scope: &str, keys: &[String]) -> Result<Vec<Option<Item>>, Error> {
+        keys.iter().try_for_each(|key| check_key(key))?;
         let keys: Vec<Bytes> = keys.iter().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
         let found = ask!(self, scope, kv => kv.get_many(&keys))?;
         Ok(found.into_iter().map(|found| found.map(item)).collect())
@@ -190,6 +192,17 @@ fn refused(error: &engine::Error) -> Error {
         Kind::Conflict => Error::Conflict(why),
         Kind::Invalid | Kind::TooLarge => Error::Invalid(why),
         _ => Error::Unavailable(why),
+    }
+}
+
+/// Reading finds nothing under a key that there cannot be, and who asks for one would not hear why.
+fn check_key(key: &str) -> Result<(), Error> {
+    match key.len() > KEY_BYTES_MAX {
+        true => Err(Error::Invalid(format!(
+            "the key of an item has {} bytes; {KEY_BYTES_MAX} are the most",
+            key.len()
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -244,6 +244,8 @@ async fn what_configuration_does_not_take_is_refused() {
         world.get("/v1.0/configuration/c/subscribe").await.refused(),
         (500, "ERR_APP_CHANNEL_NIL".to_owned())
     );
+    let nothing = world.post("/v1.0/configuration/c", r#"{"items":[]}"#).await;
+    assert_eq!(nothing.refused(), (400, "ERR_CONFIGURATION_INVALID".to_owned()));
     let many: Vec<String> = (0..1_001).map(|n| format!("key={n}")).collect();
     let refused = world.get(&format!("/v1.0/configuration/c?{}", many.join("&"))).await;
     assert!(

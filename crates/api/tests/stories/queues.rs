@@ -193,7 +193,10 @@ async fn a_queue_has_settings_and_counts() {
     ] {
         assert_eq!(world.ask("PUT", &format!("{QUEUE}{path}"), body).await.status, 400, "{body}");
     }
-    assert_eq!(world.get("/v1.0/queues?max=0").await.refused(), (400, "ERR_QUEUE_INVALID".to_owned()));
+    for odd in ["max=0", "after=a%00b"] {
+        let refused = world.get(&format!("/v1.0/queues?{odd}")).await;
+        assert_eq!(refused.refused(), (400, "ERR_QUEUE_INVALID".to_owned()), "{odd}");
+    }
 }
 
 #[tokio::test]

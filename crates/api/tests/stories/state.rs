@@ -80,6 +80,10 @@ async fn what_cannot_be_saved_is_refused() {
     }
     let long = format!(r#"[{{"key":"{}","value":1}}]"#, "k".repeat(1_025));
     assert_eq!(world.post(STORE, &long).await.refused(), (400, "ERR_STATE_SAVE".into()));
+    let long = "k".repeat(1_025);
+    assert_eq!(world.get(&format!("{STORE}/{long}")).await.refused(), (400, "ERR_STATE_GET".into()));
+    let asked = world.post(&format!("{STORE}/bulk"), &format!(r#"{{"keys":["{long}"]}}"#)).await;
+    assert_eq!(asked.refused(), (400, "ERR_STATE_BULK_GET".into()));
     assert_eq!(world.get(&format!("{KEY}?consistency=odd")).await.refused(), (500, "ERR_STATE_GET".into()));
     assert_eq!(
         world.ask("DELETE", &format!("{KEY}?concurrency=odd"), "").await.refused(),

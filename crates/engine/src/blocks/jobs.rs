@@ -9,7 +9,7 @@ use machine::job::{self, ScheduleKind};
 pub use machine::job::{Listed, Missed, NAMES_MAX, Page, Schedule, duration, point};
 use machine::{Entry, Shard, Time};
 
-use super::{Ask, Outgoing, dressing, time, unexpected};
+use super::{Ask, Outgoing, dressing, named, time, unexpected};
 use crate::error::Error;
 use crate::store::Store;
 
@@ -107,6 +107,7 @@ impl<'a, L: Log, S: Store> Jobs<'a, L, S> {
     ///
     /// If it cannot be read.
     pub async fn get(&self, name: &str) -> Result<Option<Listed>, Error> {
+        named("job", name)?;
         self.ask.read(self.shard(), |state, _| job::get(state, self.scope, name))
     }
 
@@ -116,6 +117,7 @@ impl<'a, L: Log, S: Store> Jobs<'a, L, S> {
     ///
     /// If it cannot be read.
     pub async fn get_whole(&self, name: &str) -> Result<Option<(Listed, Vec<Bytes>)>, Error> {
+        named("job", name)?;
         let (found, payloads) = self.ask.read_with(self.shard(), |state, _| {
             let found = job::get(state, self.scope, name);
             let stored = found.iter().flat_map(|found| found.job.bodies.clone()).collect();

@@ -10,9 +10,10 @@ use machine::command::Answer;
 use machine::effect::Channel;
 pub use machine::kv::OPERATIONS_MAX;
 use machine::kv::{self, Placement};
+pub use machine::limits::KEY_BYTES_MAX;
 use machine::{Entry, Read, Refusal, Shard, Stored, Time};
 
-use super::{Ask, Outgoing, Part, dressing, unexpected};
+use super::{Ask, Outgoing, Part, dressing, named, unexpected};
 use crate::define::{self, Standing};
 use crate::error::Error;
 use crate::feed::{Begin, Ends, Feed, Follow, Looked};
@@ -165,6 +166,7 @@ dressing!(Kv);
 impl<'a, L: Log, S: Store> Kv<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, store: &'a str) -> Result<Kv<'a, L, S>, Error> {
         let look = || {
+            named("store", store)?;
             let home = kv::home(ask.inner.shards(), store);
             ask.read(home, |state, _| Some(placement(kv::definition(state, store).spread)))
         };

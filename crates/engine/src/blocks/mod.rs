@@ -54,6 +54,7 @@ use log::Log;
 pub use machine::Time;
 use machine::command::Answer;
 pub use machine::idempotency::Idempotency;
+use machine::limits;
 use machine::outbox::Send;
 use machine::{Command, Entry, Refusal, Reply, Shard, Stored};
 
@@ -68,7 +69,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// # Errors
     ///
-    /// If the state cannot be read.
+    /// If there can be none of this name, or the state cannot be read.
     pub fn kv<'a>(&'a self, store: &'a str) -> Result<kv::Kv<'a, L, S>, Error> {
         kv::Kv::new(Ask::new(&self.inner), store)
     }
@@ -77,7 +78,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// # Errors
     ///
-    /// If the state cannot be read.
+    /// If there can be none of this name, or the state cannot be read.
     pub fn topic<'a>(&'a self, topic: &'a str) -> Result<topic::Topic<'a, L, S>, Error> {
         topic::Topic::new(Ask::new(&self.inner), topic)
     }
@@ -86,7 +87,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// # Errors
     ///
-    /// If the state cannot be read.
+    /// If there can be none of this name, or the state cannot be read.
     pub fn queue<'a>(&'a self, queue: &'a str) -> Result<queue::Queue<'a, L, S>, Error> {
         queue::Queue::new(Ask::new(&self.inner), queue)
     }
@@ -95,7 +96,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// # Errors
     ///
-    /// If the state cannot be read.
+    /// If there can be none of this name, or the state cannot be read.
     pub fn streams<'a>(&'a self, store: &'a str) -> Result<stream::Streams<'a, L, S>, Error> {
         stream::Streams::new(Ask::new(&self.inner), store)
     }
@@ -114,6 +115,11 @@ impl<L: Log, S: Store> Engine<L, S> {
     pub fn configuration<'a>(&'a self, store: &'a str) -> config::Configuration<'a, L, S> {
         config::Configuration::new(Ask::new(&self.inner), store)
     }
+}
+
+/// Refuses what can be no name. A write with one is refused by its entry; to read by one would find nothing, or something else.
+fn named(kind: &str, name: &str) -> Result<(), Error> {
+    limits::name(kind, name).map_err(Error::Refused)
 }
 
 /// A command for some shard, with its payloads: what is committed along with another, or what a job sends.

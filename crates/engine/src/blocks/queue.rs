@@ -16,7 +16,7 @@ pub use machine::queue::{
 };
 use machine::{Code, Command, Entry, Read, Refusal, Shard, Time};
 
-use super::{Ask, Outgoing, Part, dressing, millis, unexpected};
+use super::{Ask, Outgoing, Part, dressing, millis, named, unexpected};
 use crate::define;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -160,8 +160,9 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// # Errors
     ///
-    /// If they cannot be read.
+    /// If there can be no queue called `after`, or they cannot be read.
     pub async fn queues(&self, after: Option<&str>, max: usize) -> Result<Vec<(String, Ledger)>, Error> {
+        after.map_or(Ok(()), |after| named("queue", after))?;
         let mut all: BTreeMap<String, Ledger> = BTreeMap::new();
         for shard in self.inner.shards().all() {
             for (name, counts) in self.inner.read(shard, |state, _| queue::queues(state, after, max))? {
@@ -213,6 +214,7 @@ dressing!(Queue);
 impl<'a, L: Log, S: Store> Queue<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, queue: &'a str) -> Result<Queue<'a, L, S>, Error> {
         let look = || {
+            named("queue", queue)?;
             let home = queue::home(ask.inner.shards(), queue);
             ask.read(home, |state, _| Some(queue::settings(state, queue).spread))
         };

@@ -9,7 +9,7 @@ use machine::stream;
 pub use machine::stream::{EVENTS_READ_MAX, Event, Expected, Life, Settings, Spread, Stream};
 use machine::{Code, Entry, Read, Refusal, Shard, Stored, Time};
 
-use super::{Ask, dressing, unexpected};
+use super::{Ask, dressing, named, unexpected};
 use crate::define::{self, Standing};
 use crate::error::Error;
 use crate::feed::{Begin, Ends, Feed, Follow, Looked, Position};
@@ -108,6 +108,7 @@ dressing!(Streams);
 impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, store: &'a str) -> Result<Streams<'a, L, S>, Error> {
         let look = || {
+            named("store", store)?;
             let home = stream::home(ask.inner.shards(), store);
             let settings = ask.read(home, |state, _| stream::settings(state, store))?;
             Ok::<_, Error>(settings.map(|settings| settings.spread()))
@@ -184,6 +185,7 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
         filter: &Filter,
         max: usize,
     ) -> Result<Option<Page>, Error> {
+        named("stream", stream)?;
         let (read, payloads) = self.ask.read_with(self.shard(stream), |state, _| {
             let read =
                 filter.with(|filter| stream::read(state, self.store, stream, from, order, filter, max));
@@ -218,6 +220,7 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
         filter: Filter,
         from: &Begin,
     ) -> Result<Feed<L, S, Events>, Error> {
+        named("stream", stream)?;
         let follow = Events { store: self.store.to_owned(), stream: Some(stream.to_owned()), filter };
         let channel = Channel::stream(self.store);
         Feed::open(self.ask.inner, follow, [self.shard(stream)], channel, from)
@@ -242,6 +245,7 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     ///
     /// If it cannot be read.
     pub async fn find(&self, stream: &str) -> Result<Option<Stream>, Error> {
+        named("stream", stream)?;
         self.ask.read(self.shard(stream), |state, _| stream::find(state, self.store, stream))
     }
 
@@ -267,6 +271,7 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     ///
     /// If it cannot be read.
     pub async fn latest_snapshot(&self, stream: &str, version: u64) -> Result<Option<Snapshot>, Error> {
+        named("stream", stream)?;
         let (found, payloads) = self.ask.read_with(self.shard(stream), |state, _| {
             let found = stream::latest_snapshot(state, self.store, stream, version);
             let stored = found.iter().map(|found| found.payload.clone()).collect();

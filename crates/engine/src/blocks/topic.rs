@@ -15,7 +15,7 @@ pub use machine::topic::{
 };
 use machine::{Command, Entry, Read, Shard, Time};
 
-use super::{Ask, Outgoing, Part, dressing, millis, unexpected};
+use super::{Ask, Outgoing, Part, dressing, millis, named, unexpected};
 use crate::consume::{Consumer, ConsumerConfig};
 use crate::define::{self, Standing};
 use crate::engine::Engine;
@@ -122,6 +122,7 @@ dressing!(Topic);
 impl<'a, L: Log, S: Store> Topic<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, topic: &'a str) -> Result<Topic<'a, L, S>, Error> {
         let look = || {
+            named("topic", topic)?;
             let home = topic::home(ask.inner.shards(), topic);
             let settings = ask.read(home, |state, _| topic::read::settings(state, topic))?;
             Ok::<_, Error>(Some(settings.unwrap_or_default().partitions()))
