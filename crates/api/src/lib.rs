@@ -36,6 +36,8 @@ pub mod jobs;
 pub mod listeners;
 pub mod lock;
 pub mod metadata;
+#[cfg(test)]
+mod odd;
 mod outbox;
 pub mod payload;
 pub mod proto;

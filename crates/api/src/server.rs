@@ -133,14 +133,7 @@ impl Server {
 }
 
 async fn serve_http(listener: Accepting, api: Arc<Api>, closed: watch::Receiver<()>) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .max_buf_size(api.config.head_bytes_max);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(api.config.head_bytes_max as u32);
-    let builder = if api.config.http2 { builder } else { builder.http1_only() };
+    let builder = http(&api.config);
     let answer = move |request| {
         let api = Arc::clone(&api);
         async move { crate::http::answer(&api, request).await }
@@ -159,6 +152,29 @@ async fn serve_grpc(listener: Accepting, api: Arc<Api>, closed: watch::Receiver<
     let services = Services::new(&api);
     let answer = move |request| services.clone().answer(request);
     accept(listener, builder, answer, closed).await;
+}
+
+/// HTTP as it is spoken to applications.
+fn http(config: &Config) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(config.head_bytes_max);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(config.head_bytes_max as u32);
+    if config.http2 { builder } else { builder.http1_only() }
+}
+
+/// Answers what comes over one connection.
+#[cfg(test)]
+pub(crate) async fn serve_one<S>(stream: S, api: Arc<Api>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let builder = http(&api.config);
+    let answer = move |request| {
+        let api = Arc::clone(&api);
+        async move { crate::http::answer(&api, request).await }
+    };
+    let (_open, closed) = watch::channel(());
+    connection(stream, builder, answer, closed).await;
 }
 
 /// Answers whoever connects until it is closed, and then waits for those that are being answered.

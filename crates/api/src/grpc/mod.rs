@@ -124,6 +124,19 @@ fn not_available() -> Status {
     invoke::error(::http::StatusCode::NOT_IMPLEMENTED, b"requested endpoint is not available").to_status()
 }
 
+/// Answers a request that did not come over a connection.
+#[cfg(test)]
+pub(crate) async fn answer_one(api: &Arc<Api>, request: Request<Body>) -> Response<Body> {
+    let mut services = Services::new(api);
+    let path = request.uri().path();
+    let Ok(response) = match () {
+        () if path.starts_with(QUEUES) => services.queues.call(request).await,
+        () if path.starts_with(STREAMS) => services.streams.call(request).await,
+        () => services.dapr.call(request).await,
+    };
+    response
+}
+
 /// Whether a method writes and is not done once under an idempotency key.
 fn is_keyless(path: &str) -> bool {
     let method = path.strip_prefix(DAPR);

@@ -184,7 +184,8 @@ fn payload(
         return decoded.map(Bytes::from).map_err(|error| format!("its data_base64 cannot be read: {error}"));
     }
     let Some(raw) = data.filter(|raw| raw.get() != "null") else { return Ok(Bytes::new()) };
-    let is_json = matches!(bare(content_type), "application/json" | "application/cloudevents+json");
+    let is = |other: &str| bare(content_type).eq_ignore_ascii_case(other);
+    let is_json = is("application/json") || is("application/cloudevents+json");
     match is_json || !raw.get().starts_with('"') {
         true => Ok(event.slice_ref(raw.get().as_bytes())),
         false => Ok(text(Some(raw)).into_owned().into()),
