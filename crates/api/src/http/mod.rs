@@ -19,6 +19,7 @@ mod jobs;
 mod json;
 mod lock;
 mod metadata;
+mod openapi;
 mod path;
 mod publish;
 mod query;
@@ -106,6 +107,7 @@ async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<
         ("v1.0" | "v1.0-alpha1", "configuration") => configuration::answer(&rest, call).await,
         ("v1.0" | "v1.0-alpha1", "jobs") => jobs::answer(&rest, call).await,
         ("v1.0", "metadata") => metadata::answer(&rest, call).await,
+        ("v1.0", "openapi.json") => openapi::answer(&rest, call),
         ("v1.0" | "v1.0-alpha1", "publish") => publish::answer(version, &rest, call).await,
         ("v1.0", "queues") => queues::answer(&rest, call).await,
         ("v1.0", "secrets") => secrets::answer(&rest, call).await,

@@ -29,7 +29,9 @@ mod interim;
 mod json;
 mod lifecycle;
 mod marketplace;
+#[cfg(feature = "conformance")]
 mod marketplace_kills;
+mod openapi;
 mod outputs;
 mod policies;
 mod probes;
@@ -38,6 +40,7 @@ mod queues;
 #[cfg(feature = "conformance")]
 mod quickstarts;
 mod reload;
+mod requests;
 mod run;
 #[cfg(feature = "conformance")]
 mod sdk;
