@@ -53,4 +53,5 @@ macro_rules! codes {
 
 pub(super) const QUEUE: Codes = codes!("QUEUE");
 pub(super) const STREAM: Codes = codes!("STREAM");
+pub(super) const TOPIC: Codes = codes!("TOPIC");
 pub(super) const CONFIGURATION: Codes = codes!("CONFIGURATION");

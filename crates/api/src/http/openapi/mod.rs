@@ -13,6 +13,7 @@ mod sidecar;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod write;
 
 use std::sync::LazyLock;
@@ -44,6 +45,7 @@ fn document() -> Value {
     blocks::add(&mut paths);
     queues::add(&mut paths);
     streams::add(&mut paths);
+    topics::add(&mut paths);
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -60,6 +60,7 @@ pub(super) fn parameter(name: &str) -> (Value, &'static str) {
         "item" => {
             return (json!({ "type": "string", "pattern": "^\\+?[0-9]+-\\+?[0-9]+$" }), "the item's id");
         }
+        "group" => (255, "the group's name"),
         "job" => {
             return (
                 json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^|]+$" }),

@@ -1,0 +1,160 @@
+//! Topics and their groups.
+
+use serde_json::{Value, json};
+
+use super::errors::{MALFORMED, TOPIC};
+use super::schemas::{list, named, one_of, text, whole};
+use super::write::{Operation, Paths};
+
+fn op(id: &'static str, summary: &str) -> Operation {
+    let operation = Operation::new("topics", id, summary).keyless().fails_as(TOPIC.any);
+    operation.fails(400, &["ERR_TOPIC_OUTSIDE"]).fails(404, &["ERR_PUBSUB_NOT_FOUND"])
+}
+
+/// One of a topic that must be there, and may be subscribed to.
+fn of_topic(id: &'static str, summary: &str) -> Operation {
+    op(id, summary).fails(403, &["ERR_TOPIC_FORBIDDEN"]).fails(404, TOPIC.missing)
+}
+
+fn write(id: &'static str, summary: &str) -> Operation {
+    of_topic(id, summary).fails(400, MALFORMED).fails_as(TOPIC.write).fails(409, TOPIC.conflict)
+}
+
+fn whole_number() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+fn told(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn sent(properties: Value) -> Value {
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
+fn number_text() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]{1,9}$" })
+}
+
+fn topic() -> Value {
+    told(
+        &["name", "messages", "bytes", "partitions", "groups"],
+        json!({
+            "name": { "type": "string" },
+            "messages": whole_number(),
+            "bytes": whole_number(),
+            "partitions": list(told(&["partition", "first", "next", "messages", "bytes"], json!({
+                "partition": whole_number(), "first": whole_number(), "next": whole_number(),
+                "messages": whole_number(), "bytes": whole_number(),
+            }))),
+            "groups": list(group()),
+        }),
+    )
+}
+
+fn group() -> Value {
+    told(
+        &["name", "lag", "aside", "missed", "skipped", "dead", "partitions"],
+        json!({
+            "name": { "type": "string" },
+            "lag": whole_number(), "aside": whole_number(), "missed": whole_number(),
+            "skipped": whole_number(), "dead": whole_number(),
+            "partitions": list(told(&["partition", "offset", "lag"], json!({
+                "partition": whole_number(), "offset": whole_number(), "lag": whole_number(),
+            }))),
+            "onFailure": { "type": "object" },
+        }),
+    )
+}
+
+fn on_failure() -> Value {
+    let set = sent(json!({
+        "attemptsMax": whole(0, u64::from(u32::MAX)),
+        "backoff": named("Duration"),
+        "backoffMax": named("Duration"),
+        "givenUp": one_of(&["park", "block", "skip", "deadLetter"]),
+        "deadLetter": text(255),
+    }));
+    sent(json!({ "onFailure": { "anyOf": [set, { "type": "null" }] } }))
+}
+
+fn to() -> Value {
+    let one = |required: &[&str], properties: Value| {
+        let mut schema = sent(properties);
+        schema["required"] = json!(required);
+        schema
+    };
+    json!({ "oneOf": [
+        one(&["to"], json!({ "to": one_of(&["start", "end"]) })),
+        one(&["time"], json!({ "time": named("Time") })),
+        one(&["partition", "offset"], json!({ "partition": whole(0, u64::from(u32::MAX)), "offset": whole_number() })),
+    ] })
+}
+
+pub(super) fn add(paths: &mut Paths) {
+    let messages = |of: Value| told(&["messages"], json!({ "messages": list(of) }));
+    paths.add(
+        "/v1.0/topics/{pubsub}",
+        &["get"],
+        op("listTopics", "Topics by name")
+            .query("after", text(255), "those after this name")
+            .query("max", whole(1, 1_000), "how many; 100 if it is not said")
+            .answers("them", told(&["topics"], json!({ "topics": list(topic()) }))),
+    );
+    let of = "/v1.0/topics/{pubsub}/{topic}";
+    paths.add(of, &["get"], of_topic("getTopic", "A topic, with its groups").answers("it", topic()));
+    paths.add(
+        &format!("{of}/messages"),
+        &["get"],
+        of_topic("readTopic", "Messages, which are not consumed by that")
+            .query("partition", number_text(), "of which partition; 0 if it is not said")
+            .query("from", number_text(), "the offset to read from; 0 if it is not said")
+            .query("max", whole(1, 100), "how many; 10 if it is not said")
+            .answers(
+                "them",
+                messages(told(
+                    &["partition", "offset", "time"],
+                    json!({
+                        "partition": whole_number(), "offset": whole_number(), "time": { "type": "string" },
+                    }),
+                )),
+            ),
+    );
+    let of_group = format!("{of}/groups/{{group}}");
+    paths.add(&of_group, &["get"], of_topic("getGroup", "A group").answers("it", group()));
+    paths.add(
+        &of_group,
+        &["put"],
+        write("defineGroup", "Sets what becomes of messages that keep failing")
+            .json_body(true, on_failure())
+            .done("it is set"),
+    );
+    paths.add(&of_group, &["delete"], write("deleteGroup", "Takes a group away").done("it is gone"));
+    paths.add(
+        &format!("{of_group}/failed"),
+        &["get"],
+        of_topic("listFailed", "Messages that a group has set aside")
+            .query("max", whole(1, 100), "how many; 10 if it is not said")
+            .answers("them", messages(told(&["partition", "offset", "state", "attempts", "failures"], json!({
+                "partition": whole_number(), "offset": whole_number(), "attempts": whole_number(),
+                "state": { "type": "string" }, "key": { "type": "string" }, "next": { "type": "string" },
+                "failures": list(told(&["at", "cause"], json!({ "at": { "type": "string" }, "cause": { "type": "string" } }))),
+            })))),
+    );
+    paths.add(
+        &format!("{of_group}/seek"),
+        &["post"],
+        write("seekGroup", "Moves a group").json_body(true, to()).done("it is there"),
+    );
+    let resolved = sent(json!({
+        "action": one_of(&["retry", "skip", "deadLetter"]), "key": text(1024),
+        "partition": whole(0, u64::from(u32::MAX)), "offset": whole_number(),
+    }));
+    paths.add(
+        &format!("{of_group}/resolve"),
+        &["post"],
+        write("resolveFailed", "Decides what becomes of messages that are set aside")
+            .json_body(true, resolved)
+            .answers("how many they were", told(&["resolved"], json!({ "resolved": whole_number() }))),
+    );
+}
