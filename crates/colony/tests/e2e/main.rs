@@ -29,8 +29,8 @@ mod interim;
 mod json;
 mod lifecycle;
 mod marketplace;
-#[cfg(feature = "conformance")]
 mod marketplace_kills;
+#[cfg(feature = "conformance")]
 mod openapi;
 mod outputs;
 mod policies;
