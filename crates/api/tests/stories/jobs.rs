@@ -302,7 +302,7 @@ async fn what_is_no_job_is_refused() {
     assert_eq!(world.get("/v1.0/jobs/none").await.refused(), (500, "DAPR_SCHEDULER_GET_JOB".to_owned()));
     let large = world.post("/v1.0/jobs/job", &" ".repeat(2_000)).await;
     assert_eq!(large.refused(), (400, "ERR_BODY_READ".to_owned()));
-    assert_eq!(world.get("/v1.0/jobs").await.status, 404);
+    assert_eq!(world.get("/v1.0/jobs/job/more").await.status, 404);
     let none = world.call::<ScheduleJobResponse>(&dapr("ScheduleJob"), &ScheduleJobRequest::default()).await;
     assert_eq!(none.unwrap_err().code, 3);
     let job = |name: &str, schedule: Option<&str>| Job {
