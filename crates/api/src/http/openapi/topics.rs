@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::errors::{MALFORMED, TOPIC};
-use super::schemas::{list, named, one_of, text, whole};
+use super::schemas::{list, named, nullable, one_of, text, whole};
 use super::write::{Operation, Paths};
 
 fn op(id: &'static str, summary: &str) -> Operation {
@@ -69,26 +69,24 @@ fn group() -> Value {
 
 fn on_failure() -> Value {
     let set = sent(json!({
-        "attemptsMax": whole(0, u64::from(u32::MAX)),
-        "backoff": named("Duration"),
-        "backoffMax": named("Duration"),
-        "givenUp": one_of(&["park", "block", "skip", "deadLetter"]),
-        "deadLetter": text(255),
+        "attemptsMax": nullable(whole(0, u64::from(u32::MAX))),
+        "backoff": nullable(named("Duration")),
+        "backoffMax": nullable(named("Duration")),
+        "givenUp": nullable(one_of(&["park", "block", "skip", "deadLetter"])),
+        "deadLetter": nullable(text(255)),
     }));
     sent(json!({ "onFailure": { "anyOf": [set, { "type": "null" }] } }))
 }
 
 fn to() -> Value {
-    let one = |required: &[&str], properties: Value| {
-        let mut schema = sent(properties);
-        schema["required"] = json!(required);
-        schema
-    };
-    json!({ "oneOf": [
-        one(&["to"], json!({ "to": one_of(&["start", "end"]) })),
-        one(&["time"], json!({ "time": named("Time") })),
-        one(&["partition", "offset"], json!({ "partition": whole(0, u64::from(u32::MAX)), "offset": whole_number() })),
-    ] })
+    let mut schema = sent(json!({
+        "to": nullable(one_of(&["start", "end"])),
+        "time": nullable(named("Time")),
+        "partition": nullable(whole(0, u64::from(u32::MAX))),
+        "offset": nullable(whole_number()),
+    }));
+    schema["description"] = "`to`, `time`, or `partition` and `offset`".into();
+    schema
 }
 
 pub(super) fn add(paths: &mut Paths) {
@@ -97,7 +95,7 @@ pub(super) fn add(paths: &mut Paths) {
         "/v1.0/topics/{pubsub}",
         &["get"],
         op("listTopics", "Topics by name")
-            .query("after", text(255), "those after this name")
+            .query("after", json!({ "type": "string" }), "those after this name")
             .query("max", whole(1, 1_000), "how many; 100 if it is not said")
             .answers("them", told(&["topics"], json!({ "topics": list(topic()) }))),
     );
@@ -147,8 +145,8 @@ pub(super) fn add(paths: &mut Paths) {
         write("seekGroup", "Moves a group").json_body(true, to()).done("it is there"),
     );
     let resolved = sent(json!({
-        "action": one_of(&["retry", "skip", "deadLetter"]), "key": text(1024),
-        "partition": whole(0, u64::from(u32::MAX)), "offset": whole_number(),
+        "action": one_of(&["retry", "skip", "deadLetter"]), "key": nullable(json!({ "type": "string" })),
+        "partition": nullable(whole(0, u64::from(u32::MAX))), "offset": nullable(whole_number()),
     }));
     paths.add(
         &format!("{of_group}/resolve"),
