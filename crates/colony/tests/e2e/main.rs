@@ -31,6 +31,8 @@ mod lifecycle;
 mod marketplace;
 mod marketplace_kills;
 #[cfg(feature = "conformance")]
+mod marketplace_python;
+#[cfg(feature = "conformance")]
 mod openapi;
 mod outputs;
 mod policies;

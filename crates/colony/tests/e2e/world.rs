@@ -42,6 +42,11 @@ impl World {
 
     /// The marketplace on a free port, with the program that was built with these tests.
     pub fn marketplace() -> World {
+        World::marketplace_but("", "")
+    }
+
+    /// The same, with another program for one service.
+    pub fn marketplace_but(other: &str, program_of_other: &str) -> World {
         let alone = MARKETPLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let source = root().join("examples/marketplace");
@@ -61,7 +66,10 @@ impl World {
             "notifications",
             "recommendations",
         ] {
-            overlay.push_str(&format!("  {service}: {{ build: ~, run: {} {service} }}\n", program.display()));
+            overlay.push_str(&match service == other {
+                true => format!("  {service}: {{ build: ~, {program_of_other} }}\n"),
+                false => format!("  {service}: {{ build: ~, run: {} {service} }}\n", program.display()),
+            });
         }
         std::fs::write(dir.path().join("test.yaml"), overlay).expect("written");
         let mut world = World::start_in(dir, &["--overlay", "test.yaml"], &[]);

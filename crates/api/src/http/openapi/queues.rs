@@ -1,4 +1,4 @@
-//! Queues.
+//! The endpoints of queues, as the document has them.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Event streams.
+//! The endpoints of event streams, as the document has them.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Topics and their groups.
+//! The endpoints of topics and their groups, as the document has them.
 
 use serde_json::{Value, json};
 
