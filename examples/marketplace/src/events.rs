@@ -106,7 +106,7 @@ mod tests {
 
     fn desk() -> Desk {
         let sums = Consumer::new("sums", |number: u64| async move {
-            if number > 9 { Err(Problem::unavailable("sums", "Too much for now.")) } else { Ok(()) }
+            if number > 9 { Err(Problem::unavailable("sums", "That is too much.")) } else { Ok(()) }
         });
         Desk { service: "s", consumers: Arc::new(BTreeMap::from([(sums.topic, vec![sums.take])])) }
     }
