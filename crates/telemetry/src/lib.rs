@@ -7,10 +7,14 @@
 
 pub mod logs;
 pub mod metrics;
+pub mod recorder;
 pub mod redact;
+pub mod span;
 pub mod trace;
 
 pub use logs::{Line, LogWindow, Since, Stream};
 pub use metrics::{Counter, Histogram, HistogramSnapshot};
+pub use recorder::{Inbox, Record, Recorder};
 pub use redact::Redactor;
+pub use span::{LogRecord, Span};
 pub use trace::TraceContext;
