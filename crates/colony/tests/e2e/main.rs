@@ -36,6 +36,9 @@ mod marketplace_python;
 mod openapi;
 mod outputs;
 mod policies;
+#[cfg(feature = "conformance")]
+#[path = "../../../components/tests/servers/port.rs"]
+mod port;
 mod probes;
 mod protocols;
 mod queues;

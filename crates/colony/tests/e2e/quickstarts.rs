@@ -14,8 +14,9 @@ use tempfile::TempDir;
 
 use crate::components::postgres_server::Server as Postgres;
 use crate::components::server::Server as Redis;
+use crate::port::free_port;
 use crate::run::Run;
-use crate::sdk::{free_port, node, python};
+use crate::sdk::{node, python};
 use crate::world::root;
 
 const HOME: &str = "crates/colony/tests/quickstarts";

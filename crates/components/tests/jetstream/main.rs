@@ -2,6 +2,8 @@
 
 mod layout;
 mod outages;
+#[path = "../servers/port.rs"]
+mod port;
 mod server;
 
 use std::time::Duration;

@@ -4,6 +4,8 @@ mod binding;
 mod configuration;
 mod layout;
 mod outages;
+#[path = "../servers/port.rs"]
+mod port;
 mod server;
 
 use std::sync::Arc;

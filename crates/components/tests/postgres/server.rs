@@ -1,7 +1,7 @@
 //! A PostgreSQL for the tests, one for all that run at a time, with a database for each. Without one installed there is no
 //! test: it fails, and says what to install.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::port::free_port;
 
 /// A process, and its folder, both gone when this is dropped.
 pub struct Server {
@@ -190,11 +192,6 @@ fn program(name: &str) -> PathBuf {
         versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.exists()).collect();
     found.sort();
     found.pop().unwrap_or_else(|| panic!("there is no {name}; install it: `apt-get install postgresql`"))
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 /// Whose it is.

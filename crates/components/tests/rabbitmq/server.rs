@@ -2,7 +2,7 @@
 //! test: it fails, and says what to install.
 
 use std::fmt::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::port::free_port;
 
 /// A process with the one by which such processes find each other, and its folder, all gone when this is dropped.
 pub struct Server {
@@ -166,11 +168,6 @@ fn spawn(folder: &Path, names: u16) -> Child {
         .unwrap_or_else(|error| {
             panic!("rabbitmq-server: {error}; install it: `apt-get install rabbitmq-server`")
         })
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 /// How many virtual hosts there are.

@@ -4,6 +4,8 @@ mod configuration;
 mod layout;
 mod lock;
 mod outages;
+#[path = "../servers/port.rs"]
+mod port;
 mod pubsub;
 mod server;
 

@@ -1,10 +1,12 @@
 //! A Redis of a test's own. Without `redis-server` there is no test: it fails, and says what to install.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::port::free_port;
 
 /// A process, and its folder, both gone when this is dropped.
 pub struct Server {
@@ -96,11 +98,6 @@ fn spawn(port: u16, folder: &TempDir) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .unwrap_or_else(|error| panic!("redis-server: {error}; install it: `apt-get install redis-server`"))
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 /// How often a port may be taken meanwhile.

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use super::{HOME, free_port, node, play};
+use super::{HOME, node, play};
+use crate::port::free_port;
 use crate::sidecar::Sidecar;
 use crate::world::{binary, root};
 
@@ -19,7 +20,7 @@ fn an_application_with_the_javascript_sdk_works_over_grpc() {
 #[test]
 fn a_program_calls_others_with_grpc_js() {
     let dir = tempfile::tempdir().expect("a folder");
-    let port = free_port();
+    let port = free_port().to_string();
     let start = |flags: &[&str]| Sidecar::start_in(binary().as_ref(), dir.path(), flags, &[]);
     let mut shop = start(&["--app-id", "shop"]);
     let mut talk = start(&["--app-id", "talk", "--app-port", &port, "--app-protocol", "grpc"]);
@@ -34,7 +35,7 @@ fn application(protocol: &str, app_protocol: &str) {
     for file in ["application.yaml", "secrets.json"] {
         std::fs::copy(root().join(HOME).join("resources").join(file), resources.join(file)).expect("copied");
     }
-    let port = free_port();
+    let port = free_port().to_string();
     let flags = ["--app-port", &port, "--app-protocol", app_protocol, "--resources-path", "resources"];
     let mut sidecar = Sidecar::start(&dir, &flags);
     play(program("application.js").arg(protocol).env("APP_PORT", &port), &sidecar);

@@ -7,7 +7,6 @@
 mod javascript;
 mod python;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -62,12 +61,6 @@ fn play(program: &mut Command, sidecar: &Sidecar) {
     let output = program.output().expect("it runs");
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-}
-
-/// A port for a program that is told which.
-pub fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    listener.local_addr().expect("an address").port().to_string()
 }
 
 fn target() -> &'static Path {

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use super::{HOME, free_port, play, python};
+use super::{HOME, play, python};
+use crate::port::free_port;
 use crate::sidecar::Sidecar;
 use crate::world::{binary, root};
 
@@ -25,7 +26,7 @@ fn locks_configuration_and_jobs_are_used_with_the_python_sdk() {
 #[test]
 fn a_program_calls_others_with_the_python_sdk_and_grpcio() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (http, grpc) = (free_port(), free_port());
+    let (http, grpc) = (free_port().to_string(), free_port().to_string());
     let start = |flags: &[&str]| Sidecar::start_in(binary().as_ref(), dir.path(), flags, &[]);
     let mut shop = start(&["--app-id", "shop"]);
     let mut orders = start(&["--app-id", "orders", "--app-port", &http]);
@@ -45,7 +46,7 @@ fn a_program_with_the_python_sdk_publishes_and_reads_back() {
 #[test]
 fn a_program_with_the_python_sdk_subscribes_by_callbacks_and_by_streams() {
     let dir = tempfile::tempdir().expect("a folder");
-    let port = free_port();
+    let port = free_port().to_string();
     let mut sidecar = Sidecar::start(&dir, &["--app-port", &port, "--app-protocol", "grpc"]);
     play(program("subscribe.py").env("APP_PORT", &port), &sidecar);
     assert_eq!(sidecar.exit_code(), Some(0), "the program has asked for the end");
