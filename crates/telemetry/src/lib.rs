@@ -7,6 +7,7 @@
 
 pub mod logs;
 pub mod metrics;
+pub mod otlp;
 pub mod recorder;
 pub mod redact;
 pub mod span;

@@ -40,23 +40,25 @@ pub fn channel(room: usize) -> (Recorder, Inbox) {
 }
 
 impl Recorder {
-    /// Hands a span over, cut to size; or drops and counts it.
-    pub fn span(&self, mut span: Span) {
+    /// Hands a span over, cut to size; or drops and counts it. Whether there was room.
+    pub fn span(&self, mut span: Span) -> bool {
         span.bound();
-        self.hand_over(Record::Span(Box::new(span)));
+        self.hand_over(Record::Span(Box::new(span)))
     }
 
-    /// Hands a record of a log over, cut to size; or drops and counts it.
-    pub fn log(&self, mut log: LogRecord) {
+    /// Hands a record of a log over, cut to size; or drops and counts it. Whether there was room.
+    pub fn log(&self, mut log: LogRecord) -> bool {
         log.bound();
-        self.hand_over(Record::Log(Box::new(log)));
+        self.hand_over(Record::Log(Box::new(log)))
     }
 
-    fn hand_over(&self, record: Record) {
+    fn hand_over(&self, record: Record) -> bool {
         // Gone is who keeps it: at the end of the node, when nobody misses it.
-        if let Err(TrySendError::Full(_)) = self.inbox.try_send(record) {
+        let is_full = matches!(self.inbox.try_send(record), Err(TrySendError::Full(_)));
+        if is_full {
             self.dropped.fetch_add(1, Relaxed);
         }
+        !is_full
     }
 }
 
@@ -97,7 +99,11 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 let recorder = recorder.clone();
-                scope.spawn(move || (0..100).for_each(|_| recorder.span(span())));
+                scope.spawn(move || {
+                    for _ in 0..100 {
+                        recorder.span(span());
+                    }
+                });
             }
         });
         assert_eq!((inbox.take(1_000).count(), inbox.dropped()), (4, 396));
