@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{HOME, node, play};
+use super::{HOME, node, play, resources};
 use crate::port::free_port;
 use crate::sidecar::Sidecar;
 use crate::world::{binary, root};
@@ -29,12 +29,7 @@ fn a_program_calls_others_with_grpc_js() {
 }
 
 fn application(protocol: &str, app_protocol: &str) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let resources = dir.path().join("resources");
-    std::fs::create_dir(&resources).expect("made");
-    for file in ["application.yaml", "secrets.json"] {
-        std::fs::copy(root().join(HOME).join("resources").join(file), resources.join(file)).expect("copied");
-    }
+    let dir = resources();
     let port = free_port().to_string();
     let flags = ["--app-port", &port, "--app-protocol", app_protocol, "--resources-path", "resources"];
     let mut sidecar = Sidecar::start(&dir, &flags);

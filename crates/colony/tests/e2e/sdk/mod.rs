@@ -1,15 +1,18 @@
 //! Dapr's own SDKs, as they are published.
 //!
-//! They are installed by pip and npm in the versions that `crates/colony/tests/sdk` names, which needs Python, Node.js and
-//! the package indexes: more than a contributor needs otherwise, so this is only there with the feature `conformance`,
+//! They are installed by pip, npm and Go in the versions that `crates/colony/tests/sdk` names, which needs Python, Node.js, Go
+//! and the package indexes: more than a contributor needs otherwise, so this is only there with the feature `conformance`,
 //! as in CI.
 
+mod go;
 mod javascript;
 mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+use tempfile::TempDir;
 
 use crate::sidecar::Sidecar;
 use crate::world::root;
@@ -52,6 +55,17 @@ pub fn node() -> &'static Path {
         }
         modules
     })
+}
+
+/// A folder with the resources that applications use.
+fn resources() -> TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    let resources = dir.path().join("resources");
+    std::fs::create_dir(&resources).expect("made");
+    for file in ["application.yaml", "secrets.json"] {
+        std::fs::copy(root().join(HOME).join("resources").join(file), resources.join(file)).expect("copied");
+    }
+    dir
 }
 
 /// Runs a program beside a sidecar until it ends, which must be well.
