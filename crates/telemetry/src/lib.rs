@@ -5,17 +5,26 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+mod json;
 pub mod logs;
 pub mod metrics;
 pub mod otlp;
+pub mod part;
+pub mod query;
 pub mod recorder;
 pub mod redact;
+pub mod sample;
 pub mod span;
+pub mod telemetry;
 pub mod trace;
+mod window;
 
+pub use json::{hex, level, unhex};
 pub use logs::{Line, LogWindow, Since, Stream};
 pub use metrics::{Counter, Histogram, HistogramSnapshot};
+pub use part::{Kept, KeptLog, Part, Why};
 pub use recorder::{Inbox, Record, Recorder};
 pub use redact::Redactor;
 pub use span::{LogRecord, Span};
+pub use telemetry::{Config, Telemetry};
 pub use trace::TraceContext;

@@ -52,6 +52,16 @@ impl Recorder {
         self.hand_over(Record::Log(Box::new(log)))
     }
 
+    /// Hands over what is bounded already; dropped and counted here, too. Whether there is anybody to take it.
+    pub(crate) fn give(&self, record: Record) -> bool {
+        match self.inbox.try_send(record) {
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(_)) => drop(self.dropped.fetch_add(1, Relaxed)),
+            Ok(()) => {}
+        }
+        true
+    }
+
     fn hand_over(&self, record: Record) -> bool {
         // Gone is who keeps it: at the end of the node, when nobody misses it.
         let is_full = matches!(self.inbox.try_send(record), Err(TrySendError::Full(_)));

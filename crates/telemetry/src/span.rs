@@ -8,6 +8,7 @@
 //! sends a megabyte as an attribute's value costs no more than one that does not.
 
 mod limits;
+mod size;
 mod value;
 
 pub use limits::{ATTRIBUTES_MAX, EVENTS_MAX, KEY_BYTES_MAX, LINKS_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};

@@ -22,6 +22,7 @@ use mesh::{ApplyError, Mesh};
 use serde::Serialize;
 use serde_json::Value;
 use supervisor::Supervisor;
+use telemetry::Telemetry;
 use telemetry::logs::LogWindow;
 use tokio::sync::Notify;
 
@@ -42,6 +43,8 @@ use printer::Printer;
 const LOG_LINES_MAX: usize = 10_000;
 /// Bytes of the same.
 const LOG_BYTES_MAX: usize = 4 << 20;
+/// The folder, in that of the node's data, that telemetry is kept in.
+pub(crate) const TELEMETRY: &str = "telemetry";
 /// Longest wait for requests under way when the node stops.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,7 @@ pub(crate) struct Node {
     supervisor: Supervisor,
     apis: Apis,
     logs: Arc<LogWindow>,
+    telemetry: Telemetry,
     printer: Arc<Printer>,
     started: Instant,
     current: Mutex<Current>,
@@ -87,6 +91,8 @@ pub(crate) struct NodeStatus {
     zone: Option<String>,
     /// As the supervisor says, with the zone of each instance.
     services: Vec<Value>,
+    /// What of telemetry is held, and what was lost.
+    telemetry: telemetry::telemetry::Stats,
     #[serde(flatten)]
     plane: mesh::Status,
 }
@@ -117,7 +123,8 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     let logs = Arc::new(LogWindow::new(LOG_LINES_MAX, LOG_BYTES_MAX));
     let printer = Arc::new(Printer::new(&up, &manifest, logs.clone()));
     let mut signals = Signals::new()?;
-    let node = start(&up, source, manifest, logs, printer.clone(), started).await?;
+    let telemetry = kept(&source)?;
+    let node = start(&up, source, manifest, logs, telemetry, printer.clone(), started).await?;
     printer.begin(&node, &warnings);
     let control = control::serve(node.clone()).map_err(|error| {
         Failure::new(format!(
@@ -153,12 +160,26 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is kept of traces and logs, from now on and from before.
+fn kept(source: &Source) -> Result<Telemetry, Failure> {
+    let dir = source.data_dir().join(TELEMETRY);
+    let config = telemetry::Config { seed: seed(), ..telemetry::Config::new(&dir) };
+    Telemetry::start(config).map_err(|error| {
+        let failure = Failure::new(format!("cannot keep telemetry in {}: {error}", dir.display()));
+        match error.kind() {
+            io::ErrorKind::ResourceBusy => failure.hint("another `colony up` there starts or ends just now"),
+            _ => failure,
+        }
+    })
+}
+
 /// Starts the data plane and then the services behind it.
 async fn start(
     up: &Up,
     source: Source,
     manifest: valid::Manifest,
     logs: Arc<LogWindow>,
+    telemetry: Telemetry,
     printer: Arc<Printer>,
     started: Instant,
 ) -> Result<Arc<Node>, Failure> {
@@ -198,6 +219,7 @@ async fn start(
         supervisor,
         apis,
         logs,
+        telemetry,
         printer,
         started,
         current,
@@ -217,6 +239,11 @@ async fn announce(node: Arc<Node>) {
 impl Node {
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept of traces and logs, and where to hand more over.
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     pub(crate) fn gateway(&self) -> Option<String> {
@@ -240,6 +267,7 @@ impl Node {
             manifest: self.source.file.display().to_string(),
             data: self.source.data_dir().display().to_string(),
             rss_kib: rss_kib(),
+            telemetry: self.telemetry().stats(),
             plane: self.mesh.status(),
         }
     }
@@ -254,6 +282,9 @@ impl Node {
         self.apis.end().await;
         self.mesh.drain_calls(Duration::from_secs(1)).await;
         self.mesh.stop();
+        // Last, for all that is before has something to say.
+        let telemetry = self.telemetry.clone();
+        let _ = tokio::task::spawn_blocking(move || telemetry.end()).await;
     }
 }
 

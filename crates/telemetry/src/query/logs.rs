@@ -1,0 +1,156 @@
+//! Records of logs by what they have, newest first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::filter::{Condition, log_has};
+use super::{Cursor, LIMIT, LIMIT_MAX, Range, View};
+use crate::json::shared;
+use crate::part::KeptLog;
+use crate::window::Zone;
+
+/// Most records that are given with a trace.
+const OF_TRACE_MAX: usize = 2_000;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogQuery {
+    /// When they were written.
+    pub range: Range,
+    /// Who has written them.
+    pub service: Option<String>,
+    /// The least that they matter, by OpenTelemetry's numbers. Those of which it is not known count as 9, INFO.
+    pub severity_min: u8,
+    /// What they have in them, in capitals or not.
+    pub text: Option<String>,
+    /// What they are about for programs; an empty text: whatever it is.
+    pub event: Option<String>,
+    /// The trace that they belong to.
+    pub trace_id: Option<[u8; 16]>,
+    /// What their attributes are.
+    pub attributes: Vec<Condition>,
+    /// How many at most; up to [`LIMIT_MAX`].
+    pub limit: usize,
+    /// Only those before this place.
+    pub before: Option<Cursor>,
+}
+
+impl Default for LogQuery {
+    fn default() -> LogQuery {
+        LogQuery {
+            range: Range::default(),
+            service: None,
+            severity_min: 0,
+            text: None,
+            event: None,
+            trace_id: None,
+            attributes: Vec::new(),
+            limit: LIMIT,
+            before: None,
+        }
+    }
+}
+
+/// A page of what was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Logs {
+    /// Newest first.
+    #[serde(serialize_with = "shared")]
+    pub logs: Vec<Arc<KeptLog>>,
+    /// Where the next page begins; none: there is no more.
+    pub next: Option<Cursor>,
+    /// Whether more was to be looked at than a query may.
+    pub cut: bool,
+}
+
+impl View {
+    /// The newest records that are asked for.
+    pub(crate) fn logs(&self, query: &LogQuery) -> Logs {
+        self.newest_logs(query, query.limit.clamp(1, LIMIT_MAX))
+    }
+
+    /// What was logged in a trace, oldest first.
+    pub(crate) fn logs_of(&self, trace_id: &[u8; 16]) -> Vec<Arc<KeptLog>> {
+        let query = LogQuery { trace_id: Some(*trace_id), ..LogQuery::default() };
+        let mut logs = self.newest_logs(&query, OF_TRACE_MAX).logs;
+        logs.reverse();
+        logs
+    }
+
+    fn newest_logs(&self, query: &LogQuery, limit: usize) -> Logs {
+        let before = query.before.unwrap_or(Cursor::END);
+        let mut found: BTreeMap<Cursor, Arc<KeptLog>> = BTreeMap::new();
+        let look = |logs: &[Arc<KeptLog>], found: &mut BTreeMap<Cursor, Arc<KeptLog>>| {
+            for log in logs {
+                let place = Cursor { at_ns: log.record.at_ns, which: u128::from(log.seq) };
+                let is_of_interest =
+                    found.len() <= limit || found.first_key_value().is_some_and(|(last, _)| *last < place);
+                if place < before && is_of_interest && query.is_met(log) {
+                    found.insert(place, log.clone());
+                }
+                while found.len() > limit + 1 {
+                    found.pop_first();
+                }
+            }
+        };
+        look(&self.logs, &mut found);
+        let mut seen = self.logs.len();
+        let mut blocks: Vec<_> =
+            self.log_blocks.iter().filter(|block| query.may_be_in(&block.zone, before.at_ns)).collect();
+        blocks.sort_unstable_by_key(|block| std::cmp::Reverse(block.zone.to_ns));
+        let mut cut_at = None;
+        for block in blocks {
+            let is_full = found.len() > limit;
+            if is_full && found.first_key_value().is_some_and(|(last, _)| last.at_ns > block.zone.to_ns) {
+                break;
+            }
+            if seen >= self.looked_at_max {
+                cut_at = Some(block.zone.to_ns);
+                break;
+            }
+            let logs = self.reader.logs(block);
+            seen += logs.len();
+            look(&logs, &mut found);
+        }
+        let mut next = None;
+        if let Some(cut_at) = cut_at {
+            let from = Cursor { at_ns: cut_at.saturating_add(1), which: 0 };
+            found.retain(|place, _| *place >= from);
+            next = (from < before).then_some(from);
+        }
+        if found.len() > limit {
+            found.pop_first();
+            next = found.first_key_value().map(|(last, _)| *last);
+        }
+        Logs { logs: found.into_values().rev().collect(), next, cut: cut_at.is_some() }
+    }
+}
+
+impl LogQuery {
+    /// Whether a record has all that is asked for.
+    pub fn is_met(&self, log: &KeptLog) -> bool {
+        let record = &log.record;
+        let severity = if record.severity == 0 { 9 } else { record.severity };
+        self.range.has(record.at_ns)
+            && severity >= self.severity_min
+            && self.service.as_deref().is_none_or(|service| record.service == *service)
+            && self.trace_id.is_none_or(|trace_id| record.trace_id == Some(trace_id))
+            && self.event.as_deref().is_none_or(|event| match event {
+                "" => !record.event.is_empty(),
+                event => record.event == *event,
+            })
+            && self.attributes.iter().all(|condition| condition.is_met(&record.attributes))
+            && self.text.as_deref().is_none_or(|text| log_has(record, text))
+    }
+
+    fn may_be_in(&self, zone: &Zone, before_ns: u64) -> bool {
+        zone.to_ns >= self.range.from_ns
+            && zone.from_ns < self.range.to_ns
+            && zone.from_ns <= before_ns
+            && (self.severity_min < 17 || zone.has_errors)
+            && self.service.iter().all(|service| zone.has_service(service))
+            && self.trace_id.is_none_or(|trace_id| zone.may_have(&trace_id))
+    }
+}

@@ -1,0 +1,248 @@
+//! Queries as they stand behind the `?` of a URL. One reading for all who take them, with a sentence for what is wrong.
+//!
+//! Times are milliseconds since 1970, or `since` a duration before now; durations as people write them (`300ms`, `1.5s`, `10m`).
+
+use super::filter::{Condition, SpanFilter};
+use super::{HeatQuery, LogQuery, Range, TraceQuery};
+use crate::json::unhex;
+
+/// What is known of a parameter that is not.
+const TRACE_KEYS: &str =
+    "service, name, error, slower, faster, attribute, text, caller, callee, from, to, since, limit, before";
+const LOG_KEYS: &str = "service, level, text, event, trace, attribute, from, to, since, limit, before";
+const HEAT_KEYS: &str = "service, name, error, slower, faster, attribute, text, from, to, since, columns";
+
+impl TraceQuery {
+    /// From pairs that are decoded already. `now_ns` is what `since` counts from.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: which parameter is wrong, and what it may be.
+    pub fn from_pairs<'p>(
+        pairs: impl Iterator<Item = (&'p str, &'p str)>,
+        now_ns: u64,
+    ) -> Result<TraceQuery, String> {
+        let mut query = TraceQuery::default();
+        let (mut caller, mut callee) = (None, None);
+        for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            match key {
+                "caller" => caller = Some(value.to_owned()),
+                "callee" => callee = Some(value.to_owned()),
+                "limit" => query.limit = number(key, value)?,
+                "before" => query.before = Some(value.parse()?),
+                _ if range(&mut query.range, key, value, now_ns)? || span(&mut query.span, key, value)? => {}
+                _ => return Err(unknown(key, TRACE_KEYS)),
+            }
+        }
+        query.edge = match (caller, callee) {
+            (Some(caller), Some(callee)) => Some((caller, callee)),
+            (None, None) => None,
+            _ => return Err("`caller` and `callee` go together".to_owned()),
+        };
+        Ok(query)
+    }
+}
+
+impl LogQuery {
+    /// From pairs that are decoded already. `now_ns` is what `since` counts from.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: which parameter is wrong, and what it may be.
+    pub fn from_pairs<'p>(
+        pairs: impl Iterator<Item = (&'p str, &'p str)>,
+        now_ns: u64,
+    ) -> Result<LogQuery, String> {
+        let mut query = LogQuery::default();
+        for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            match key {
+                "service" => query.service = Some(value.to_owned()),
+                "level" => query.severity_min = severity(value)?,
+                "text" => query.text = Some(value.to_owned()),
+                "event" => query.event = Some(if value == "*" { String::new() } else { value.to_owned() }),
+                "trace" => query.trace_id = Some(trace_id(value)?),
+                "attribute" => query.attributes.push(Condition::parse(value)),
+                "limit" => query.limit = number(key, value)?,
+                "before" => query.before = Some(value.parse()?),
+                _ if range(&mut query.range, key, value, now_ns)? => {}
+                _ => return Err(unknown(key, LOG_KEYS)),
+            }
+        }
+        Ok(query)
+    }
+}
+
+impl HeatQuery {
+    /// From pairs that are decoded already; without a time, the last hour.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: which parameter is wrong, and what it may be.
+    pub fn from_pairs<'p>(
+        pairs: impl Iterator<Item = (&'p str, &'p str)>,
+        now_ns: u64,
+    ) -> Result<HeatQuery, String> {
+        let hour = Range { from_ns: now_ns.saturating_sub(3_600_000_000_000), to_ns: now_ns };
+        let mut query = HeatQuery { range: hour, columns: 60, span: SpanFilter::default() };
+        for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            match key {
+                "columns" => query.columns = number(key, value)?,
+                _ if range(&mut query.range, key, value, now_ns)? || span(&mut query.span, key, value)? => {}
+                _ => return Err(unknown(key, HEAT_KEYS)),
+            }
+        }
+        Ok(query)
+    }
+}
+
+impl Range {
+    /// From pairs that are decoded already; others are left to whoever knows them.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: which parameter is wrong, and what it may be.
+    pub fn from_pairs<'p>(
+        pairs: impl Iterator<Item = (&'p str, &'p str)>,
+        now_ns: u64,
+    ) -> Result<Range, String> {
+        let mut all = Range::default();
+        for (key, value) in pairs {
+            range(&mut all, key, value, now_ns)?;
+        }
+        Ok(all)
+    }
+}
+
+/// The id of a trace.
+///
+/// # Errors
+///
+/// A sentence.
+pub fn trace_id(text: &str) -> Result<[u8; 16], String> {
+    unhex(text).ok_or_else(|| format!("`{text}` is no id of a trace: that is 32 hexadecimal digits"))
+}
+
+fn range(range: &mut Range, key: &str, value: &str, now_ns: u64) -> Result<bool, String> {
+    match key {
+        "from" => range.from_ns = millis(key, value)?,
+        "to" => range.to_ns = millis(key, value)?,
+        "since" => range.from_ns = now_ns.saturating_sub(duration(key, value)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn span(span: &mut SpanFilter, key: &str, value: &str) -> Result<bool, String> {
+    match key {
+        "service" => span.service = Some(value.to_owned()),
+        "name" => span.name = Some(value.to_owned()),
+        "error" => span.error = Some(truth(key, value)?),
+        "slower" => span.duration_min_ns = Some(duration(key, value)?),
+        "faster" => span.duration_max_ns = Some(duration(key, value)?),
+        "attribute" => span.attributes.push(Condition::parse(value)),
+        "text" => span.text = Some(value.to_owned()),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn unknown(key: &str, known: &str) -> String {
+    format!("there is no parameter `{key}`; there are {known}")
+}
+
+fn number(key: &str, value: &str) -> Result<usize, String> {
+    value.parse().map_err(|_| format!("`{key}` is a number, and `{value}` is none"))
+}
+
+fn truth(key: &str, value: &str) -> Result<bool, String> {
+    value.parse().map_err(|_| format!("`{key}` is `true` or `false`, not `{value}`"))
+}
+
+fn millis(key: &str, value: &str) -> Result<u64, String> {
+    let ms: u64 = value.parse().map_err(|_| {
+        format!(
+            "`{key}` is a time in milliseconds since 1970, and `{value}` is none; `since=10m` counts from now"
+        )
+    })?;
+    Ok(ms.saturating_mul(1_000_000))
+}
+
+/// A duration in nanoseconds: a number and `ns`, `us`, `ms`, `s`, `m`, `h` or `d`.
+fn duration(key: &str, value: &str) -> Result<u64, String> {
+    let at = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
+    let unit = match &value[at..] {
+        "ns" => 1.0,
+        "us" | "µs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "m" | "min" => 60e9,
+        "h" => 3_600e9,
+        "d" => 86_400e9,
+        _ => f64::NAN,
+    };
+    match value[..at].parse::<f64>().map(|number| number * unit) {
+        Ok(ns) if ns.is_finite() => Ok(ns as u64),
+        _ => Err(format!("`{key}` is a duration such as 300ms, 1.5s or 10m, and `{value}` is none")),
+    }
+}
+
+/// The least number of a level.
+///
+/// # Errors
+///
+/// A sentence.
+pub fn severity(level: &str) -> Result<u8, String> {
+    match level {
+        "trace" => Ok(1),
+        "debug" => Ok(5),
+        "info" => Ok(9),
+        "warn" => Ok(13),
+        "error" => Ok(17),
+        "fatal" => Ok(21),
+        other => {
+            Err(format!("there is no level `{other}`; there are trace, debug, info, warn, error and fatal"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traces(pairs: &[(&str, &str)]) -> Result<TraceQuery, String> {
+        TraceQuery::from_pairs(pairs.iter().copied(), 3_600_000_000_000)
+    }
+
+    #[test]
+    fn a_query_is_read() {
+        let query = traces(&[
+            ("service", "payments"),
+            ("slower", "1.5s"),
+            ("error", "true"),
+            ("attribute", "a=b"),
+            ("since", "10m"),
+            ("name", ""),
+        ])
+        .unwrap();
+        assert_eq!(query.span.duration_min_ns, Some(1_500_000_000));
+        assert_eq!(query.range.from_ns, 3_000_000_000_000);
+        assert_eq!((query.span.error, query.span.name), (Some(true), None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (key, value) in [
+            ("slow", "1s"),
+            ("slower", "1"),
+            ("slower", "..s"),
+            ("error", "1"),
+            ("from", "-1"),
+            ("before", "x"),
+            ("limit", "-1"),
+            ("caller", "a"),
+        ] {
+            let why = traces(&[(key, value)]).unwrap_err();
+            assert!(why.contains(key) || why.contains(value), "{why}");
+        }
+    }
+}
