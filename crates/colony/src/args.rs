@@ -159,6 +159,9 @@ pub(crate) struct Up {
     /// Don't take the manifest on by itself when the file changes
     #[arg(long)]
     pub(crate) no_watch: bool,
+    /// Serve the metrics, as Prometheus reads them, at http://ADDRESS/metrics too, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
     /// Threads of the data plane; 0: one a processor
     #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true)]
     pub(crate) threads: usize,

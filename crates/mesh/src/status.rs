@@ -1,7 +1,10 @@
 //! How the data plane is doing, in numbers that a program can read.
 
+use std::time::Duration;
+
 use policy::{BreakerState, Class};
 use serde::{Deserialize, Serialize};
+use telemetry::exemplars::Recent;
 use telemetry::metrics::HistogramSnapshot;
 
 use crate::call::bulkhead::Bulkhead;
@@ -100,6 +103,12 @@ pub struct CallStatus {
     pub p50_us: u64,
     /// 99th percentile of the same.
     pub p99_us: u64,
+    /// All of the same.
+    #[serde(skip)]
+    pub latency: HistogramSnapshot,
+    /// Some of the requests in it, with how long ago they ended.
+    #[serde(skip)]
+    pub recent: Vec<(Recent, Duration)>,
 }
 
 /// How a call prefers the zone of the node.
@@ -263,7 +272,15 @@ fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
         zone: zone(call, upstream),
         p50_us: latency.quantile(0.5),
         p99_us: latency.quantile(0.99),
+        latency,
+        recent: recent(call),
     }
+}
+
+fn recent(call: &CallState) -> Vec<(Recent, Duration)> {
+    let now = Duration::from_nanos(clock::now().as_nanos());
+    let all = call.tallies.iter().flat_map(|tally| tally.exemplars.all());
+    all.map(|one| (one, now.saturating_sub(one.at))).collect()
 }
 
 fn of_bulkhead(bulkhead: &Bulkhead) -> ConcurrencyStatus {

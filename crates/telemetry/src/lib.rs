@@ -5,6 +5,9 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod catalogue;
+pub mod exemplars;
+pub mod exposition;
 mod json;
 pub mod logs;
 pub mod metrics;
@@ -14,6 +17,7 @@ pub mod query;
 pub mod recorder;
 pub mod redact;
 pub mod sample;
+pub mod series;
 pub mod span;
 pub mod telemetry;
 pub mod trace;

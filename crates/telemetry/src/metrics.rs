@@ -132,6 +132,22 @@ impl HistogramSnapshot {
         HistogramSnapshot { buckets, sum_micros, max_micros }
     }
 
+    /// The buckets that are not empty, by number, with what is in each.
+    pub fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.buckets.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// Adds what is in buckets, and their sum. Those that there are not count as the last.
+    pub fn add(&mut self, buckets: impl IntoIterator<Item = (usize, u64)>, sum_micros: u64) {
+        for (at, count) in buckets.into_iter().filter(|(_, count)| *count > 0) {
+            let at = at.min(BUCKETS - 1);
+            self.grow(at + 1);
+            self.buckets[at] = self.buckets[at].saturating_add(count);
+            self.max_micros = self.max_micros.max(upper_bound(at).min(MICROS_MAX));
+        }
+        self.sum_micros = self.sum_micros.saturating_add(sum_micros);
+    }
+
     /// How many were recorded.
     pub fn count(&self) -> u64 {
         self.buckets.iter().fold(0, |sum, count| sum.saturating_add(*count))

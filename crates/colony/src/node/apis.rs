@@ -21,7 +21,7 @@ use crate::adapters::Surroundings;
 use crate::args::Sidecar;
 use crate::failure::Failure;
 use crate::lower;
-use crate::sidecars::{Application, ByWay, Journal, Post, Served, Terminal};
+use crate::sidecars::{Application, ByWay, Journal, Look, Post, Served, Terminal};
 use crate::source::Source;
 use crate::terminal;
 
@@ -96,6 +96,11 @@ impl Apis {
         let gates = self.0.gates();
         let closed = gates.iter().filter(|((of, _), gate)| of == service && !*gate.borrow());
         closed.map(|((_, port), _)| self.0.post.in_flight(service, *port)).sum()
+    }
+
+    /// What is kept here, if this process holds it.
+    pub(super) async fn look(&self) -> Option<Look<'_>> {
+        self.0.post.look().await
     }
 
     /// Ends all, and then the engine.

@@ -4,6 +4,7 @@ mod apis;
 mod certificates;
 mod control;
 mod faults;
+mod measure;
 mod printer;
 pub(crate) mod reload;
 mod routing;
@@ -57,6 +58,8 @@ pub(crate) struct Node {
     logs: Arc<LogWindow>,
     telemetry: Telemetry,
     printer: Arc<Printer>,
+    /// Where the metrics have a listener of their own.
+    metrics: Option<String>,
     started: Instant,
     current: Mutex<Current>,
     /// One reload at a time.
@@ -80,6 +83,8 @@ pub(crate) struct NodeStatus {
     uptime_ms: u64,
     /// Address of the gateway, if there is one.
     gateway: Option<String>,
+    /// Where the metrics are read, if they have a listener of their own.
+    metrics: Option<String>,
     /// What it shows clients of HTTPS.
     certificates: Vec<certificates::Shown>,
     /// The development CA that signed that, if it did.
@@ -123,8 +128,16 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     let logs = Arc::new(LogWindow::new(LOG_LINES_MAX, LOG_BYTES_MAX));
     let printer = Arc::new(Printer::new(&up, &manifest, logs.clone()));
     let mut signals = Signals::new()?;
+    let door = match up.metrics {
+        Some(address) => Some(measure::Door::bind(address).await?),
+        None => None,
+    };
+    let metrics = door.as_ref().map(measure::Door::url);
     let telemetry = kept(&source)?;
-    let node = start(&up, source, manifest, logs, telemetry, printer.clone(), started).await?;
+    let node = start(&up, source, manifest, logs, telemetry, printer.clone(), metrics, started).await?;
+    if let Some(door) = door {
+        door.open(node.clone());
+    }
     printer.begin(&node, &warnings);
     let control = control::serve(node.clone()).map_err(|error| {
         Failure::new(format!(
@@ -181,6 +194,7 @@ async fn start(
     logs: Arc<LogWindow>,
     telemetry: Telemetry,
     printer: Arc<Printer>,
+    metrics: Option<String>,
     started: Instant,
 ) -> Result<Arc<Node>, Failure> {
     let cannot = |error: io::Error| Failure::new(format!("cannot start the data plane: {error}"));
@@ -221,6 +235,7 @@ async fn start(
         logs,
         telemetry,
         printer,
+        metrics,
         started,
         current,
         reloading: tokio::sync::Mutex::new(()),
@@ -262,6 +277,7 @@ impl Node {
             pid: std::process::id(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             gateway: self.gateway(),
+            metrics: self.metrics.clone(),
             certificates: self.certificates(),
             ca: self.authority(),
             manifest: self.source.file.display().to_string(),

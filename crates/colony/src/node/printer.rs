@@ -59,7 +59,7 @@ impl Printer {
         let (source, gateway, name) = (&node.source, node.gateway(), node.current().manifest.name.clone());
         if self.json {
             return self.object(json!({
-                "event": "up", "name": name, "gateway": gateway, "ca": node.authority(), "data": source.data_dir(),
+                "event": "up", "name": name, "gateway": gateway, "metrics": node.metrics, "ca": node.authority(), "data": source.data_dir(),
             }));
         }
         let mut text = String::new();
@@ -72,6 +72,9 @@ impl Printer {
         if let Some(ca) = node.authority() {
             let trust = format!("trust {} (`colony certs` says how)", ca.display());
             self.row(&mut text, "dev CA", &trust, Style::Plain);
+        }
+        if let Some(metrics) = &node.metrics {
+            self.row(&mut text, "metrics", metrics, Style::Plain);
         }
         self.row(&mut text, "data", &source.data_dir().display().to_string(), Style::Plain);
         text.push('\n');

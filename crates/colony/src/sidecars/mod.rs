@@ -25,10 +25,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::{End, Listeners};
+use api::{End, Host, Listeners};
 use manifest::Diagnostics;
 use tokio::net::UnixStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
 use crate::failure::Failure;
@@ -78,6 +78,14 @@ pub(crate) struct Post {
     folder: PathBuf,
     /// If this is the holder.
     held: Mutex<Option<Arc<Holding>>>,
+    /// One who looks at a time, and none at the end.
+    looking: Mutex<()>,
+}
+
+/// A look at what this process holds, which does not end meanwhile.
+pub(crate) struct Look<'a> {
+    pub(crate) host: Arc<Host>,
+    _turn: MutexGuard<'a, ()>,
 }
 
 /// Whose turn it is to serve.
@@ -98,7 +106,7 @@ pub(crate) struct Served<'a> {
 
 impl Post {
     pub(crate) fn new(data: &Path) -> Post {
-        Post { folder: data.join(FOLDER), held: Mutex::default() }
+        Post { folder: data.join(FOLDER), held: Mutex::default(), looking: Mutex::default() }
     }
 
     /// Calls under way into the instance of an application that listens on this port, if it is served here.
@@ -107,6 +115,13 @@ impl Post {
         let instances = held.iter().flat_map(|holding| holding.place().host.instances(app_id));
         let meant = instances.filter(|api| api.config.app.port == Some(port));
         meant.map(|api| api.app.in_flight()).sum()
+    }
+
+    /// What this process holds; none if another does, or nobody was served yet.
+    pub(crate) async fn look(&self) -> Option<Look<'_>> {
+        let turn = self.looking.lock().await;
+        let host = self.held.try_lock().ok()?.as_ref()?.place().host;
+        Some(Look { host, _turn: turn })
     }
 
     /// Where the engine is.
@@ -173,6 +188,7 @@ impl Post {
 
     /// Lets the guests go, if there are any, and finishes what the engine has begun.
     pub(crate) async fn close(&self) {
+        let _turn = self.looking.lock().await;
         if let Some(holding) = self.held.lock().await.take().and_then(Arc::into_inner) {
             holding.end().await;
         }

@@ -32,6 +32,7 @@ mod marketplace;
 mod marketplace_kills;
 #[cfg(feature = "conformance")]
 mod marketplace_python;
+mod metrics;
 #[cfg(feature = "conformance")]
 mod openapi;
 mod outputs;

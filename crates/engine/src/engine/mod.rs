@@ -112,6 +112,17 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.inner.metrics.snapshot(self.inner.changed_bytes())
     }
 
+    /// How far each shard is: its number, its last record in the log, and the last that it has applied.
+    pub fn progress(&self) -> Vec<(u32, u64, u64)> {
+        let of = |shard: &Arc<Shared<S>>| {
+            let number = shard.shard().0;
+            // First what is applied: the log's last is never before it.
+            let applied = shard.read().sequence;
+            (number, self.inner.log.last(number), applied)
+        };
+        self.inner.shared.iter().map(of).collect()
+    }
+
     /// How many bytes of storage the log takes.
     pub fn log_bytes(&self) -> u64 {
         self.inner.log.bytes()

@@ -143,11 +143,18 @@ pub(crate) async fn run(
         Ok(answer) => is_failure(answer, &outgoing),
         Err(problem) => !problem.kind.is_clients_fault(),
     };
-    let result = match (&call.state.config.fallback, failed) {
-        (Some(fallback), true) => Box::pin(stand_in(core, call, fallback, outgoing, result)).await,
-        _ => result,
+    let ended = clock::now();
+    let took = ended.since(started);
+    let ended_at = Duration::from_nanos(ended.as_nanos());
+    tally.exemplars.note(ended_at, took.as_micros() as u64, || outgoing.message.trace_id());
+    let (result, took) = match (&call.state.config.fallback, failed) {
+        (Some(fallback), true) => {
+            let result = Box::pin(stand_in(core, call, fallback, outgoing, result)).await;
+            (result, clock::now().since(started))
+        }
+        _ => (result, took),
     };
-    tally.end(&result, failed, clock::now().since(started));
+    tally.end(&result, failed, took);
     result
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Budget, BudgetConfig, Hedge, Time};
+use telemetry::exemplars::Exemplars;
 use telemetry::metrics::{Counter, Histogram};
 
 use crate::call::balance::LocalBalancer;
@@ -63,6 +64,8 @@ pub(crate) struct Tally {
     pub(crate) expired: Counter,
     /// From the request to the answer's head, in microseconds.
     pub(crate) latency: Histogram,
+    /// Some of the requests in it.
+    pub(crate) exemplars: Exemplars,
 }
 
 impl Tally {

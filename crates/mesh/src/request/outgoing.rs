@@ -9,6 +9,7 @@ use hyper::ext::Protocol;
 use policy::Time;
 use policy::deadline::header::Node;
 use policy::deadline::{Text, grpc, header};
+use telemetry::TraceContext;
 
 use crate::config::{External, Origin};
 use crate::message::fields::{Fields, Id, write_field};
@@ -60,6 +61,11 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// The trace that the request belongs to.
+    pub(crate) fn trace_id(&self) -> Option<[u8; 16]> {
+        self.head.fields.get(Id::TraceParent).and_then(TraceContext::parse).map(|context| context.trace_id)
+    }
+
     pub(crate) fn new(
         mut head: RequestHead,
         host: Vec<u8>,
