@@ -21,6 +21,14 @@ fn origin() -> Instant {
     *ORIGIN.get_or_init(Instant::now)
 }
 
+/// What added to [`now`] makes nanoseconds since 1970. The time of day may be put forward or back, so it is looked up
+/// every now and then.
+pub(crate) fn wall() -> u64 {
+    #[allow(clippy::disallowed_methods, reason = "the one place where the data plane reads the time of day")]
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (since.as_nanos() as u64).saturating_sub(now().as_nanos())
+}
+
 /// The value of a `Date` field (RFC 9110 section 6.6.1).
 pub(crate) fn http_date() -> String {
     #[allow(clippy::disallowed_methods, reason = "the one place where the data plane reads the time of day")]

@@ -19,6 +19,7 @@ use tokio::task::LocalSet;
 use crate::client::serve;
 use crate::clock;
 use crate::neighbours::Neighbours;
+use crate::spans::{self, Recording, Trace};
 use crate::table::{LocalListener, LocalTable, Table};
 
 /// How often idle connections are looked through.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Drain { listeners: Vec<String>, done: oneshot::Sender<()> },
     /// Serve this connection, which another core has accepted.
     Adopt { listener: String, stream: std::net::TcpStream, peer: SocketAddr },
+    /// Hand spans over there, or nowhere.
+    Record(Option<Recording>),
     /// End now.
     Stop,
 }
@@ -50,6 +53,7 @@ pub(crate) struct Core {
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next_connection: Cell<u64>,
     date: RefCell<(String, Time)>,
+    recording: RefCell<Option<Rc<spans::Local>>>,
 }
 
 struct Acceptor {
@@ -104,7 +108,7 @@ impl Connection {
     pub(crate) fn begin(self: &Rc<Self>) -> Exchange {
         self.requests.set(self.requests.get() + 1);
         self.waiting.set(None);
-        Exchange { connection: self.clone(), tunnel: false }
+        Exchange { connection: self.clone(), tunnel: false, trace: Trace::default() }
     }
 
     /// Whether only other protocols are under way. Nobody knows how to end these: a drain does not wait
@@ -122,6 +126,8 @@ impl Connection {
 pub(crate) struct Exchange {
     connection: Rc<Connection>,
     tunnel: bool,
+    /// What is recorded of it.
+    pub(crate) trace: Trace,
 }
 
 impl Exchange {
@@ -139,8 +145,13 @@ impl Drop for Exchange {
         if self.tunnel {
             self.connection.tunnels.set(self.connection.tunnels.get().saturating_sub(1));
         }
+        if left > 0 && !self.trace.is_on() {
+            return;
+        }
+        let now = clock::now();
+        self.trace.end(now);
         if left == 0 {
-            self.connection.waiting.set(Some(clock::now()));
+            self.connection.waiting.set(Some(now));
         }
     }
 }
@@ -158,11 +169,18 @@ impl Core {
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             date: RefCell::default(),
+            recording: RefCell::default(),
         })
     }
 
     pub(crate) fn table(&self) -> Rc<LocalTable> {
         self.table.borrow().clone()
+    }
+
+    /// Where spans go. None: nothing is recorded.
+    #[inline]
+    pub(crate) fn recording(&self) -> Option<Rc<spans::Local>> {
+        self.recording.borrow().clone()
     }
 
     /// Counts a connection in. None: the listener has as many as it may have.
@@ -250,6 +268,9 @@ impl Core {
     fn sweep(&self, now: Time) {
         // Whatever was under way between two cores at the last change has arrived.
         self.before.take();
+        if let Some(recording) = self.recording() {
+            recording.tick();
+        }
         let table = self.table();
         for connection in self.connections.borrow().values() {
             let Some(listener) = table.listeners.get(&connection.listener) else { continue };
@@ -335,6 +356,9 @@ pub(crate) fn run(
                     tokio::task::spawn_local(drained(core.clone(), listeners, done));
                 }
                 Some(Command::Adopt { listener, stream, peer }) => core.adopt(&listener, stream, peer),
+                Some(Command::Record(to)) => {
+                    core.recording.replace(to.map(|to| Rc::new(spans::Local::new(to))));
+                }
                 Some(Command::Stop) | None => return Ok(()),
             }
         }

@@ -181,7 +181,8 @@ pub fn passage(bytes: &[u8]) {
     headers::request_id(&mut head.fields, &mut rng);
     let client = ClientText::new(std::net::IpAddr::from([127, 0, 0, 1]));
     headers::forwarded(&mut head.fields, &client, &host, false);
-    headers::trace(&mut head.fields, &mut rng);
+    let (context, _) = headers::take_trace(&mut head.fields, &mut rng);
+    head.fields.push(b"traceparent", &context.encode());
     headers::join_cookies(&mut head.fields);
     for hop in [Id::Connection, Id::KeepAlive, Id::ProxyConnection, Id::Te, Id::TransferEncoding, Id::Upgrade]
     {

@@ -8,7 +8,7 @@
 //! The way of a request through the folders: `client` takes the connection, `request` finds the route
 //! and readies headers and bodies (`message` is what they are made of, `io` what they come over), `call` carries it through the policies, `upstream` holds the
 //! other side. Around them: `config` and `table` say what to serve, `mesh` is the handle, `core` a
-//! thread, `status` the numbers.
+//! thread, `status` the numbers, `spans` what is recorded of each request.
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
@@ -28,6 +28,7 @@ mod mesh;
 mod message;
 mod neighbours;
 mod request;
+mod spans;
 mod status;
 mod table;
 mod upstream;
@@ -39,6 +40,7 @@ pub use crate::forces::{ForceEnd, ForceError, LostForce};
 pub use crate::mesh::{ApplyError, Mesh};
 pub use crate::request::preview::{Asked, Misfit, Part, Preview, Refusal, Tried, preview};
 pub use crate::request::split::Side;
+pub use crate::spans::Recording;
 pub use crate::status::{
     CallStatus, ClassStatus, ConcurrencyStatus, EjectedStatus, InstanceStatus, ListenerStatus, Status,
     UpstreamStatus, ZoneStatus,

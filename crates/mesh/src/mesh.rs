@@ -17,6 +17,7 @@ use crate::core::{self, Command};
 use crate::faults::Board;
 use crate::forces::{self, LostForce};
 use crate::neighbours::Neighbours;
+use crate::spans::Recording;
 use crate::status::{self, ListenerStatus, Status};
 use crate::table::Table;
 use crate::upstream::Endpoint;
@@ -109,6 +110,14 @@ impl Mesh {
             applying: tokio::sync::Mutex::new(()),
         };
         Ok(Mesh { inner: Arc::new(inner) })
+    }
+
+    /// Hands the spans of the requests that come from now on over there, or to nobody; which is how it is at first.
+    pub fn record(&self, to: Option<Recording>) {
+        for core in &self.inner.cores {
+            // One that has ended has nothing to record.
+            let _ = core.commands.send(Command::Record(to.clone()));
+        }
     }
 
     /// Serves `config` from now on. Connections and requests under way go on; state of calls and

@@ -10,6 +10,7 @@ use crate::call::{CallState, LocalCall, limit};
 use crate::config::{self, Config, Fallback, Limits, Role, Tls};
 use crate::request::route::Matcher;
 use crate::request::split::Target;
+use crate::spans::names::Place;
 use crate::upstream::{LocalUpstream, Upstream};
 
 /// What all cores share.
@@ -123,6 +124,8 @@ pub(crate) struct LocalListener {
     pub(crate) role: LocalRole,
     /// Its connections over all cores.
     pub(crate) open: Arc<AtomicUsize>,
+    /// What spans say of it.
+    pub(crate) place: Arc<Place>,
 }
 
 /// A [`Role`] with its calls at hand.
@@ -137,6 +140,7 @@ pub(crate) struct LocalRoute {
     pub(crate) matcher: Matcher,
     pub(crate) rewrite: Option<config::Pattern>,
     pub(crate) to: Target,
+    pub(crate) place: Arc<Place>,
 }
 
 impl LocalTable {
@@ -150,16 +154,17 @@ impl LocalTable {
             table.upstreams.insert(name.clone(), local);
         }
         for (name, listener) in &shared.config.listeners {
-            let role = table.role(&listener.role, old, core);
+            let place = Place::new(listener);
+            let role = table.role(&listener.role, &place, old, core);
             let open = shared.open[name].clone();
             let (limits, tls) = (listener.limits.clone(), listener.tls.clone());
-            let local = LocalListener { limits, tls, role, open };
+            let local = LocalListener { limits, tls, role, open, place };
             table.listeners.insert(name.clone(), Rc::new(local));
         }
         table
     }
 
-    fn role(&mut self, role: &Role, old: &LocalTable, core: usize) -> LocalRole {
+    fn role(&mut self, role: &Role, place: &Place, old: &LocalTable, core: usize) -> LocalRole {
         match role {
             Role::Gateway { routes } => LocalRole::Gateway {
                 routes: routes
@@ -167,7 +172,8 @@ impl LocalTable {
                     .filter_map(|route| {
                         let matcher = Matcher::new(&route.matcher)?;
                         let to = self.target(&route.call, old, core);
-                        Some(LocalRoute { matcher, rewrite: route.rewrite.clone(), to })
+                        let place = place.route(&route.matcher.path);
+                        Some(LocalRoute { matcher, rewrite: route.rewrite.clone(), to, place })
                     })
                     .collect(),
             },

@@ -30,6 +30,11 @@ impl Redactor {
         Redactor { secrets: all }
     }
 
+    /// Whether it knows no secret.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
     /// The text with every secret replaced by [`MARK`]; borrowed where there is none. Secrets that
     /// overlap are taken out as one, so that no end of either remains.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {

@@ -19,12 +19,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
 use manifest::valid;
-use mesh::{ApplyError, Mesh};
+use mesh::{ApplyError, Mesh, Recording};
 use serde::Serialize;
 use serde_json::Value;
 use supervisor::Supervisor;
-use telemetry::Telemetry;
 use telemetry::logs::LogWindow;
+use telemetry::{Redactor, Telemetry};
 use tokio::sync::Notify;
 
 use crate::args::Up;
@@ -204,6 +204,7 @@ async fn start(
         threads => threads,
     };
     let mesh = Mesh::start(threads, seed()).map_err(cannot)?;
+    mesh.record(Some(recording(&manifest, &telemetry)));
     let plane = lower::mesh(&manifest, tls);
     mesh.apply(plane.clone()).await.map_err(|error| explain_apply(&error))?;
     let services = lower::services(&manifest, |listener| mesh.address(listener));
@@ -241,6 +242,12 @@ async fn start(
         reloading: tokio::sync::Mutex::new(()),
         ending: Notify::new(),
     }))
+}
+
+/// Where spans of the data plane go, without the secrets that the manifest has.
+fn recording(manifest: &valid::Manifest, telemetry: &Telemetry) -> Recording {
+    let redactor = Redactor::new(manifest.secrets.clone());
+    Recording { recorder: telemetry.recorder(), redactor, unsampled: false }
 }
 
 /// Says when everything is ready, or what will not be.

@@ -13,7 +13,7 @@ use mesh::{ForceEnd, LostForce};
 use serde_json::{Value, json};
 use supervisor::{Applied, Change};
 
-use super::{Node, explain_apply};
+use super::{Node, explain_apply, recording};
 use crate::failure::Failure;
 use crate::terminal::{Style, paint};
 use crate::{lower, tls};
@@ -70,6 +70,7 @@ impl Node {
         let notes: Vec<String> = kept.into_iter().chain(self.tell_ended_faults()).chain(forces).collect();
         let services: Vec<&Applied> = applied.iter().filter(|one| one.change != Change::Unchanged).collect();
         self.printer.renamed(&manifest);
+        self.mesh.record(Some(recording(&manifest, &self.telemetry)));
         let mut current = self.current();
         current.plane = if done { plane } else { both };
         if done {

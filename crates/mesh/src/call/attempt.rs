@@ -25,6 +25,7 @@ use crate::request::answer::From;
 use crate::request::http2::from_map;
 use crate::request::problem::{Kind, Problem};
 use crate::request::websocket;
+use crate::spans::{Ending, Trying};
 use crate::upstream::http1::Lost as Lost1;
 use crate::upstream::pool;
 use crate::upstream::{Lease, LocalInstance};
@@ -92,26 +93,30 @@ pub(super) type Slot = RefCell<Option<(Lease, Time)>>;
 pub(super) async fn attempt(
     core: &Core,
     call: &LocalCall,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     times: Times,
     avoid: Option<u64>,
     slot: &Slot,
+    noted: Trying,
 ) -> Tried {
     let started = times.began();
     let sent = {
         // Pinned here, for an argument that is pinned over there would be there twice.
-        let sending = pin!(send(core, call, outgoing, slot, times, avoid));
+        let sending = pin!(send(core, call, outgoing, slot, times, avoid, noted));
         times.keep(sending, outgoing).await
     };
     let (lease, chosen) = slot.take().unzip();
     let ended = clock::now();
     let took = chosen.map_or(Duration::ZERO, |chosen| outgoing.waited(chosen, ended));
+    let over = sent.as_ref().err().map(|over| times.reached(*over));
     let cut_short = sent.as_ref().is_err_and(|over| *over == Over::Callers);
     let (outcome, result) = match sent {
         Err(over) => (Outcome::TimedOut, Err(timed_out(call, lease.as_ref(), ended.since(started), over))),
         Ok(Err((outcome, kind, detail))) => (outcome, Err((kind, detail))),
         Ok(Ok(answered)) => (outcome_of(outgoing, &answered), Ok(answered)),
     };
+    let failed = result.as_ref().err().map(|(kind, _)| *kind);
+    outgoing.trace.tried(noted, Ending { at: ended, outcome, failed, over });
     let blameless = cut_short || outgoing.body_broken().is_some();
     let open = result.as_ref().is_ok_and(|answered| outgoing.ends_later(outcome, &answered.fields));
     if let (Some(ejection), Some(lease), false) = (&call.state.ejection, &lease, blameless || open) {
@@ -146,7 +151,7 @@ fn sample(call: &LocalCall, outcome: Outcome, took: Duration) -> Option<Duration
     }
 }
 
-fn outcome_of(outgoing: &Outgoing, answered: &Answered) -> Outcome {
+fn outcome_of(outgoing: &Outgoing<'_>, answered: &Answered) -> Outcome {
     let seconds =
         answered.fields.get(Id::RetryAfter).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     Outcome::Answered {
@@ -195,19 +200,23 @@ pub(super) struct Answered {
 async fn send(
     core: &Core,
     call: &LocalCall,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     slot: &Slot,
     times: Times,
     avoid: Option<u64>,
+    noted: Trying,
 ) -> Result<Answered, Lost> {
     let mut refused = Vec::new();
     loop {
         let avoid = if refused.is_empty() { avoid.as_slice() } else { &refused };
-        let (instance, now) = choose::pick(core, call, times.began(), avoid, outgoing.key).await?;
+        let (instance, now) = choose::pick(core, call, outgoing, noted, times.began(), avoid).await?;
+        outgoing.trace.chosen(noted, &instance.names, now.since(times.began()));
         *slot.borrow_mut() = Some((instance.lease(now), now));
         let sent = match call.state.faults.strike(core, &outgoing.message, now) {
-            None => exchange(core, call, outgoing, &instance, times, now).await,
-            Some(struck) => Box::pin(send_struck(core, call, outgoing, &instance, times, struck)).await,
+            None => exchange(core, call, outgoing, &instance, times, noted, now).await,
+            Some(struck) => {
+                Box::pin(send_struck(core, call, outgoing, &instance, times, noted, struck)).await
+            }
         };
         match sent {
             Err((Outcome::NotSent, Kind::ConnectFailed, _))
@@ -236,39 +245,43 @@ fn other_addresses(call: &LocalCall) -> usize {
 async fn send_struck(
     core: &Core,
     call: &LocalCall,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     instance: &Rc<LocalInstance>,
     times: Times,
+    noted: Trying,
     struck: Struck,
 ) -> Result<Answered, Lost> {
+    outgoing.trace.struck(noted, struck.id());
     if let Some(instead) = struck.before(call, outgoing, instance).await {
         return instead;
     }
-    let answered = exchange(core, call, outgoing, instance, times, clock::now()).await?;
+    let answered = exchange(core, call, outgoing, instance, times, noted, clock::now()).await?;
     Ok(struck.after(answered, clock::now()))
 }
 
 async fn exchange(
     core: &Core,
     call: &LocalCall,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     instance: &Rc<LocalInstance>,
     times: Times,
+    noted: Trying,
     now: Time,
 ) -> Result<Answered, Lost> {
     match call.upstream.shared.config.protocol {
-        Protocol::Http1 => send_http1(core, call, outgoing, instance, times, now).await,
+        Protocol::Http1 => send_http1(core, call, outgoing, instance, times, noted, now).await,
         // Boxed, as is what is rare: what one request may need takes up room in each.
-        Protocol::Http2 => Box::pin(send_http2(core, call, outgoing, instance, times, now)).await,
+        Protocol::Http2 => Box::pin(send_http2(core, call, outgoing, instance, times, noted, now)).await,
     }
 }
 
 async fn send_http1(
     core: &Core,
     call: &LocalCall,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     instance: &Rc<LocalInstance>,
     times: Times,
+    noted: Trying,
     mut now: Time,
 ) -> Result<Answered, Lost> {
     let upstream = &call.upstream.shared;
@@ -285,7 +298,8 @@ async fn send_http1(
                 fresh.map_err(|error| cannot_connect(call, instance, &error))?
             }
         };
-        let head = message.http1(upstream, &instance.shared.endpoint, times.told(outgoing, now, core.node));
+        let told = times.told(outgoing, now, core.node);
+        let head = message.http1(upstream, &instance.shared.endpoint, &noted.context, told);
         let (body, interim) = (outgoing.open_body(), &outgoing.interim);
         match connection.exchange(head, body, message.chunked, to_head, interim).await {
             Ok((head, receiving)) => {
@@ -305,14 +319,16 @@ async fn send_http1(
 async fn send_http2(
     core: &Core,
     call: &LocalCall,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     instance: &Rc<LocalInstance>,
     times: Times,
+    noted: Trying,
     mut now: Time,
 ) -> Result<Answered, Lost> {
     let upstream = &call.upstream.shared;
     let write = || {
-        let request = outgoing.message.http2(upstream, &instance.shared.endpoint, outgoing.open_body());
+        let (to, body) = (&instance.shared.endpoint, outgoing.open_body());
+        let request = outgoing.message.http2(upstream, to, &noted.context, body);
         let detail = || "the address cannot be sent in HTTP/2".to_owned();
         request.ok_or_else(|| (Outcome::NotSent, Kind::BadRequest, detail()))
     };
@@ -361,7 +377,7 @@ async fn send_http2(
 
 /// The answer from HTTP/2, as one from HTTP/1.1 if it is to an upgrade.
 async fn answered_http2(
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     response: Response<Incoming>,
     wanted: Option<Wanted>,
 ) -> Result<Answered, Lost> {

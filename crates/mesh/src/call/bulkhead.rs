@@ -28,6 +28,7 @@ use crate::call::{LocalCall, Outgoing, too_late};
 use crate::clock;
 use crate::config::{Concurrency, ConcurrencyLimit};
 use crate::request::problem::{Kind, Problem};
+use crate::spans::Trace;
 
 /// When it is worth asking again where too many requests are in flight. How long they take is not known;
 /// a second is what keeps those refused from being a load of their own.
@@ -44,7 +45,7 @@ pub(crate) struct Place {
 /// A place for a request that came at `started`, where places are limited.
 pub(crate) async fn enter(
     call: &LocalCall,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     started: Time,
 ) -> Result<Option<Place>, Problem> {
     if call.bulkhead.is_none() && call.shared_bulkhead.is_none() {
@@ -57,24 +58,26 @@ pub(crate) async fn enter(
         true => too_late(call, 0),
         false => refused.problem(call, class, whose),
     };
-    let own = permit(&call.bulkhead, class, ends).await;
+    let own = permit(&call.bulkhead, class, ends, outgoing.trace).await;
     let _own = own.map_err(|refused| refusal(refused, &config.id))?;
     let everybody = || format!("all calls to {}", config.upstream);
-    let shared = permit(&call.shared_bulkhead, class, ends).await;
+    let shared = permit(&call.shared_bulkhead, class, ends, outgoing.trace).await;
     let _shared = shared.map_err(|refused| refusal(refused, &everybody()))?;
     Ok(Some(Place { _own, _shared }))
 }
 
 /// A permit of one bulkhead, if there is that.
-async fn permit(
-    bulkhead: &Option<Rc<LocalBulkhead>>,
+async fn permit<'b>(
+    bulkhead: &'b Option<Rc<LocalBulkhead>>,
     class: Class,
     ends: Option<Time>,
-) -> Result<Option<Permit>, Refused<'_>> {
+    trace: &Trace,
+) -> Result<Option<Permit>, Refused<'b>> {
     let Some(bulkhead) = bulkhead else { return Ok(None) };
     if let Some(permit) = bulkhead.enter(class) {
         return Ok(Some(permit));
     }
+    trace.queued();
     // Boxed, for it is rare, and every request's future would have to have room for it.
     let waited = Box::pin(bulkhead.wait(class, ends)).await;
     waited.map(Some).map_err(|why| Refused { by: &bulkhead.shared, why })

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use policy::{Open, Outcome, Time};
 
-use super::LocalCall;
 use super::attempt::Lost;
 use super::balance::Seen;
 use super::zone::Near;
+use super::{LocalCall, Outgoing};
 use crate::clock;
 use crate::core::Core;
 use crate::request::problem::Kind;
+use crate::spans::Trying;
 use crate::upstream::LocalInstance;
 
 /// So long after its last instance went, requests for an upstream are held, such as during a
@@ -25,9 +26,10 @@ pub const HOLD_MAX: Duration = Duration::from_secs(3);
 pub(super) async fn pick(
     core: &Core,
     call: &LocalCall,
+    outgoing: &Outgoing<'_>,
+    noted: Trying,
     mut now: Time,
     avoid: &[u64],
-    key: Option<u64>,
 ) -> Result<(Rc<LocalInstance>, Time), Lost> {
     let mut instances = call.upstream.instances();
     if instances.is_empty() {
@@ -36,6 +38,10 @@ pub(super) async fn pick(
         instances = call.upstream.instances();
     }
     let out = ejected(call, &instances, now);
+    if !out.is_empty() {
+        outgoing.trace.ejected(noted, out.len());
+    }
+    let key = outgoing.key;
     let near = if call.upstream.ranks().zoned { Near::of(call) } else { None };
     let choice = Choice { core, call, instances: &instances, out: &out, avoid, now, key };
     let chosen = match near {

@@ -17,7 +17,7 @@ const DRAIN_BYTES_MAX: usize = 64 << 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Makes the answer the client's: its body streams on, its connection returns to the pool.
-pub(super) fn deliver(reply: Reply, outgoing: &Outgoing, place: Option<Place>) -> Answer {
+pub(super) fn deliver(reply: Reply, outgoing: &Outgoing<'_>, place: Option<Place>) -> Answer {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let Reply { mut fields, from, mut lease, .. } = reply;
     lease.place = place;
@@ -29,6 +29,9 @@ pub(super) fn deliver(reply: Reply, outgoing: &Outgoing, place: Option<Place>) -
             Body::upstream(from, lease, idle, outgoing.body.clone())
         }
     };
+    if !matches!(body, Body::Full(_)) {
+        outgoing.trace.streams();
+    }
     Answer { status, fields, body, close: false }
 }
 

@@ -107,11 +107,16 @@ impl Faults {
 }
 
 impl Struck {
+    /// The first of the faults.
+    pub(super) fn id(&self) -> Option<u64> {
+        self.0.first().map(|(by, _)| by.id)
+    }
+
     /// Does what comes before the instance would get the request. Some: it does not get it.
     pub(super) async fn before(
         &self,
         call: &LocalCall,
-        outgoing: &Outgoing,
+        outgoing: &Outgoing<'_>,
         instance: &LocalInstance,
     ) -> Option<Result<Answered, Lost>> {
         for (by, strike) in self.0.iter().filter(|(_, strike)| !strike.delay.is_zero()) {

@@ -18,13 +18,14 @@ use super::tries::{Passed, is_lost, says_what_it_takes};
 use super::{LocalCall, Outgoing};
 use crate::clock;
 use crate::core::Core;
+use crate::spans::{Trace, Trying};
 
 /// What all tries of a request have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Race<'a> {
     pub(super) core: &'a Core,
     pub(super) call: &'a LocalCall,
-    pub(super) outgoing: &'a Outgoing,
+    pub(super) outgoing: &'a Outgoing<'a>,
     /// When the first of all tries began.
     pub(super) first: Time,
 }
@@ -42,6 +43,7 @@ pub(super) struct Finish<'a> {
 struct Runner<'a> {
     trying: Pin<Box<dyn Future<Output = Tried> + 'a>>,
     slot: Rc<Slot>,
+    noted: Trying,
     pass: Passed<'a>,
     began: Time,
     is_hedge: bool,
@@ -73,7 +75,9 @@ impl<'a> Race<'a> {
                         if good && runner.is_hedge {
                             self.call.tally().hedges_won.add(1);
                         }
-                        runners.into_iter().for_each(|loser| loser.let_go(tried.ended, hedge));
+                        runners
+                            .into_iter()
+                            .for_each(|loser| loser.let_go(tried.ended, hedge, self.outgoing.trace));
                         return Finish { tried, pass: runner.pass, hedges };
                     }
                     self.lost(runner.pass, tried);
@@ -92,8 +96,10 @@ impl<'a> Race<'a> {
         let slot = Rc::<Slot>::default();
         let held = slot.clone();
         let Race { core, call, outgoing, .. } = self;
-        let trying = Box::pin(async move { attempt(core, call, outgoing, times, avoid, &held).await });
-        Runner { trying, slot, pass, began: times.began(), is_hedge: avoid.is_some() }
+        let is_hedge = avoid.is_some();
+        let noted = outgoing.trace.try_begins(core, outgoing.context, times.began(), is_hedge);
+        let trying = Box::pin(async move { attempt(core, call, outgoing, times, avoid, &held, noted).await });
+        Runner { trying, slot, noted, pass, began: times.began(), is_hedge }
     }
 
     /// One more try, if there may be one.
@@ -149,9 +155,10 @@ impl Runner<'_> {
     }
 
     /// Another was first.
-    fn let_go(self, now: Time, hedge: &RefCell<Hedge>) {
-        let Runner { trying, slot, began, is_hedge, .. } = self;
+    fn let_go(self, now: Time, hedge: &RefCell<Hedge>, trace: &Trace) {
+        let Runner { trying, slot, noted, began, is_hedge, .. } = self;
         drop(trying);
+        trace.let_go(noted, now);
         if let Some((mut lease, chosen)) = slot.take() {
             lease.latency = lease.instance.slower_than(now.since(chosen));
         }

@@ -48,6 +48,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use policy::{Class, Deadline, Outcome, Time};
+use telemetry::TraceContext;
 
 use crate::clock;
 use crate::config::Fallback;
@@ -59,12 +60,13 @@ use crate::request::interim::Interim;
 use crate::request::outgoing::Message;
 use crate::request::problem::{Kind, Problem};
 use crate::request::{grpc, headers};
+use crate::spans::Trace;
 pub(crate) use bulkhead::Place;
 pub use choose::HOLD_MAX;
 pub(crate) use shared::{CallState, LocalCall, Tally};
 
 /// A request on its way up.
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'t> {
     pub(crate) message: Message,
     /// None: there is no body.
     pub(crate) body: Option<Rc<RefCell<Source>>>,
@@ -80,9 +82,13 @@ pub(crate) struct Outgoing {
     pub(crate) grpc: bool,
     /// By when the caller wants the answer.
     pub(crate) deadline: Deadline,
+    /// What is recorded of it.
+    pub(crate) trace: &'t Trace,
+    /// Where it stands in its trace.
+    pub(crate) context: TraceContext,
 }
 
-impl Outgoing {
+impl Outgoing<'_> {
     /// The body for the next try.
     fn open_body(&self) -> Option<RequestBody> {
         self.body.as_ref().map(RequestBody::open)
@@ -130,7 +136,7 @@ impl Outgoing {
 pub(crate) async fn run(
     core: &Core,
     call: &Rc<LocalCall>,
-    outgoing: Outgoing,
+    outgoing: Outgoing<'_>,
     started: Time,
 ) -> Result<Answer, Problem> {
     let result = match bulkhead::enter(call, &outgoing, started).await {
@@ -146,7 +152,7 @@ pub(crate) async fn run(
     let ended = clock::now();
     let took = ended.since(started);
     let ended_at = Duration::from_nanos(ended.as_nanos());
-    tally.exemplars.note(ended_at, took.as_micros() as u64, || outgoing.message.trace_id());
+    tally.exemplars.note(ended_at, took.as_micros() as u64, || Some(outgoing.context.trace_id));
     let (result, took) = match (&call.state.config.fallback, failed) {
         (Some(fallback), true) => {
             let result = Box::pin(stand_in(core, call, fallback, outgoing, result)).await;
@@ -188,12 +194,13 @@ async fn stand_in(
     core: &Core,
     call: &LocalCall,
     fallback: &Fallback,
-    outgoing: Outgoing,
+    outgoing: Outgoing<'_>,
     failed: Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
     match (fallback, &call.fallback) {
         (Fallback::Static { status, body, content_type }, _) => {
             call.tally().fallbacks.add(1);
+            outgoing.trace.falls_back();
             let mut fields = Fields::default();
             fields.push(b"content-type", content_type.as_bytes());
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
@@ -203,6 +210,7 @@ async fn stand_in(
             if outgoing.replayable() && (outgoing.idempotent || never_sent(&failed)) =>
         {
             call.tally().fallbacks.add(1);
+            outgoing.trace.falls_back();
             let message = outgoing.message.without_upgrade();
             Box::pin(run(core, other, Outgoing { message, ..outgoing }, clock::now())).await
         }

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::config;
 use crate::request::answer::Answer;
 use crate::request::problem::{Kind, Problem};
+use crate::spans::names::CallNames;
 use crate::upstream::LocalUpstream;
 
 /// A call as all cores see it.
@@ -117,6 +118,8 @@ pub(crate) struct LocalCall {
     pub(crate) core: usize,
     /// Version of the instance list that the ejection machine was last told of.
     pub(crate) told: Cell<u64>,
+    /// What spans say of it.
+    pub(crate) names: Arc<CallNames>,
 }
 
 impl LocalCall {
@@ -136,6 +139,7 @@ impl LocalCall {
             balancer: LocalBalancer::new(&state.config.balance),
             hedge: state.config.hedge.map(|hedge| RefCell::new(Hedge::new(hedge.hedge, clock::now()))),
             budget: RefCell::new(Budget::new(budget, clock::now())),
+            names: CallNames::new(&state.config.id, &state.config.upstream),
             state,
             upstream,
             fallback,

@@ -10,6 +10,7 @@ use policy::{Deadline, Time};
 use super::{LocalCall, Outgoing};
 use crate::clock;
 use crate::request::outgoing::Told;
+use crate::spans;
 
 /// What bounds a try.
 #[derive(Clone, Copy)]
@@ -35,7 +36,7 @@ pub(super) enum Over {
 }
 
 impl Times {
-    pub(super) fn new(call: &LocalCall, outgoing: &Outgoing, first: Time, this: Time) -> Times {
+    pub(super) fn new(call: &LocalCall, outgoing: &Outgoing<'_>, first: Time, this: Time) -> Times {
         let config = &call.state.config;
         let tell = config.deadline_header.unwrap_or_else(|| call.upstream.shared.config.external.is_none());
         Times {
@@ -51,13 +52,24 @@ impl Times {
         self.this.0
     }
 
+    /// Which of its bounds was reached.
+    pub(super) fn reached(&self, over: Over) -> spans::Over {
+        let ends = |(from, lasts): (Time, Option<Duration>)| lasts.map(|lasts| from + lasts);
+        match (over, ends(self.whole), ends(self.this)) {
+            (Over::Callers, _, _) => spans::Over::Caller,
+            (Over::Ours, Some(whole), Some(this)) if this < whole => spans::Over::Try,
+            (Over::Ours, None, Some(_)) => spans::Over::Try,
+            (Over::Ours, _, _) => spans::Over::Call,
+        }
+    }
+
     fn bounds(&self) -> impl Iterator<Item = (Time, Duration)> {
         [self.whole, self.this].into_iter().filter_map(|(from, lasts)| Some((from, lasts?)))
     }
 
     /// What is to be told of it when the head leaves. Of gRPC it is what the caller said and no other: our
     /// bounds end with the answer's head, `grpc-timeout` with the last message of a stream.
-    pub(super) fn told(&self, outgoing: &Outgoing, now: Time, node: Node) -> Option<Told> {
+    pub(super) fn told(&self, outgoing: &Outgoing<'_>, now: Time, node: Node) -> Option<Told> {
         if outgoing.grpc {
             return self.caller.within(now, None).map(Told::grpc);
         }
@@ -73,7 +85,7 @@ impl Times {
     pub(super) async fn keep<T>(
         &self,
         mut sending: Pin<&mut impl Future<Output = T>>,
-        outgoing: &Outgoing,
+        outgoing: &Outgoing<'_>,
     ) -> Result<T, Over> {
         let shortest = self.bounds().map(|(_, lasts)| lasts).min();
         if shortest.is_none() && self.caller.at().is_none() {

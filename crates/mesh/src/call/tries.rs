@@ -24,12 +24,13 @@ use crate::request::problem::{Kind, Problem};
 pub(super) async fn carry(
     core: &Core,
     call: &Rc<LocalCall>,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     place: Option<Place>,
     started: Time,
 ) -> Result<Answer, Problem> {
     // Time may have passed before a place in the bulkhead was free.
     let begun = if place.is_some() { clock::now() } else { started };
+    outgoing.trace.entered(begun);
     let retrier = Retrier::new();
     let mut tries =
         Tries { core, call, outgoing, place, started, now: begun, retrier, hedges: 0, avoid: None };
@@ -52,7 +53,7 @@ pub(super) async fn carry(
 struct Tries<'a> {
     core: &'a Core,
     call: &'a Rc<LocalCall>,
-    outgoing: &'a Outgoing,
+    outgoing: &'a Outgoing<'a>,
     /// Its place in the bulkhead.
     place: Option<Place>,
     /// When the first try began.
@@ -87,8 +88,9 @@ impl<'a> Tries<'a> {
             Some(hedge) if self.retrier.retries() == 0 => Box::pin(self.race(hedge, pass, times)).await,
             _ => {
                 let slot = Slot::default();
-                let trying = attempt::attempt(self.core, self.call, self.outgoing, times, self.avoid, &slot);
-                (trying.await, pass)
+                let Tries { core, call, outgoing, now, avoid, .. } = *self;
+                let noted = outgoing.trace.try_begins(core, outgoing.context, now, false);
+                (attempt::attempt(core, call, outgoing, times, avoid, &slot, noted).await, pass)
             }
         };
         let Tried { outcome, ended, took, blameless, mut result } = tried;
@@ -112,6 +114,7 @@ impl<'a> Tries<'a> {
         }
         match again {
             Some(wait) => {
+                self.outgoing.trace.tries_again(wait);
                 self.avoid = self.give_up(result);
                 Ok(Next::Again(wait))
             }
@@ -161,6 +164,7 @@ impl<'a> Tries<'a> {
             }
             Verdict::Stop(policy::Stop::Budget) => {
                 self.call.tally().retries_denied.add(1);
+                self.outgoing.trace.denied();
                 None
             }
             Verdict::Stop(_) => None,

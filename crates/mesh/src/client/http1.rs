@@ -22,6 +22,7 @@ use crate::request::headers::{self, Hop};
 use crate::request::idle::IdleTimer;
 use crate::request::interim::Interim;
 use crate::request::problem::{Kind, Problem};
+use crate::spans::{Bound, Trace};
 
 /// Most bytes of what nobody wants that are taken in after the last answer, so that the client gets to
 /// read it: a connection that is closed with bytes unread is reset.
@@ -41,7 +42,9 @@ pub(crate) async fn serve(core: &Core, admitted: &Admitted, client: &Client, str
             Ok(opened) => answer(core, &mut exchange, admitted, client, &wire, limits, opened).await,
             Err(problem) => {
                 let reply = Reply { to_head: false, http10: false, close: true, keep_alive: false };
-                let _ = send(core, &wire, problem.answer(None), reply, limits.body_idle, &None).await;
+                let _ =
+                    send(core, &wire, problem.answer(None), reply, limits.body_idle, &None, &exchange.trace)
+                        .await;
                 Next::Close
             }
         };
@@ -168,7 +171,7 @@ async fn answer(
     limits: &Limits,
     Opened { received, body, mut reply }: Opened,
 ) -> Next {
-    let mut handling = Box::pin(forward::handle(core, client, received));
+    let mut handling = Box::pin(forward::handle(core, client, received, &exchange.trace));
     let answered = poll_fn(|cx| {
         if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
@@ -184,7 +187,7 @@ async fn answer(
     let unsent = body.as_ref().is_some_and(|body| !body.borrow().ended());
     reply.close |=
         answer.close || admitted.connection.end.get() != End::No || (unsent && wire.waits_for_leave());
-    let sent = match send(core, wire, answer, reply, limits.body_idle, &body).await {
+    let sent = match send(core, wire, answer, reply, limits.body_idle, &body, &exchange.trace).await {
         Ok(sent) => sent,
         Err(Gone) => return Next::Gone,
     };
@@ -237,13 +240,23 @@ async fn send(
     mut reply: Reply,
     stall: Duration,
     upload: &Option<Rc<RefCell<Source>>>,
+    trace: &Trace,
 ) -> Result<Sent, Gone> {
     let Answer { status, mut fields, body, .. } = answer;
     let frame = frame(status.as_u16(), &mut fields, &body, &mut reply);
     let mut outbox = wire.answer_with(head(core, status, &fields, frame, reply));
     let mut sending = Sending { body, frame, over: frame == Frame::None, broken: false, piece: Vec::new() };
     let mut stall = IdleTimer::new(Some(stall));
-    poll_fn(|cx| sending.poll(cx, wire, &mut outbox, &mut stall, upload)).await?;
+    let sent = poll_fn(|cx| sending.poll(cx, wire, &mut outbox, &mut stall, upload)).await;
+    match sent {
+        Ok(()) => trace.reached(Bound::Whole),
+        Err(Gone) if sending.broken => trace.reached(Bound::Broken),
+        Err(Gone) => {}
+    }
+    if let Some(trailers) = sending.body.trailers() {
+        trace.trailers(trailers);
+    }
+    sent?;
     Ok(match sending.body {
         Body::Tunnel(tunnel) => Sent::Tunnel(tunnel),
         Body::Full(_) | Body::Upstream(_) => Sent::Whole { close: reply.close },

@@ -37,6 +37,7 @@ use crate::request::http2::to_map;
 use crate::request::interim::Interim;
 use crate::request::problem::{Kind, Problem};
 use crate::request::websocket;
+use crate::spans::Bound;
 
 /// Streams that a client may have open at a time on one connection; further ones are refused, for the
 /// client to send again.
@@ -80,7 +81,7 @@ pub(crate) async fn serve(core: &Rc<Core>, admitted: &Admitted, client: &Rc<Clie
             let to_head = request.method() == Method::HEAD;
             let stream = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
             let answer = match receive(request, &client.listener(&core).limits) {
-                Ok(received) => forward::handle(&core, &client, received).await,
+                Ok(received) => forward::handle(&core, &client, received, &exchange.trace).await,
                 Err(problem) => problem.answer(None),
             };
             Ok::<_, Infallible>(match stream {
@@ -142,8 +143,9 @@ fn connect(
             let open = Answer { status: StatusCode::OK, fields, body: Body::empty(), close: false };
             exchange.becomes_tunnel();
             tokio::task::spawn_local(async move {
-                let _under_way = exchange;
+                let under_way = exchange;
                 if let Ok(stream) = stream.await {
+                    under_way.trace.reached(Bound::Whole);
                     let client = Wire::new(Stream::Http2(Box::new(TokioIo::new(stream))));
                     tunnel::run(&client, tunnel).await;
                 }
@@ -175,7 +177,10 @@ fn respond(mut answer: Answer, to_head: bool, exchange: Exchange, stall: Rc<Stal
 
 fn response(answer: &Answer, body: Body, exchange: Option<Exchange>, stall: Rc<Stall>) -> Response<Answered> {
     let body = Http2Body::new(body, headers::is_grpc(&answer.fields));
-    let mut response = Response::new(Answered { body, stall, _exchange: exchange });
+    if let (Some(exchange), true) = (&exchange, body.is_end_stream()) {
+        exchange.trace.reached(Bound::Whole);
+    }
+    let mut response = Response::new(Answered { body, stall, exchange });
     *response.status_mut() = answer.status;
     *response.headers_mut() = to_map(&answer.fields);
     response
@@ -185,7 +190,21 @@ fn response(answer: &Answer, body: Body, exchange: Option<Exchange>, stall: Rc<S
 struct Answered {
     body: Http2Body,
     stall: Rc<Stall>,
-    _exchange: Option<Exchange>,
+    exchange: Option<Exchange>,
+}
+
+impl Answered {
+    fn note(&self, polled: &Option<Result<Frame<Bytes>, Broken>>) {
+        let Some(Exchange { trace, .. }) = &self.exchange else { return };
+        match polled {
+            Some(Err(_)) => trace.reached(Bound::Broken),
+            Some(Ok(frame)) => frame.trailers_ref().into_iter().for_each(|all| trace.http2_trailers(all)),
+            None => {}
+        }
+        if self.body.is_end_stream() {
+            trace.reached(Bound::Whole);
+        }
+    }
 }
 
 impl HttpBody for Answered {
@@ -200,6 +219,9 @@ impl HttpBody for Answered {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(_))) = &polled {
             self.stall.handed_over();
+        }
+        if let Poll::Ready(ready) = &polled {
+            self.note(ready);
         }
         polled
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use http::Method;
 use policy::Deadline;
+use telemetry::TraceContext;
 
 use crate::call::key::{Key, Sender};
 use crate::call::limit::{self, Asked, Quota};
@@ -27,6 +28,7 @@ use crate::request::problem::{Kind, Problem};
 use crate::request::route::{self, Fit};
 use crate::request::split::Target;
 use crate::request::websocket;
+use crate::spans::Trace;
 use crate::table::{LocalListener, LocalRole, LocalRoute};
 
 /// A request as a client's connection gives it.
@@ -41,7 +43,7 @@ pub(crate) struct Received {
 }
 
 /// Answers a request, by an upstream or by a problem.
-pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received) -> Answer {
+pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received, trace: &Trace) -> Answer {
     let listener = client.listener(core);
     let edge = matches!(listener.role, LocalRole::Gateway { .. });
     let id = headers::request_id(&mut received.head.fields, &mut core.rng.borrow_mut());
@@ -49,8 +51,9 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
     let mut quota = Quota::default();
     let answer = match last_hop::answer(&mut received.head, edge) {
         Some(own) => sound_head(&received.head).and(own),
-        None => send_on(core, client, &listener, received, grpc, &mut quota).await,
+        None => send_on(core, client, &listener, received, trace, grpc, &mut quota).await,
     };
+    let problem = answer.as_ref().err().map(|problem| problem.kind);
     let mut answer = match answer {
         Ok(mut answer) => {
             if edge {
@@ -63,6 +66,7 @@ pub(crate) async fn handle(core: &Core, client: &Client, mut received: Received)
         Err(problem) => problem.answer(Some(&id)),
     };
     quota.tell(&mut answer.fields);
+    trace.answered(answer.status.as_u16(), &answer.fields, problem);
     answer
 }
 
@@ -71,12 +75,16 @@ async fn send_on(
     core: &Core,
     client: &Client,
     listener: &LocalListener,
-    received: Received,
+    mut received: Received,
+    trace: &Trace,
     grpc: bool,
     quota: &mut Quota,
 ) -> Result<Answer, Problem> {
-    match admit(core, client, listener, &received, quota) {
-        Ok(chosen) => forward(core, client, listener, chosen, received, grpc).await,
+    let context = headers::take_trace(&mut received.head.fields, &mut core.rng.borrow_mut());
+    trace.begin(core, context, &received.head, &listener.place, Some(client.peer.ip()));
+    let trace = (trace, context.0);
+    match admit(core, client, listener, &received, trace.0, quota) {
+        Ok(chosen) => forward(core, client, listener, chosen, received, trace, grpc).await,
         Err(problem) => {
             let waits = received.head.fields.has(Id::Expect);
             if let (Some(body), false) = (&received.body, problem.kind.is_clients_fault() || waits) {
@@ -103,11 +111,12 @@ fn admit(
     client: &Client,
     listener: &LocalListener,
     received: &Received,
+    trace: &Trace,
     quota: &mut Quota,
 ) -> Result<Chosen, Problem> {
     let head = &received.head;
     let host = sound_head(head)?;
-    let (to, path) = choose(listener, head, std::str::from_utf8(&host).unwrap_or(""))?;
+    let (to, path) = choose(listener, head, std::str::from_utf8(&host).unwrap_or(""), trace)?;
     let (call, side) = to.call(core, client, head);
     limit::check(&call, Asked { client: client.peer.ip(), head }, quota)?;
     check_size(listener, received.size)?;
@@ -120,6 +129,7 @@ async fn forward(
     listener: &LocalListener,
     Chosen { host, call, side, path }: Chosen,
     Received { mut head, hop, body, size, interim }: Received,
+    (trace, context): (&Trace, TraceContext),
     grpc: bool,
 ) -> Result<Answer, Problem> {
     if hop.upgrade.is_some() {
@@ -131,11 +141,11 @@ async fn forward(
         }
         LocalRole::Call { .. } | LocalRole::Sidecar { .. } => {}
     }
-    headers::trace(&mut head.fields, &mut core.rng.borrow_mut());
     if head.version == Version::Http2 {
         headers::join_cookies(&mut head.fields);
     }
     let started = clock::now();
+    trace.starts(&call.names, grpc, started);
     let deadline =
         Deadline::after(started, headers::take_time_left(&mut head.fields, grpc, started, core.node));
     let edge = matches!(listener.role, LocalRole::Gateway { .. });
@@ -157,8 +167,19 @@ async fn forward(
         });
     let message = Message::new(head, host, path, hop, chunked);
     let body_idle = listener.limits.body_idle;
-    let outgoing =
-        Outgoing { message, body, interim, idempotent, key: key.hash, class, body_idle, grpc, deadline };
+    let outgoing = Outgoing {
+        message,
+        body,
+        interim,
+        idempotent,
+        key: key.hash,
+        class,
+        body_idle,
+        grpc,
+        deadline,
+        trace,
+        context,
+    };
     let mut answer = call::run(core, &call, outgoing, started).await?;
     key.give(&mut answer.fields);
     side.give(&mut answer.fields);
@@ -201,10 +222,11 @@ fn choose<'l>(
     listener: &'l LocalListener,
     head: &RequestHead,
     host: &str,
+    trace: &Trace,
 ) -> Result<(&'l Target, Option<String>), Problem> {
     match &listener.role {
         LocalRole::Call { to } => Ok((to, None)),
-        LocalRole::Gateway { routes } => by_route(routes, head, host),
+        LocalRole::Gateway { routes } => by_route(routes, head, host, trace),
         LocalRole::Sidecar { caller, calls, known } => {
             let name = route::without_port(host);
             match calls.get(name) {
@@ -219,12 +241,14 @@ fn by_route<'l>(
     routes: &'l [LocalRoute],
     head: &RequestHead,
     host: &str,
+    trace: &Trace,
 ) -> Result<(&'l Target, Option<String>), Problem> {
     let path = head.path();
     let mut allowed = Vec::new();
     for route in routes {
         match route.matcher.fit(host, path, &head.method, &head.fields) {
             Fit::Yes => {
+                trace.routed(&route.place);
                 let rewritten = route.rewrite.as_ref().and_then(|to| route.matcher.path().rewrite(path, to));
                 return Ok((&route.to, rewritten));
             }

@@ -174,17 +174,22 @@ pub(crate) fn take_time_left(fields: &mut Fields, is_grpc: bool, now: Time, node
     left
 }
 
-/// Carries the trace on, or begins one.
-pub(crate) fn trace(fields: &mut Fields, rng: &mut Rng) {
-    let context = match fields.get(Id::TraceParent).and_then(TraceContext::parse) {
-        Some(parent) => parent.child(rng.next_u64()),
-        None => {
-            fields.remove(Id::TraceState);
-            TraceContext::root([rng.next_u64(), rng.next_u64(), rng.next_u64()], true)
-        }
+/// Takes out where a request stands in its trace, and carries that on, or begins one. The second is the span that
+/// sent the request.
+pub(crate) fn take_trace(fields: &mut Fields, rng: &mut Rng) -> (TraceContext, Option<[u8; 8]>) {
+    // With more than one nobody knows which is meant (W3C Trace Context section 4.3).
+    let parent = match fields.all(Id::TraceParent).count() {
+        1 => fields.get(Id::TraceParent).and_then(TraceContext::parse),
+        _ => None,
     };
     fields.remove(Id::TraceParent);
-    fields.push(b"traceparent", &context.encode());
+    match parent {
+        Some(parent) => (parent.child(rng.next_u64()), Some(parent.span_id)),
+        None => {
+            fields.remove(Id::TraceState);
+            (TraceContext::root([rng.next_u64(), rng.next_u64(), rng.next_u64()], true), None)
+        }
+    }
 }
 
 /// The class of a request: what its call declares, or a lower one that the service asks for on whose behalf it
@@ -353,14 +358,15 @@ mod tests {
             ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             ("tracestate", "a=1"),
         ]);
-        trace(&mut all, &mut rng);
-        let after = value(&all, "traceparent").expect("one");
-        assert!(after.starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
-        assert!(!after.contains("b7ad6b7169203331"));
-        assert!(all.has(Id::TraceState));
+        let (after, parent) = take_trace(&mut all, &mut rng);
+        assert_eq!(after.trace_id[..2], [0x0a, 0xf7]);
+        assert_eq!(parent, Some([0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31]));
+        assert!(Some(after.span_id) != parent && after.is_sampled());
+        assert!(all.has(Id::TraceState) && !all.has(Id::TraceParent), "each try has its own");
+        let twice = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        assert_eq!(take_trace(&mut fields(&[twice, twice]), &mut rng).1, None, "which of them?");
         let mut broken = fields(&[("traceparent", "00-xyz"), ("tracestate", "a=1")]);
-        trace(&mut broken, &mut rng);
-        assert_eq!(value(&broken, "traceparent").map(str::len), Some(55));
+        assert_eq!(take_trace(&mut broken, &mut rng).1, None);
         assert!(!broken.has(Id::TraceState));
     }
 

@@ -61,11 +61,6 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// The trace that the request belongs to.
-    pub(crate) fn trace_id(&self) -> Option<[u8; 16]> {
-        self.head.fields.get(Id::TraceParent).and_then(TraceContext::parse).map(|context| context.trace_id)
-    }
-
     pub(crate) fn new(
         mut head: RequestHead,
         host: Vec<u8>,
@@ -141,7 +136,13 @@ impl Message {
     }
 
     /// Its head for HTTP/1.1, with what is `told` by this try alone.
-    pub(crate) fn http1(&self, upstream: &Upstream, to: &Endpoint, told: Option<Told>) -> Vec<u8> {
+    pub(crate) fn http1(
+        &self,
+        upstream: &Upstream,
+        to: &Endpoint,
+        trace: &TraceContext,
+        told: Option<Told>,
+    ) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(self.head.method.as_str().as_bytes());
         out.push(b' ');
@@ -155,6 +156,7 @@ impl Message {
             _ => write_field(&mut out, b"host", &self.host(upstream, to)),
         }
         self.head.fields.write(&mut out);
+        write_field(&mut out, b"traceparent", &trace.encode());
         if let Some(Told { name, value }) = told {
             write_field(&mut out, name.as_bytes(), value.as_bytes());
         }
@@ -178,6 +180,7 @@ impl Message {
         &self,
         upstream: &Upstream,
         to: &Endpoint,
+        trace: &TraceContext,
         body: Option<RequestBody>,
     ) -> Option<Request<Http2Upload>> {
         let external = upstream.config.external.as_ref();
@@ -194,6 +197,9 @@ impl Message {
             None => to_map(&self.head.fields),
             Some(_) => to_map(&websocket::without_keys(&self.head.fields)),
         };
+        if let Ok(trace) = HeaderValue::from_bytes(&trace.encode()) {
+            request.headers_mut().insert(TRACEPARENT, trace);
+        }
         if self.trailers {
             request.headers_mut().insert(http::header::TE, http::HeaderValue::from_static("trailers"));
         }
@@ -205,6 +211,8 @@ impl Message {
         Some(request)
     }
 }
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 fn host_of(external: &External, to: &Endpoint) -> String {
     let default = if external.tls { 443 } else { 80 };

@@ -19,6 +19,7 @@ use crate::call::guard::lock;
 use crate::call::late::Late;
 use crate::clock;
 use crate::config;
+use crate::spans::names::InstanceNames;
 use crate::upstream::Sides;
 use crate::upstream::http1::Connection;
 use crate::upstream::pool::Pool;
@@ -293,6 +294,8 @@ pub(crate) struct LocalInstance {
     pub(crate) pool: Pool,
     /// Nobody took the last connection that was tried.
     pub(crate) unreachable: Cell<bool>,
+    /// What spans say of it.
+    pub(crate) names: Arc<InstanceNames>,
     core: usize,
     latency: RefCell<PeakEwma>,
 }
@@ -384,6 +387,7 @@ impl LocalInstance {
     fn new(shared: Arc<Instance>, core: usize, guess: Duration) -> LocalInstance {
         let latency = PeakEwma::new(clock::now(), guess, LATENCY_DECAY);
         LocalInstance {
+            names: InstanceNames::new(&shared.endpoint),
             shared,
             pool: Pool::default(),
             unreachable: Cell::new(false),

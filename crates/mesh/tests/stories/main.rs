@@ -27,6 +27,7 @@ mod retries;
 mod routing;
 mod shedding;
 mod smuggling;
+mod spans;
 mod splits;
 mod streams;
 mod tls;

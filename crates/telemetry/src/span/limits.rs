@@ -93,7 +93,8 @@ fn fit(value: &mut Value, room: &mut usize, depth: usize) {
             }
             *room -= bytes.len();
         }
-        Value::Int(_) | Value::Float(_) | Value::Bool(_) => *room = room.saturating_sub(size_of::<i64>()),
+        // They lie in the element, which has its room.
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) => {}
         Value::List(list) => {
             if depth == DEPTH_MAX {
                 list.clear();

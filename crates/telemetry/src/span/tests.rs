@@ -30,7 +30,7 @@ fn size(value: &Value) -> usize {
     match value {
         Value::Text(text) => text.len(),
         Value::Bytes(bytes) => bytes.len(),
-        Value::Int(_) | Value::Float(_) | Value::Bool(_) => 8,
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
         Value::List(list) => list.iter().map(|value| size_of::<Value>() + size(value)).sum(),
         Value::Map(map) => map.iter().map(|(key, value)| size_of::<Value>() + key.len() + size(value)).sum(),
     }

@@ -100,6 +100,8 @@ pub struct Stats {
     pub open_bytes: usize,
     /// Handed over and dropped, for there was no room.
     pub inbox_dropped: u64,
+    /// Spans of traces that were not among the share that is recorded.
+    pub left_out: u64,
     /// What the window takes on the disk, in bytes.
     pub disk_bytes: u64,
     /// How many blocks that is.
@@ -207,6 +209,7 @@ impl Telemetry {
         let mut stats = self.shared.state().stats();
         stats.damaged += self.shared.reader.damaged();
         stats.inbox_dropped = self.shared.inbox_dropped.load(Relaxed);
+        stats.left_out = self.recorder.share().total_left_out();
         stats
     }
 

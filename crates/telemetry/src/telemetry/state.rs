@@ -105,6 +105,7 @@ impl State {
             open_traces,
             open_bytes,
             inbox_dropped: 0,
+            left_out: 0,
             disk_bytes: self.disk_bytes,
             blocks: self.span_blocks.len() + self.log_blocks.len(),
             unsealed: self.unsealed_spans + self.logs.len(),
