@@ -60,6 +60,8 @@ pub struct Topic {
     pub messages: u64,
     /// Their bytes: payloads, keys and headers.
     pub bytes: u64,
+    /// Messages that are not due yet, which are not among those.
+    pub delayed: u64,
     /// Groups by name, each with how many messages it is not done with.
     pub groups: BTreeMap<String, u64>,
 }
@@ -171,6 +173,7 @@ impl Census {
         topic.partitions += 1;
         topic.messages += partition.messages;
         topic.bytes += partition.bytes;
+        topic.delayed += partition.delayed;
     }
 }
 

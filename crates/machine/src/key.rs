@@ -43,6 +43,8 @@ pub enum Table {
     TopicAside = 0x23,
     /// Messages that expire, by when they do.
     TopicExpiry = 0x24,
+    /// Messages that are not due yet, in the order in which they were published.
+    TopicDelayed = 0x25,
     /// Queues' settings and counters.
     Queue = 0x30,
     /// Items of queues.

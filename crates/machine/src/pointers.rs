@@ -27,6 +27,13 @@ pub fn of(key: &[u8], value: &Bytes) -> Option<(String, Vec<Stored>)> {
             let what = format!("message {offset} of topic {topic}, partition {partition}");
             (what, vec![topic::Message::decode(value).ok()?.body])
         }
+        TOPIC_DELAYED => {
+            let (topic, partition) = (parts.name()?, parts.u32()?);
+            let delayed = topic::Delayed::decode(value).ok()?;
+            let what =
+                format!("a message of topic {topic}, partition {partition}, that is due at {}", delayed.due);
+            (what, vec![delayed.body])
+        }
         QUEUE_ITEM => {
             let (queue, id) = (parts.name()?, parts.u64()?);
             // Beside it stands its history.
@@ -91,6 +98,7 @@ impl fmt::Display for Text<'_> {
 const KV_ITEM: u8 = Table::KvItem as u8;
 const KV_CHANGE: u8 = Table::KvChange as u8;
 const TOPIC_MESSAGE: u8 = Table::TopicMessage as u8;
+const TOPIC_DELAYED: u8 = Table::TopicDelayed as u8;
 const QUEUE_ITEM: u8 = Table::QueueItem as u8;
 const STREAM_EVENT: u8 = Table::StreamEvent as u8;
 const STREAM_SNAPSHOT: u8 = Table::StreamSnapshot as u8;

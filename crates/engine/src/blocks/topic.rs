@@ -44,6 +44,8 @@ pub struct Message {
     pub partition: Option<u32>,
     /// For how long it is of use; without one, for as long as the topic says.
     pub ttl: Option<Duration>,
+    /// Until when it is delayed: nobody gets it before, and what it lives counts from then on.
+    pub due: Option<Time>,
 }
 
 /// Where a message is.
@@ -51,8 +53,8 @@ pub struct Message {
 pub struct Published {
     /// The partition.
     pub partition: u32,
-    /// Its offset there.
-    pub offset: u64,
+    /// Its offset there; none, as long as it is delayed.
+    pub offset: Option<u64>,
 }
 
 /// A message that is kept.
@@ -96,9 +98,10 @@ impl Message {
     }
 
     fn lower(self, body: u32) -> (NewMessage, Bytes) {
-        let Message { payload, key, content_type, headers, ttl, .. } = self;
+        let Message { payload, key, content_type, headers, ttl, due, .. } = self;
         let attributes = Attributes { key, content_type, headers };
-        (NewMessage { attributes, body, ttl_ms: ttl.map(millis) }, payload)
+        let due_ms = due.map_or(0, Time::as_millis);
+        (NewMessage { attributes, body, ttl_ms: ttl.map(millis), due_ms }, payload)
     }
 }
 
@@ -194,7 +197,8 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
         let publish = topic::Publish { topic: self.topic.to_owned(), partition, message };
         let entry = Entry::new(publish).with_body(payload);
         let answer = self.ask.propose(self.shard(partition), entry).await?;
-        Ok(Published { partition, offset: published(answer).offset })
+        let published = published(answer);
+        Ok(Published { partition, offset: published.delayed.is_empty().then_some(published.offset) })
     }
 
     /// Publishes messages: those for one partition all or none, one after the other with nothing between. Returns for
@@ -218,7 +222,7 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
             part.places.push(place);
             part.commands.push(message);
             part.bodies.push(payload);
-            outcomes.push(Ok(Published { partition, offset: 0 }));
+            outcomes.push(Ok(Published { partition, offset: None }));
         }
         let count = parts.len();
         for (part, (partition, Part { places, commands, bodies })) in parts.into_iter().enumerate() {
@@ -230,8 +234,11 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
             entry.bodies = bodies;
             match self.ask.propose_part(part, count, self.shard(partition), entry).await {
                 Ok(answer) => {
-                    let first = published(answer).offset;
-                    for (offset, place) in (first..).zip(places) {
+                    let topic::Published { offset: first, delayed, .. } = published(answer);
+                    let mut offsets = first..;
+                    for (number, place) in (0..).zip(places) {
+                        let has_none = delayed.binary_search(&number).is_ok();
+                        let offset = if has_none { None } else { offsets.next() };
                         outcomes[place] = Ok(Published { partition, offset });
                     }
                 }

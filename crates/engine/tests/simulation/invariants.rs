@@ -93,6 +93,9 @@ fn pointed_to(state: &impl Read) -> Vec<Stored> {
     each(Table::Outbox, |_, value| Parcel::decode(value).expect("a command on its way").bodies);
     each(Table::KvItem, |_, value| vec![kv::Item::decode(value).expect("an item").value]);
     each(Table::TopicMessage, |_, value| vec![topic::Message::decode(value).expect("a message").body]);
+    each(Table::TopicDelayed, |_, value| {
+        vec![topic::Delayed::decode(value).expect("a message that is delayed").body]
+    });
     each(Table::QueueItem, |key, value| match key.ends_with(&[0]) {
         true => vec![queue::Item::decode(value).expect("an item").body],
         // How it has failed.

@@ -57,6 +57,7 @@ fn fire(context: &mut Context<'_>, owner: Owner, key: &[u8]) {
         Owner::Kv => kv::expire(context, key),
         Owner::KvChange => kv::clear(context, key),
         Owner::Topic => topic::retention::fire(context, key),
+        Owner::TopicDelayed => topic::delayed::fire(context, key),
         Owner::StreamTrim => stream::trim_due(context, key),
         Owner::Queue => queue::due::fire(context, key),
         Owner::Lock => lock::expire(context, key),

@@ -31,6 +31,8 @@ pub enum Owner {
     KvChange = 0x11,
     /// Messages of a partition are not kept any longer.
     Topic = 0x20,
+    /// A message is delayed no longer.
+    TopicDelayed = 0x21,
     /// Something of a queue is due.
     Queue = 0x30,
     /// A lock's lease has ended.
@@ -47,11 +49,12 @@ impl Owner {
     }
 }
 
-const OWNERS: [Owner; 8] = [
+const OWNERS: [Owner; 9] = [
     Owner::Idempotency,
     Owner::Kv,
     Owner::KvChange,
     Owner::Topic,
+    Owner::TopicDelayed,
     Owner::Queue,
     Owner::Lock,
     Owner::StreamTrim,

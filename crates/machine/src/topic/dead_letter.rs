@@ -34,7 +34,7 @@ pub(super) fn send(
     let shards = Shards::new(to.shards).expect("a number of shards that was checked");
     let target = shard(shards, &to.topic, partition);
     let letter = || {
-        let mut letter = NewMessage { attributes: message.attributes.clone(), body: 0, ttl_ms: None };
+        let mut letter = NewMessage { attributes: message.attributes.clone(), ..NewMessage::new(0) };
         letter.attributes.headers.retain(|header| !header.name.starts_with(PREFIX));
         letter.attributes.headers.extend(headers(open, offset, message, aside));
         Bury { topic: to.topic.clone(), partition, letter }.into()

@@ -49,6 +49,10 @@ pub struct NewMessage {
     /// as long as it is kept.
     #[prost(uint64, optional, tag = "3")]
     pub ttl_ms: Option<u64>,
+    /// Until when it is delayed, in milliseconds since the epoch: nobody gets it before, and all else of it
+    /// counts from then on. Zero, or a time that is past: not at all.
+    #[prost(uint64, tag = "4")]
+    pub due_ms: u64,
 }
 
 /// A message as it is kept: a value under [`Table::TopicMessage`](crate::Table::TopicMessage).
@@ -60,7 +64,8 @@ pub struct Message {
     /// Its payload.
     #[prost(message, required, tag = "2")]
     pub body: Stored,
-    /// When it was published, in milliseconds since the epoch: no earlier than the one before it.
+    /// When it was published, or due if it was delayed, in milliseconds since the epoch: no earlier than the one
+    /// before it.
     #[prost(uint64, tag = "3")]
     pub time: u64,
     /// From when on it is no longer of use; zero for never.
@@ -99,6 +104,13 @@ impl NewMessage {
     #[must_use]
     pub fn with_ttl(mut self, ttl_ms: u64) -> NewMessage {
         self.ttl_ms = Some(ttl_ms);
+        self
+    }
+
+    /// Delayed until then.
+    #[must_use]
+    pub fn due(mut self, due: Time) -> NewMessage {
+        self.due_ms = due.as_millis();
         self
     }
 

@@ -8,6 +8,9 @@
 //! each message anyway. A message goes when it is too old, when there are too many or when it expires
 //! ([`retention`]), whether anybody has had it or not.
 //!
+//! A message that is *delayed* lies beside the partition until it is due ([`Delayed`]), and is appended then as if it were
+//! published then.
+//!
 //! A *group* consumes a partition: a cursor, before which it is done with everything, and ranges that it
 //! is done with beyond ([`Done`]). Acknowledging is a command; delivering is none: what is with a consumer
 //! is known to the leader only ([`delivery`]), and after a crash all is delivered again that is not
@@ -24,6 +27,7 @@ mod bury;
 pub mod dead_letter;
 mod define;
 mod define_group;
+pub(crate) mod delayed;
 pub mod delivery;
 mod done;
 mod fail;
@@ -46,6 +50,7 @@ pub use aside::{Aside, Failure, Waits};
 pub use bury::Bury;
 pub use define::Define;
 pub use define_group::DefineGroup;
+pub use delayed::Delayed;
 pub use done::Done;
 pub use fail::{Fail, Failed};
 pub use group::{Group, Position};
@@ -75,6 +80,10 @@ pub const PARTITIONS_MAX: u32 = 1024;
 pub const PUBLISH_BATCH_MAX: usize = 10_000;
 /// Most messages that one step of retention takes away.
 pub const TRIMMED_MAX: usize = 256;
+/// Most messages of a partition that are delayed at a time: a million.
+pub const DELAYED_MAX: u64 = 1_000_000;
+/// Longest delay of a message, in milliseconds: ten years.
+pub const DELAY_MS_MAX: u64 = 10 * 365 * 24 * 60 * 60 * 1_000;
 /// Most groups of a partition.
 pub const GROUPS_MAX: usize = 1_000;
 /// Most ranges that are acknowledged at once.
@@ -157,14 +166,17 @@ answers! {
 
 /// Where messages are that were published: the answer to [`Publish`], [`PublishBatch`] and
 /// [`Bury`].
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Published {
     /// The first's offset.
     #[prost(uint64, tag = "1")]
     pub offset: u64,
-    /// How many they are, one after the other.
+    /// How many they are, one after the other, without those that are delayed.
     #[prost(uint64, tag = "2")]
     pub count: u64,
+    /// Which of those that were published, from zero, are delayed: they have no offset yet.
+    #[prost(uint32, repeated, tag = "3")]
+    pub delayed: Vec<u32>,
 }
 
 /// What was acknowledged: the answer to [`Acknowledge`].
@@ -310,6 +322,10 @@ fn expiries_prefix(topic: &str, partition: u32) -> Key {
 
 fn expiry_key(topic: &str, partition: u32, expires: Time, offset: u64) -> Key {
     expiries_prefix(topic, partition).u64(expires.as_millis()).u64(offset)
+}
+
+fn delayed_key(topic: &str, partition: u32, number: u64) -> Key {
+    Key::new(Table::TopicDelayed).name(topic).u32(partition).u64(number)
 }
 
 fn groups_prefix(topic: &str, partition: u32) -> Key {

@@ -3,9 +3,10 @@
 //! One small record is read and written for each, and it has with it what of the topic's settings a
 //! message needs, so that these are not read. [`Define`](super::Define) keeps the copies true.
 
-use super::message::{self, Message, NewMessage};
+use super::message::{self, Attributes, Message, NewMessage};
 use super::settings::Settings;
 use super::{Published, Reply, expiry_key, message_key, partition_key, settings_key};
+use crate::body::Stored;
 use crate::context::Context;
 use crate::effect::Channel;
 use crate::key::Key;
@@ -42,6 +43,12 @@ pub struct Partition {
     /// When the partition's timer is due; zero if there is none.
     #[prost(uint64, tag = "9")]
     pub(super) alarm: u64,
+    /// How many messages are delayed.
+    #[prost(uint64, tag = "10")]
+    pub delayed: u64,
+    /// How many ever were: what the next one is numbered by.
+    #[prost(uint64, tag = "11")]
+    pub(super) ever_delayed: u64,
 }
 
 impl Partition {
@@ -93,36 +100,50 @@ impl<'a> Open<'a> {
         Ok(Open { topic, number, key, partition })
     }
 
-    fn append(&mut self, context: &mut Context<'_>, message: &NewMessage) -> Result<(), Refusal> {
-        let body = context.store(message.body)?;
+    /// Appends a message whose payload the state points to.
+    pub(super) fn append(
+        &mut self,
+        context: &mut Context<'_>,
+        attributes: &Attributes,
+        body: &Stored,
+        ttl_ms: Option<u64>,
+    ) {
         let offset = self.partition.next;
-        let expires = self.expiry(context.time(), message);
+        let expires = self.expiry(context.time(), ttl_ms);
         if expires != Time::ZERO {
             context.put_bytes(expiry_key(self.topic, self.number, expires, offset), bytes::Bytes::new());
         }
-        let record = message::record(&message.attributes, &body, context.time(), expires);
+        let record = message::record(attributes, body, context.time(), expires);
         context.put_bytes(message_key(self.topic, self.number, offset), record);
         self.partition.next += 1;
         self.partition.messages += 1;
-        self.partition.bytes += message::weight(&message.attributes, body.len());
+        self.partition.bytes += message::weight(attributes, body.len());
         self.expect(context, expires);
-        Ok(())
     }
 
-    /// Appends messages, one after the other, and is done with the partition. That their payloads are there has been
-    /// looked at.
+    /// Appends messages, one after the other, or delays those that are not due, and is done with the partition. That their
+    /// payloads are there has been looked at.
     pub(super) fn publish(
         mut self,
         context: &mut Context<'_>,
         messages: &[NewMessage],
     ) -> Result<Reply, Refusal> {
-        let published = Published { offset: self.partition.next, count: messages.len() as u64 };
+        let (now, offset) = (context.time().as_millis(), self.partition.next);
+        let is_delayed = |message: &NewMessage| message.due_ms > now;
+        let delayed: Vec<u32> =
+            (0..).zip(messages).filter(|(_, message)| is_delayed(message)).map(|(place, _)| place).collect();
+        self.room_for_delayed(context, messages, &delayed)?;
         for message in messages {
-            self.append(context, message)?;
+            let body = context.store(message.body)?;
+            match is_delayed(message) {
+                true => self.delay(context, message, body),
+                false => self.append(context, &message.attributes, &body, message.ttl_ms),
+            }
         }
-        self.trim_after(context, messages.len());
+        let count = messages.len() - delayed.len();
+        self.trim_after(context, count);
         self.close(context);
-        Ok(published.into())
+        Ok(Published { offset, count: count as u64, delayed }.into())
     }
 
     /// Takes a message away.
@@ -148,8 +169,8 @@ impl<'a> Open<'a> {
         context.wake(Channel::topic(self.topic, self.number));
     }
 
-    fn expiry(&self, now: Time, message: &NewMessage) -> Time {
-        match message.ttl_ms.unwrap_or(self.partition.ttl_ms) {
+    fn expiry(&self, now: Time, ttl_ms: Option<u64>) -> Time {
+        match ttl_ms.unwrap_or(self.partition.ttl_ms) {
             0 => Time::ZERO,
             ttl => now.after(ttl),
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::single_range_in_vec_init, reason = "a list of ranges may have one")]
 
 mod consume;
+mod delayed;
 mod delivery;
 mod failing;
 mod leader;

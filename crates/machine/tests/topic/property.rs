@@ -20,6 +20,7 @@ enum Step {
     Publish {
         key: u8,
         ttl: Option<u64>,
+        delay: Option<u64>,
     },
     Grant {
         consumer: u64,
@@ -46,8 +47,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let ttl = prop_oneof![4 => Just(None), 1 => (1u64..60_000).prop_map(Some)];
+    let delay = prop_oneof![4 => Just(None), 1 => (0u64..20_000).prop_map(Some)];
     prop_oneof![
-        8 => (0u8..5, ttl).prop_map(|(key, ttl)| Step::Publish { key, ttl }),
+        8 => (0u8..5, ttl, delay).prop_map(|(key, ttl, delay)| Step::Publish { key, ttl, delay }),
         4 => (0u64..3, 1u64..8).prop_map(|(consumer, credits)| Step::Grant { consumer, credits }),
         8 => any::<usize>().prop_map(Step::Acknowledge),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(which, give_up)| Step::Fail { which, give_up }),
@@ -73,8 +75,9 @@ fn run(leader: &mut Leader, step: Step) {
         leader.hands.keys().nth(which % hands).copied().unwrap_or_default()
     };
     match step {
-        Step::Publish { key: of, ttl } => {
-            let message = NewMessage { ttl_ms: ttl, ..NewMessage::new(0) };
+        Step::Publish { key: of, ttl, delay } => {
+            let due_ms = delay.map_or(0, |delay| leader.world.now().after(delay).as_millis());
+            let message = NewMessage { ttl_ms: ttl, due_ms, ..NewMessage::new(0) };
             publish(&mut leader.world, message.with_key(key(of))).expect("a message");
         }
         Step::Grant { consumer, credits } => leader.delivery.grant(consumer, credits),
@@ -111,7 +114,8 @@ fn settle(leader: &mut Leader) {
         }
         leader.settle_all();
         let status = read::group(&leader.world.state, TOPIC, PARTITION, GROUP).expect("a group");
-        if status.lag == 0 && leader.delivery.tracked() == 0 {
+        let delayed = read::partition(&leader.world.state, TOPIC, PARTITION).delayed;
+        if status.lag == 0 && leader.delivery.tracked() == 0 && delayed == 0 {
             return;
         }
         leader.world.advance(500);

@@ -2,9 +2,9 @@
 
 use machine::body::Stored;
 use machine::topic::{
-    Acknowledge, Acknowledged, Answer, Aside, Define, Fail, Failed, Failing, GivenUp, Message, NewMessage,
-    Outcome, Park, Place, Position, Publish, Published, Resolve, Resolved, Seek, Settings, Span, Subscribe,
-    Verdict, Which, read,
+    Acknowledge, Acknowledged, Answer, Aside, Define, Delayed, Fail, Failed, Failing, GivenUp, Message,
+    NewMessage, Outcome, Park, Place, Position, Publish, Published, Resolve, Resolved, Seek, Settings, Span,
+    Subscribe, Verdict, Which, read,
 };
 use machine::{Entry, Memory, Refusal, Reply, Table, command};
 use prost::Message as _;
@@ -160,7 +160,9 @@ pub fn lag(world: &World, group: &str) -> u64 {
 /// All payloads that topics point to.
 pub fn pointers(state: &Memory) -> Vec<Stored> {
     let messages = table(state, Table::TopicMessage).into_iter();
-    messages.map(|(_, value)| Message::decode(value).expect("a message").body).collect()
+    let delayed = table(state, Table::TopicDelayed).into_iter();
+    let messages = messages.map(|(_, value)| Message::decode(value).expect("a message").body);
+    messages.chain(delayed.map(|(_, value)| Delayed::decode(value).expect("a delayed one").body)).collect()
 }
 
 /// What must hold at any time.
@@ -171,6 +173,9 @@ pub fn check(world: &World) {
     let of_topic = [TOPIC.as_bytes(), &[0]].concat();
     let messages = messages.filter(|(key, _)| key[1..].starts_with(&of_topic)).count();
     assert_eq!(partition.messages, messages as u64);
+    let delayed = table(&world.state, Table::TopicDelayed).into_iter();
+    let delayed = delayed.filter(|(key, _)| key[1..].starts_with(&of_topic)).count();
+    assert_eq!(partition.delayed, delayed as u64);
     if let Some(group) = read::group(&world.state, TOPIC, PARTITION, GROUP) {
         assert_eq!(group.group.aside, asides(world).len() as u64);
     }

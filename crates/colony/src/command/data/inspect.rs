@@ -182,7 +182,8 @@ fn age(time_ms: u64) -> String {
 
 fn of_topic(topic: &Topic) -> Value {
     json!({
-        "partitions": topic.partitions, "messages": topic.messages, "bytes": topic.bytes, "lag": topic.groups,
+        "partitions": topic.partitions, "messages": topic.messages, "bytes": topic.bytes, "delayed": topic.delayed,
+        "lag": topic.groups,
     })
 }
 

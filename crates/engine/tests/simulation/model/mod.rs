@@ -270,7 +270,7 @@ impl Blocks {
         self.remembered.retain(|_, (_, until)| *until > now);
         self.queues.fire(now);
         self.streams.fire(now);
-        self.topics.age(now);
+        self.topics.fire(now);
         self.jobs.fire(now, &mut self.runs);
     }
 }

@@ -26,6 +26,8 @@ pub struct Topics {
 #[derive(Default)]
 struct Partition {
     messages: Vec<Message>,
+    /// What is delayed: until when, and the payload.
+    delayed: Vec<(Time, NewMessage, Bytes)>,
     groups: BTreeMap<String, Group>,
 }
 
@@ -62,18 +64,12 @@ impl Topics {
             }
             topic::Kind::Publish(publish) => {
                 let (partition, settings) = self.at(&publish.topic, publish.partition);
-                let offset = partition.append(step, &publish.message, settings);
-                partition.age(step.time, settings);
-                Ok(Published { offset, count: 1 }.into())
+                let published = partition.publish(step, std::slice::from_ref(&publish.message), settings);
+                Ok(published.into())
             }
             topic::Kind::PublishBatch(batch) => {
                 let (partition, settings) = self.at(&batch.topic, batch.partition);
-                let offset = partition.messages.len() as u64;
-                for message in &batch.messages {
-                    partition.append(step, message, settings);
-                }
-                partition.age(step.time, settings);
-                Ok(Published { offset, count: batch.messages.len() as u64 }.into())
+                Ok(partition.publish(step, &batch.messages, settings).into())
             }
             topic::Kind::Subscribe(subscribe) => {
                 let (partition, settings) = self.at(&subscribe.topic, subscribe.partition);
@@ -128,6 +124,14 @@ impl Topics {
     fn at(&mut self, topic: &str, partition: u32) -> (&mut Partition, &Settings) {
         let settings = self.settings.entry(topic.to_owned()).or_default();
         (self.partitions.entry((topic.to_owned(), partition)).or_default(), settings)
+    }
+
+    /// What is due by `now` is published.
+    pub(super) fn fire(&mut self, now: Time) {
+        for ((topic, _), partition) in &mut self.partitions {
+            partition.fire(now, self.settings.entry(topic.clone()).or_default());
+        }
+        self.age(now);
     }
 
     /// Notes what may be gone by `now`.
@@ -194,6 +198,8 @@ impl Topics {
                 ControlFlow::Continue(())
             });
             partition.assert_may_be_gone(next..partition.messages.len() as u64);
+            let delayed = topic::read::partition(state, topic, *number).delayed;
+            assert_eq!(delayed, partition.delayed.len() as u64, "{topic} {number}: what is delayed");
             for (name, group) in &partition.groups {
                 let read = topic::read::group(state, topic, *number, name).expect("the group is there");
                 assert_eq!(read.group.epoch, group.epoch, "{topic} {number}: group {name}");
@@ -209,18 +215,42 @@ impl Topics {
 }
 
 impl Partition {
-    fn append(&mut self, step: &Step<'_>, message: &NewMessage, settings: &Settings) -> u64 {
-        let payload = step.bodies[message.body as usize].clone();
+    fn publish(&mut self, step: &Step<'_>, messages: &[NewMessage], settings: &Settings) -> Published {
+        let offset = self.messages.len() as u64;
+        let mut delayed = Vec::new();
+        for (place, message) in (0..).zip(messages) {
+            let payload = step.bodies[message.body as usize].clone();
+            let due = Time::from_millis(message.due_ms);
+            if due > step.time {
+                self.delayed.push((due, message.clone(), payload));
+                delayed.push(place);
+            } else {
+                self.append(step.time, message, payload, settings);
+            }
+        }
+        self.age(step.time, settings);
+        Published { offset, count: (messages.len() - delayed.len()) as u64, delayed }
+    }
+
+    /// Those that are due at the same time come in the order in which they were published.
+    fn fire(&mut self, now: Time, settings: &Settings) {
+        self.delayed.sort_by_key(|(due, ..)| *due);
+        let later = self.delayed.split_off(self.delayed.partition_point(|(due, ..)| *due <= now));
+        for (_, message, payload) in std::mem::replace(&mut self.delayed, later) {
+            self.append(now, &message, payload, settings);
+        }
+    }
+
+    fn append(&mut self, now: Time, message: &NewMessage, payload: Bytes, settings: &Settings) {
         let ttl_ms = message.ttl_ms.unwrap_or(settings.ttl_ms);
         self.messages.push(Message {
             key: message.attributes.key.clone(),
             weight: (payload.len() + message.attributes.encoded_len()) as u64,
             payload,
-            time: step.time,
-            expires: (ttl_ms > 0).then(|| step.time.after(ttl_ms)),
+            time: now,
+            expires: (ttl_ms > 0).then(|| now.after(ttl_ms)),
             may_be_gone: false,
         });
-        self.messages.len() as u64 - 1
     }
 
     /// Notes which messages may be gone by `now`: the later ones first, for by them it is decided.

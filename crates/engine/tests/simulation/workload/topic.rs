@@ -8,7 +8,10 @@ use machine::topic::{
 use super::{Glance, payload};
 
 pub fn entry(glance: &mut Glance<'_>) -> Entry {
-    let (topic, partition, group) = place(glance);
+    let (mut topic, partition, group) = place(glance);
+    if glance.rng.chance(25) {
+        DELAYED.clone_into(&mut topic);
+    }
     let has_group = glance.model.topics(glance.shard).has_group(&topic, partition, &group);
     let what = match glance.rng.below(13) {
         // Seldom does anybody speak of a group that there is not.
@@ -20,12 +23,13 @@ pub fn entry(glance: &mut Glance<'_>) -> Entry {
         12 => define(glance, topic),
         0..4 => {
             let body = payload(glance.rng, glance.id, 0);
-            Entry::new(publish(glance)).with_body(body)
+            let message = delayed(glance, &topic, 0);
+            Entry::new(Publish { topic, partition, message }).with_body(body)
         }
         4 => {
             let bodies: Vec<_> =
                 (0..=glance.rng.below(5)).map(|index| payload(glance.rng, glance.id, index)).collect();
-            let messages = (0..bodies.len() as u32).map(|body| message(glance, body)).collect();
+            let messages = (0..bodies.len() as u32).map(|body| delayed(glance, &topic, body)).collect();
             Entry { bodies, ..Entry::new(PublishBatch { topic, partition, messages }) }
         }
         5..7 => Entry::new(Subscribe { topic, partition, group, from: somewhere(glance) }),
@@ -72,6 +76,18 @@ pub fn publish(glance: &mut Glance<'_>) -> Publish {
     Publish { topic, partition, message: message(glance, 0) }
 }
 
+/// A message, which may be delayed in the topic that has such.
+fn delayed(glance: &mut Glance<'_>, topic: &str, body: u32) -> NewMessage {
+    let message = message(glance, body);
+    match topic == DELAYED && glance.rng.chance(60) {
+        true => {
+            let millis = glance.rng.pick(&[0, 1, 700, 700, 5_000]);
+            message.due(glance.now.after(millis))
+        }
+        false => message,
+    }
+}
+
 fn message(glance: &mut Glance<'_>, body: u32) -> NewMessage {
     let message = match glance.rng.below(8) {
         0 => NewMessage::new(body).with_ttl(glance.rng.pick(&[1, 1_500, 20_000])),
@@ -98,3 +114,7 @@ fn somewhere(glance: &mut Glance<'_>) -> Place {
         _ => Place::start(),
     }
 }
+
+/// The topic in which messages are delayed. Nothing comes to it but what clients publish: what jobs and other shards send
+/// has no order with what is due at the same time.
+const DELAYED: &str = "dunning";

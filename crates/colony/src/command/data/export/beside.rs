@@ -100,6 +100,7 @@ fn a_timer(shard: &Shared<Fjall>, key: &[u8], _: &Bytes, _: Time) -> Option<Told
         Owner::Kv => "state",
         Owner::KvChange => "state-changes",
         Owner::Topic => "topic",
+        Owner::TopicDelayed => "message",
         Owner::Queue => "queue",
         Owner::Lock => "lock",
         Owner::StreamTrim => "stream",

@@ -77,6 +77,9 @@ impl Export<'_> {
         if let Some(all) = args.wants(ExportKind::Message, args.topic.as_deref(), Table::TopicMessage) {
             self.table(shard, &all, message)?;
         }
+        if let Some(all) = args.wants(ExportKind::Message, args.topic.as_deref(), Table::TopicDelayed) {
+            self.table(shard, &all, delayed)?;
+        }
         if let Some(all) = args.wants(ExportKind::Work, args.queue.as_deref(), Table::Queue) {
             for queue in queues(shard, &all) {
                 self.queue(shard, &queue)?;
@@ -209,6 +212,19 @@ fn message(_: &Shared<Fjall>, key: &[u8], value: &Bytes, now: Time) -> Option<To
     let mut line = line(&json!({
         "kind": "message", "topic": parts.name()?, "partition": parts.u32()?, "offset": parts.u64()?,
         "time_ms": message.time, "content_type": attributes.content_type, "headers": headers(&attributes.headers),
+    }));
+    put_bytes(&mut line, "key", &attributes.key);
+    Some(Told { line, payloads: vec![("payload".into(), message.body)] })
+}
+
+/// A message that has no offset yet.
+fn delayed(_: &Shared<Fjall>, key: &[u8], value: &Bytes, _: Time) -> Option<Told> {
+    let message = topic::Delayed::decode(value.clone()).ok()?;
+    let mut parts = Parts::of(key);
+    let attributes = &message.attributes;
+    let mut line = line(&json!({
+        "kind": "message", "topic": parts.name()?, "partition": parts.u32()?, "due_ms": message.due,
+        "content_type": attributes.content_type, "headers": headers(&attributes.headers),
     }));
     put_bytes(&mut line, "key", &attributes.key);
     Some(Told { line, payloads: vec![("payload".into(), message.body)] })
