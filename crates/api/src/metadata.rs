@@ -89,7 +89,7 @@ impl Api {
 
 /// What a broker can do; two of the words are Dapr's.
 fn of_broker(declared: &PubSub) -> Vec<&'static str> {
-    let Features { bulk, ttl, ordering, history, attempts } = match &declared.broker {
+    let Features { bulk, ttl, ordering, history, attempts, delay } = match &declared.broker {
         Broker::Outside(broker) => broker.0.features(),
         Broker::Disk | Broker::Memory => Topics::FEATURES,
     };
@@ -99,6 +99,7 @@ fn of_broker(declared: &PubSub) -> Vec<&'static str> {
         (ordering, "KEY_ORDER"),
         (history, "HISTORY"),
         (attempts, "ATTEMPTS"),
+        (delay, "MESSAGE_DELAY"),
     ];
     words.into_iter().filter(|(can, _)| *can).map(|(_, word)| word).collect()
 }

@@ -203,7 +203,7 @@ impl Topic<'_> {
             let mut look = Look { name: self.name.to_owned(), ..Look::default() };
             for partition in 0..topic.partitions() {
                 let counts = topic.counts(partition).await?;
-                let is_used = counts.next > 0;
+                let is_used = counts.next > 0 || counts.delayed > 0;
                 for status in topic.groups(partition).await? {
                     let group = look.groups.entry(status.name).or_default();
                     group.lag += status.lag;

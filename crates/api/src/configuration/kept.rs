@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use components::Reply;
 use components::configuration::{Change, Error, Item, Store, Watch};
+use engine::blocks::Idempotency;
 use engine::blocks::config;
 use engine::{Begin, EmbeddedChanges, InMemoryChanges, Kind};
 
@@ -42,13 +43,20 @@ impl<'a> Kept<'a> {
         Kept { name, engine }
     }
 
-    /// Sets and takes away items, all or none. Returns their revision.
+    /// Sets and takes away items, all or none, and once under `once`. Returns their revision.
     ///
     /// # Errors
     ///
     /// If one does not have the revision that it must.
-    pub async fn write(self, edits: Vec<config::Edit>) -> Result<u64, engine::Error> {
-        ask!(self.engine, self.name, store => store.write(edits).await)
+    pub async fn write(
+        self,
+        edits: Vec<config::Edit>,
+        once: Option<&Idempotency>,
+    ) -> Result<u64, engine::Error> {
+        ask!(self.engine, self.name, store => match once {
+            Some(once) => store.once(once).write(edits).await,
+            None => store.write(edits).await,
+        })
     }
 
     async fn item(self, key: &str) -> Result<Option<Item>, engine::Error> {

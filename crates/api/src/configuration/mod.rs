@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use components::configuration::{self, Item, Watch};
+use engine::blocks::Idempotency;
 use engine::blocks::config::Edit;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -75,12 +76,17 @@ impl Api {
         asking.run(|| store.get(keys)).await.map_err(|error| failed(&error))
     }
 
-    /// Sets items and takes some away, all or none. Returns their revision.
+    /// Sets items and takes some away, all or none, and once under `once`. Returns their revision.
     ///
     /// # Errors
     ///
     /// If one does not have the revision that it must, something is malformed, or the store is not Colony's own.
-    pub async fn write_configuration(&self, store: &str, edits: Vec<Edit>) -> Result<u64, Error> {
+    pub async fn write_configuration(
+        &self,
+        store: &str,
+        edits: Vec<Edit>,
+        once: Option<&Idempotency>,
+    ) -> Result<u64, Error> {
         match self.configuration_keeper(store)? {
             Keeper::Engine(_) if edits.is_empty() => {
                 let message = "there are no items to be written";
@@ -88,7 +94,7 @@ impl Api {
                 Err(Error::new("ERR_CONFIGURATION_INVALID", status, Code::InvalidArgument, message))
             }
             Keeper::Engine(kept) => kept
-                .write(edits)
+                .write(edits, once)
                 .await
                 .map_err(|error| refused(CODES, ("configuration store", store), "writing to", &error)),
             Keeper::Outside(_) => {

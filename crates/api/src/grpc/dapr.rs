@@ -152,7 +152,7 @@ impl Dapr for Methods {
     }
 
     async fn schedule_job(&self, request: Request<ScheduleJobRequest>) -> Answer<ScheduleJobResponse> {
-        answered(jobs::schedule(&self.0, request.into_inner()).await)
+        answered(jobs::schedule(&self.0, request).await)
     }
 
     async fn get_job(&self, request: Request<GetJobRequest>) -> Answer<GetJobResponse> {
@@ -160,7 +160,7 @@ impl Dapr for Methods {
     }
 
     async fn delete_job(&self, request: Request<DeleteJobRequest>) -> Answer<DeleteJobResponse> {
-        answered(jobs::delete(&self.0, request.into_inner()).await)
+        answered(jobs::delete(&self.0, request).await)
     }
 
     async fn delete_jobs_by_prefix(
@@ -176,7 +176,7 @@ impl Dapr for Methods {
     }
 
     async fn schedule_job_alpha1(&self, request: Request<ScheduleJobRequest>) -> Answer<ScheduleJobResponse> {
-        answered(jobs::schedule(&self.0, request.into_inner()).await)
+        answered(jobs::schedule(&self.0, request).await)
     }
 
     async fn get_job_alpha1(&self, request: Request<GetJobRequest>) -> Answer<GetJobResponse> {
@@ -184,7 +184,7 @@ impl Dapr for Methods {
     }
 
     async fn delete_job_alpha1(&self, request: Request<DeleteJobRequest>) -> Answer<DeleteJobResponse> {
-        answered(jobs::delete(&self.0, request.into_inner()).await)
+        answered(jobs::delete(&self.0, request).await)
     }
 
     async fn delete_jobs_by_prefix_alpha1(

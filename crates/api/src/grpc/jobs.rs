@@ -1,7 +1,9 @@
 //! Jobs over gRPC.
 
 use bytes::Bytes;
+use tonic::Request;
 
+use super::ours::asked;
 use crate::api::Api;
 use crate::error::Error;
 use crate::jobs::Kept;
@@ -10,9 +12,13 @@ use crate::proto::dapr::runtime::v1::{
     ScheduleJobResponse,
 };
 
-pub(super) async fn schedule(api: &Api, request: ScheduleJobRequest) -> Result<ScheduleJobResponse, Error> {
+pub(super) async fn schedule(
+    api: &Api,
+    request: Request<ScheduleJobRequest>,
+) -> Result<ScheduleJobResponse, Error> {
+    let (request, once) = asked(api, "ScheduleJob", request)?;
     let job = request.job.map(|job| Kept { job, json: Bytes::new() });
-    api.schedule_job(job, request.overwrite).await?;
+    api.schedule_job(job, request.overwrite, once.as_ref()).await?;
     Ok(ScheduleJobResponse {})
 }
 
@@ -21,8 +27,12 @@ pub(super) async fn get(api: &Api, request: GetJobRequest) -> Result<GetJobRespo
     Ok(GetJobResponse { job: Some(job) })
 }
 
-pub(super) async fn delete(api: &Api, request: DeleteJobRequest) -> Result<DeleteJobResponse, Error> {
-    api.delete_job(&request.name).await?;
+pub(super) async fn delete(
+    api: &Api,
+    request: Request<DeleteJobRequest>,
+) -> Result<DeleteJobResponse, Error> {
+    let (request, once) = asked(api, "DeleteJob", request)?;
+    api.delete_job(&request.name, once.as_ref()).await?;
     Ok(DeleteJobResponse {})
 }
 

@@ -151,8 +151,8 @@ fn no_token() -> Status {
 }
 
 /// How the names of methods begin that are not done once under an idempotency key.
-const KEYLESS: [&str; 7] =
-    ["DeleteJob", "InvokeBinding", "ScheduleJob", "SetMetadata", "Shutdown", "TryLock", "Unlock"];
+const KEYLESS: [&str; 6] =
+    ["DeleteJobsByPrefix", "InvokeBinding", "SetMetadata", "Shutdown", "TryLock", "Unlock"];
 /// How the paths of the methods for queues begin.
 const QUEUES: &str = "/colony.v1.Queues/";
 /// How the paths of the methods for event streams begin.

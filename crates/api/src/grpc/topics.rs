@@ -156,6 +156,7 @@ fn told(look: Look) -> Topic {
         name: look.name,
         messages: look.partitions.iter().map(|(_, counts)| counts.messages).sum(),
         bytes: look.partitions.iter().map(|(_, counts)| counts.bytes).sum(),
+        delayed: look.partitions.iter().map(|(_, counts)| counts.delayed).sum(),
         partitions: look
             .partitions
             .into_iter()
@@ -165,6 +166,7 @@ fn told(look: Look) -> Topic {
                 next: counts.next,
                 messages: counts.messages,
                 bytes: counts.bytes,
+                delayed: counts.delayed,
             })
             .collect(),
         groups: look.groups.into_iter().map(|(name, group)| told_group(name, group)).collect(),

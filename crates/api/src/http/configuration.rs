@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::{Answer, empty, json_line};
-use super::call::{Call, decoded};
+use super::call::{Asked, Call, decoded};
 use super::json::{Number, Object, Word};
 use crate::configuration::{told, unknown_subscription};
 use crate::error::Error;
@@ -51,10 +51,10 @@ fn keys(call: &Call<'_>) -> Vec<String> {
 /// Sets items and takes some away, all or none. Colony's own: Dapr's stores are written by who keeps them.
 async fn write(store: &str, call: Call<'_>) -> Answer {
     let api = call.api;
-    let body = call.body().await.map_err(Error::malformed_body)?;
+    let Asked { body, once } = call.asked().await?;
     let Object(written): Object<Written> = serde_json::from_slice(&body).map_err(Error::not_json)?;
     let edits = written.items.into_iter().map(|Object(item)| item.edit()).collect();
-    let revision = api.write_configuration(store, edits).await?;
+    let revision = api.write_configuration(store, edits, once.as_ref()).await?;
     Ok(json_line(&json!({ "revision": revision.to_string() })))
 }
 

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, empty, json_bytes};
-use super::call::{Call, decoded};
+use super::call::{Asked, Call, decoded};
 use super::json::{Number, Object};
 use crate::error::Error;
 use crate::jobs::{Kept, from_json, named_twice, to_json};
@@ -29,7 +29,9 @@ pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
         (&Method::GET, []) => list(call).await,
         (&Method::GET, [name]) => answer_json(&told(&call.api.job(&decoded(name)?).await?)?),
         (&Method::DELETE, [name]) => {
-            call.api.delete_job(&decoded(name)?).await?;
+            let (api, name) = (call.api, decoded(name)?);
+            let Asked { once, .. } = call.asked_or(Error::unread).await?;
+            api.delete_job(&name, once.as_ref()).await?;
             Ok(empty())
         }
         _ => Err(call.no_route()),
@@ -38,14 +40,14 @@ pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
 
 async fn schedule(name: &str, call: Call<'_>) -> Answer {
     let api = call.api;
-    let body = call.body().await.map_err(Error::unread)?;
+    let Asked { body, once } = call.asked_or(Error::unread).await?;
     let Object(written): Object<Written<'_>> = serde_json::from_slice(&body).map_err(Error::not_json)?;
     if written.name.as_deref().is_some_and(|name| !name.is_empty()) {
         return Err(named_twice(&api.config.app_id));
     }
     let overwrite = written.overwrite.unwrap_or_default();
     let kept = written.kept(name, &body).map_err(Error::not_json)?;
-    api.schedule_job(Some(kept), overwrite).await?;
+    api.schedule_job(Some(kept), overwrite, once.as_ref()).await?;
     Ok(empty())
 }
 

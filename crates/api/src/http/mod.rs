@@ -145,8 +145,7 @@ impl Trace {
 const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// The groups whose writes are not done once under an idempotency key.
-const KEYLESS: [&str; 8] =
-    ["bindings", "configuration", "jobs", "lock", "metadata", "shutdown", "topics", "unlock"];
+const KEYLESS: [&str; 6] = ["bindings", "lock", "metadata", "shutdown", "topics", "unlock"];
 
 impl From<Error> for Response<Said> {
     fn from(error: Error) -> Self {

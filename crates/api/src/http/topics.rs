@@ -163,7 +163,7 @@ fn told(look: &Look) -> Value {
         .map(|(number, counts)| {
             json!({
                 "partition": number, "first": counts.first, "next": counts.next,
-                "messages": counts.messages, "bytes": counts.bytes,
+                "messages": counts.messages, "bytes": counts.bytes, "delayed": counts.delayed,
             })
         })
         .collect();
@@ -171,6 +171,7 @@ fn told(look: &Look) -> Value {
         "name": look.name,
         "messages": sum(|counts| counts.messages),
         "bytes": sum(|counts| counts.bytes),
+        "delayed": sum(|counts| counts.delayed),
         "partitions": partitions,
         "groups": look.groups.iter().map(|(name, group)| told_group(name, group)).collect::<Vec<_>>(),
     })

@@ -14,9 +14,10 @@ mod when;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use engine::Kind;
-use engine::blocks::Time;
-use engine::blocks::jobs::NAMES_MAX;
+use engine::store::Fjall;
+use engine::{EmbeddedLog, Kind};
+use engine::blocks::jobs::{Jobs, NAMES_MAX};
+use engine::blocks::{Idempotency, Time};
 use engine::blocks::queue::Item;
 use prost::Message;
 
@@ -28,12 +29,17 @@ pub use errors::named_twice;
 pub use kept::{Kept, Retry};
 
 impl Api {
-    /// Makes a job; if `overwrite`, in place of one of that name.
+    /// Makes a job, once under `once`; if `overwrite`, in place of one of that name.
     ///
     /// # Errors
     ///
     /// If something is missing, cannot be read, or there is one already.
-    pub async fn schedule_job(&self, job: Option<Kept>, overwrite: bool) -> Result<(), Error> {
+    pub async fn schedule_job(
+        &self,
+        job: Option<Kept>,
+        overwrite: bool,
+        once: Option<&Idempotency>,
+    ) -> Result<(), Error> {
         let kept = job.ok_or_else(|| errors::empty(self, errors::Empty::Job))?.with_policy();
         let job = &kept.job;
         check_name(self, &job.name)?;
@@ -53,7 +59,7 @@ impl Api {
                 ..Item::default()
             };
             let what = disk.queue(&queue)?.sending([item]);
-            disk.jobs(&self.config.app_id).put(&job.name, when, what, overwrite).await
+            self.own_jobs(once).put(&job.name, when, what, overwrite).await
         };
         put.await.map(drop).map_err(|error: engine::Error| failed(error.kind(), &error.to_string()))
     }
@@ -101,15 +107,15 @@ impl Api {
         }
     }
 
-    /// Takes a job away; that there is none is as good.
+    /// Takes a job away, once under `once`; that there is none is as good.
     ///
     /// # Errors
     ///
     /// If that cannot be written.
-    pub async fn delete_job(&self, name: &str) -> Result<(), Error> {
+    pub async fn delete_job(&self, name: &str, once: Option<&Idempotency>) -> Result<(), Error> {
         check_name(self, name)?;
-        let deleted = self.host.disk().jobs(&self.config.app_id).delete(name).await;
-        deleted.map(drop).map_err(|error| errors::delete(self, &error.to_string()))
+        let deleted = self.own_jobs(once).delete(name).await;
+        deleted.map(drop).map_err(|error| errors::delete(self, &error))
     }
 
     /// Takes all jobs away whose names begin so.
@@ -118,7 +124,7 @@ impl Api {
     ///
     /// If that cannot be written: some may be gone then.
     pub async fn delete_jobs(&self, prefix: &str) -> Result<(), Error> {
-        let failed = |error: engine::Error| errors::delete(self, &error.to_string());
+        let failed = |error: engine::Error| errors::delete(self, &error);
         let jobs = self.host.disk().jobs(&self.config.app_id);
         loop {
             let page = jobs.list(prefix, None, NAMES_MAX).await.map_err(failed)?;
@@ -127,6 +133,18 @@ impl Api {
                 return Ok(());
             }
             jobs.delete_many(names).await.map_err(failed)?;
+        }
+    }
+
+    /// The application's, with what is asked of them done once under `once`.
+    fn own_jobs<'a>(
+        &'a self,
+        once: Option<&'a Idempotency>,
+    ) -> Jobs<'a, EmbeddedLog, Fjall> {
+        let jobs = self.host.disk().jobs(&self.config.app_id);
+        match once {
+            Some(once) => jobs.once(once),
+            None => jobs,
         }
     }
 }

@@ -14,11 +14,12 @@ use std::time::{Duration, SystemTime};
 use components::Reply;
 use components::pubsub::{Begin, Broker, Error, Features, Message, Options, Subscription};
 use engine::blocks::topic::{self, Failing, Header, PUBLISH_BATCH_MAX, Place, Settings};
-use engine::blocks::{Idempotency, Outgoing};
+use engine::blocks::{Idempotency, Outgoing, Time};
 use engine::{ConsumerConfig, Kind};
 
 use super::held::Held;
 use crate::state::Engine;
+use crate::time;
 
 /// The topics of a component.
 #[derive(Clone, Copy)]
@@ -73,7 +74,7 @@ impl<'a> Topics<'a> {
 
     /// What topics of the engine can do. That what expires is dropped there is known only of messages that say so to it.
     pub(crate) const FEATURES: Features =
-        Features { bulk: true, ttl: true, ordering: true, history: true, attempts: true };
+        Features { bulk: true, ttl: true, ordering: true, history: true, attempts: true, delay: true };
 
     /// The same, with a message published once under this.
     pub(super) fn once(mut self, once: &'a Idempotency) -> Topics<'a> {
@@ -239,11 +240,12 @@ fn escaped(component: &str) -> Cow<'_, str> {
 
 /// A message as the engine has it.
 fn lower(message: Message) -> topic::Message {
-    let Message { data, content_type, key, ttl, metadata } = message;
+    let Message { data, content_type, key, ttl, due, metadata } = message;
     let headers = metadata.into_iter().map(|(name, value)| Header::text(name, value)).collect();
     // To the engine zero would be: for as long as it is kept.
     let ttl = ttl.map(|ttl| ttl.max(Duration::from_millis(1)));
-    topic::Message { payload: data, key, content_type, headers, partition: None, ttl }
+    let due = due.map(|due| Time::from_millis(time::millis(due)));
+    topic::Message { payload: data, key, content_type, headers, partition: None, ttl, due }
 }
 
 /// A message as it was published, from what of it the engine has.
@@ -261,6 +263,7 @@ pub(super) fn raised(received: engine::Received) -> components::pubsub::Delivery
             content_type: attributes.content_type,
             key: attributes.key,
             ttl: None,
+            due: None,
             metadata,
         },
     }

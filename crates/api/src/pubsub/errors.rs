@@ -39,10 +39,8 @@ impl Failing<'_> {
     }
 
     /// Metadata that cannot be what it says.
-    pub(super) fn metadata(self, odd: &str) -> Error {
-        let message = format!(
-            "failed deserializing metadata. Error: rawPayload is {odd:?}, which is neither true nor false"
-        );
+    pub(super) fn metadata(self, why: &str) -> Error {
+        let message = format!("failed deserializing metadata. Error: {why}");
         let reason = "DAPR_PUBSUB_METADATA_DESERIALIZATION";
         self.error("ERR_PUBSUB_REQUEST_METADATA", BAD, message, reason)
     }

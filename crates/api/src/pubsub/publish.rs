@@ -155,7 +155,7 @@ impl<'a> PubSub<'a> {
     }
 
     fn is_raw(&self, topic: &str, metadata: &BTreeMap<String, String>) -> Result<bool, Error> {
-        Wishes::of(metadata).is_raw().map_err(|odd| self.failing(topic).metadata(odd))
+        Wishes::of(metadata).is_raw().map_err(|why| self.failing(topic).metadata(&why))
     }
 
     fn publishing<'t>(&self, topic: &'t str, trace: Trace<'t>, is_raw: bool) -> Publishing<'t>
@@ -171,9 +171,10 @@ impl Publishing<'_> {
         let Publish { data, content_type, metadata } = publish;
         let wishes = Wishes::of(&metadata);
         let key = wishes.key.map_or_else(Bytes::new, |key| Bytes::copy_from_slice(key.as_bytes()));
+        let due = self.due(&wishes)?;
         if self.is_raw {
             let ttl = wishes.ttl_s.map(Duration::from_secs);
-            return Ok(Message { data, content_type, key, ttl, metadata });
+            return Ok(Message { data, content_type, key, ttl, due, metadata });
         }
         let id = self.pubsub.ids.next();
         let event = Event {
@@ -190,6 +191,21 @@ impl Publishing<'_> {
         };
         let wrapped = event.wrap().map_err(|_| self.pubsub.failing(self.topic).no_event())?;
         // When it expires stands in it, so that it can become a dead letter then.
-        Ok(Message { data: wrapped.into(), content_type: CLOUD_EVENT.to_owned(), key, ttl: None, metadata })
+        let content_type = CLOUD_EVENT.to_owned();
+        Ok(Message { data: wrapped.into(), content_type, key, ttl: None, due, metadata })
+    }
+
+    /// From when on it is delivered. Where that cannot be, nothing is published: it would be delivered at once.
+    fn due(&self, wishes: &Wishes<'_>) -> Result<Option<SystemTime>, Error> {
+        let failing = self.pubsub.failing(self.topic);
+        let due_ms = wishes.due_ms(self.now_ms).map_err(|why| failing.metadata(&why))?;
+        if due_ms.is_some() && !self.pubsub.features().delay {
+            let outside = format!(
+                "the broker behind pubsub {} cannot delay messages: publish it without a delay, or to a pubsub.colony",
+                self.pubsub.name()
+            );
+            return Err(failing.metadata(&outside));
+        }
+        Ok(due_ms.map(|due_ms| SystemTime::UNIX_EPOCH + Duration::from_millis(due_ms)))
     }
 }

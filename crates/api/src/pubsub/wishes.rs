@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use engine::blocks::topic::DELAY_MS_MAX;
+
+use crate::{duration, time};
+
 /// What is wished for a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wishes<'a> {
@@ -19,6 +23,10 @@ pub(crate) struct Wishes<'a> {
     pub(crate) key: Option<&'a str>,
     /// Whether it is published as it is, as a word.
     pub(crate) raw: Option<&'a str>,
+    /// After how long nobody gets it before, as text,
+    pub(crate) delay: Option<&'a str>,
+    /// or from when on.
+    pub(crate) deliver_at: Option<&'a str>,
 }
 
 impl<'a> Wishes<'a> {
@@ -44,6 +52,8 @@ impl<'a> Wishes<'a> {
         match () {
             () if is("rawPayload") => Some(&mut self.raw),
             () if is("partitionKey") => Some(&mut self.key),
+            () if is("delay") => Some(&mut self.delay),
+            () if is("deliverAt") => Some(&mut self.deliver_at),
             () => None,
         }
     }
@@ -70,18 +80,41 @@ impl<'a> Wishes<'a> {
     ///
     /// # Errors
     ///
-    /// The word, if it says neither yes nor no.
-    pub(crate) fn is_raw(&self) -> Result<bool, &'a str> {
+    /// A sentence, if it says neither yes nor no.
+    pub(crate) fn is_raw(&self) -> Result<bool, String> {
         match self.raw {
             None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
             Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
-            Some(odd) => Err(odd),
+            Some(odd) => Err(format!("rawPayload is {odd:?}, which is neither true nor false")),
         }
     }
 
-    /// From when on it is of no use, in milliseconds since the epoch.
+    /// From when on it is delivered, in milliseconds since the epoch, if that is said.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about what is no such time.
+    pub(crate) fn due_ms(&self, now_ms: u64) -> Result<Option<u64>, String> {
+        let due_ms = match (self.delay, self.deliver_at) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => return Err("it has both a delay and a deliverAt: name one".to_owned()),
+            (Some(delay), None) => {
+                let delay = duration::parse(delay).map_err(|why| format!("delay: {why}"))?;
+                now_ms.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
+            }
+            (None, Some(at)) => time::parse(at).map_err(|why| format!("deliverAt: {why}"))?,
+        };
+        if due_ms.saturating_sub(now_ms) > DELAY_MS_MAX {
+            return Err("a message can be delayed by ten years at most".to_owned());
+        }
+        Ok(Some(due_ms))
+    }
+
+    /// From when on it is of no use, in milliseconds since the epoch: what it lives counts from when it is due.
     pub(crate) fn expires_ms(&self, now_ms: u64) -> Option<u64> {
-        self.ttl_s.map(|seconds| now_ms.saturating_add(seconds.saturating_mul(1_000)))
+        let seconds = self.ttl_s?;
+        let due_ms = self.due_ms(now_ms).ok().flatten().unwrap_or_default();
+        Some(now_ms.max(due_ms).saturating_add(seconds.saturating_mul(1_000)))
     }
 }
 
@@ -133,11 +166,32 @@ mod tests {
 
     #[test]
     fn a_word_says_whether_it_is_raw() {
-        let raw = |text: &str| of(&[("RawPayload", text)], |wishes| wishes.is_raw().map_err(str::to_owned));
+        let raw = |text: &str| of(&[("RawPayload", text)], |wishes| wishes.is_raw());
         assert_eq!(
             (raw("true"), raw("1"), raw("false"), raw("")),
             (Ok(true), Ok(true), Ok(false), Ok(false))
         );
-        assert_eq!(raw("yes"), Err("yes".to_owned()));
+        assert!(raw("yes").is_err_and(|why| why.contains("\"yes\"")));
+    }
+
+    #[test]
+    fn when_it_is_due_is_a_time_or_a_delay_and_what_it_lives_counts_from_then() {
+        let due = |name: &str, text: &str| of(&[(name, text)], |wishes| wishes.due_ms(1_000));
+        assert_eq!((due("delay", "5s"), due("DELAY", "")), (Ok(Some(6_000)), Ok(None)));
+        assert_eq!(due("deliverAt", "1970-01-01T00:00:09Z"), Ok(Some(9_000)));
+        for (name, odd, why) in [
+            ("delay", "5", "duration"),
+            ("delay", "-5s", "duration"),
+            ("deliverat", "tomorrow", "time"),
+            ("delay", "100000h", "ten years"),
+            ("deliverAt", "9999-01-01T00:00:00Z", "ten years"),
+        ] {
+            assert!(due(name, odd).is_err_and(|said| said.contains(why)), "{name} {odd}");
+        }
+        let both = [("delay", "5s"), ("deliverAt", "1970-01-01T00:00:09Z")];
+        assert!(of(&both, |wishes| wishes.due_ms(0)).is_err());
+        let lives =
+            |delay: &str| of(&[("delay", delay), ("ttlInSeconds", "2")], |wishes| wishes.expires_ms(1_000));
+        assert_eq!((lives("5s"), lives("")), (Some(8_000), Some(3_000)));
     }
 }

@@ -1,7 +1,9 @@
 //! Writes that come again under the same idempotency key.
 
 use api::proto::dapr::common::v1::StateItem;
-use api::proto::dapr::runtime::v1::{PublishEventRequest, SaveStateRequest, TryLockRequest};
+use api::proto::dapr::runtime::v1::{
+    DeleteJobRequest, Job, PublishEventRequest, SaveStateRequest, ScheduleJobRequest, TryLockRequest,
+};
 use http::HeaderMap;
 
 use crate::world::{Answer, World};
@@ -77,13 +79,63 @@ async fn a_message_is_published_once_under_a_key() {
 }
 
 #[tokio::test]
+async fn a_job_is_scheduled_and_taken_away_once_under_a_key() {
+    let world = World::new().await;
+    let (path, job) = ("/v1.0/jobs/remind", r#"{"dueTime":"1h"}"#);
+    for _ in 0..2 {
+        assert_eq!(keyed(&world, "POST", path, "a", job).await.status, 204, "as the first time");
+    }
+    assert_eq!(world.post(path, job).await.status, 409);
+    let other = keyed(&world, "POST", path, "a", r#"{"dueTime":"2h"}"#).await;
+    assert_eq!(other.refused(), (409, "DAPR_SCHEDULER_SCHEDULE_JOB".to_owned()));
+    assert_eq!(keyed(&world, "DELETE", path, "b", "").await.status, 204);
+    assert_eq!(world.post(path, job).await.status, 204);
+    assert_eq!(keyed(&world, "DELETE", path, "b", "").await.status, 204);
+    assert_eq!(world.get(path).await.status, 200, "it was taken away before");
+    let other = keyed(&world, "DELETE", "/v1.0/jobs/other", "b", "").await;
+    assert_eq!(other.refused(), (409, "DAPR_SCHEDULER_DELETE_JOB".to_owned()));
+
+    let of = |name: &str| {
+        let job = Job { name: name.to_owned(), due_time: Some("1h".to_owned()), ..Job::default() };
+        ScheduleJobRequest { job: Some(job), overwrite: false }
+    };
+    let method = |name: &str| format!("dapr.proto.runtime.v1.Dapr/{name}");
+    for _ in 0..2 {
+        world.call_with::<()>(&method("ScheduleJob"), &of("call"), metadata("c")).await.unwrap();
+    }
+    let other = world.call_with::<()>(&method("ScheduleJob"), &of("write"), metadata("c")).await;
+    assert_eq!(other.unwrap_err().code, 10);
+    let delete = DeleteJobRequest { name: "call".to_owned() };
+    world.call_with::<()>(&method("DeleteJob"), &delete, metadata("d")).await.unwrap();
+    world.call::<()>(&method("ScheduleJob"), &of("call")).await.unwrap();
+    world.call_with::<()>(&method("DeleteJob"), &delete, metadata("d")).await.unwrap();
+    assert_eq!(world.get("/v1.0/jobs/call").await.status, 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn configuration_is_written_once_under_a_key() {
+    let world = World::new().await;
+    let path = "/v1.0/configuration/c";
+    let first = keyed(&world, "POST", path, "a", r#"{"items":[{"key":"k","value":"1"}]}"#).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(world.post(path, r#"{"items":[{"key":"k","value":"2"}]}"#).await.status, 200);
+    let again = keyed(&world, "POST", path, "a", r#"{"items":[{"key":"k","value":"1"}]}"#).await;
+    assert_eq!((again.status, &again.body), (200, &first.body), "the revision of the first time");
+    assert_eq!(world.get(path).await.json()["k"]["value"], "2");
+    let other = keyed(&world, "POST", path, "a", r#"{"items":[{"key":"k","value":"3"}]}"#).await;
+    assert_eq!(other.refused(), (409, "ERR_CONFIGURATION_CONFLICT".to_owned()));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_once_takes_no_key() {
     let world = World::new().await;
     for (method, path) in [
         ("POST", "/v1.0/publish/bulk/p/orders"),
         ("POST", "/v1.0-alpha1/lock/s"),
         ("PUT", "/v1.0/metadata/k"),
-        ("POST", "/v1.0/jobs/j"),
+        ("POST", "/v1.0/bindings/b"),
     ] {
         let refused = keyed(&world, method, path, "a", "[]").await;
         assert_eq!(refused.refused(), (400, "ERR_IDEMPOTENCY_KEY".to_owned()), "{method} {path}");

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use api::config::{Adapter, Block, Broker, Component, PubSub};
+use api::proto::colony::v1::{GetTopicRequest, Topic};
 use api::proto::dapr::runtime::v1::{
     BulkPublishRequest, BulkPublishRequestEntry, BulkPublishResponse, PublishEventRequest,
 };
@@ -106,6 +108,44 @@ async fn over_grpc_it_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_delayed_comes_when_it_is_due() {
+    let world = World::new().await;
+    let orders = subscribed(&world, "pubsub", "orders").await;
+    let publish = "/v1.0/publish/pubsub/orders";
+    assert_eq!(world.post(&format!("{publish}?metadata.delay=1h"), "much later").await.status, 204);
+    assert_eq!(
+        world.post(&format!("{publish}?metadata.deliverAt=2020-01-01T00:00:00Z"), "past").await.status,
+        204
+    );
+    assert_eq!(event(&one(&orders).await)["data"], "past");
+    let topic = world.get("/v1.0/topics/pubsub/orders").await.json();
+    assert_eq!((&topic["messages"], &topic["delayed"]), (&json!(1), &json!(1)));
+
+    let before = SystemTime::now();
+    let soon = BTreeMap::from([
+        ("delay".to_owned(), "200ms".to_owned()),
+        ("ttlInSeconds".to_owned(), "60".to_owned()),
+    ]);
+    let request = PublishEventRequest { data: "soon".into(), metadata: soon, ..to("pubsub", "orders") };
+    world.call::<()>(PUBLISH, &request).await.unwrap();
+    assert_eq!(event(&one(&orders).await)["data"], "soon");
+    assert!(before.elapsed().unwrap() >= Duration::from_millis(200));
+
+    let entries = json!([
+        {"entryId": "1", "event": "later", "contentType": "text/plain", "metadata": {"delay": "1h"}},
+        {"entryId": "2", "event": "at once", "contentType": "text/plain"},
+    ]);
+    assert_eq!(world.post("/v1.0/publish/bulk/pubsub/orders", &entries.to_string()).await.status, 204);
+    assert_eq!(event(&one(&orders).await)["data"], "at once");
+    let of = GetTopicRequest { pubsub: "pubsub".to_owned(), topic: "orders".to_owned() };
+    let topic: Topic = world.call("colony.v1.Topics/Get", &of).await.unwrap();
+    assert_eq!((topic.messages, topic.delayed), (3, 2));
+    let partitions: u64 = topic.partitions.iter().map(|partition| partition.delayed).sum();
+    assert_eq!(partitions, 2);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn several_are_published_at_once() {
     let world = World::new().await;
     let orders = subscribed(&world, "pubsub", "orders").await;
@@ -202,6 +242,16 @@ async fn each_failure_of_publishing_has_its_code_and_status() {
         ("scoped/secret", json, "1".to_owned(), 403, "ERR_PUBSUB_FORBIDDEN"),
         ("bulk/scoped/secret", json, "[]".to_owned(), 403, "ERR_PUBSUB_FORBIDDEN"),
         ("p/orders?metadata.rawPayload=yes", json, "1".to_owned(), 400, "ERR_PUBSUB_REQUEST_METADATA"),
+        ("p/orders?metadata.delay=soon", json, "1".to_owned(), 400, "ERR_PUBSUB_REQUEST_METADATA"),
+        ("p/orders?metadata.deliverAt=tomorrow", json, "1".to_owned(), 400, "ERR_PUBSUB_REQUEST_METADATA"),
+        ("broken/orders?metadata.delay=1s", json, "1".to_owned(), 400, "ERR_PUBSUB_REQUEST_METADATA"),
+        (
+            "bulk/broken/orders",
+            json,
+            bulk(r#"{"entryId":"2","event":"1","contentType":"text/plain","metadata":{"delay":"1s"}}"#),
+            400,
+            "ERR_PUBSUB_REQUEST_METADATA",
+        ),
         ("p/orders", event, "[1]".to_owned(), 500, "ERR_PUBSUB_CLOUD_EVENTS_SER"),
         ("p/orders", json, "1".repeat((4 << 20) + 1), 400, "ERR_BODY_READ"),
         ("broken/orders", json, "1".to_owned(), 500, "ERR_PUBSUB_PUBLISH_MESSAGE"),

@@ -79,6 +79,9 @@ pub(crate) struct Publish {
     /// For how long it is of use, such as 10s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) ttl: Option<Duration>,
+    /// Nobody gets it before, such as 30s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) delay: Option<Duration>,
     /// Publish it as it is, without an envelope around it
     #[arg(long)]
     pub(crate) raw: bool,
@@ -358,6 +361,8 @@ pub(crate) struct DeleteJob {
     /// The job's name
     pub(crate) name: String,
     #[command(flatten)]
+    pub(crate) once: Once,
+    #[command(flatten)]
     pub(crate) through: Through,
 }
 
@@ -387,6 +392,8 @@ pub(crate) struct ScheduleJob {
     /// In place of a job of that name
     #[arg(long)]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) once: Once,
     #[command(flatten)]
     pub(crate) through: Through,
 }

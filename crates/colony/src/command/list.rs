@@ -73,7 +73,8 @@ fn table(all: &[About]) -> String {
                 plain(port(&one.http)),
                 plain(port(&one.grpc)),
                 plain(one.app_port.map(|port| port.to_string()).unwrap_or_default()),
-                plain(note("appCommand")),
+                // In a manifest it may have several lines.
+                plain(note("appCommand").split_whitespace().collect::<Vec<_>>().join(" ")),
                 plain(terminal::time(age(one))),
                 plain(note("appPID")),
                 plain(note("sidecarPID")),

@@ -13,6 +13,7 @@ use api::config::Gate;
 use manifest::valid;
 use mesh::Mesh;
 use supervisor::{Beginning, Beside, Company, Endpoint, Service};
+use telemetry::redact::Redactor;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -51,6 +52,8 @@ struct Settings {
 /// What it says of a service.
 struct ForService {
     protocol: &'static str,
+    /// By which it is started, without secrets: `colony list` shows it.
+    command: String,
     env: BTreeMap<String, String>,
     /// Whom it calls, and what is spoken there.
     calls: Vec<(String, &'static str)>,
@@ -200,6 +203,7 @@ impl Inner {
         let calls = own.calls.iter().filter_map(way).collect();
         let mut application = Application::new(args, surroundings, &journal)?;
         application.notes.set("instance", instance.to_owned());
+        application.notes.set("appCommand", own.command.clone());
         application.calls = calls;
         application.is_checked = true;
         application.gate = Some(Gate(is_open));
@@ -246,6 +250,7 @@ impl Inner {
 impl Settings {
     fn of(source: &Source, manifest: &valid::Manifest) -> Settings {
         let [resources, configuration] = source.resources(manifest);
+        let redactor = Redactor::new(manifest.secrets.clone());
         let own = |(name, service): (&String, &valid::Service)| match &service.source {
             valid::Source::Run(run) => {
                 let spoken = |(callee, call): (&String, &valid::Call)| {
@@ -254,6 +259,7 @@ impl Settings {
                 };
                 let own = ForService {
                     protocol: protocol(service.protocol),
+                    command: redactor.redact(&run.command).into_owned(),
                     env: run.env.clone(),
                     calls: service.calls.iter().map(spoken).collect(),
                 };

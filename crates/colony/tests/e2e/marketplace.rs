@@ -50,6 +50,26 @@ fn a_customer_shops() {
 }
 
 #[test]
+fn what_was_bought_in_one_process_is_known_after_a_kill() {
+    let mut world = World::monolith();
+    fill_cart(&world, "ada");
+    let bought = check_out(&world, "ada", "key-1");
+    assert_eq!(bought.status, 201, "{bought:?}");
+    let order = bought.json()["order_id"].as_str().expect("an id").to_owned();
+    let pids = world.pids("shop");
+    world.signal(libc::SIGKILL);
+    pids.into_iter().for_each(|pid| kill(pid, libc::SIGKILL));
+    world.exit_code();
+    let again = world.up_again();
+    let found = again.get(&format!("/api/orders/{order}"));
+    assert_eq!(found.status, 200, "{found:?}");
+    assert_eq!(check_out(&again, "ada", "key-1").json()["order_id"], order.as_str(), "it is bought once");
+    wait("it among the orders of who bought it", || {
+        again.get("/api/orders?customer=ada").json().to_string().contains(&order)
+    });
+}
+
+#[test]
 fn nobody_notices_kills_restarts_and_route_changes() {
     let world = World::marketplace();
     let load = world.load(&["--rate", "150", "--duration", "9s", "--scenario", "shopping"]);

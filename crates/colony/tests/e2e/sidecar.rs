@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::golden::without_numbers;
-use crate::world::{Answer, binary, kill, request};
+use crate::world::{Answer, binary, kill, request, wait};
 
 #[test]
 fn what_was_saved_survives_a_kill() {
@@ -32,6 +32,31 @@ fn what_was_saved_survives_a_kill() {
     let again = sidecar.ask("GET", "/v1.0/state/carts/k19", "");
     assert_eq!(again.header("etag").map(str::to_owned), etag, "an ETag outlives the process");
     assert!(sidecar.said("state store \"carts\" is declared in no file of the resources"));
+    assert_eq!(sidecar.end(), Some(0));
+}
+
+#[test]
+fn a_message_that_is_delayed_survives_a_kill() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut sidecar = Sidecar::start(&dir, &[]);
+    let published = SystemTime::now();
+    let late = "/v1.0/publish/messages/reminders?metadata.delay=2s&metadata.partitionKey=ada";
+    assert_eq!(sidecar.ask("POST", late, "late").status, 204);
+    sidecar.kill();
+    let mut sidecar = Sidecar::start(&dir, &[]);
+    let topic = || sidecar.ask("GET", "/v1.0/topics/messages/reminders", "").json();
+    wait("the message that was delayed", || {
+        let topic = topic();
+        assert_eq!(topic["messages"].as_u64().unwrap_or(9) + topic["delayed"].as_u64().unwrap_or(9), 1);
+        topic["messages"] == 1
+    });
+    assert!(published.elapsed().expect("time goes on") >= Duration::from_secs(2));
+    let messages = format!(
+        "/v1.0/topics/messages/reminders/messages?partition={}",
+        topic()["partitions"][0]["partition"]
+    );
+    let messages = sidecar.ask("GET", &messages, "").json();
+    assert!(messages["messages"][0].to_string().contains("late"), "{messages}");
     assert_eq!(sidecar.end(), Some(0));
 }
 

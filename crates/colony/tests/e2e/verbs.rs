@@ -31,6 +31,8 @@ colony publish orders {"apples":3}
 colony publish orders @cart.json --pubsub messages --key ada --ttl 10s --metadata cloudevent.type=order --json
 dapr publish --publish-app-id shop --pubsub messages --topic orders --data {"a":1} --metadata {"rawPayload":"true"}
 dapr publish -i shop -p messages -t orders --data-file cart.json
+colony publish reminders x --delay 1h --json
+colony publish reminders x --delay soon
 colony publish orders x --metadata nonsense
 colony publish orders x --raw --metadata rawPayload=perhaps
 colony send to-pack {"order":1.50} --priority 9 --key ada --dedup-id one

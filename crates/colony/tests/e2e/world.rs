@@ -47,15 +47,8 @@ impl World {
 
     /// The same, with another program for one service.
     pub fn marketplace_but(other: &str, program_of_other: &str) -> World {
-        let alone = MARKETPLACE.lock().unwrap_or_else(PoisonError::into_inner);
-        let dir = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let source = root().join("examples/marketplace");
-        std::fs::create_dir(dir.path().join("resources")).expect("made");
-        for file in ["colony.yaml", "shopping.yaml", "resources/shop.yaml"] {
-            std::fs::copy(source.join(file), dir.path().join(file)).expect("copied");
-        }
         let program = marketplace_program();
-        let mut overlay = String::from("gateway: { listen: 127.0.0.1:0 }\nservices:\n");
+        let mut overlay = String::new();
         for service in [
             "storefront",
             "catalog",
@@ -71,6 +64,26 @@ impl World {
                 false => format!("  {service}: {{ build: ~, run: {} {service} }}\n", program.display()),
             });
         }
+        World::shop("colony.yaml", &overlay)
+    }
+
+    /// The same shop as one process.
+    pub fn monolith() -> World {
+        let run = format!("  shop: {{ build: ~, run: {} monolith }}\n", marketplace_program().display());
+        World::shop("monolith.yaml", &run)
+    }
+
+    /// The shop that a manifest of the marketplace says, with `services` otherwise.
+    fn shop(manifest: &str, services: &str) -> World {
+        let alone = MARKETPLACE.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let source = root().join("examples/marketplace");
+        std::fs::create_dir(dir.path().join("resources")).expect("made");
+        for file in ["shopping.yaml", "resources/shop.yaml"] {
+            std::fs::copy(source.join(file), dir.path().join(file)).expect("copied");
+        }
+        std::fs::copy(source.join(manifest), dir.path().join("colony.yaml")).expect("copied");
+        let overlay = format!("gateway: {{ listen: 127.0.0.1:0 }}\nservices:\n{services}");
         std::fs::write(dir.path().join("test.yaml"), overlay).expect("written");
         let mut world = World::start_in(dir, &["--overlay", "test.yaml"], &[]);
         world.alone = Some(alone);

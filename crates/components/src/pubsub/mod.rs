@@ -112,6 +112,8 @@ pub struct Features {
     /// Attempts are counted one by one, whoever of the group made them, and giving back counts as none. Without, all that is
     /// certain is that the first is one and what failed is more.
     pub attempts: bool,
+    /// A message can be published now and delivered from a time on ([`Message::due`]).
+    pub delay: bool,
 }
 
 /// A message to be published.
@@ -125,6 +127,8 @@ pub struct Message {
     pub key: Bytes,
     /// For how long it is of use, where [`Features::ttl`]; without one, for as long as it is kept.
     pub ttl: Option<Duration>,
+    /// From when on it is delivered, where [`Features::delay`]: others are not given one. What it lives counts from then on.
+    pub due: Option<SystemTime>,
     /// More that is to be known of it.
     pub metadata: BTreeMap<String, String>,
 }

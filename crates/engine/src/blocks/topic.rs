@@ -11,7 +11,8 @@ pub use machine::topic::DeadLetter;
 pub use machine::topic::read::GroupStatus;
 use machine::topic::{self, Attributes, NewMessage};
 pub use machine::topic::{
-    Action, Aside, Failing, GivenUp, Header, PUBLISH_BATCH_MAX, Partition, Place, Settings, Waits, Which,
+    Action, Aside, DELAY_MS_MAX, Failing, GivenUp, Header, PUBLISH_BATCH_MAX, Partition, Place, Settings,
+    Waits, Which,
 };
 use machine::{Command, Entry, Read, Shard, Time};
 

@@ -88,7 +88,7 @@ fn configuration(paths: &mut Paths) {
         "/configuration/{store}",
         &["post"],
         op("writeConfiguration", "Sets items and takes some away, all or none. Colony's own")
-            .keyless()
+            .once()
             .json_body(true, named("ConfigurationEdits"))
             .answers("the revision in which it was done", json!({ "type": "object", "required": ["revision"], "properties": { "revision": named("Digits") } }))
             .fails(400, MALFORMED)
@@ -113,7 +113,7 @@ fn jobs(paths: &mut Paths) {
         "/jobs/{job}",
         &["post"],
         op("scheduleJob", "Has the application called when the time comes")
-            .keyless()
+            .once()
             .json_body(true, named("ScheduleJob"))
             .done("it is scheduled")
             .fails(400, BODY_READ)
@@ -132,8 +132,9 @@ fn jobs(paths: &mut Paths) {
         "/jobs/{job}",
         &["delete"],
         op("deleteJob", "Takes a job away; that there is none is as good")
-            .keyless()
+            .once()
             .done("it is gone")
+            .fails(409, &["DAPR_SCHEDULER_DELETE_JOB"])
             .fails(500, &["DAPR_SCHEDULER_DELETE_JOB"]),
     );
 }

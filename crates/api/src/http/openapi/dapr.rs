@@ -108,6 +108,16 @@ fn publish(paths: &mut Paths) {
                 json!({ "type": "string" }),
                 "what it is about: such messages stay in order",
             )
+            .query(
+                "metadata.delay",
+                json!({ "type": "string" }),
+                "after how long it is delivered: `30s`, `1h30m`",
+            )
+            .query(
+                "metadata.deliverAt",
+                json!({ "type": "string" }),
+                "instead of that, from when on: a time of RFC 3339",
+            )
             .fails(403, &["ERR_PUBSUB_FORBIDDEN"])
             .fails(404, &["ERR_PUBSUB_NOT_FOUND", "ERR_PUBSUB_EMPTY", "ERR_TOPIC_NAME_EMPTY"])
             .fails(500, &["ERR_PUBSUB_PUBLISH_MESSAGE", "ERR_PUBSUB_CLOUD_EVENTS_SER"])

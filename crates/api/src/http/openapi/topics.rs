@@ -38,14 +38,15 @@ fn number_text() -> Value {
 
 fn topic() -> Value {
     told(
-        &["name", "messages", "bytes", "partitions", "groups"],
+        &["name", "messages", "bytes", "delayed", "partitions", "groups"],
         json!({
             "name": { "type": "string" },
             "messages": whole_number(),
             "bytes": whole_number(),
-            "partitions": list(told(&["partition", "first", "next", "messages", "bytes"], json!({
+            "delayed": whole_number(),
+            "partitions": list(told(&["partition", "first", "next", "messages", "bytes", "delayed"], json!({
                 "partition": whole_number(), "first": whole_number(), "next": whole_number(),
-                "messages": whole_number(), "bytes": whole_number(),
+                "messages": whole_number(), "bytes": whole_number(), "delayed": whole_number(),
             }))),
             "groups": list(group()),
         }),

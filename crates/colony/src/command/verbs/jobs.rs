@@ -84,7 +84,8 @@ pub(super) async fn schedule(args: &ScheduleJob, data: Option<&Path>) -> Result<
         }
     };
     let way = find(&args.through, Whose::Applications, data).await?;
-    Ask::new(&way, Method::POST, &["jobs", &args.name]).json_text(body).answer().await?;
+    let ask = Ask::new(&way, Method::POST, &["jobs", &args.name]).once(&args.once)?;
+    ask.json_text(body).answer().await?;
     tell(
         args.through.json,
         &json!({ "name": args.name, "scheduled": true }),
@@ -94,7 +95,7 @@ pub(super) async fn schedule(args: &ScheduleJob, data: Option<&Path>) -> Result<
 
 pub(super) async fn delete(args: &DeleteJob, data: Option<&Path>) -> Result<(), Failure> {
     let way = find(&args.through, Whose::Applications, data).await?;
-    Ask::new(&way, Method::DELETE, &["jobs", &args.name]).answer().await?;
+    Ask::new(&way, Method::DELETE, &["jobs", &args.name]).once(&args.once)?.answer().await?;
     tell(
         args.through.json,
         &json!({ "name": args.name, "deleted": true }),

@@ -27,6 +27,7 @@ pub(super) async fn run(args: &Publish, data: Option<&Path>) -> Result<(), Failu
     let mut ask = Ask::new(&way, Method::POST, &["publish", &args.pubsub, topic])
         .query_if("metadata.partitionKey", args.key.as_deref())
         .query_if("metadata.ttlInSeconds", args.ttl.map(|ttl| ttl.as_secs().max(1).to_string()))
+        .query_if("metadata.delay", args.delay.map(|delay| format!("{}ms", delay.as_millis())))
         .query_if("metadata.rawPayload", args.raw.then_some("true"));
     for (name, value) in metadata(&args.metadata)? {
         ask = ask.query(&format!("metadata.{name}"), value);

@@ -18,7 +18,7 @@ use crate::pubsub::{Error, Message};
 ///
 /// If it cannot be sent.
 pub(super) fn lower(message: Message) -> Result<(Bytes, HeaderMap), Error> {
-    let Message { data, content_type, key, ttl, metadata } = message;
+    let Message { data, content_type, key, ttl, metadata, due: _ } = message;
     let mut headers = HeaderMap::new();
     let mut put = |name: &str, text: String| {
         let value: HeaderValue =
@@ -54,6 +54,7 @@ pub(super) fn raise(message: async_nats::Message) -> Option<Arrived<Subject>> {
         content_type: text(CONTENT_TYPE).unwrap_or_default().to_owned(),
         key: text(KEY).map(|key| percent_decode_str(key).collect::<Vec<u8>>().into()).unwrap_or_default(),
         ttl,
+        due: None,
         metadata: text(METADATA).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default(),
     };
     let mut hasher = DefaultHasher::new();

@@ -234,7 +234,7 @@ impl Inner {
 
 impl Broker for JetStream {
     fn features(&self) -> Features {
-        Features { bulk: true, ttl: true, ordering: false, history: true, attempts: false }
+        Features { bulk: true, ttl: true, ordering: false, history: true, attempts: false, delay: false }
     }
 
     fn publish<'a>(&'a self, topic: &'a str, message: Message) -> Reply<'a, Result<(), Error>> {

@@ -47,7 +47,7 @@ pub(super) fn lower(
     ids: &Ids,
     now: SystemTime,
 ) -> Result<(Bytes, BasicProperties), Error> {
-    let Message { data, content_type, key, ttl, metadata } = message;
+    let Message { data, content_type, key, ttl, metadata, due: _ } = message;
     if data.len() > DATA_BYTES_MAX {
         return Err(Error::Invalid(format!(
             "it has {} bytes, and {DATA_BYTES_MAX} are the most",
@@ -115,6 +115,7 @@ pub(super) fn raise(delivery: Delivery, queue: &str) -> Arrived<Acker> {
             content_type,
             key,
             ttl: ttl.map(Duration::from_millis),
+            due: None,
             metadata,
         },
     }

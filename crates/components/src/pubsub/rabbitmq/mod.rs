@@ -86,7 +86,7 @@ async fn confirmed(connection: &Connection, confirm: PublisherConfirm) -> Result
 
 impl Broker for RabbitMq {
     fn features(&self) -> Features {
-        Features { bulk: true, ttl: true, ordering: false, history: false, attempts: false }
+        Features { bulk: true, ttl: true, ordering: false, history: false, attempts: false, delay: false }
     }
 
     fn publish<'a>(&'a self, topic: &'a str, message: Message) -> Reply<'a, Result<(), Error>> {

@@ -123,7 +123,7 @@ impl Inner {
 
 impl Broker for Redis {
     fn features(&self) -> Features {
-        Features { bulk: true, ttl: false, ordering: false, history: true, attempts: true }
+        Features { bulk: true, ttl: false, ordering: false, history: true, attempts: true, delay: false }
     }
 
     fn publish<'a>(&'a self, topic: &'a str, message: Message) -> Reply<'a, Result<(), Error>> {

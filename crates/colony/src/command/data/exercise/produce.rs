@@ -60,7 +60,7 @@ impl Producer {
     async fn publish(&self, number: u64) -> Result<(), Failure> {
         let message = Message::new(self.writer.payload(number)).key(self.writer.key());
         let published = taken(|| async { self.engine.topic(NAME)?.publish(message.clone()).await }).await?;
-        self.done(Kind::Publish, number, published.offset)
+        self.done(Kind::Publish, number, published.offset.unwrap_or_default())
     }
 
     async fn send(&self, number: u64) -> Result<(), Failure> {
