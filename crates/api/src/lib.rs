@@ -40,6 +40,7 @@ pub mod metadata;
 mod odd;
 mod outbox;
 pub mod payload;
+pub mod projection;
 pub mod proto;
 pub mod pubsub;
 pub mod queues;

@@ -343,6 +343,8 @@ const METHODS: [(&str, &[&str]); 3] = [
             "GetSnapshot",
             "Truncate",
             "Delete",
+            "GetProjection",
+            "SetProjection",
         ],
     ),
 ];

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use engine::blocks::projection::Move;
 use engine::blocks::{Idempotency, Outgoing};
 use http::StatusCode;
 use tonic::Code;
@@ -21,7 +22,8 @@ use crate::state::{Operation, Save};
 use crate::time;
 
 impl Api {
-    /// Does several things in a store, all or none, and publishes what is saved if the store has an outbox; once under `once`.
+    /// Does several things in a store, all or none, publishes what is saved if the store has an outbox, and notes where a projection
+    /// has `moved`; once under `once`.
     ///
     /// # Errors
     ///
@@ -30,12 +32,13 @@ impl Api {
         &self,
         store: &str,
         operations: Vec<Operation>,
+        moved: Option<&Move>,
         trace: Trace<'_>,
         once: Option<&Idempotency>,
     ) -> Result<(), Error> {
         let store = self.store(store)?.once(once)?;
         let Some(outbox) = self.config.outboxes.get(store.name()) else {
-            return store.transact(operations, &[]).await;
+            return store.transact(operations, &[], moved).await;
         };
         let (saved, projections) = apart(operations);
         let publishing = async {
@@ -44,7 +47,7 @@ impl Api {
             events(&pubsub, outbox, &saved, &projections, trace).await
         };
         let events = publishing.await.map_err(|error| failed(&self.config.app_id, &error))?;
-        store.transact(saved, &events).await
+        store.transact(saved, &events, moved).await
     }
 }
 

@@ -207,6 +207,16 @@ impl<L: Log, S: Store, F: Follow> Round<'_, L, S, F> {
 }
 
 impl Position {
+    /// What there is of it, by shard.
+    pub(crate) fn parts(&self) -> &BTreeMap<u32, u64> {
+        &self.0
+    }
+
+    /// Of these shards; where nothing was had it says nothing.
+    pub(crate) fn of_parts(parts: impl IntoIterator<Item = (u32, u64)>) -> Position {
+        Position(parts.into_iter().filter(|(_, after)| *after > 0).collect())
+    }
+
     /// That of a feed that follows one shard.
     pub(crate) fn of(shard: Shard, after: u64) -> Position {
         Position(BTreeMap::from([(shard.0, after)]))

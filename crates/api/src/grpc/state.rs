@@ -73,6 +73,7 @@ pub(super) async fn transact(
     let trace = Trace::of(head);
     let once = once(api, "ExecuteStateTransaction", head, &request)?;
     api.store(&request.store_name)?;
+    let moved = api.moving(&request.metadata).await?;
     let operations = request.operations.into_iter().map(|one| {
         let item = one.request.unwrap_or_default();
         match one.operation_type.as_str() {
@@ -81,7 +82,8 @@ pub(super) async fn transact(
             odd => Err(unknown_operation(odd)),
         }
     });
-    api.transact(&request.store_name, operations.collect::<Result<Vec<_>, _>>()?, trace, once.as_ref()).await
+    let operations = operations.collect::<Result<Vec<_>, _>>()?;
+    api.transact(&request.store_name, operations, moved.as_ref(), trace, once.as_ref()).await
 }
 
 fn put(item: StateItem, failing: Failing<'_>) -> Result<Save, Error> {

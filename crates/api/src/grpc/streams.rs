@@ -11,13 +11,15 @@ use super::ours::{asked, duration, told_duration, told_instant};
 use crate::api::Api;
 use crate::error::Error;
 use crate::payload::Payload;
+use crate::projection::{self, Named};
 use crate::proto::colony::v1::expected::Is;
 use crate::proto::colony::v1::streams_server::Streams;
 use crate::proto::colony::v1::subscribe_request::From;
 use crate::proto::colony::v1::{
     AppendRequest, AppendResponse, DefineStoreRequest, DeleteStreamRequest, Event, Expected,
-    GetSnapshotRequest, GetStoreRequest, NewEvent, ReadRequest, ReadResponse, SaveSnapshotRequest, Snapshot,
-    Spread, StoreSettings, StreamState, SubscribeRequest, SubscribeResponse, TruncateRequest,
+    GetProjectionRequest, GetSnapshotRequest, GetStoreRequest, NewEvent, Projection, ReadRequest,
+    ReadResponse, SaveSnapshotRequest, SetProjectionRequest, Snapshot, Spread, StoreSettings, StreamState,
+    SubscribeRequest, SubscribeResponse, TruncateRequest,
 };
 use crate::streams::{self, Told, invalid};
 
@@ -64,6 +66,23 @@ impl Streams for StreamMethods {
 
     async fn delete(&self, request: Request<DeleteStreamRequest>) -> Answer<()> {
         answered(self.0.delete_stream(request).await)
+    }
+
+    async fn get_projection(&self, request: Request<GetProjectionRequest>) -> Answer<Projection> {
+        let GetProjectionRequest { store, projection, state } = request.into_inner();
+        let named = Named { projection: &projection, streams: &store, state: &state };
+        let position = self.0.checkpoint(named).await;
+        answered(position.map(|position| Projection { position: position.to_string() }))
+    }
+
+    async fn set_projection(&self, request: Request<SetProjectionRequest>) -> Answer<()> {
+        let SetProjectionRequest { store, projection, state, position } = request.into_inner();
+        let named = Named { projection: &projection, streams: &store, state: &state };
+        let position = projection::position(&position).map_err(invalid);
+        answered(match position {
+            Ok(position) => self.0.set_checkpoint(named, &position).await,
+            Err(error) => Err(error),
+        })
     }
 }
 

@@ -87,10 +87,13 @@ async fn transact(store: &str, call: Call<'_>) -> Answer {
     call.api.store(store)?;
     let (api, trace) = (call.api, call.trace());
     let Asked { body, once } = call.asked_or(Error::not_json).await?;
-    let Object(Transaction { operations }) = serde_json::from_slice(&body).map_err(Error::not_json)?;
+    let Object(Transaction { operations, metadata }) =
+        serde_json::from_slice(&body).map_err(Error::not_json)?;
+    let metadata = metadata.unwrap_or_default().into_iter().map(|(key, word)| (key, word.into_text()));
+    let moved = api.moving(&metadata.collect()).await?;
     let operations = operations.unwrap_or_default().into_iter().map(|Object(one)| one.operation(&body));
     let operations = operations.collect::<Result<Vec<_>, _>>()?;
-    api.transact(store, operations, trace, once.as_ref()).await?;
+    api.transact(store, operations, moved.as_ref(), trace, once.as_ref()).await?;
     Ok(empty())
 }
 
@@ -130,6 +133,8 @@ struct Wanted {
 struct Transaction<'a> {
     #[serde(borrow, default)]
     operations: Option<Vec<Object<Step<'a>>>>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, Word>>,
 }
 
 #[derive(Deserialize)]

@@ -14,11 +14,11 @@ mod when;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use engine::blocks::jobs::{Jobs, NAMES_MAX};
+use engine::blocks::queue::Item;
+use engine::blocks::{Idempotency, Time};
 use engine::store::Fjall;
 use engine::{EmbeddedLog, Kind};
-use engine::blocks::jobs::{Jobs, NAMES_MAX};
-use engine::blocks::{Idempotency, Time};
-use engine::blocks::queue::Item;
 use prost::Message;
 
 use crate::api::Api;
@@ -137,10 +137,7 @@ impl Api {
     }
 
     /// The application's, with what is asked of them done once under `once`.
-    fn own_jobs<'a>(
-        &'a self,
-        once: Option<&'a Idempotency>,
-    ) -> Jobs<'a, EmbeddedLog, Fjall> {
+    fn own_jobs<'a>(&'a self, once: Option<&'a Idempotency>) -> Jobs<'a, EmbeddedLog, Fjall> {
         let jobs = self.host.disk().jobs(&self.config.app_id);
         match once {
             Some(once) => jobs.once(once),

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use components::Reply;
 use components::state::{Action, Condition, Error, Item, Operation, Store};
 use engine::blocks::kv::{self, KEY_BYTES_MAX, OPERATIONS_MAX, Write};
+use engine::blocks::projection::Move;
 use engine::blocks::{Idempotency, Outgoing};
-use engine::{Embedded, InMemory, Kind};
+use engine::{Embedded, InMemory, Kind, Position};
 use futures_util::future::join_all;
 
 /// A store of an engine.
@@ -124,12 +125,35 @@ impl<'a> Kept<'a> {
         scope: &str,
         operations: Vec<Operation>,
         along: &[Outgoing],
+        moved: Option<&Move>,
     ) -> Result<(), Error> {
-        if operations.is_empty() {
+        if operations.is_empty() && moved.is_none() {
             return Ok(());
         }
         let operations: Vec<kv::Operation> = operations.into_iter().map(lower).collect();
-        ask!(self, scope, kv => kv.along(along).transact(operations)).map(drop)
+        match moved {
+            None => ask!(self, scope, kv => kv.along(along).transact(operations)).map(drop),
+            Some(moved) => ask!(self, scope, kv => kv.along(along).project(moved, operations)),
+        }
+    }
+
+    pub(super) async fn checkpoint(
+        self,
+        scope: &str,
+        projection: &str,
+        streams: &str,
+    ) -> Result<Position, Error> {
+        ask!(self, scope, kv => kv.checkpoint(projection, streams))
+    }
+
+    pub(super) async fn rewind(
+        self,
+        scope: &str,
+        projection: &str,
+        streams: &str,
+        to: &Position,
+    ) -> Result<(), Error> {
+        ask!(self, scope, kv => kv.rewind(projection, streams, to))
     }
 }
 
@@ -159,7 +183,7 @@ impl Store for Kept<'_> {
     }
 
     fn transact<'a>(&'a self, scope: &'a str, operations: Vec<Operation>) -> Reply<'a, Result<(), Error>> {
-        Box::pin(Kept::transact(*self, scope, operations, &[]))
+        Box::pin(Kept::transact(*self, scope, operations, &[], None))
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Failing<'a> {
     Delete(&'a str),
     /// A transaction was made.
     Transaction,
+    /// One that moves a projection on, or where that is was asked for.
+    Projection,
 }
 
 impl Failing<'_> {
@@ -29,11 +31,14 @@ impl Failing<'_> {
     }
 
     /// Who keeps the items did not do it.
-    pub(super) fn by(self, error: &state::Error) -> Error {
+    pub(crate) fn by(self, error: &state::Error) -> Error {
         match (error, self) {
             (state::Error::Conflict(_), Failing::Save(_) | Failing::Delete(_)) => {
                 let why = format!("possible etag mismatch. error from state store: {error}");
                 self.error(StatusCode::CONFLICT, Code::Aborted, &why)
+            }
+            (state::Error::Conflict(why), Failing::Projection) => {
+                self.error(StatusCode::CONFLICT, Code::Aborted, why)
             }
             (state::Error::Invalid(_), _) => {
                 self.error(StatusCode::BAD_REQUEST, Code::InvalidArgument, &error.to_string())
@@ -65,7 +70,7 @@ impl Failing<'_> {
             Failing::Delete(key) => {
                 ("ERR_STATE_DELETE", format!("failed deleting state with key {key}: {why}"))
             }
-            Failing::Transaction => {
+            Failing::Transaction | Failing::Projection => {
                 ("ERR_STATE_TRANSACTION", format!("error while executing state transaction: {why}"))
             }
         };

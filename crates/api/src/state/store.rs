@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use components::state::{self, Condition};
+use engine::Position;
 use engine::blocks::kv::OPERATIONS_MAX;
+use engine::blocks::projection::Move;
 use engine::blocks::{Idempotency, Outgoing};
 
 use super::engine::Kept;
@@ -138,12 +140,18 @@ impl<'a> Store<'a> {
         self.bulk(deletes).await.map_err(|(place, error)| Failing::Delete(&items[place].key).by(&error))
     }
 
-    /// Does several things, all or none, and commits `along` with them, which must be for the engine that keeps the items.
+    /// Does several things, all or none, and commits `along` with them, which must be for the engine that keeps the items, as
+    /// that a projection has `moved`.
     ///
     /// # Errors
     ///
     /// Why nothing was done.
-    pub(crate) async fn transact(&self, operations: Vec<Operation>, along: &[Outgoing]) -> Result<(), Error> {
+    pub(crate) async fn transact(
+        &self,
+        operations: Vec<Operation>,
+        along: &[Outgoing],
+        moved: Option<&Move>,
+    ) -> Result<(), Error> {
         if operations.len() > OPERATIONS_MAX {
             return Err(errors::too_many(self.name, operations.len(), OPERATIONS_MAX));
         }
@@ -154,14 +162,44 @@ impl<'a> Store<'a> {
         };
         let operations = operations.into_iter().map(lower).collect::<Result<Vec<_>, _>>()?;
         let transact = async |operations| match self.keeper {
-            Keeper::Engine(keeper) => keeper.transact(self.scope, operations, along).await,
+            Keeper::Engine(keeper) => keeper.transact(self.scope, operations, along, moved).await,
+            Keeper::Outside(_) if moved.is_some() => Err(self.outside()),
             Keeper::Outside(keeper) => keeper.transact(self.scope, operations).await,
         };
         let done = match self.asking.guard {
             None => transact(operations).await,
             Some(_) => self.asking.run(|| transact(operations.clone())).await,
         };
-        done.map_err(|error| Failing::Transaction.by(&error))
+        let failing = if moved.is_some() { Failing::Projection } else { Failing::Transaction };
+        done.map_err(|error| failing.by(&error))
+    }
+
+    /// Where a projection that saves here is.
+    pub(crate) async fn checkpoint(&self, projection: &str, streams: &str) -> Result<Position, state::Error> {
+        match self.keeper {
+            Keeper::Engine(kept) => kept.checkpoint(self.scope, projection, streams).await,
+            Keeper::Outside(_) => Err(self.outside()),
+        }
+    }
+
+    /// Sets a projection that saves here.
+    pub(crate) async fn rewind(
+        &self,
+        projection: &str,
+        streams: &str,
+        to: &Position,
+    ) -> Result<(), state::Error> {
+        match self.keeper {
+            Keeper::Engine(kept) => kept.rewind(self.scope, projection, streams, to).await,
+            Keeper::Outside(_) => Err(self.outside()),
+        }
+    }
+
+    fn outside(&self) -> state::Error {
+        state::Error::Invalid(format!(
+            "state store {} is kept outside, where nothing is committed together with a projection's checkpoint",
+            self.name
+        ))
     }
 
     async fn write(&self, operation: state::Operation) -> Result<(), state::Error> {

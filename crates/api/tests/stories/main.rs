@@ -16,6 +16,7 @@ mod jobs;
 mod lock;
 mod once;
 mod outbox;
+mod projections;
 mod publish;
 mod queues;
 mod queues_grpc;

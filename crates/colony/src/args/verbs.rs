@@ -262,6 +262,7 @@ pub(crate) struct Stream {
 pub(crate) enum StreamCommand {
     Append(AppendStream),
     Read(ReadStream),
+    Projection(StreamProjection),
 }
 
 /// Append an event to a stream
@@ -294,6 +295,27 @@ pub(crate) struct AppendStream {
     pub(crate) create: bool,
     #[command(flatten)]
     pub(crate) once: Once,
+    #[command(flatten)]
+    pub(crate) through: Through,
+}
+
+/// Print up to where a projection has read, or set it
+///
+/// An application moves it on with the state that it saves, in one transaction.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony stream projection facts by-customer --state views\n\
+    colony stream projection facts by-customer --state views --set start")]
+pub(crate) struct StreamProjection {
+    /// The store of streams that it reads
+    pub(crate) store: String,
+    /// Its name
+    pub(crate) projection: String,
+    /// The store of state that it saves to
+    #[arg(long, value_name = "STORE")]
+    pub(crate) state: String,
+    /// Set it there, wherever it is: start, or a position
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) set: Option<String>,
     #[command(flatten)]
     pub(crate) through: Through,
 }
@@ -470,6 +492,7 @@ impl Verb {
             Verb::Stream(args) => match &args.what {
                 StreamCommand::Append(args) => args.through.json,
                 StreamCommand::Read(args) => args.through.json,
+                StreamCommand::Projection(args) => args.through.json,
             },
             Verb::Jobs(args) => match &args.what {
                 JobsCommand::List(args) => args.json,

@@ -68,7 +68,8 @@ fn each_instance_has_its_own_and_is_known_by_it() {
     let port = |http: &str| http.rsplit(':').next().unwrap_or_default().to_owned();
     assert!([&one, &two, &orders].iter().all(|http| listed.contains(&port(http))), "{listed}");
     let listed: Value = serde_json::from_slice(&world.run(&["list", "--json"]).stdout).expect("JSON");
-    let commands: Vec<&Value> = listed.as_array().expect("a list").iter().map(|one| &one["command"]).collect();
+    let commands: Vec<&Value> =
+        listed.as_array().expect("a list").iter().map(|one| &one["command"]).collect();
     assert_eq!(commands, [&json!(TELL); 3]);
 }
 

@@ -65,6 +65,10 @@ colony stream append facts order-1 paid --expected 1
 colony stream read facts order-1
 colony stream read facts order-1 --backwards --max 1 --json
 colony stream read facts order-1 --type paid
+colony stream projection facts totals --state views
+colony stream projection facts totals --state views --set start --json
+colony stream projection facts totals --state views --set soon
+colony stream projection nothing totals --state views
 colony jobs list
 colony jobs schedule remind {"whom":"ada"} --due 10m
 colony jobs schedule poll hey --schedule @every~30m --repeats 3 --json

@@ -21,7 +21,7 @@ use crate::store::Store;
 
 /// A store.
 pub struct Kv<'a, L, S> {
-    ask: Ask<'a, L, S>,
+    pub(super) ask: Ask<'a, L, S>,
     store: &'a str,
     scope: &'a str,
     placement: Placement,
@@ -313,11 +313,25 @@ impl<'a, L: Log, S: Store> Kv<'a, L, S> {
             }
         };
         let mut bodies = Vec::new();
-        let operations = operations.into_iter().map(|operation| operation.lower(&mut bodies)).collect();
-        let (store, scope) = (self.store.to_owned(), self.scope.to_owned());
-        let mut entry = Entry::new(kv::Transact { store, scope, operations });
+        let mut entry = Entry::new(self.lowered(operations, &mut bodies));
         entry.bodies = bodies;
         self.ask.propose(shard, entry).await.map(|answer| reply(answer).etag)
+    }
+
+    pub(super) fn lowered(&self, operations: Vec<Operation>, bodies: &mut Vec<Bytes>) -> kv::Transact {
+        let operations = operations.into_iter().map(|operation| operation.lower(bodies)).collect();
+        kv::Transact { store: self.store.to_owned(), scope: self.scope.to_owned(), operations }
+    }
+
+    /// The shard of all items of the scope.
+    pub(super) fn whole(&self) -> Result<Shard, Error> {
+        match self.placement {
+            Placement::Scope => Ok(self.shard(b"")),
+            Placement::Key => Err(Error::invalid(format!(
+                "the store {:?} is spread by key: a projection writes to one whose items of a scope lie together",
+                self.store
+            ))),
+        }
     }
 
     /// Does several things, each by itself. Returns for each the ETag that the item has since, if it was put, or why it

@@ -42,6 +42,7 @@ pub mod config;
 pub mod jobs;
 pub mod kv;
 pub mod lock;
+pub mod projection;
 pub mod queue;
 pub mod stream;
 pub mod topic;
@@ -51,6 +52,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use log::Log;
+pub use machine::Refusal as Refused;
 pub use machine::Time;
 use machine::command::Answer;
 pub use machine::idempotency::Idempotency;

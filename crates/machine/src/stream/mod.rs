@@ -43,13 +43,13 @@ pub use define::Define;
 pub use delete::Delete;
 pub use describe::Describe;
 pub use expected::Expected;
-pub use project::Project;
+pub use project::{Project, Step};
 pub use read::{
     All, EventAt, Events, Filter, Found, checkpoint, description, find, latest_snapshot, read, read_all,
     settings, streams,
 };
 pub use record::{Checkpoint, Description, Event, Life, Place, Settings, Snapshot, Spread, Store, Stream};
-pub use rewind::Rewind;
+pub use rewind::{Mark, Rewind};
 pub use snapshot::SaveSnapshot;
 pub use truncate::Truncate;
 

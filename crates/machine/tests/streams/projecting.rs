@@ -1,8 +1,8 @@
 //! Projections: what they write is written once.
 
 use machine::kv::{self, Put};
-use machine::stream::{self, Filter, Project, Rewind, Settings};
-use machine::{Code, Entry, Order};
+use machine::stream::{self, Filter, Mark, Project, Rewind, Settings, Step};
+use machine::{Code, Entry, Order, Refusal};
 
 use super::{STORE, append, check, refused, run, world};
 use crate::world::World;
@@ -23,6 +23,7 @@ fn project(expected: u64, position: u64, output: kv::Command) -> Entry {
         expected,
         position,
         output: Some(output),
+        more: Vec::new(),
     };
     Entry::new(project).with_body(format!("{position} events, {}", "x".repeat(200)))
 }
@@ -80,6 +81,7 @@ fn a_projection_is_set_back_under_who_runs_it() {
             store: STORE.to_owned(),
             shard: SHARD,
             position,
+            more: Vec::new(),
         })
     };
     run(&mut world, rewind(5)).expect("it is set back");
@@ -87,5 +89,47 @@ fn a_projection_is_set_back_under_who_runs_it() {
     run(&mut world, rewind(0)).expect("it is set back");
     assert_eq!(stream::checkpoint(&world.state, "totals", STORE, SHARD), None);
     run(&mut world, project(0, 3, put("total", None))).expect("it begins anew");
+    check(&world);
+}
+
+/// It moves on, or is set, in three shards.
+fn in_several(world: &mut World, from: [u64; 3], to: [u64; 3]) -> Result<stream::Reply, Refusal> {
+    let step = |shard: usize| Step { shard: shard as u32, expected: from[shard], position: to[shard] };
+    let project = Project {
+        projection: "totals".to_owned(),
+        store: STORE.to_owned(),
+        shard: 0,
+        expected: from[0],
+        position: to[0],
+        output: Some(put("total", None)),
+        more: vec![step(1), step(2)],
+    };
+    run(world, Entry::new(project).with_body("x"))
+}
+
+#[test]
+fn a_projection_moves_on_in_several_shards_or_in_none() {
+    let mut world = world(Settings::default());
+    let positions = |world: &World| {
+        [0, 1, 2].map(|shard| stream::checkpoint(&world.state, "totals", STORE, shard).map(|is| is.position))
+    };
+    in_several(&mut world, [0, 0, 0], [4, 1, 9]).expect("it moves on");
+    assert_eq!(positions(&world), [Some(4), Some(1), Some(9)]);
+    let refusal = in_several(&mut world, [4, 0, 9], [5, 2, 10]).expect_err("it is elsewhere");
+    assert_eq!(refusal.code(), Code::Conflict);
+    assert_eq!(
+        refusal.message,
+        "the projection \"totals\" has read shard 1 of \"orders\" up to position 1, not 0"
+    );
+    assert_eq!(
+        in_several(&mut world, [4, 1, 9], [5, 2, 9]).expect_err("it stays in one").code(),
+        Code::Invalid
+    );
+    assert_eq!(positions(&world), [Some(4), Some(1), Some(9)]);
+    let (projection, store) = ("totals".to_owned(), STORE.to_owned());
+    let more = vec![Mark { shard: 1, position: 7 }, Mark { shard: 2, position: 0 }];
+    run(&mut world, Entry::new(Rewind { projection, store, shard: 0, position: 2, more }))
+        .expect("it is set");
+    assert_eq!(positions(&world), [Some(2), Some(7), None]);
     check(&world);
 }

@@ -90,6 +90,8 @@ fn state(paths: &mut Paths) {
                     "ERR_STATE_TRANSACTION",
                 ],
             )
+            .fails(404, &["ERR_STREAM_NOT_FOUND"])
+            .fails(409, &["ERR_STATE_TRANSACTION"])
             .fails(500, &["ERR_STATE_TRANSACTION", "ERR_PUBLISH_OUTBOX"]),
     );
 }

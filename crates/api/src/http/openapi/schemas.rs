@@ -152,6 +152,7 @@ fn state() -> Value {
         "SaveItem": open(&["key"], item),
         "Transaction": open(&[], json!({
             "operations": nullable(json!({ "type": "array", "items": step, "maxItems": 1000 })),
+            "metadata": nullable(json!({ "type": "object", "additionalProperties": true })),
         })),
         "BulkItem": open(&["key"], json!({
             "key": { "type": "string" },

@@ -98,6 +98,38 @@ pub(super) fn add(paths: &mut Paths) {
             .json_body(true, before)
             .done("they are gone"),
     );
+    let place = || {
+        json!({
+            "type": "object", "required": ["position"], "additionalProperties": false,
+            "properties": { "position": { "type": "string" } },
+        })
+    };
+    let projection = |id, summary| {
+        let failed = &["ERR_STATE_STORE_NOT_FOUND", "ERR_STATE_TRANSACTION", "ERR_MALFORMED_REQUEST"];
+        op(id, summary)
+            .query(
+                "state",
+                json!({ "type": "string" }),
+                "the store of state that it saves to; it must be said",
+            )
+            .fails(400, failed)
+            .fails(500, &["ERR_STATE_TRANSACTION"])
+    };
+    let path = "/v1.0/streams/{store}/projections/{projection}";
+    let summary = "Where a projection is; a transaction of state moves it on";
+    paths.add(
+        path,
+        &["get"],
+        projection("getProjection", summary).answers("up to where it has read", place()),
+    );
+    let summary = "Sets a projection back, or on";
+    paths.add(
+        path,
+        &["put"],
+        projection("setProjection", summary).json_body(true, place()).done("it is there"),
+    );
+    let summary = "Has a projection begin anew";
+    paths.add(path, &["delete"], projection("resetProjection", summary).done("it has read nothing"));
     paths.add(
         "/v1.0/streams/{store}/{stream}/snapshot",
         &["put"],

@@ -3,15 +3,18 @@
 mod events;
 mod follow;
 
+use engine::Position;
 use engine::blocks::stream::{Settings as Kept, Spread};
 use http::{HeaderValue, Method};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::answer::{Answer, bytes, empty, json_text};
 use super::call::{Asked, Call, decoded};
 use super::json::{Object, object};
 use crate::duration::Lasting;
 use crate::error::Error;
+use crate::projection::{self, Named};
 use crate::streams::{expected, invalid};
 use crate::time::rfc3339_millis;
 
@@ -32,6 +35,7 @@ pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
         (&Method::POST, [stream, "truncate"]) => truncate(store, &decoded(stream)?, call).await,
         (&Method::GET, [stream, "snapshot"]) => snapshot(store, &decoded(stream)?, call).await,
         (&Method::PUT, [stream, "snapshot"]) => save_snapshot(store, &decoded(stream)?, call).await,
+        (_, ["projections", name]) => projection(store, &decoded(name)?, call).await,
         _ => Err(call.no_route()),
     }
 }
@@ -111,6 +115,27 @@ async fn save_snapshot(store: &str, stream: &str, call: Call<'_>) -> Answer {
     Ok(empty())
 }
 
+/// Where a projection is that saves to the store of state which the query names.
+async fn projection(streams: &str, projection: &str, call: Call<'_>) -> Answer {
+    let api = call.api;
+    let state = call.query().get("state").unwrap_or_default();
+    let named = Named { projection, streams, state: &state };
+    match call.head.method {
+        Method::GET => json_text(&json!({ "position": api.checkpoint(named).await?.to_string() })),
+        Method::PUT => {
+            let Asked { body, .. } = call.asked().await?;
+            let Object(Placed { position }) = serde_json::from_slice(&body).map_err(Error::not_json)?;
+            api.set_checkpoint(named, &projection::position(&position).map_err(invalid)?).await?;
+            Ok(empty())
+        }
+        Method::DELETE => {
+            api.set_checkpoint(named, &Position::default()).await?;
+            Ok(empty())
+        }
+        _ => Err(call.no_route()),
+    }
+}
+
 fn version(text: &str) -> Result<u64, Error> {
     text.parse().map_err(|_| invalid(format!("{text:?} is no version of a stream")))
 }
@@ -130,6 +155,12 @@ enum Lying {
     #[default]
     ByStream,
     Together,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Placed {
+    position: String,
 }
 
 #[derive(Deserialize)]

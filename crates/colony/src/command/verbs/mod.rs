@@ -41,6 +41,7 @@ pub(super) async fn run(verb: &Verb, data: Option<&Path>) -> Result<ExitCode, Fa
         Verb::Stream(args) => match &args.what {
             StreamCommand::Append(args) => stream::append(args, data).await,
             StreamCommand::Read(args) => stream::read(args, data).await,
+            StreamCommand::Projection(args) => stream::projection(args, data).await,
         },
         Verb::Jobs(args) => match &args.what {
             JobsCommand::List(args) => jobs::list(args, data).await,

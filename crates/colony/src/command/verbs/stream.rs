@@ -7,13 +7,13 @@ use hyper::body::Incoming;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::ask::{Ask, lost, refused, whole};
 use super::payload::{Data, metadata};
 use super::through::{Way, Whose, find};
 use super::{shown, spliced, tell};
-use crate::args::verbs::{AppendStream, ReadStream};
+use crate::args::verbs::{AppendStream, ReadStream, StreamProjection};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -55,6 +55,20 @@ pub(super) async fn read(args: &ReadStream, data: Option<&Path>) -> Result<(), F
         event.write(&mut out);
     }
     terminal::print_bytes(&out)
+}
+
+pub(super) async fn projection(args: &StreamProjection, data: Option<&Path>) -> Result<(), Failure> {
+    // Whose state it is says the application.
+    let way = find(&args.through, Whose::Applications, data).await?;
+    let segments = ["streams", &args.store, "projections", &args.projection];
+    let ask = |method| Ask::new(&way, method, &segments).query("state", &args.state);
+    if let Some(position) = &args.set {
+        let body = json!({ "position": position }).to_string();
+        ask(Method::PUT).json_text(body).answer().await?;
+    }
+    let told: Value = ask(Method::GET).answer().await?.read()?;
+    let position = told["position"].as_str().filter(|position| !position.is_empty()).unwrap_or("start");
+    tell(args.through.json, &told, &format!("{} is at {position}\n", args.projection))
 }
 
 /// An event as it is sent; its data as they were written.

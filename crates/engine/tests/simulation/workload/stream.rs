@@ -43,7 +43,8 @@ pub fn entry(glance: &mut Glance<'_>) -> Entry {
         17..19 => project(glance, store).with_body(body),
         _ => {
             let (projection, shard) = ("totals".to_owned(), 0);
-            Entry::new(Rewind { projection, store, shard, position: glance.rng.between(0, 5) })
+            let position = glance.rng.between(0, 5);
+            Entry::new(Rewind { projection, store, shard, position, more: Vec::new() })
         }
     }
 }
@@ -92,7 +93,7 @@ fn project(glance: &mut Glance<'_>, store: String) -> Entry {
     let position = expected + glance.rng.between(1, 3);
     let output =
         glance.rng.chance(70).then(|| kv::Command { kind: Some(kv::Kind::Put(super::kv::put(glance))) });
-    Entry::new(Project { projection, store, shard, expected, position, output })
+    Entry::new(Project { projection, store, shard, expected, position, output, more: Vec::new() })
 }
 
 fn expected(glance: &mut Glance<'_>, version: u64) -> Option<Expected> {
