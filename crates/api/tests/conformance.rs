@@ -154,7 +154,7 @@ mod configuration {
 
                 fn set<'a>(&'a self, key: &'a str, item: Option<(&'a str, &'a str)>) -> Reply<'a, ()> {
                     Box::pin(async move {
-                        self.kept().write(edit(key, item)).await.expect("it is written");
+                        self.kept().write(edit(key, item), None).await.expect("it is written");
                     })
                 }
             }
