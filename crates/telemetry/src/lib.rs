@@ -8,10 +8,12 @@
 pub mod catalogue;
 pub mod exemplars;
 pub mod exposition;
+pub mod api;
 mod json;
 pub mod logs;
 pub mod metrics;
 pub mod otlp;
+pub mod parse;
 pub mod part;
 pub mod query;
 pub mod recorder;

@@ -4,6 +4,7 @@
 //! Newest first, a page at a time: `next` of a page is `before` of the following one. A query looks at so much and no more; that
 //! it was cut is said (`cut`), and what was found till then is given.
 
+mod critical;
 pub mod filter;
 pub mod heat;
 pub mod logs;
@@ -13,6 +14,7 @@ mod summary;
 pub mod traces;
 mod view;
 
+pub use critical::Stretch;
 pub use filter::{Condition, Is};
 pub use heat::{Heat, HeatQuery};
 pub use logs::{LogQuery, Logs};
@@ -89,3 +91,6 @@ impl Range {
         (self.from_ns..self.to_ns).contains(&at_ns)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::json::shared;
 use crate::part::{Kept, KeptLog, Part, Why, entry};
-use crate::query::View;
+use crate::query::{Stretch, View, critical};
 use crate::span::{Span, Text, Value};
 
 /// A trace, with all that is kept of it.
@@ -18,6 +18,8 @@ pub struct Trace {
     /// Its spans, by when they began; a cause before what it caused.
     #[serde(rename = "spans", serialize_with = "shared")]
     pub all: Vec<Arc<Span>>,
+    /// Where its time went.
+    pub critical_path: Vec<Stretch>,
     /// What was logged in it, oldest first.
     #[serde(serialize_with = "shared")]
     pub logs: Vec<Arc<KeptLog>>,
@@ -95,7 +97,8 @@ impl View {
         // A cause begins no later than what it caused, and is the longer one where both begin at once.
         all.sort_by_key(|span| (span.start_ns, u64::MAX - span.duration_ns));
         all.dedup_by(|one, other| one.span_id == other.span_id && one.start_ns == other.start_ns);
-        Some(Trace { summary, all, logs: self.logs_of(trace_id) })
+        let critical_path = critical::path(&all, summary.start_ns);
+        Some(Trace { summary, all, critical_path, logs: self.logs_of(trace_id) })
     }
 }
 

@@ -91,8 +91,9 @@ pub struct Sampler {
     limits: Limits,
     seed: u64,
     open: HashMap<[u8; 16], Open>,
-    /// When to look at which, the earliest first.
-    due: BinaryHeap<Reverse<(u64, [u8; 16])>>,
+    /// When to look at which, the earliest first, and of those at one time as they came.
+    due: BinaryHeap<Reverse<(u64, u64, [u8; 16])>>,
+    looks: u64,
     bytes: usize,
     slow: Slow,
     must: Fair,
@@ -123,6 +124,7 @@ impl Sampler {
             seed,
             open: HashMap::new(),
             due: BinaryHeap::new(),
+            looks: 0,
             bytes: 0,
             slow: Slow::default(),
             must: Fair::new(allowance.must()),
@@ -155,10 +157,10 @@ impl Sampler {
             let mut open = Open::new(now_ms, span.start_ns);
             self.bytes += open.add(now_ms, span, must);
             self.open.insert(trace_id, open);
-            self.due.push(Reverse((now_ms + self.limits.quiet_ms, trace_id)));
+            self.look_at(now_ms + self.limits.quiet_ms, trace_id);
         }
         while self.bytes > self.limits.bytes_max || self.open.len() > self.limits.traces_max {
-            let Some(Reverse((_, trace_id))) = self.due.pop() else { break };
+            let Some(Reverse((_, _, trace_id))) = self.due.pop() else { break };
             self.counts.early += 1;
             self.decide(&trace_id, kept);
         }
@@ -173,13 +175,13 @@ impl Sampler {
             self.must.settle(self.allowance.must());
             self.rest.settle(self.allowance.rest());
         }
-        while let Some(Reverse((due_ms, trace_id))) = self.due.peek().copied() {
+        while let Some(Reverse((due_ms, _, trace_id))) = self.due.peek().copied() {
             if due_ms > now_ms {
                 break;
             }
             self.due.pop();
             match self.open.get(&trace_id).and_then(|open| open.again(now_ms, &self.limits)) {
-                Some(later_ms) => self.due.push(Reverse((later_ms, trace_id))),
+                Some(later_ms) => self.look_at(later_ms, trace_id),
                 None => self.decide(&trace_id, kept),
             }
         }
@@ -187,7 +189,7 @@ impl Sampler {
 
     /// Decides on all there is: it is the end.
     pub fn end(&mut self, kept: &mut Vec<Part>) {
-        while let Some(Reverse((_, trace_id))) = self.due.pop() {
+        while let Some(Reverse((_, _, trace_id))) = self.due.pop() {
             self.decide(&trace_id, kept);
         }
     }
@@ -215,6 +217,11 @@ impl Sampler {
     /// How many there are, and what they take in memory.
     pub fn gathered(&self) -> (usize, usize) {
         (self.open.len(), self.bytes)
+    }
+
+    fn look_at(&mut self, due_ms: u64, trace_id: [u8; 16]) {
+        self.looks += 1;
+        self.due.push(Reverse((due_ms, self.looks, trace_id)));
     }
 
     /// Why a trace with this span must be kept.
@@ -329,3 +336,6 @@ pub(crate) fn mixed(id: &[u8; 16], seed: u64) -> u64 {
 }
 
 const SECOND_MS: u64 = 1_000;
+
+#[cfg(test)]
+mod tests;
