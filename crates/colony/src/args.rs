@@ -6,6 +6,7 @@ mod list;
 mod run;
 mod secret;
 pub(crate) mod sidecar;
+mod trace;
 pub(crate) mod verbs;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub(crate) use list::{Ignored, List, ListAs};
 pub(crate) use run::Run;
 pub(crate) use secret::{OneSecret, Secret, SecretCommand};
 pub(crate) use sidecar::Sidecar;
+pub(crate) use trace::{Logs, Trace};
 pub(crate) use verbs::Verb;
 
 /// Everything between the services of a distributed system, from one file.
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     Status(Json),
     /// Print what the services have written
     Logs(Logs),
+    Trace(Trace),
     /// Take the changed manifest on: only what changed restarts, no request is dropped
     Apply(Json),
     /// Replace the instances of a service one by one, without a gap
@@ -99,6 +102,7 @@ impl Command {
             Command::Check(args) => args.json,
             Command::Status(args) | Command::Apply(args) => args.json,
             Command::Logs(args) => args.json,
+            Command::Trace(args) => args.json,
             Command::Restart(args) => args.json,
             Command::Scale(args) => args.json,
             Command::Stop(args) => args.json,
@@ -241,21 +245,6 @@ pub(crate) enum Force {
     Open,
     Closed,
     Auto,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Logs {
-    /// Only this service
-    pub(crate) service: Option<String>,
-    /// Go on as lines come, until Ctrl-C
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// Lines from before now
-    #[arg(short = 'n', long, default_value_t = 100, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) lines: usize,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// Write a manifest for a program that runs already

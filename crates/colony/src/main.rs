@@ -10,6 +10,7 @@ mod command;
 mod failure;
 mod faults;
 mod find;
+mod kept;
 mod lower;
 mod node;
 mod process;

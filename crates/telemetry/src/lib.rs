@@ -5,10 +5,10 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod api;
 pub mod catalogue;
 pub mod exemplars;
 pub mod exposition;
-pub mod api;
 mod json;
 pub mod logs;
 pub mod metrics;

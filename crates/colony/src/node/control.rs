@@ -71,6 +71,9 @@ async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<
     if (&head.method, path.as_str()) == (&Method::GET, "/v1/logs") {
         return Ok(logs(node.logs.clone(), head.uri.query().unwrap_or("")));
     }
+    if head.method == Method::GET && telemetry::api::is_path(&path) {
+        return Ok(kept(&node, path, head.uri.query().unwrap_or("").to_owned()).await);
+    }
     let command = match Limited::new(body, COMMAND_BYTES_MAX).collect().await.map(|body| body.to_bytes()) {
         Ok(bytes) if bytes.is_empty() => Ok(Command::default()),
         Ok(bytes) => {
@@ -86,6 +89,21 @@ async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<
         Ok(value) => json_answer(StatusCode::OK, "application/json", &node.printer.redacted(value)),
         Err(problem) => problem.answer(&node),
     })
+}
+
+/// What is kept of traces and logs. Reads the disk, so another thread does it.
+async fn kept(node: &Arc<Node>, path: String, query: String) -> Response<Lines> {
+    let telemetry = node.telemetry().clone();
+    let now_ns = super::unix_ms() * 1_000_000;
+    let asked = move || telemetry::api::answer(&telemetry, &path, &query, now_ns);
+    let Ok(told) = tokio::task::spawn_blocking(asked).await else {
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "what is kept could not be read")
+            .answer(node);
+    };
+    let mut answer = Response::new(Lines::once(node.printer.redact(&told.body)));
+    *answer.status_mut() = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
 }
 
 /// Why a command was not carried out.

@@ -4,6 +4,7 @@ mod apis;
 mod certificates;
 mod control;
 mod faults;
+mod lines;
 mod measure;
 mod printer;
 pub(crate) mod reload;
@@ -126,14 +127,15 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     };
     refuse_second(&source, data).await?;
     let logs = Arc::new(LogWindow::new(LOG_LINES_MAX, LOG_BYTES_MAX));
-    let printer = Arc::new(Printer::new(&up, &manifest, logs.clone()));
+    let telemetry = kept(&source)?;
+    let lines = lines::Lines { window: logs.clone(), recorder: telemetry.recorder() };
+    let printer = Arc::new(Printer::new(&up, &manifest, lines));
     let mut signals = Signals::new()?;
     let door = match up.metrics {
         Some(address) => Some(measure::Door::bind(address).await?),
         None => None,
     };
     let metrics = door.as_ref().map(measure::Door::url);
-    let telemetry = kept(&source)?;
     let node = start(&up, source, manifest, logs, telemetry, printer.clone(), metrics, started).await?;
     if let Some(door) = door {
         door.open(node.clone());

@@ -4,16 +4,17 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use manifest::valid;
 use mesh::FaultStatus;
 use serde_json::{Value, json};
 use supervisor::{Event, NotReady, Observer, Output};
-use telemetry::logs::{LogWindow, Stream};
+use telemetry::logs::Stream;
 use telemetry::redact::Redactor;
 
+use super::lines::{ERROR, INFO, Lines, Said, WARN};
 use super::{Node, reload};
 use crate::args::Up;
 use crate::faults;
@@ -29,18 +30,18 @@ pub(crate) struct Printer {
     colours: bool,
     width: AtomicUsize,
     redactor: RwLock<Redactor>,
-    logs: Arc<LogWindow>,
+    lines: Lines,
 }
 
 impl Printer {
-    pub(crate) fn new(up: &Up, manifest: &valid::Manifest, logs: Arc<LogWindow>) -> Printer {
+    pub(crate) fn new(up: &Up, manifest: &valid::Manifest, lines: Lines) -> Printer {
         let printer = Printer {
             json: up.json,
             quiet: up.quiet,
             colours: terminal::colours(),
             width: AtomicUsize::new(NAME_WIDTH_MIN),
             redactor: RwLock::default(),
-            logs,
+            lines,
         };
         printer.renamed(manifest);
         printer
@@ -134,6 +135,10 @@ impl Printer {
         if report["applied"] == true && report["changes"].as_array().is_none_or(Vec::is_empty) {
             return;
         }
+        let text = self.redact(reload::render(report, false).trim());
+        let severity = if report["applied"] == true { INFO } else { ERROR };
+        let event = "reloaded";
+        self.lines.noted(&Said { service: "colony", instance: "colony", event, severity, text: &text });
         if self.json {
             let mut object = report.clone();
             object["event"] = "reloaded".into();
@@ -162,7 +167,7 @@ impl Printer {
     /// A line of the application API beside an instance.
     pub(crate) fn of_api(&self, service: &str, instance: &str, text: &str) {
         let text = self.redact(text);
-        self.logs.push(unix_ms(), service, instance, Stream::Colony, &text);
+        self.lines.said(&Said { service, instance, event: "", severity: INFO, text: &text });
         if self.json {
             return self
                 .object(json!({ "event": "api", "service": service, "instance": instance, "text": text }));
@@ -173,7 +178,7 @@ impl Printer {
 
     /// A sentence about the node itself.
     pub(crate) fn note(&self, text: &str) {
-        self.logs.push(unix_ms(), "colony", "colony", Stream::Colony, text);
+        self.of_colony("note", WARN, text);
         match self.json {
             true => self.object(json!({ "event": "note", "text": text })),
             false => terminal::out(&format!("  {} {text}\n", paint(self.colours, Style::Warn, "note:"))),
@@ -193,7 +198,7 @@ impl Printer {
 
     fn fault(&self, event: &str, fault: &FaultStatus, why: Option<&str>, text: &str) {
         let text = self.redact(text);
-        self.logs.push(unix_ms(), "colony", "colony", Stream::Colony, &format!("fault {text}"));
+        self.of_colony(event, WARN, &format!("fault {text}"));
         match self.json {
             true => {
                 let mut object = json!({ "event": event, "fault": self.redacted(json!(fault)) });
@@ -204,6 +209,11 @@ impl Printer {
             }
             false => terminal::out(&format!("  {} {text}\n", paint(self.colours, Style::Warn, "fault:"))),
         }
+    }
+
+    /// What Colony says of itself.
+    fn of_colony(&self, event: &str, severity: u8, text: &str) {
+        self.lines.said(&Said { service: "colony", instance: "colony", event, severity, text });
     }
 
     fn row(&self, text: &mut String, name: &str, value: &str, style: Style) {
@@ -231,7 +241,7 @@ impl Printer {
         }
     }
 
-    fn redact(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         self.redactor.read().unwrap_or_else(PoisonError::into_inner).redact(text).into_owned()
     }
 
@@ -265,7 +275,7 @@ impl Observer for Printer {
             Output::Stdout => Stream::Stdout,
             Output::Stderr => Stream::Stderr,
         };
-        self.logs.push(unix_ms(), service, instance, stream, &text);
+        self.lines.written(service, instance, stream, &text);
         if self.quiet {
             return;
         }
@@ -286,9 +296,15 @@ impl Observer for Printer {
     fn event(&self, event: &Event) {
         let (service, instance) = (event.service().unwrap_or("colony"), event.instance());
         let text = self.redact(&event.to_string());
-        self.logs.push(unix_ms(), service, instance.unwrap_or(service), Stream::Colony, &text);
+        let object = serde_json::to_value(event).unwrap_or_default();
+        self.lines.said(&Said {
+            service,
+            instance: instance.unwrap_or(service),
+            event: object["event"].as_str().unwrap_or_default(),
+            severity: if event.is_problem() { ERROR } else { INFO },
+            text: &text,
+        });
         if self.json {
-            let object = serde_json::to_value(event).unwrap_or_default();
             return self.object(self.redacted(object));
         }
         if let Some((name, text, style)) = self.said(event) {

@@ -54,6 +54,7 @@ mod sidecar;
 mod sidecars;
 mod splits;
 mod tls;
+mod traces;
 mod tries;
 mod verbs;
 mod world;

@@ -192,7 +192,8 @@ impl Telemetry {
         self.view().services(range)
     }
 
-    /// What is new since this number; 0: nothing yet, only the number to go on from.
+    /// What is new since this number; 0: nothing yet, only the number to go on from. Asked at least every ten seconds, for nothing
+    /// is gathered while nobody looks on: after [`Telemetry::changed`], or when that took so long.
     pub fn live(&self, since: u64) -> Live {
         self.shared.state().live.since(since)
     }
