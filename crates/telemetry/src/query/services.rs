@@ -67,31 +67,35 @@ pub(super) struct Call<'p> {
     span: &'p Arc<Span>,
 }
 
-/// The calls in a trace, or of a part of it: each span that asks somebody, with who was asked. That is whose the span is that it caused, or
-/// else what its attributes tell of the other side.
+/// The calls in a trace, or of a part of it: each span that asks somebody, with who was asked. That is `peer.service` where it is told,
+/// which is the manifest's name, or whose the span is that it caused, or else what its attributes tell of the other side. What lies
+/// in a call of the same service, as its tries do, is no call of its own.
 pub(super) fn calls(spans: &[Arc<Span>]) -> Vec<Call<'_>> {
-    let asks = |span: &&Arc<Span>| matches!(span.kind, Kind::Client | Kind::Producer);
-    let answered: HashMap<[u8; 8], &Text> = spans
-        .iter()
-        .filter(|span| is_answer(span))
-        .filter_map(|span| Some((span.parent?, &span.service)))
-        .collect();
-    let callee = |span: &Arc<Span>| match answered.get(&span.span_id) {
-        Some(service) => Some(service.to_string()),
-        None => told(span),
+    let asks = |span: &Span| matches!(span.kind, Kind::Client | Kind::Producer);
+    let asking: HashMap<[u8; 8], &Arc<Span>> =
+        spans.iter().filter(|span| asks(span)).map(|span| (span.span_id, span)).collect();
+    let within = |span: &Span| {
+        span.parent.and_then(|parent| asking.get(&parent)).filter(|parent| parent.service == span.service)
     };
-    let calls = spans
-        .iter()
-        .filter(asks)
-        .filter_map(|span| callee(span).map(|callee| Call { caller: &span.service, callee, span }));
-    calls.collect()
+    let mut answered: HashMap<[u8; 8], &Text> = HashMap::new();
+    for span in spans.iter().filter(|span| is_answer(span)) {
+        let Some(asked) = span.parent.and_then(|parent| asking.get(&parent)) else { continue };
+        answered.insert(asked.span_id, &span.service);
+        answered.extend(within(asked).map(|call| (call.span_id, &span.service)));
+    }
+    let callee = |span: &Arc<Span>| {
+        let service = || answered.get(&span.span_id).map(|service| service.to_string());
+        told(span, &PEERS[..1]).or_else(service).or_else(|| told(span, &PEERS[1..]))
+    };
+    let outer = spans.iter().filter(|span| asks(span) && within(span).is_none());
+    outer.filter_map(|span| Some(Call { caller: &span.service, callee: callee(span)?, span })).collect()
 }
 
 /// The attributes that tell of the other side, the best first.
 const PEERS: [&str; 4] = ["peer.service", "messaging.destination.name", "server.address", "db.system.name"];
 
-fn told(span: &Span) -> Option<String> {
-    PEERS.iter().find_map(|key| match span.attribute(key) {
+fn told(span: &Span, keys: &[&str]) -> Option<String> {
+    keys.iter().find_map(|key| match span.attribute(key) {
         Some(Value::Text(text)) if !text.is_empty() => Some(text.to_string()),
         _ => None,
     })

@@ -221,7 +221,8 @@ fn purchase(id: u8, weight: f32) -> Part {
     let spans = vec![
         call(1, "shop", Kind::Server, None, 30),
         call(2, "shop", Kind::Client, Some(1), 20),
-        call(3, "payments", Kind::Server, Some(2), 10),
+        call(5, "shop", Kind::Client, Some(2), 15),
+        call(3, "payments", Kind::Server, Some(5), 10),
         Arc::new(published),
     ];
     Part { trace_id: [id; 16], start_ns: 1_000, kept: Some(Kept { why: Why::Share, weight }), spans }

@@ -17,6 +17,10 @@ const BAR_MIN: usize = 16;
 /// Most spans that are drawn.
 const ROWS_MAX: usize = 1_000;
 
+/// Attributes that tell of waiting within a span: for a place among those in flight, and for an instance to be there.
+const WAITS: [(&str, &str); 2] =
+    [("colony.concurrency.wait_ms", "a place"), ("colony.held_ms", "an instance")];
+
 pub(super) fn trace(trace: &Value, width: usize, colours: bool) -> String {
     let spans = trace["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
     let logs = trace["logs"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -145,6 +149,12 @@ fn remarks(row: &Row<'_>, colours: bool) -> String {
     if row.waited_ns > 0 {
         let _ =
             write!(remarks, "  {}", paint(colours, Style::Warn, &format!("waited {}", took(row.waited_ns))));
+    }
+    for (key, what) in WAITS {
+        if let Some(ms) = row.span["attributes"][key].as_f64().filter(|ms| *ms > 0.0) {
+            let waited = format!("waited for {what} {}", took((ms * 1e6) as u64));
+            let _ = write!(remarks, "  {}", paint(colours, Style::Warn, &waited));
+        }
     }
     if row.span["status"] == "error" {
         let why = Some(text(row.span, "error")).filter(|why| !why.is_empty()).unwrap_or("failed");

@@ -84,5 +84,5 @@ fn a_list_is_drawn() {
     let told = json!({ "traces": [purchase(), slow], "next": "1-2", "cut": false });
     insta::assert_snapshot!("list", list::traces(&told, false));
     let none = json!({ "traces": [], "next": null, "cut": true });
-    insta::assert_snapshot!("list of none", list::traces(&none, false));
+    insta::assert_snapshot!("none", list::traces(&none, false));
 }
