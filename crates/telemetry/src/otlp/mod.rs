@@ -10,6 +10,7 @@
 mod answer;
 mod decode;
 mod encode;
+pub mod export;
 mod json;
 pub mod receive;
 mod wire;

@@ -1,4 +1,4 @@
-//! OTLP/HTTP in.
+//! OTLP over HTTP, coming in: what is taken, and what is refused and in which words.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use telemetry::otlp::receive::BODY_BYTES_MAX;
 
-use crate::world::{World, request};
+use crate::world::{Answer, Door, World, request};
 
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 const JSON: &str = "content-type: application/json; charset=utf-8\r\n";
@@ -64,13 +64,13 @@ fn what_is_rejected_is_told_with_its_reason() {
 #[test]
 fn what_is_no_otlp_is_refused_in_its_words() {
     let world = World::new(16);
-    let status = |answer: (u16, String, Vec<u8>)| answer.0;
+    let status = |answer: Answer| answer.0;
     assert_eq!(status(world.post("/v1/profiles", PROTOBUF, b"")), 404);
     assert_eq!(status(world.post("/v1/traces", "content-type: text/plain\r\n", b"x")), 415);
     assert_eq!(status(world.post("/v1/traces", "", b"x")), 415);
     assert_eq!(status(world.post("/v1/traces", &format!("{PROTOBUF}content-encoding: br\r\n"), b"x")), 415);
-    let (not_allowed, head, _) =
-        world.send("GET /v1/traces HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_owned(), b"");
+    let (not_allowed, head, _) = Door(world.address)
+        .send("GET /v1/traces HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_owned(), b"");
     assert!(not_allowed == 405 && head.contains("allow: post"), "{head}");
     let (bad, _, body) = world.post("/v1/traces", PROTOBUF, &[0x0a, 99]);
     assert_eq!((bad, &body[..2]), (400, &[0x08, 3][..]), "a Status with the code of INVALID_ARGUMENT");
@@ -88,7 +88,7 @@ fn what_is_too_large_is_refused_before_and_after_it_is_inflated() {
         "POST /v1/traces HTTP/1.1\r\nhost: a\r\n{PROTOBUF}content-length: {}\r\nconnection: close\r\n\r\n",
         BODY_BYTES_MAX + 1
     );
-    assert_eq!(world.send(told, b"").0, 413);
+    assert_eq!(Door(world.address).send(told, b"").0, 413);
     let bomb = gzip(&vec![0; BODY_BYTES_MAX + 1]);
     assert_eq!(world.post("/v1/traces", &format!("{PROTOBUF}content-encoding: gzip\r\n"), &bomb).0, 413);
 }

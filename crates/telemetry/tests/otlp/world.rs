@@ -40,7 +40,21 @@ impl World {
     }
 
     /// Sends a request; its status, head and body.
-    pub fn post(&self, path: &str, headers: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
+    pub fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+        Door(self.address).post(path, headers, body)
+    }
+}
+
+/// Status, head and body.
+pub type Answer = (u16, String, Vec<u8>);
+
+/// Where a receiver is.
+#[derive(Clone, Copy)]
+pub struct Door(pub SocketAddr);
+
+impl Door {
+    /// Sends a request; its status, head and body.
+    pub fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
         let length = body.len();
         self.send(
             format!("POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n"),
@@ -48,8 +62,8 @@ impl World {
         )
     }
 
-    pub fn send(&self, head: String, body: &[u8]) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
+    pub fn send(&self, head: String, body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.0).unwrap();
         stream.write_all(head.as_bytes()).unwrap();
         // Who refuses need not have read it.
         let _ = stream.write_all(body);

@@ -56,10 +56,26 @@ impl Held {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Refused::Broken("the body broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
-            share.take(data.len())?;
+            if let Err(refused) = share.take(data.len()) {
+                drop((bytes, share));
+                pass_over(body).await;
+                return Err(refused);
+            }
             bytes.extend_from_slice(&data);
         }
         Ok(Whole { bytes: bytes.freeze(), share })
+    }
+}
+
+/// Reads what is refused, if it is not far too much: a connection that is closed with something unread in it takes the
+/// answer with it.
+async fn pass_over(mut body: Incoming) {
+    let mut passed = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        passed += frame.data_ref().map_or(0, Bytes::len);
+        if passed > BODY_BYTES_MAX {
+            return;
+        }
     }
 }
 
