@@ -5,6 +5,7 @@
 //! forgotten there, in the one place that spells a part out.
 
 mod policies;
+mod telemetry;
 
 pub(crate) use policies::put_policies;
 use policies::{put_breaker, put_ejection, show_concurrency, show_hash_key};
@@ -140,6 +141,7 @@ fn parts(manifest: &Manifest, secrets: &BTreeSet<&str>) -> BTreeMap<String, Line
     for (name, service) in &manifest.services {
         parts.insert(format!("service {name}"), service_lines(service));
     }
+    parts.insert("telemetry".to_owned(), telemetry::telemetry_lines(&manifest.telemetry));
     for (name, external) in &manifest.externals {
         parts.insert(format!("external {name}"), external_lines(external));
     }

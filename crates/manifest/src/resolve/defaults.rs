@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::valid::{
     Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Hedge, HedgeAfter, Jitter, Limits,
-    Priority, Retries, Shares, SlowStart, ZonePreference,
+    OtlpListeners, Priority, Retries, Shares, SlowStart, Telemetry, Window, ZonePreference,
 };
 
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -88,6 +88,22 @@ pub(crate) fn ejection() -> Ejection {
 pub(crate) fn sticky_cookie() -> HashKey {
     HashKey::Cookie { name: "colony-split".to_owned(), ttl: Some(Duration::ZERO) }
 }
+
+pub(crate) fn telemetry() -> Telemetry {
+    Telemetry {
+        window: Window { bytes: 512 << 20, age: Duration::from_secs(24 * 60 * 60) },
+        otlp: Some(OtlpListeners { grpc: None, http: None }),
+        export: None,
+    }
+}
+
+/// Below that a window is hardly one.
+pub(crate) const WINDOW_BYTES_MIN: u64 = 16 << 20;
+/// OTEL_EXPORTER_OTLP_TIMEOUT's default.
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const EXPORT_QUEUE_BYTES: u64 = 16 << 20;
+/// A request is as large, at most.
+pub(crate) const EXPORT_QUEUE_BYTES_MIN: u64 = 1 << 20;
 
 /// How many `least-request` looks at, as in Envoy.
 pub(crate) const CHOICES: u32 = 2;

@@ -9,6 +9,7 @@ mod policies;
 mod ports;
 mod service;
 mod split;
+mod telemetry;
 mod zones;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub(crate) fn resolve(
     let externals = externals(typed, shares, found);
     let resolver = external::resolver(typed, found);
     let gateway = gateway::resolve(typed, &names, found);
+    let telemetry = telemetry::resolve(typed, found);
     ports::check(typed, gateway.as_ref(), found);
     let start_order = order::resolve(typed, &names, found);
     if found.iter().any(|one| one.severity == Severity::Error) {
@@ -53,6 +55,7 @@ pub(crate) fn resolve(
         resources: paths(&typed.resources),
         configuration: paths(&typed.configuration),
         zone: zones::own(typed, zone),
+        telemetry,
         start_order: start_order?,
         secrets: Vec::new(),
     };

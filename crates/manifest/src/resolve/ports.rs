@@ -20,7 +20,11 @@ struct Listener {
 /// Reports ports that two would listen on.
 pub(crate) fn check(typed: &typed::Manifest, gateway: Option<&valid::Gateway>, found: &mut Vec<Diagnostic>) {
     let mut first: BTreeMap<u16, Listener> = BTreeMap::new();
-    for listener in gateway_listener(typed, gateway).into_iter().chain(service_listeners(typed)) {
+    for listener in gateway_listener(typed, gateway)
+        .into_iter()
+        .chain(otlp_listeners(typed))
+        .chain(service_listeners(typed))
+    {
         match first.get(&listener.port) {
             Some(other) if !(other.outside && listener.outside) => found.push(collision(&listener, other)),
             Some(_) => {}
@@ -46,6 +50,21 @@ fn gateway_listener(typed: &typed::Manifest, gateway: Option<&valid::Gateway>) -
         outside: false,
         secret: at.is_some_and(|at| at.secret),
     })
+}
+
+fn otlp_listeners(typed: &typed::Manifest) -> Vec<Listener> {
+    let given = typed.telemetry.value().and_then(|telemetry| telemetry.otlp.value()?.some());
+    let both = given.into_iter().flat_map(|otlp| [(&otlp.grpc, "gRPC"), (&otlp.http, "HTTP")]);
+    let fixed = both.filter_map(|(listen, what)| Some((listen.get()?, what)));
+    let fixed = fixed.filter(|(at, _)| at.value.0.port() != 0);
+    let listener = |(at, what): (&typed::At<typed::Listen>, &str)| Listener {
+        port: at.value.0.port(),
+        who: format!("OTLP over {what}"),
+        span: at.span,
+        outside: false,
+        secret: at.secret,
+    };
+    fixed.map(listener).collect()
 }
 
 fn service_listeners(typed: &typed::Manifest) -> Vec<Listener> {

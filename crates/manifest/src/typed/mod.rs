@@ -10,6 +10,7 @@ mod scalars;
 mod shapes;
 mod short;
 mod split;
+mod telemetry;
 mod zones;
 
 pub(crate) use decode::{At, Cx, Field, Keys, Typed};
@@ -19,6 +20,7 @@ pub(crate) use scalars::*;
 pub(crate) use shapes::{List, Map, NamedOrListed, OneOrMany, OrNone};
 pub(crate) use short::{Balance, Concurrency, External, Hedge, Limit, Probe, Retries, Scale, SlowStart, Tls};
 pub(crate) use split::{Amount, Destination, Side, Sticky, WHOLE, Weight};
+pub(crate) use telemetry::*;
 pub(crate) use zones::{ExternalPlace, InstancePlace, Overprovisioning, Place, Placed, ZoneName, zone_name};
 
 keys! {
@@ -43,6 +45,8 @@ keys! {
     "configuration" => configuration: OneOrMany<File>,
     /// The zone that this node is in, such as `eu-1a`: instances whose `url` names the same get its requests first. Default: not known; `--zone` and COLONY_ZONE go before it.
     "zone" => zone: ZoneName,
+    /// Spans and logs of the system: what is kept, how services hand theirs over, and where all of it is sent.
+    "telemetry" => telemetry: Telemetry,
 }
 
 keys! {
@@ -228,5 +232,10 @@ pub(crate) fn homes(key: &str) -> Vec<&'static str> {
     look(Fallback::WHAT, Fallback::keys);
     look(ProbeOptions::WHAT, ProbeOptions::keys);
     look(ScaleOptions::WHAT, ScaleOptions::keys);
+    look(Telemetry::WHAT, Telemetry::keys);
+    look(WindowOptions::WHAT, WindowOptions::keys);
+    look(OtlpListeners::WHAT, OtlpListeners::keys);
+    look(Export::WHAT, Export::keys);
+    look(ExportOtlp::WHAT, ExportOtlp::keys);
     homes
 }

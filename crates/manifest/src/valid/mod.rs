@@ -4,8 +4,10 @@
 //! invariants written on each field.
 
 mod policies;
+mod telemetry;
 
 pub use policies::*;
+pub use telemetry::*;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,6 +36,8 @@ pub struct Manifest {
     pub configuration: Vec<PathBuf>,
     /// The zone that this node is in: the one that it was started with, or the manifest's. Default none: not known.
     pub zone: Option<String>,
+    /// What is kept of what the system does, and where it is sent.
+    pub telemetry: Telemetry,
     /// Service names in an order in which every service comes after those it waits for.
     pub start_order: Vec<String>,
     /// Values that came from secret variables: never to be printed.
