@@ -6,6 +6,7 @@ mod policies;
 pub(crate) mod resiliency;
 pub(crate) mod sidecar;
 mod subscriptions;
+pub(crate) mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -190,19 +191,21 @@ fn protocol(protocol: valid::Protocol) -> plane::Protocol {
     }
 }
 
-/// What the supervisor runs for a manifest; `address` tells where a listener of the data plane is.
+/// What the supervisor runs for a manifest; `address` tells where a listener of the data plane is, `otlp` where OTLP is taken.
 pub(crate) fn services(
     manifest: &valid::Manifest,
+    otlp: Option<SocketAddr>,
     address: impl Fn(&str) -> Option<SocketAddr>,
 ) -> Vec<supervisor::Service> {
     let in_order = manifest.start_order.iter().filter_map(|name| Some((name, manifest.services.get(name)?)));
-    in_order.map(|(name, declared)| service(manifest, name, declared, &address)).collect()
+    in_order.map(|(name, declared)| service(manifest, name, declared, otlp, &address)).collect()
 }
 
 fn service(
     manifest: &valid::Manifest,
     name: &str,
     declared: &valid::Service,
+    otlp: Option<SocketAddr>,
     address: &impl Fn(&str) -> Option<SocketAddr>,
 ) -> supervisor::Service {
     let source = match &declared.source {
@@ -213,7 +216,7 @@ fn service(
             command: run.command.clone(),
             build: run.build.clone(),
             dir: manifest.root.join(&run.dir),
-            env: environment(manifest, name, declared, run, address),
+            env: environment(manifest, name, declared, run, otlp, address),
             port: run.port,
             instances: run.min,
             max: run.max,
@@ -241,9 +244,18 @@ fn environment(
     name: &str,
     declared: &valid::Service,
     run: &valid::Run,
+    otlp: Option<SocketAddr>,
     address: &impl Fn(&str) -> Option<SocketAddr>,
 ) -> BTreeMap<String, String> {
     let mut env = BTreeMap::from([("COLONY_NAME".to_owned(), manifest.name.clone())]);
+    if let Some(otlp) = otlp {
+        // What OpenTelemetry's SDKs look for.
+        env.extend([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), format!("http://{otlp}")),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(), "http/protobuf".to_owned()),
+            ("OTEL_SERVICE_NAME".to_owned(), name.to_owned()),
+        ]);
+    }
     for callee in declared.calls.keys() {
         if let Some(address) = address(&call_id(name, callee)) {
             env.insert(format!("{}_URL", variable(callee)), format!("http://{address}"));

@@ -118,10 +118,15 @@ impl Beside for Apis {
     fn begin<'a>(&'a self, service: &'a Service, instance: &'a str, port: u16) -> Beginning<'a> {
         Box::pin(async move {
             let is_wanted = service.run().is_some_and(|run| !run.beside.is_empty());
-            match is_wanted {
-                true => self.company(&service.name, instance, port).await.map_err(|failure| told(&failure)),
-                false => Ok(Company { env: BTreeMap::new(), over: Box::pin(pending()) }),
-            }
+            let mut company = match is_wanted {
+                true => {
+                    self.company(&service.name, instance, port).await.map_err(|failure| told(&failure))?
+                }
+                false => Company { env: BTreeMap::new(), over: Box::pin(pending()) },
+            };
+            let (name, attributes) = self.0.resource(instance);
+            company.env.insert(name, attributes);
+            Ok(company)
         })
     }
 }
@@ -176,6 +181,15 @@ impl Apis {
 }
 
 impl Inner {
+    /// By what spans that an instance sends are known to be its own, beside what is said of all.
+    fn resource(&self, instance: &str) -> (String, String) {
+        let mut attributes = self.surroundings.variables.get(RESOURCE).cloned().unwrap_or_default();
+        if !attributes.is_empty() {
+            attributes.push(',');
+        }
+        (RESOURCE.to_owned(), attributes + "service.instance.id=" + instance)
+    }
+
     /// What is served beside an instance, and where its lines go.
     fn application(
         &self,
@@ -285,3 +299,6 @@ fn told(failure: &Failure) -> String {
     let hints = failure.hints.iter().map(|hint| format!("; {hint}")).collect::<String>();
     format!("its application API cannot be served: {}{hints}", failure.message)
 }
+
+/// Where OpenTelemetry's SDKs find what they say of themselves.
+const RESOURCE: &str = "OTEL_RESOURCE_ATTRIBUTES";

@@ -6,6 +6,7 @@ mod control;
 mod faults;
 mod lines;
 mod measure;
+mod otlp;
 mod printer;
 pub(crate) mod reload;
 mod routing;
@@ -39,6 +40,7 @@ use crate::source::Source;
 use crate::terminal;
 use crate::tls;
 use apis::Apis;
+use otlp::Otlp;
 use printer::Printer;
 
 /// Lines of output that are kept for `colony logs`.
@@ -58,6 +60,7 @@ pub(crate) struct Node {
     apis: Apis,
     logs: Arc<LogWindow>,
     telemetry: Telemetry,
+    otlp: Otlp,
     printer: Arc<Printer>,
     /// Where the metrics have a listener of their own.
     metrics: Option<String>,
@@ -99,6 +102,8 @@ pub(crate) struct NodeStatus {
     services: Vec<Value>,
     /// What of telemetry is held, and what was lost.
     telemetry: telemetry::telemetry::Stats,
+    /// How it comes in, and where it is sent.
+    otlp: otlp::OtlpStatus,
     #[serde(flatten)]
     plane: mesh::Status,
 }
@@ -127,7 +132,7 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     };
     refuse_second(&source, data).await?;
     let logs = Arc::new(LogWindow::new(LOG_LINES_MAX, LOG_BYTES_MAX));
-    let telemetry = kept(&source)?;
+    let telemetry = kept(&source, &manifest)?;
     let lines = lines::Lines { window: logs.clone(), recorder: telemetry.recorder() };
     let printer = Arc::new(Printer::new(&up, &manifest, lines));
     let mut signals = Signals::new()?;
@@ -176,16 +181,22 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
 }
 
 /// What is kept of traces and logs, from now on and from before.
-fn kept(source: &Source) -> Result<Telemetry, Failure> {
+fn kept(source: &Source, manifest: &valid::Manifest) -> Result<Telemetry, Failure> {
     let dir = source.data_dir().join(TELEMETRY);
     let config = telemetry::Config { seed: seed(), ..telemetry::Config::new(&dir) };
-    Telemetry::start(config).map_err(|error| {
+    Telemetry::start(lower::telemetry::window(&manifest.telemetry, config)).map_err(|error| {
         let failure = Failure::new(format!("cannot keep telemetry in {}: {error}", dir.display()));
         match error.kind() {
             io::ErrorKind::ResourceBusy => failure.hint("another `colony up` there starts or ends just now"),
             _ => failure,
         }
     })
+}
+
+/// Where telemetry is sent, by the manifest or the environment.
+fn collector(manifest: &valid::Manifest) -> Result<Option<lower::telemetry::Collector>, Failure> {
+    let found = lower::telemetry::collector(&manifest.telemetry, |name| std::env::var(name).ok());
+    found.map_err(|why| Failure::new(why).hint("mend the variable, or take it away to send nothing"))
 }
 
 /// Starts the data plane and then the services behind it.
@@ -209,7 +220,9 @@ async fn start(
     mesh.record(Some(recording(&manifest, &telemetry)));
     let plane = lower::mesh(&manifest, tls);
     mesh.apply(plane.clone()).await.map_err(|error| explain_apply(&error))?;
-    let services = lower::services(&manifest, |listener| mesh.address(listener));
+    let otlp = Otlp::start(manifest.telemetry.otlp.as_ref(), &telemetry)?;
+    otlp.send_to(collector(&manifest)?).await?;
+    let services = lower::services(&manifest, otlp.endpoint(), |listener| mesh.address(listener));
     let config = supervisor::Config {
         services,
         data_dir: source.data_dir(),
@@ -237,6 +250,7 @@ async fn start(
         apis,
         logs,
         telemetry,
+        otlp,
         printer,
         metrics,
         started,
@@ -293,6 +307,7 @@ impl Node {
             data: self.source.data_dir().display().to_string(),
             rss_kib: rss_kib(),
             telemetry: self.telemetry().stats(),
+            otlp: self.otlp.status(),
             plane: self.mesh.status(),
         }
     }
@@ -310,6 +325,7 @@ impl Node {
         // Last, for all that is before has something to say.
         let telemetry = self.telemetry.clone();
         let _ = tokio::task::spawn_blocking(move || telemetry.end()).await;
+        self.otlp.end().await;
     }
 }
 

@@ -53,7 +53,8 @@ impl Node {
             Err(error) => return json!({ "applied": false, "errors": [explain_apply(&error).message] }),
         };
         self.apis.renew(&self.source, &manifest);
-        let services = lower::services(&manifest, |listener| self.mesh.address(listener));
+        let services =
+            lower::services(&manifest, self.otlp.endpoint(), |listener| self.mesh.address(listener));
         let applied = self.supervisor.apply(services).await;
         let mut errors: Vec<String> =
             applied.iter().filter_map(|one| one.error.as_ref()).map(|error| error.to_string()).collect();
@@ -67,7 +68,9 @@ impl Node {
             errors.push("the routes stay as they were".to_owned());
         }
         let forces = lost.iter().map(force_ended);
-        let notes: Vec<String> = kept.into_iter().chain(self.tell_ended_faults()).chain(forces).collect();
+        let later = self.send_telemetry(&manifest).await;
+        let notes = kept.into_iter().chain(self.tell_ended_faults()).chain(forces).chain(later);
+        let notes: Vec<String> = notes.collect();
         let services: Vec<&Applied> = applied.iter().filter(|one| one.change != Change::Unchanged).collect();
         self.printer.renamed(&manifest);
         self.mesh.record(Some(recording(&manifest, &self.telemetry)));
@@ -84,6 +87,23 @@ impl Node {
             "warnings": found.warnings(),
             "notes": notes,
         })
+    }
+
+    /// Sends telemetry where the manifest says now; what of it is not so now, and why.
+    async fn send_telemetry(&self, manifest: &valid::Manifest) -> Vec<String> {
+        let mut notes = Vec::new();
+        let sent = match super::collector(manifest) {
+            Ok(collector) => self.otlp.send_to(collector).await,
+            Err(failure) => Err(failure),
+        };
+        notes.extend(sent.err().map(|failure| format!("telemetry is sent as before: {}", failure.message)));
+        let (now, wanted) = (&self.current().manifest.telemetry, &manifest.telemetry);
+        for (key, differs) in [("window", now.window != wanted.window), ("otlp", now.otlp != wanted.otlp)] {
+            if differs {
+                notes.push(format!("`telemetry.{key}` counts from the next start of the node"));
+            }
+        }
+        notes
     }
 
     /// What the gateway shall show its clients. Where only the files have gone bad, what it shows now,

@@ -20,7 +20,7 @@ pub struct World {
 impl World {
     pub fn new(room: usize) -> World {
         let (recorder, inbox) = channel(room);
-        let receiver = Arc::new(Receiver::new(recorder, Box::new(()), || 42));
+        let receiver = Arc::new(Receiver::new(recorder, Arc::new(()), || 42));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let runtime =

@@ -39,7 +39,7 @@ pub use counts::{Counts, Received};
 pub struct Receiver {
     recorder: Recorder,
     /// Where metrics go, as they came in protobuf.
-    metrics: Box<dyn Metrics>,
+    metrics: Arc<dyn Metrics>,
     now_ns: fn() -> u64,
     held: Held,
     counts: Counts,
@@ -60,7 +60,7 @@ impl Metrics for () {
 
 impl Receiver {
     /// Hands spans and records to `recorder`. `now_ns` is the time in nanoseconds since 1970.
-    pub fn new(recorder: Recorder, metrics: Box<dyn Metrics>, now_ns: fn() -> u64) -> Receiver {
+    pub fn new(recorder: Recorder, metrics: Arc<dyn Metrics>, now_ns: fn() -> u64) -> Receiver {
         Receiver { recorder, metrics, now_ns, held: Held::default(), counts: Counts::default() }
     }
 
