@@ -9,6 +9,8 @@ pub mod api;
 pub mod catalogue;
 pub mod exemplars;
 pub mod exposition;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod json;
 pub mod logs;
 pub mod metrics;

@@ -35,6 +35,7 @@ mod marketplace_python;
 mod metrics;
 #[cfg(feature = "conformance")]
 mod openapi;
+mod otlp;
 mod outputs;
 mod policies;
 #[cfg(feature = "conformance")]

@@ -132,7 +132,7 @@ fn resource(message: &[u8]) -> Result<Resource, Malformed> {
             _ => None,
         }
     };
-    let service = take("service.name").unwrap_or(UNKNOWN);
+    let service = take("service.name").filter(|name| !name.is_empty()).unwrap_or(UNKNOWN);
     let instance = take("service.instance.id").unwrap_or_default();
     // What library an SDK is, is nothing that anybody looks for in a span.
     attributes.retain(|(key, _)| !key.starts_with("telemetry.sdk."));

@@ -132,10 +132,13 @@ pub(super) fn text(bytes: &[u8], most: usize) -> Text {
     while end > 0 && end < bytes.len() && bytes[end] & 0xc0 == 0x80 {
         end -= 1;
     }
-    match &bytes[..end] {
-        [] => Text::default(),
-        bytes => Text::from(String::from_utf8_lossy(bytes).into_owned()),
+    if end == 0 {
+        return Text::default();
     }
+    let mut text = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    // What stands for what is none is longer than that.
+    text.truncate(text.floor_char_boundary(most));
+    Text::from(text)
 }
 
 /// Most values of a span or record, with those within others.
