@@ -36,7 +36,7 @@ logger.setLevel(logging.INFO)
 logger.addHandler(LoggingHandler(logger_provider=loggers))
 
 tracer = tracers.get_tracer("shop")
-with tracer.start_as_current_span("outer") as outer:
+with tracer.start_as_current_span("outer"):
     with tracer.start_as_current_span("inner", kind=trace.SpanKind.CLIENT) as inner:
         inner.set_attribute("sku", "sku-7")
         inner.set_attribute("tags", ["a", "b"])
@@ -46,4 +46,3 @@ meters.get_meter("shop").create_counter("boxes").add(3, {"size": "small"})
 
 for provider in (tracers, meters, loggers):
     provider.shutdown()
-print(trace.format_trace_id(outer.get_span_context().trace_id))
