@@ -196,7 +196,7 @@ mod sdk {
         let node = World::up(&shop(&export));
         let (http, grpc) = (address(&node, "http"), address(&node, "grpc"));
         // Either listener takes both.
-        [("http", &http), ("grpc", &grpc), ("grpc", &http)].map(|(how, at)| play(how, at));
+        [("http", &http), ("grpc", &grpc), ("grpc", &http)].iter().for_each(|(how, at)| play(how, at));
         let all = ["spans", "logs", "points"].map(|what| received(&node, what));
         assert_eq!((all[0], all[1], received(&node, "rejected")), (6, 3, 0));
         assert!(all[2] >= 3, "{all:?}");
