@@ -5,6 +5,7 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod alerts;
 pub mod api;
 pub mod catalogue;
 pub mod exemplars;
@@ -23,6 +24,7 @@ pub mod redact;
 pub mod sample;
 pub mod series;
 pub mod share;
+pub mod slo;
 pub mod span;
 pub mod telemetry;
 pub mod trace;

@@ -1,0 +1,238 @@
+//! Alerts: what is wrong for long enough that somebody should know, told once when it begins and once when it is over.
+//!
+//! Whoever looks at the system says each time which conditions hold ([`Board::update`]); the board knows since when, and what was
+//! told already. A condition fires when it has held without a break for as long as it says, and is resolved when it has not held
+//! for [`CLEAR_MS`]: what flickers is one alert. Time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::Serialize;
+
+/// Who has to do something, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Somebody, in the next days.
+    Ticket,
+    /// Somebody, now.
+    Page,
+}
+
+impl Severity {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Ticket => "ticket",
+            Severity::Page => "page",
+        }
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// What tells it from others, such as `slo checkout availability page`.
+    pub key: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is, as a sentence.
+    pub summary: String,
+    /// For how long it has to be so.
+    pub holds_ms: u64,
+}
+
+/// A condition that is known of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alert {
+    /// What tells it from others.
+    pub key: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is, as a sentence; as of when it was last so.
+    pub summary: String,
+    /// Since when it is so, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// Whether it was told of.
+    pub firing: bool,
+    /// When it was last so.
+    #[serde(skip)]
+    seen_ms: u64,
+    #[serde(skip)]
+    holds_ms: u64,
+}
+
+/// What is to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Turn {
+    /// It fires.
+    Fired(Alert),
+    /// It is over.
+    Resolved(Alert),
+}
+
+/// All that is known of.
+#[derive(Debug, Default)]
+pub struct Board(BTreeMap<String, Alert>);
+
+/// For how long a condition must not hold before its alert is over.
+pub const CLEAR_MS: u64 = 60_000;
+/// Most alerts at a time; what more there is, is not taken on before others are over.
+pub const ALERTS_MAX: usize = 500;
+
+impl Board {
+    /// Takes what holds now; returns what is to be told.
+    pub fn update(&mut self, now_ms: u64, conditions: Vec<Condition>) -> Vec<Turn> {
+        let mut held = BTreeSet::new();
+        for condition in conditions {
+            if !self.0.contains_key(&condition.key) && self.0.len() >= ALERTS_MAX {
+                continue;
+            }
+            held.insert(condition.key.clone());
+            let alert = self.0.entry(condition.key.clone()).or_insert_with(|| Alert {
+                key: condition.key,
+                severity: condition.severity,
+                summary: String::new(),
+                since_ms: now_ms,
+                firing: false,
+                seen_ms: now_ms,
+                holds_ms: condition.holds_ms,
+            });
+            alert.summary = condition.summary;
+            alert.seen_ms = now_ms;
+        }
+        let mut turns = Vec::new();
+        self.0.retain(|key, alert| {
+            let holds = held.contains(key);
+            if holds && !alert.firing && now_ms.saturating_sub(alert.since_ms) >= alert.holds_ms {
+                alert.firing = true;
+                turns.push(Turn::Fired(alert.clone()));
+            }
+            let is_over = !holds && (!alert.firing || now_ms.saturating_sub(alert.seen_ms) >= CLEAR_MS);
+            if is_over && alert.firing {
+                alert.firing = false;
+                turns.push(Turn::Resolved(alert.clone()));
+            }
+            !is_over
+        });
+        turns
+    }
+
+    /// Those that fire, what matters most first.
+    pub fn firing(&self) -> Vec<Alert> {
+        let mut all: Vec<Alert> = self.0.values().filter(|alert| alert.firing).cloned().collect();
+        all.sort_by(|one, two| two.severity.cmp(&one.severity).then(one.since_ms.cmp(&two.since_ms)));
+        all
+    }
+}
+
+/// Something that somebody, or the node itself, has done to the system: what an alert may come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// `reload`, `rollout`, `restart`, `fault`.
+    pub kind: &'static str,
+    /// What, as a sentence.
+    pub text: String,
+}
+
+/// The last changes.
+#[derive(Debug, Default)]
+pub struct Changes(VecDeque<Change>);
+
+/// Most changes that are kept.
+const CHANGES_MAX: usize = 200;
+/// Most that are told beside an alert.
+const BESIDE_MAX: usize = 10;
+/// How long before an alert's begin what changed may be its cause.
+const BEFORE_MS: u64 = 15 * 60_000;
+
+impl Changes {
+    /// Notes one.
+    pub fn note(&mut self, change: Change) {
+        if self.0.len() == CHANGES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(change);
+    }
+
+    /// What changed shortly before an alert began or since, the latest first.
+    pub fn beside(&self, alert: &Alert) -> Vec<Change> {
+        let from = alert.since_ms.saturating_sub(BEFORE_MS);
+        self.0.iter().rev().filter(|change| change.at_ms >= from).take(BESIDE_MAX).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn condition(key: &str, holds_ms: u64) -> Condition {
+        Condition { key: key.to_owned(), severity: Severity::Page, summary: key.to_owned(), holds_ms }
+    }
+
+    fn fired(turns: &[Turn]) -> usize {
+        turns.iter().filter(|turn| matches!(turn, Turn::Fired(_))).count()
+    }
+
+    #[test]
+    fn it_fires_once_when_it_has_held_and_is_over_once() {
+        let mut board = Board::default();
+        assert!(board.update(0, vec![condition("a", 120_000)]).is_empty());
+        assert!(board.update(60_000, vec![condition("a", 120_000)]).is_empty() && board.firing().is_empty());
+        assert_eq!(fired(&board.update(120_000, vec![condition("a", 120_000)])), 1);
+        assert!(board.update(180_000, vec![condition("a", 120_000)]).is_empty());
+        assert!(board.update(200_000, vec![]).is_empty() && board.firing().len() == 1);
+        assert!(board.update(210_000, vec![condition("a", 120_000)]).is_empty(), "it flickers");
+        assert!(matches!(&board.update(270_000, vec![])[..], [Turn::Resolved(alert)] if alert.since_ms == 0));
+        assert!(board.firing().is_empty());
+    }
+
+    #[test]
+    fn what_did_not_hold_long_enough_begins_anew() {
+        let mut board = Board::default();
+        board.update(0, vec![condition("a", 100)]);
+        board.update(50, vec![]);
+        assert!(board.update(110, vec![condition("a", 100)]).is_empty());
+        assert_eq!(fired(&board.update(210, vec![condition("a", 100)])), 1);
+    }
+
+    #[test]
+    fn changes_are_told_beside_what_they_may_have_caused() {
+        let mut changes = Changes::default();
+        let change = |at_ms, kind| Change { at_ms, kind, text: String::new() };
+        [change(1_000, "reload"), change(1_900_000, "fault"), change(2_000_000, "restart")]
+            .into_iter()
+            .for_each(|one| changes.note(one));
+        let mut board = Board::default();
+        board.update(1_950_000, vec![condition("a", 0)]);
+        let kinds: Vec<&str> = changes.beside(&board.firing()[0]).iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, ["restart", "fault"]);
+        (0..1_000).for_each(|at| changes.note(change(at, "fault")));
+        assert_eq!(changes.0.len(), CHANGES_MAX);
+    }
+
+    proptest! {
+        /// Whatever holds when: each alert is told as begun and as over by turns, and what is told is what fires.
+        #[test]
+        fn begun_and_over_by_turns(steps in prop::collection::vec((1_u64..90_000, prop::collection::vec(0_u8..4, 0..4)), 1..100)) {
+            let mut board = Board::default();
+            let mut now = 0;
+            let mut told: BTreeSet<String> = BTreeSet::new();
+            for (step, keys) in steps {
+                now += step;
+                let conditions = keys.iter().map(|key| condition(&key.to_string(), u64::from(*key) * 30_000)).collect();
+                for turn in board.update(now, conditions) {
+                    match turn {
+                        Turn::Fired(alert) => prop_assert!(told.insert(alert.key)),
+                        Turn::Resolved(alert) => prop_assert!(told.remove(&alert.key)),
+                    }
+                }
+                let firing: BTreeSet<String> = board.firing().into_iter().map(|alert| alert.key).collect();
+                prop_assert_eq!(&firing, &told);
+            }
+        }
+    }
+}
