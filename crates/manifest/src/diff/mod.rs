@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::http::show_path;
 use crate::resolve::defaults;
-use crate::units::{show_duration, show_size};
+use crate::units::{show_duration, show_percentage, show_size};
 use crate::valid::{
-    Call, Check, Concurrency, External, Gateway, Manifest, Origin, Priority, Probe, Protocol, Route, Service,
-    Source, Split, Tls,
+    Alerts, Call, Check, Concurrency, External, Gateway, Manifest, Objective, Origin, Priority, Probe,
+    Protocol, Route, Service, Source, Split, Tls,
 };
 use crate::yaml::clip;
 
@@ -145,6 +145,12 @@ fn parts(manifest: &Manifest, secrets: &BTreeSet<&str>) -> BTreeMap<String, Line
     for (name, external) in &manifest.externals {
         parts.insert(format!("external {name}"), external_lines(external));
     }
+    for (name, objective) in &manifest.slo {
+        parts.insert(format!("slo {name}"), objective_lines(objective));
+    }
+    if let Some(alerts) = &manifest.alerts {
+        parts.insert("alerts".to_owned(), alert_lines(alerts));
+    }
     parts
 }
 
@@ -161,6 +167,23 @@ fn system_lines(manifest: &Manifest) -> Lines {
         }
     }
     lines.extend(manifest.zone.clone().map(|zone| ("zone".to_owned(), zone)));
+    lines
+}
+
+fn objective_lines(objective: &Objective) -> Lines {
+    let mut lines = table([("window", show_duration(objective.window))]);
+    lines.extend(objective.availability.map(|share| ("availability".to_owned(), show_percentage(share))));
+    let latency = objective.latency.map(|(within, share)| {
+        let quantile = show_percentage(share);
+        ("latency".to_owned(), format!("{} at p{}", show_duration(within), quantile.trim_end_matches('%')))
+    });
+    lines.extend(latency);
+    lines
+}
+
+fn alert_lines(alerts: &Alerts) -> Lines {
+    let mut lines = table([("webhook", alerts.webhook.clone())]);
+    lines.extend(alerts.headers.iter().map(|(name, value)| (format!("headers.{name}"), value.clone())));
     lines
 }
 

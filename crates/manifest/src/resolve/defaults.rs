@@ -8,6 +8,8 @@ use crate::valid::{
     OtlpListeners, Priority, Retries, Shares, SlowStart, Telemetry, Window, ZonePreference,
 };
 
+/// Over how long objectives are held.
+pub(crate) const OBJECTIVE_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const GRACE: Duration = Duration::from_secs(10);

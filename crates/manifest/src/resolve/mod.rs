@@ -4,6 +4,7 @@ pub(crate) mod defaults;
 mod external;
 mod gateway;
 mod names;
+mod objectives;
 mod order;
 mod policies;
 mod ports;
@@ -41,6 +42,8 @@ pub(crate) fn resolve(
     let gateway = gateway::resolve(typed, &names, found);
     let telemetry = telemetry::resolve(typed, found);
     ports::check(typed, gateway.as_ref(), found);
+    let slo = objectives::resolve(typed, &names, found);
+    let alerts = objectives::alerts(typed, found);
     let start_order = order::resolve(typed, &names, found);
     if found.iter().any(|one| one.severity == Severity::Error) {
         return None;
@@ -56,6 +59,8 @@ pub(crate) fn resolve(
         configuration: paths(&typed.configuration),
         zone: zones::own(typed, zone),
         telemetry,
+        slo,
+        alerts,
         start_order: start_order?,
         secrets: Vec::new(),
     };

@@ -47,6 +47,30 @@ keys! {
     "zone" => zone: ZoneName,
     /// Spans and logs of the system: what is kept, how services hand theirs over, and where all of it is sent.
     "telemetry" => telemetry: Telemetry,
+    /// What services and externals promise, by their names: objectives, from which error budgets and alerts follow. Default: nothing.
+    "slo" => slo: Map<Objective>,
+    /// Who is told of alerts. Default: nobody; `colony status` and the console show them.
+    "alerts" => alerts: Alerts,
+}
+
+keys! {
+    /// What a service promises to who calls it.
+    Objective, "an objective";
+    /// The share of the requests that are answered and not with a failure, such as `99.9%`. Default: nothing is promised.
+    "availability" => availability: Percentage,
+    /// How long how many of the requests take at most, such as `300ms at p99`. Default: nothing is promised.
+    "latency" => latency: LatencyGoal,
+    /// Over how long the promise is held, from 1h to 90d. Default 30d.
+    "window" => window: Dur,
+}
+
+keys! {
+    /// Who is told of alerts.
+    Alerts, "`alerts`";
+    /// An http or https URL that each alert is posted to as JSON, when it begins and when it is over.
+    "webhook" => webhook: Webhook = required,
+    /// Headers of these requests, such as one with a secret by which the receiver knows who posts. Default none.
+    "headers" => headers: Map<AsWritten>,
 }
 
 keys! {
@@ -212,6 +236,8 @@ pub(crate) fn homes(key: &str) -> Vec<&'static str> {
         }
     };
     look(Manifest::WHAT, Manifest::keys);
+    look(Objective::WHAT, Objective::keys);
+    look(Alerts::WHAT, Alerts::keys);
     look(Gateway::WHAT, Gateway::keys);
     look(Limits::WHAT, Limits::keys);
     look(Route::WHAT, Route::keys);

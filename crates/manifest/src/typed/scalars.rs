@@ -133,6 +133,17 @@ scalar! {
 }
 
 scalar! {
+    /// A duration, and the quantile of requests that take no longer.
+    LatencyGoal((Duration, f64)), "a latency such as `300ms at p99`", codes::DURATION, scalar(latency_goal),
+    { "type": "string", "pattern": "^([0-9]+m)?([0-9]+s)?([0-9]+ms)? at p[0-9]+(\\.[0-9]+)?$|\\$\\{", "examples": ["300ms at p99", "1s at p99.9"] }
+}
+scalar! {
+    /// Where alerts are posted to.
+    Webhook(String), "a URL such as `https://hooks.example/alerts`", codes::URL, scalar(webhook),
+    { "type": "string", "pattern": "^https?://|\\$\\{", "examples": ["https://hooks.example/alerts"] }
+}
+
+scalar! {
     /// How an instance is chosen.
     BalancePolicy(BalanceWord), "a policy such as `least-request`", codes::WRONG_TYPE, scalar(balance),
     { "enum": ["p2c-ewma", "round-robin", "random", "least-request", "ring-hash", "maglev"] }
@@ -275,6 +286,36 @@ fn hedge_after(text: &str) -> Result<crate::valid::HedgeAfter, Wrong> {
         _ => Err(Wrong::new(format!("`{}` is no quantile to hedge after", clip(text)))
             .help("write one from `p50` to `p99.9`, such as `p95`")),
     }
+}
+
+fn latency_goal(text: &str) -> Result<(Duration, f64), Wrong> {
+    let wrong = || {
+        Wrong::new(format!("`{}` is no latency", clip(text)))
+            .help("write a duration and the quantile of requests that take no longer, such as `300ms at p99`")
+    };
+    let (within, quantile) = text.split_once(" at p").ok_or_else(wrong)?;
+    let within = units::duration_above_zero(within.trim_end())?;
+    let plain = quantile.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let percent = quantile.parse::<f64>().ok().filter(|_| plain).ok_or_else(wrong)?;
+    match percent {
+        _ if !(1.0..=99.999).contains(&percent) => {
+            Err(Wrong::new(format!("`p{}` is no quantile to promise", clip(quantile)))
+                .help("write one from `p1` to `p99.999`, such as `p99`"))
+        }
+        _ if within > LATENCY_MAX => {
+            Err(Wrong::new(format!("`{}` is longer than an hour", clip(text)))
+                .help("write at most `60m at p99`"))
+        }
+        _ => Ok((within, percent / 100.0)),
+    }
+}
+
+/// What is measured is told apart up to a little more than this.
+const LATENCY_MAX: Duration = Duration::from_secs(3600);
+
+fn webhook(text: &str) -> Result<String, Wrong> {
+    // What is behind the path is the receiver's matter.
+    http::url(text.split(['?', '#']).next().unwrap_or(text)).map(|_| text.to_owned())
 }
 
 fn grpc_status(text: &str) -> Result<u16, Wrong> {

@@ -38,10 +38,34 @@ pub struct Manifest {
     pub zone: Option<String>,
     /// What is kept of what the system does, and where it is sent.
     pub telemetry: Telemetry,
+    /// What services and externals promise, by their names; always declared. Default: nothing.
+    pub slo: BTreeMap<String, Objective>,
+    /// Who is told of alerts. None: nobody.
+    pub alerts: Option<Alerts>,
     /// Service names in an order in which every service comes after those it waits for.
     pub start_order: Vec<String>,
     /// Values that came from secret variables: never to be printed.
     pub secrets: Vec<String>,
+}
+
+/// What a service promises to who calls it: at least one of the two.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// The share of requests, below 1, that do not fail.
+    pub availability: Option<f64>,
+    /// The share of requests, below 1, that take no longer than this.
+    pub latency: Option<(Duration, f64)>,
+    /// Over how long, from an hour to 90 days. Default 30 days.
+    pub window: Duration,
+}
+
+/// Who is told of alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alerts {
+    /// An http or https URL.
+    pub webhook: String,
+    /// Headers of what is posted there, names lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 /// The edge of the colony.
