@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Check(Check),
     /// Show how the running system is: services, instances, calls, breakers
     Status(Json),
+    Top(Top),
     /// Print what the services have written
     Logs(Logs),
     Trace(Trace),
@@ -101,6 +102,7 @@ impl Command {
             Command::Up(args) => args.json,
             Command::Check(args) => args.json,
             Command::Status(args) | Command::Apply(args) => args.json,
+            Command::Top(args) => args.json,
             Command::Logs(args) => args.json,
             Command::Trace(args) => args.json,
             Command::Restart(args) => args.json,
@@ -245,6 +247,20 @@ pub(crate) enum Force {
     Open,
     Closed,
     Auto,
+}
+
+/// Watch the running system: services, calls, topics, queues and objectives, every two seconds
+///
+/// Keys: 1 to 5 or tab changes the view, s the column to sort by, r its order, / filters, the arrows scroll, q ends. What
+/// is shown is of the last half minute.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Top {
+    /// Print everything once, as tables, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print everything once, as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Write a manifest for a program that runs already

@@ -40,10 +40,20 @@ impl Client {
         body: Option<Value>,
     ) -> Result<Value, Failure> {
         let waiting = tokio::spawn(tell_waiting());
-        let answer = self.send(method, path, body).await;
+        let answer = self.call_quietly(method, path, body).await;
         waiting.abort();
         terminal::end_progress();
-        let answer = answer?;
+        answer
+    }
+
+    /// The same without a word to whoever sits at the terminal.
+    pub(crate) async fn call_quietly(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let answer = self.send(method, path, body).await?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await.map_err(lost)?.to_bytes();
         let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

@@ -15,6 +15,7 @@ mod run;
 mod secret;
 mod sidecar;
 mod status;
+mod top;
 mod trace;
 mod verbs;
 
@@ -46,6 +47,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Up(up) => runtime()?.block_on(node::run(up, data)),
         Command::Check(args) => check::run(&args),
         Command::Status(args) => runtime()?.block_on(status::run(&args, data)),
+        Command::Top(args) => runtime()?.block_on(top::run(&args, data)),
         Command::Logs(args) => runtime()?.block_on(logs::run(&args, data)),
         Command::Trace(args) => runtime()?.block_on(trace::run(&args, data)),
         Command::Apply(args) => runtime()?.block_on(operate::apply(&args, data)),

@@ -42,6 +42,7 @@ fn render(status: &Value, colours: bool) -> String {
         time(Duration::from_millis(number(status, "uptime_ms"))),
         paint(colours, Style::Dim, &whereabouts(status)),
     );
+    out.push_str(&alerts(status, colours));
     out.push_str(&faults(status, colours));
     out.push_str(&certificates(status, colours));
     out.push_str(&services(status, colours));
@@ -55,8 +56,60 @@ fn render(status: &Value, colours: bool) -> String {
         out.push('\n');
         out.push_str(&calls);
     }
+    out.push_str(&objectives(status, colours));
     out.push('\n');
     out
+}
+
+/// What somebody should know of, with what was done at that time.
+fn alerts(status: &Value, colours: bool) -> String {
+    let mut out = String::new();
+    for alert in list(status, "alerts") {
+        let severity = format!("{}:", text(alert, "severity"));
+        let _ = writeln!(out, "  {} {}", paint(colours, Style::Bad, &severity), text(alert, "summary"));
+        for change in list(alert, "changes") {
+            let ago = number(alert, "since_ms").abs_diff(number(change, "at_ms"));
+            let when = if number(change, "at_ms") <= number(alert, "since_ms") { "before" } else { "after" };
+            let ago = time(Duration::from_millis(ago));
+            let _ = writeln!(
+                out,
+                "      {ago} {when} it began, {}: {}",
+                text(change, "kind"),
+                text(change, "text")
+            );
+        }
+    }
+    if out.is_empty() { out } else { out + "\n" }
+}
+
+fn objectives(status: &Value, colours: bool) -> String {
+    let headings =
+        ["objective", "promised", " requests", " bad", " budget left", " burn 1h", " burn 6h", "alert"];
+    let row = |slo: &Value| {
+        let share = |key: &str| slo[key].as_f64().unwrap_or(0.0);
+        let target = format!("{}%", (share("target") * 1e6).round() / 1e4);
+        let promised = match slo["within_ms"].as_u64() {
+            Some(within) => format!("{target} within {}", time(Duration::from_millis(within))),
+            None => format!("{target} answered"),
+        };
+        let left = share("budget_left");
+        let burn = |window: &str| {
+            let burn = slo["burn"][window].as_f64().unwrap_or(0.0);
+            (format!("{burn:.1}x"), if burn > 1.0 { Style::Warn } else { Style::Plain })
+        };
+        vec![
+            (text(slo, "service").to_owned(), Style::Name),
+            plain(&promised),
+            plain(&number(slo, "requests").to_string()),
+            counted(number(slo, "bad"), Style::Warn),
+            (format!("{:.0} %", left * 100.0), if left < 0.0 { Style::Bad } else { Style::Plain }),
+            burn("1h"),
+            burn("6h"),
+            (text(slo, "alert").to_owned(), Style::Bad),
+        ]
+    };
+    let rows: Vec<_> = list(status, "slos").iter().map(row).collect();
+    if rows.is_empty() { String::new() } else { format!("\n{}", table(colours, &headings, &rows)) }
 }
 
 fn whereabouts(status: &Value) -> String {

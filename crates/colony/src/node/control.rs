@@ -23,7 +23,7 @@ use telemetry::logs::LogWindow;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::Node;
+use super::{Node, measure};
 use crate::args::Force;
 use crate::command::explain;
 use crate::faults::Wanted;
@@ -68,6 +68,13 @@ struct Command {
 async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Lines>, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
+    if head.method == Method::GET && path == "/v1/metrics" {
+        let asked = measure::api::metrics(&node, head.uri.query().unwrap_or(""));
+        return Ok(match asked {
+            Ok(value) => json_answer(StatusCode::OK, "application/json", &node.printer.redacted(value)),
+            Err(why) => Problem::new(StatusCode::BAD_REQUEST, why).answer(&node),
+        });
+    }
     if (&head.method, path.as_str()) == (&Method::GET, "/v1/logs") {
         return Ok(logs(node.logs.clone(), head.uri.query().unwrap_or("")));
     }
@@ -133,6 +140,8 @@ async fn carry_out(
     let refused = |error: CommandError| refused(&error);
     let done = match (method.as_str(), path, command.service) {
         ("GET", "/v1/status", _) => serde_json::to_value(node.status()),
+        ("GET", "/v1/slos", _) => Ok(measure::api::slos(node)),
+        ("GET", "/v1/top", _) => Ok(measure::digest::top(node).await),
         ("POST", "/v1/apply", _) => {
             let report = node.reload().await;
             // What is wrong with the manifest is told to whoever asked.
@@ -142,9 +151,11 @@ async fn carry_out(
             Ok(report)
         }
         ("POST", "/v1/restart", Some(service)) => {
+            node.printer.changed("rollout", format!("the instances of {service} are replaced"));
             serde_json::to_value(node.supervisor.restart(&service, None).await.map_err(refused)?)
         }
         ("POST", "/v1/stop", Some(service)) => {
+            node.printer.changed("stop", format!("{service} is stopped"));
             let done = node.supervisor.stop(&service).await.map_err(refused)?;
             node.mesh.give_up(&service);
             serde_json::to_value(done)
@@ -153,6 +164,7 @@ async fn carry_out(
             let Some(instances) = command.instances else {
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "`instances` is missing"));
             };
+            node.printer.changed("scale", format!("{service} is to have {instances} instances"));
             serde_json::to_value(node.supervisor.scale(&service, instances).await.map_err(refused)?)
         }
         ("POST", "/v1/stop", None) => {
@@ -165,6 +177,8 @@ async fn carry_out(
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "`call` or `state` is missing"));
             };
             force_breaker(node, &call, state)?;
+            let how = json!(state).as_str().unwrap_or_default().to_owned();
+            node.printer.changed("breaker", format!("the breaker of {call} is set to {how}"));
             Ok(json!({ "call": call, "state": state }))
         }
         ("POST", "/v1/terms", _) => {

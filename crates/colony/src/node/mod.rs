@@ -62,6 +62,7 @@ pub(crate) struct Node {
     telemetry: Telemetry,
     otlp: Otlp,
     printer: Arc<Printer>,
+    measures: Arc<measure::Measures>,
     /// Where the metrics have a listener of their own.
     metrics: Option<String>,
     started: Instant,
@@ -100,6 +101,10 @@ pub(crate) struct NodeStatus {
     zone: Option<String>,
     /// As the supervisor says, with the zone of each instance.
     services: Vec<Value>,
+    /// How what the manifest promises is kept.
+    slos: Vec<measure::Standing>,
+    /// What somebody should know of, with what changed at that time.
+    alerts: Vec<Value>,
     /// What of telemetry is held, and what was lost.
     telemetry: telemetry::telemetry::Stats,
     /// How it comes in, and where it is sent.
@@ -162,11 +167,15 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     }
     certificates::start(node.clone());
     let announcing = tokio::spawn(announce(node.clone()));
+    let measuring = measure::Measures::start(node.clone());
     tokio::select! {
         () = signals.next() => {}
         () = node.ending.notified() => {}
     }
     announcing.abort();
+    measuring.abort();
+    // What is lost of the last minute was of no great interest.
+    let _ = node.measures.keep();
     tokio::spawn(async move {
         signals.next().await;
         #[allow(clippy::disallowed_methods, reason = "asked twice: the guardian ends the services")]
@@ -242,6 +251,7 @@ async fn start(
             _ => failure,
         }
     })?;
+    let measures = Arc::new(measure::Measures::new(&source.data_dir(), printer.clone()));
     let current = Mutex::new(Current { manifest, plane });
     Ok(Arc::new(Node {
         source,
@@ -252,6 +262,7 @@ async fn start(
         telemetry,
         otlp,
         printer,
+        measures,
         metrics,
         started,
         current,
@@ -299,6 +310,8 @@ impl Node {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
+            slos: self.measures.standings(),
+            alerts: self.measures.alerts(),
             gateway: self.gateway(),
             metrics: self.metrics.clone(),
             certificates: self.certificates(),

@@ -4,13 +4,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use manifest::valid;
 use mesh::FaultStatus;
 use serde_json::{Value, json};
 use supervisor::{Event, NotReady, Observer, Output};
+use telemetry::alerts::{Change, Changes, Turn};
 use telemetry::logs::Stream;
 use telemetry::redact::Redactor;
 
@@ -31,6 +32,8 @@ pub(crate) struct Printer {
     width: AtomicUsize,
     redactor: RwLock<Redactor>,
     lines: Lines,
+    /// What was done to the system lately, for who looks for the cause of an alert.
+    changes: Arc<Mutex<Changes>>,
 }
 
 impl Printer {
@@ -42,6 +45,7 @@ impl Printer {
             width: AtomicUsize::new(NAME_WIDTH_MIN),
             redactor: RwLock::default(),
             lines,
+            changes: Arc::default(),
         };
         printer.renamed(manifest);
         printer
@@ -130,6 +134,36 @@ impl Printer {
         terminal::out(&text);
     }
 
+    /// Somebody, or the node itself, has done something to the system.
+    pub(crate) fn changed(&self, kind: &'static str, text: String) {
+        let text = self.redact(&text);
+        let change = Change { at_ms: unix_ms(), kind, text };
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).note(change);
+    }
+
+    /// What was done to the system lately.
+    pub(crate) fn changes(&self) -> Arc<Mutex<Changes>> {
+        self.changes.clone()
+    }
+
+    /// An alert begins or is over.
+    pub(crate) fn alert(&self, turn: &Turn) {
+        let (event, said, alert) = match turn {
+            Turn::Fired(alert) => ("alert-fires", "alert", alert),
+            Turn::Resolved(alert) => ("alert-over", "over", alert),
+        };
+        let text = self.redact(&alert.summary);
+        let severity = if said == "over" { INFO } else { ERROR };
+        self.of_colony(event, severity, &format!("{said}: {text}"));
+        match self.json {
+            true => self.object(json!({ "event": event, "alert": self.redacted(json!(alert)) })),
+            false => {
+                let style = if said == "over" { Style::Good } else { Style::Bad };
+                terminal::out(&format!("  {} {text}\n", paint(self.colours, style, &format!("{said}:"))));
+            }
+        }
+    }
+
     /// What a reload did; nothing, if it did nothing.
     pub(crate) fn reloaded(&self, report: &Value) {
         if report["applied"] == true && report["changes"].as_array().is_none_or(Vec::is_empty) {
@@ -139,6 +173,11 @@ impl Printer {
         let severity = if report["applied"] == true { INFO } else { ERROR };
         let event = "reloaded";
         self.lines.noted(&Said { service: "colony", instance: "colony", event, severity, text: &text });
+        if report["applied"] == true {
+            let what = report["changes"].as_array().into_iter().flatten();
+            let what: Vec<&str> = what.filter_map(|change| change["what"].as_str()).take(5).collect();
+            self.changed("reload", format!("the manifest was taken on: {}", what.join(", ")));
+        }
         if self.json {
             let mut object = report.clone();
             object["event"] = "reloaded".into();
@@ -199,6 +238,7 @@ impl Printer {
     fn fault(&self, event: &str, fault: &FaultStatus, why: Option<&str>, text: &str) {
         let text = self.redact(text);
         self.of_colony(event, WARN, &format!("fault {text}"));
+        self.changed("fault", text.clone());
         match self.json {
             true => {
                 let mut object = json!({ "event": event, "fault": self.redacted(json!(fault)) });
@@ -296,6 +336,12 @@ impl Observer for Printer {
     fn event(&self, event: &Event) {
         let (service, instance) = (event.service().unwrap_or("colony"), event.instance());
         let text = self.redact(&event.to_string());
+        if let Event::Restarting { .. } | Event::CrashLoop { .. } | Event::Killed { .. } = event {
+            self.changed("restart", text.lines().next().unwrap_or_default().to_owned());
+        }
+        if let Event::RolledBack { .. } = event {
+            self.changed("rollout", text.clone());
+        }
         let object = serde_json::to_value(event).unwrap_or_default();
         self.lines.said(&Said {
             service,

@@ -1,8 +1,12 @@
 //! What a node counts, as Prometheus reads it.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use crate::world::{World, request, server};
+use serde_json::Value;
+
+use crate::world::{World, listening, request, server, until, wait};
 
 const SHOP: &str = "\
 name: shop
@@ -50,11 +54,133 @@ fn prometheus_reads_them() {
     assert_eq!(request(&metrics, "GET", "/else", &[], None).status, 404);
 }
 
+#[test]
+fn how_they_went_is_told_and_outlives_a_kill() {
+    let (mut world, _) = used();
+    let grown = |world: &World| {
+        let query = "name=colony.call.requests&by=upstream&from=-5m&step=300000&take=increase";
+        asked(world, &format!("/v1/metrics?{query}"))["series"][0]["points"][0][1].as_f64()
+    };
+    wait("ten requests in the window", || grown(&world) == Some(10.0));
+    world.signal(libc::SIGKILL);
+    world.exit_code();
+    let again = world.up_again();
+    wait("the same after a kill", || grown(&again) == Some(10.0));
+    let top = again.json(&["top", "--json"]);
+    assert_eq!((&top["services"][0]["name"], &top["services"][0]["ready"]), (&"cart".into(), &1.into()));
+    let once = String::from_utf8(again.run(&["top", "--once"]).stdout).expect("text");
+    assert!(once.contains("gateway /**") && once.contains("req/s"), "{once}");
+}
+
+/// In a terminal of its own, which `script` makes.
+#[test]
+fn top_is_drawn_and_leaves_the_terminal_as_it_was() {
+    use std::process::{Command, Stdio};
+
+    let (world, _) = used();
+    let top = format!("stty cols 100 rows 30; {} top", crate::world::binary());
+    let mut script = Command::new("script")
+        .args(["-qec", &top, "/dev/null"])
+        .current_dir(world.dir.path())
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`script` is there, of util-linux");
+    let (mut keys, mut screen) = (script.stdin.take().expect("piped"), script.stdout.take().expect("piped"));
+    let mut drawn = String::new();
+    let mut see = |what: &str| {
+        let mut some = [0; 4096];
+        while !drawn.contains(what) {
+            let count = screen.read(&mut some).expect("read");
+            assert!(count > 0, "no {what} in {drawn:?}");
+            drawn.push_str(&String::from_utf8_lossy(&some[..count]));
+        }
+    };
+    see("\u{1b}[?1049h");
+    see("restarts");
+    keys.write_all(b"2sr/x\rq").expect("pressed");
+    see("\u{1b}[?1049l");
+    assert!(script.wait().expect("ended").success());
+}
+
+/// What the node answers over its socket.
+fn asked(world: &World, path: &str) -> Value {
+    let mut socket = UnixStream::connect(world.dir.path().join(".colony/control.sock")).expect("it listens");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: colony\r\nconnection: close\r\n\r\n");
+    socket.write_all(head.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("text");
+    // In chunks, of which one is all of it.
+    let body = answer.find('{').zip(answer.rfind('}')).map_or("", |(from, to)| &answer[from..=to]);
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+/// A webhook that keeps what it is told.
+fn webhook() -> (String, std::sync::mpsc::Receiver<String>) {
+    let (heard, told) = std::sync::mpsc::channel();
+    let address = listening(move |mut stream| {
+        let mut text = Vec::new();
+        let mut some = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut some) {
+            text.extend(&some[..count]);
+            let whole = String::from_utf8_lossy(&text).into_owned();
+            if whole.split_once("\r\n\r\n").is_some_and(|(_, body)| body.ends_with('}')) {
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+                let _ = heard.send(whole);
+                return;
+            }
+        }
+    });
+    (format!("http://{address}/alerts?room=1"), told)
+}
+
+#[test]
+fn a_budget_that_burns_is_posted_and_shown() {
+    let (url, told) = webhook();
+    let failing = listening(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    });
+    let more = format!(
+        "slo: {{ cart: {{ availability: 99.9%, latency: 300ms at p99 }} }}\nalerts: {{ webhook: '{url}', headers: {{ x-token: abc }} }}\n"
+    );
+    let world = World::up(&(SHOP.replace("CART", &failing.to_string()) + &more));
+    let call = world.status()["calls"][0]["call"].as_str().expect("a call").to_owned();
+    assert!(world.run(&["breaker", &call, "closed"]).status.success());
+    let letter = until(
+        "a letter",
+        || {
+            for _ in 0..5 {
+                world.get("/");
+            }
+            told.try_recv().ok()
+        },
+        || world.status().to_string(),
+    );
+    let (head, body) = letter.split_once("\r\n\r\n").expect("a request");
+    assert!(
+        head.starts_with("POST /alerts?room=1 ") && head.to_lowercase().contains("x-token: abc"),
+        "{head}"
+    );
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!((&body["status"], &body["system"]), (&"firing".into(), &"shop".into()));
+    assert_eq!(body["alert"]["key"], "slo cart availability page");
+    assert_eq!(body["changes"][0]["kind"], "breaker", "{body}");
+    let status = world.status();
+    assert_eq!(
+        (&status["slos"][0]["service"], &status["slos"][0]["alert"]),
+        (&"cart".into(), &"page".into())
+    );
+    let text = String::from_utf8(world.run(&["status"]).stdout).expect("text");
+    assert!(text.contains("page: cart spends the error budget") && text.contains("99.9% answered"), "{text}");
+    assert!(world.printed().iter().any(|line| line["event"] == "alert-fires"));
+}
+
 /// `promtool` finds nothing to complain about.
 #[cfg(feature = "conformance")]
 #[test]
 fn promtool_is_content() {
-    use std::io::Write;
     use std::process::{Command, Stdio};
 
     let (_world, metrics) = used();

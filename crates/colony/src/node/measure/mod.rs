@@ -2,14 +2,23 @@
 //!
 //! Nothing here is on the way of a request: what counts is written where it happens, by whom it happens to.
 
+mod amiss;
+pub(super) mod api;
 mod calls;
+pub(super) mod digest;
 mod durable;
+mod history;
+mod objectives;
 mod own;
 mod serve;
 mod services;
+mod webhook;
 
+pub(super) use history::Measures;
+pub(super) use objectives::Standing;
 pub(super) use serve::Door;
 
+use telemetry::catalogue as names;
 use telemetry::exposition::{Format, Sample};
 
 use super::Node;
@@ -22,6 +31,11 @@ pub(super) async fn gather(node: &Node) -> Vec<Sample> {
     if let Some(look) = node.apis.look().await {
         durable::gather(&look.host, &mut out).await;
     }
+    let kept = node.telemetry.stats();
+    for (what, count) in [("records", kept.inbox_dropped), ("unwritten", kept.lost)] {
+        out.push(Sample::number(&names::TELEMETRY_DROPPED, &[what], count as f64));
+    }
+    node.measures.gather(&mut out);
     own::gather(&node.source.data_dir(), node.started.elapsed(), &mut out);
     out
 }

@@ -1,0 +1,201 @@
+//! What the node remembers of its metrics: sampled every few seconds into the window and onto disk, held against objectives,
+//! and what is amiss told to who is to know.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use telemetry::alerts::{Alert, Board, Change, Changes, Turn};
+use telemetry::catalogue as names;
+use telemetry::exposition::Sample;
+use telemetry::series::disk::{Bounds, Disk};
+use telemetry::series::{Frame, Settings, Window};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::amiss::{self, Growth};
+use super::objectives::{Objectives, Standing};
+use super::webhook::Post;
+use crate::node::printer::Printer;
+use crate::node::{Node, TELEMETRY, unix_ms};
+
+/// How often everything is looked at.
+pub(super) const EVERY: Duration = Duration::from_secs(5);
+/// Every how many looks what was counted of objectives is written down: once a minute.
+const WRITTEN_EVERY: u64 = 12;
+
+/// What is remembered.
+pub(in crate::node) struct Measures {
+    folder: PathBuf,
+    window: Mutex<Window>,
+    disk: Mutex<Option<Disk>>,
+    objectives: Mutex<Objectives>,
+    board: Mutex<Board>,
+    growth: Mutex<Growth>,
+    changes: Arc<Mutex<Changes>>,
+    post: Post,
+    /// Alerts that there was no room for.
+    unsent: std::sync::atomic::AtomicU64,
+}
+
+impl Measures {
+    /// Nothing yet. What an earlier node has left is read when the looking begins.
+    pub(in crate::node) fn new(data: &std::path::Path, printer: Arc<Printer>) -> Measures {
+        Measures {
+            folder: data.join(TELEMETRY).join("metrics"),
+            window: Mutex::new(Window::new(Settings::default())),
+            disk: Mutex::default(),
+            objectives: Mutex::default(),
+            board: Mutex::default(),
+            growth: Mutex::default(),
+            changes: printer.changes(),
+            post: Post::open(printer),
+            unsent: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    /// Looks every few seconds until it is aborted.
+    pub(in crate::node) fn start(node: Arc<Node>) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let read = node.measures.clone();
+            if let Ok(Err(error)) = spawn_blocking(move || read.read()).await {
+                node.printer.note(&format!("metrics are not kept over a restart: {error}"));
+            }
+            let mut ticks = interval(EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut writes = true;
+            for tick in 1.. {
+                ticks.tick().await;
+                let frame = node.look().await;
+                let measures = node.measures.clone();
+                let is_written = tick % WRITTEN_EVERY == 0;
+                let written = spawn_blocking(move || measures.write(&frame, is_written)).await;
+                if let Ok(Err(error)) = &written
+                    && writes
+                {
+                    node.printer.note(&format!("metrics cannot be written: {error}"));
+                }
+                writes = !matches!(written, Ok(Err(_)));
+            }
+        })
+    }
+
+    fn read(&self) -> std::io::Result<()> {
+        // Read apart, so that nobody waits meanwhile.
+        let mut window = Window::new(Settings::default());
+        let disk = Disk::open(&self.folder, Bounds::default(), unix_ms(), &mut window);
+        *self.objectives() = Objectives::read(&self.folder.join(OBJECTIVES));
+        *self.window() = window;
+        *lock(&self.disk) = Some(disk?);
+        Ok(())
+    }
+
+    fn write(&self, frame: &Frame, with_objectives: bool) -> std::io::Result<()> {
+        if let Some(disk) = &mut *lock(&self.disk) {
+            disk.write(frame, &self.window())?;
+        }
+        if with_objectives {
+            self.keep()?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what was counted of objectives.
+    pub(in crate::node) fn keep(&self) -> std::io::Result<()> {
+        let written = self.objectives().written();
+        let (path, next) = (self.folder.join(OBJECTIVES), self.folder.join("objectives.new"));
+        std::fs::write(&next, written)?;
+        std::fs::rename(next, path)
+    }
+
+    pub(in crate::node) fn window(&self) -> MutexGuard<'_, Window> {
+        lock(&self.window)
+    }
+
+    fn objectives(&self) -> MutexGuard<'_, Objectives> {
+        lock(&self.objectives)
+    }
+
+    /// How objectives stand.
+    pub(in crate::node) fn standings(&self) -> Vec<Standing> {
+        self.objectives().standings(unix_ms())
+    }
+
+    /// Alerts that fire, with what changed at that time.
+    pub(in crate::node) fn alerts(&self) -> Vec<Value> {
+        let changes = lock(&self.changes);
+        let told = |alert: Alert| {
+            let beside = changes.beside(&alert);
+            let mut told = json!(alert);
+            told["changes"] = json!(beside);
+            told
+        };
+        lock(&self.board).firing().into_iter().map(told).collect()
+    }
+
+    /// What this itself has to tell.
+    pub(super) fn gather(&self, out: &mut Vec<Sample>) {
+        self.objectives().gather(unix_ms(), out);
+        let firing = lock(&self.board).firing();
+        for severity in [telemetry::alerts::Severity::Page, telemetry::alerts::Severity::Ticket] {
+            let count = firing.iter().filter(|alert| alert.severity == severity).count();
+            out.push(Sample::number(&names::ALERTS, &[severity.word()], count as f64));
+        }
+        let (series, dropped) = {
+            let window = self.window();
+            (window.len(), window.dropped())
+        };
+        out.push(Sample::number(&names::TELEMETRY_SERIES, &[], series as f64));
+        out.push(Sample::number(&names::TELEMETRY_DROPPED, &["samples"], dropped as f64));
+        let unsent = self.unsent.load(std::sync::atomic::Ordering::Relaxed);
+        out.push(Sample::number(&names::TELEMETRY_DROPPED, &["alerts"], unsent as f64));
+    }
+}
+
+impl Node {
+    /// Looks at everything once: what is amiss is told, and what changed is returned to be written.
+    async fn look(&self) -> Frame {
+        let samples = super::gather(self).await;
+        let (now, measures) = (unix_ms(), &self.measures);
+        let (slo, alerts) = {
+            let current = self.current();
+            (current.manifest.slo.clone(), current.manifest.alerts.clone())
+        };
+        let mut conditions = measures.objectives().update(now, &slo, &samples);
+        conditions.extend(amiss::conditions(now, &samples, &mut lock(&measures.growth)));
+        let turns = lock(&measures.board).update(now, conditions);
+        for turn in &turns {
+            self.printer.alert(turn);
+            let Some(to) = &alerts else { continue };
+            if !measures.post.send(to, self.letter(turn)) {
+                measures.unsent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        measures.window().push(now, &samples)
+    }
+
+    /// What is posted: documented in `docs/telemetry/slos.md`.
+    fn letter(&self, turn: &Turn) -> Value {
+        let (status, alert) = match turn {
+            Turn::Fired(alert) => ("firing", alert),
+            Turn::Resolved(alert) => ("resolved", alert),
+        };
+        let changes: Vec<Change> = lock(&self.measures.changes).beside(alert);
+        self.printer.redacted(json!({
+            "version": 1,
+            "status": status,
+            "system": self.current().manifest.name.clone(),
+            "alert": { "key": alert.key, "severity": alert.severity, "summary": alert.summary },
+            "since_ms": alert.since_ms,
+            "at_ms": unix_ms(),
+            "changes": changes,
+        }))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const OBJECTIVES: &str = "objectives.json";

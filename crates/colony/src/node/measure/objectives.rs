@@ -1,0 +1,306 @@
+//! Objectives held against what the data plane counts: error budgets, burn rates, and what of them is an alert.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use manifest::valid::Objective;
+use serde::{Deserialize, Serialize};
+use telemetry::alerts::{Condition, Severity};
+use telemetry::catalogue as names;
+use telemetry::exposition::{Sample, Value};
+use telemetry::slo::{Counts, Tracker};
+
+/// What was counted of all objectives.
+#[derive(Default)]
+pub(super) struct Objectives {
+    kept: Kept,
+    /// The counters, as they were last.
+    last: BTreeMap<String, Counts>,
+    declared: Vec<Declared>,
+}
+
+/// What outlives the node.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    /// By `service objective`.
+    trackers: BTreeMap<String, Tracker>,
+}
+
+/// One promise of a service.
+#[derive(Clone)]
+struct Declared {
+    service: String,
+    what: What,
+    target: f64,
+    window_ms: u64,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Availability,
+    Latency(Duration),
+}
+
+/// How an objective stands.
+#[derive(Serialize)]
+pub(in crate::node) struct Standing {
+    service: String,
+    objective: &'static str,
+    /// The share of requests that are to be good.
+    target: f64,
+    /// In which time they have to be answered, where that is what is promised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within_ms: Option<u64>,
+    window_ms: u64,
+    /// Requests within the window, and the bad ones of them.
+    requests: u64,
+    bad: u64,
+    /// What is left of the budget: 1 for all.
+    budget_left: f64,
+    /// How many times faster than allowed it was spent, by window.
+    burn: BTreeMap<&'static str, f64>,
+    /// The most severe alert that is due.
+    alert: Option<Severity>,
+}
+
+const BURN_WINDOWS: [(&str, u64); 7] = [
+    ("5m", 5 * MINUTE_MS),
+    ("30m", 30 * MINUTE_MS),
+    ("1h", HOUR_MS),
+    ("2h", 2 * HOUR_MS),
+    ("6h", 6 * HOUR_MS),
+    ("1d", 24 * HOUR_MS),
+    ("3d", 72 * HOUR_MS),
+];
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+impl What {
+    fn word(self) -> &'static str {
+        match self {
+            What::Availability => "availability",
+            What::Latency(_) => "latency",
+        }
+    }
+}
+
+impl Declared {
+    fn key(&self) -> String {
+        format!("{} {}", self.service, self.what.word())
+    }
+
+    /// What the counters of its calls say.
+    fn counted(&self, samples: &[Sample]) -> Counts {
+        let mut by_call: BTreeMap<&[String], [f64; 3]> = BTreeMap::new();
+        let mut counts = Counts::default();
+        // Labels are caller, upstream, call.
+        for sample in samples.iter().filter(|sample| sample.labels.get(1) == Some(&self.service)) {
+            let metric = sample.metric;
+            match (&sample.value, self.what) {
+                (Value::Number(value), What::Availability) => {
+                    let place = [&names::CALL_REQUESTS, &names::CALL_FAILURES, &names::CALL_FALLBACKS];
+                    if let Some(place) = place.iter().position(|one| *one == metric) {
+                        by_call.entry(&sample.labels[..3]).or_default()[place] += value;
+                    }
+                }
+                (Value::Histogram(times, _), What::Latency(within)) if *metric == names::CALL_DURATION => {
+                    let all = times.count();
+                    counts.total += all;
+                    counts.bad += all - times.count_within(within.as_micros() as u64).min(all);
+                }
+                _ => {}
+            }
+        }
+        for [requests, failures, fallbacks] in by_call.into_values() {
+            counts.total += requests as u64;
+            // What a fallback answered has not failed for who asked.
+            counts.bad += (failures - fallbacks).max(0.0) as u64;
+        }
+        counts
+    }
+}
+
+impl Objectives {
+    /// With what an earlier node has counted.
+    pub(super) fn read(path: &Path) -> Objectives {
+        let kept = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Objectives { kept: kept.unwrap_or_default(), ..Objectives::default() }
+    }
+
+    /// What is to be written for the next node.
+    pub(super) fn written(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.kept).unwrap_or_default()
+    }
+
+    /// Takes on what is promised now.
+    fn declare(&mut self, slo: &BTreeMap<String, Objective>) {
+        self.declared = slo.iter().flat_map(|(service, objective)| declared(service, objective)).collect();
+        let keys: Vec<String> = self.declared.iter().map(Declared::key).collect();
+        self.kept.trackers.retain(|key, _| keys.contains(key));
+        self.last.retain(|key, _| keys.contains(key));
+    }
+
+    /// Counts what has been since the last time; returns what is amiss.
+    pub(super) fn update(
+        &mut self,
+        now_ms: u64,
+        slo: &BTreeMap<String, Objective>,
+        samples: &[Sample],
+    ) -> Vec<Condition> {
+        self.declare(slo);
+        let mut conditions = Vec::new();
+        for declared in &self.declared {
+            let (key, counted) = (declared.key(), declared.counted(samples));
+            // What is promised only now is promised from now on; a call that went away takes its counts with it.
+            let last = self.last.insert(key.clone(), counted).unwrap_or(counted);
+            let grown = Counts {
+                total: counted.total.saturating_sub(last.total),
+                bad: counted.bad.saturating_sub(last.bad),
+            };
+            let tracker = self.kept.trackers.entry(key).or_default();
+            tracker.record(now_ms, grown, declared.window_ms);
+            conditions.extend(amiss(declared, tracker, now_ms));
+        }
+        conditions
+    }
+
+    /// How they stand.
+    pub(super) fn standings(&self, now_ms: u64) -> Vec<Standing> {
+        let one = |declared: &Declared| {
+            let tracker = self.kept.trackers.get(&declared.key())?;
+            let counts = tracker.within(now_ms, declared.window_ms);
+            let burn = |(name, window): &(&'static str, u64)| {
+                (*name, tracker.within(now_ms, *window).burn(declared.target))
+            };
+            Some(Standing {
+                service: declared.service.clone(),
+                objective: declared.what.word(),
+                target: declared.target,
+                within_ms: match declared.what {
+                    What::Availability => None,
+                    What::Latency(within) => Some(within.as_millis() as u64),
+                },
+                window_ms: declared.window_ms,
+                requests: counts.total,
+                bad: counts.bad,
+                budget_left: tracker.budget_left(now_ms, declared.target, declared.window_ms),
+                burn: BURN_WINDOWS
+                    .iter()
+                    .filter(|(_, window)| *window <= declared.window_ms)
+                    .map(burn)
+                    .collect(),
+                alert: tracker
+                    .due(now_ms, declared.target, declared.window_ms)
+                    .map(|rule| rule.severity)
+                    .max(),
+            })
+        };
+        self.declared.iter().filter_map(one).collect()
+    }
+
+    pub(super) fn gather(&self, now_ms: u64, out: &mut Vec<Sample>) {
+        for standing in self.standings(now_ms) {
+            let labels = [standing.service.as_str(), standing.objective];
+            out.push(Sample::number(&names::SLO_BUDGET, &labels, standing.budget_left));
+            let burn = standing.burn.get("1h").copied().unwrap_or(0.0);
+            out.push(Sample::number(&names::SLO_BURN, &labels, burn));
+        }
+    }
+}
+
+fn declared(service: &str, objective: &Objective) -> Vec<Declared> {
+    let window_ms = objective.window.as_millis() as u64;
+    let one = |what: What, target: f64| Declared { service: service.to_owned(), what, target, window_ms };
+    let availability = objective.availability.map(|target| one(What::Availability, target));
+    let latency = objective.latency.map(|(within, target)| one(What::Latency(within), target));
+    availability.into_iter().chain(latency).collect()
+}
+
+/// One alert a severity: several rules say the same thing at several speeds.
+fn amiss(declared: &Declared, tracker: &Tracker, now_ms: u64) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = Vec::new();
+    for rule in tracker.due(now_ms, declared.target, declared.window_ms) {
+        if conditions.iter().any(|known| known.severity == rule.severity) {
+            continue;
+        }
+        let burn = tracker.within(now_ms, rule.long_ms).burn(declared.target);
+        let left = tracker.budget_left(now_ms, declared.target, declared.window_ms) * 100.0;
+        let (service, what) = (&declared.service, declared.what.word());
+        conditions.push(Condition {
+            key: format!("slo {service} {what} {}", rule.severity.word()),
+            severity: rule.severity,
+            summary: format!(
+                "{service} spends the error budget of its {what} {burn:.1} times faster than it may; {left:.0} % of it are left"
+            ),
+            holds_ms: 0,
+        });
+    }
+    conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry::metrics::Histogram;
+
+    use super::*;
+
+    fn slo() -> BTreeMap<String, Objective> {
+        let objective = Objective {
+            availability: Some(0.999),
+            latency: Some((Duration::from_millis(300), 0.99)),
+            window: Duration::from_secs(30 * 24 * 3_600),
+        };
+        BTreeMap::from([("cart".to_owned(), objective)])
+    }
+
+    fn samples(good: u64, failures: u64, fallbacks: u64, slow: u64) -> Vec<Sample> {
+        let labels = ["gateway", "cart", "gateway /**"];
+        let times = Histogram::new();
+        (0..good + failures - slow).for_each(|_| times.record(1_000));
+        (0..slow).for_each(|_| times.record(900_000));
+        let with = |status: &'static str| [&labels[..], &[status]].concat();
+        vec![
+            Sample::number(&names::CALL_REQUESTS, &with("2xx"), (good + fallbacks) as f64),
+            Sample::number(&names::CALL_REQUESTS, &with("5xx"), (failures - fallbacks) as f64),
+            Sample::number(&names::CALL_FAILURES, &labels, failures as f64),
+            Sample::number(&names::CALL_FALLBACKS, &labels, fallbacks as f64),
+            Sample {
+                metric: &names::CALL_DURATION,
+                labels: labels.map(str::to_owned).to_vec(),
+                value: Value::Histogram(times.snapshot(), Vec::new()),
+            },
+        ]
+    }
+
+    #[test]
+    fn budgets_are_spent_by_failures_and_by_slowness() {
+        let mut all = Objectives::default();
+        let now = 1_700_000_000_000;
+        assert!(
+            all.update(now, &slo(), &samples(1_000, 100, 0, 0)).is_empty(),
+            "what was before is not promised"
+        );
+        let conditions = all.update(now + 5_000, &slo(), &samples(1_900, 200, 90, 40));
+        let keys: Vec<&str> = conditions.iter().map(|one| one.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            ["slo cart availability page", "slo cart availability ticket", "slo cart latency ticket"]
+        );
+        let standings = all.standings(now + 5_000);
+        assert_eq!((standings[0].requests, standings[0].bad), (1_000, 10));
+        assert_eq!((standings[1].requests, standings[1].bad), (1_000, 40));
+        assert!(
+            (standings[0].budget_left + 9.0).abs() < 1e-6 && (standings[0].burn["1h"] - 10.0).abs() < 1e-6
+        );
+        // A restart of the node forgets nothing; what is promised no more is not kept.
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept");
+        std::fs::write(&path, all.written()).expect("written");
+        let mut again = Objectives::read(&path);
+        again.update(now + 10_000, &slo(), &samples(0, 0, 0, 0));
+        assert_eq!(again.standings(now + 10_000)[0].bad, 10);
+        again.update(now + 15_000, &BTreeMap::new(), &[]);
+        assert!(again.standings(now + 15_000).is_empty() && again.kept.trackers.is_empty());
+    }
+}
