@@ -66,12 +66,13 @@ impl Entry {
     }
 
     /// Refuses what must not get into a log: what is larger than its maximum, and what a command
-    /// says is malformed. `body_bytes_max` is the largest payload that is configured.
+    /// says is malformed. `body_bytes_max` is the largest payload that is configured. Otherwise it says how many bytes it takes
+    /// there.
     ///
     /// # Errors
     ///
     /// A [`Code::Invalid`] or [`Code::TooLarge`] that names what, how large it is and the maximum.
-    pub fn check(&self, body_bytes_max: usize) -> Result<(), Refusal> {
+    pub fn check(&self, body_bytes_max: usize) -> Result<usize, Refusal> {
         within("payloads of a request", self.bodies.len(), ENTRY_BODIES_MAX)?;
         within("commands to other shards of a request", self.sends.len(), ENTRY_SENDS_MAX)?;
         let small = |what: &str, is: usize, max: usize| {
@@ -80,10 +81,12 @@ impl Entry {
         for body in &self.bodies {
             small("bytes of a payload", body.len(), body_bytes_max)?;
         }
-        small("bytes of a request", self.encoded_len(), ENTRY_BYTES_MAX)?;
+        let bytes = self.encoded_len();
+        small("bytes of a request", bytes, ENTRY_BYTES_MAX)?;
         self.sends.iter().try_for_each(|send| send.check(self.bodies.len()))?;
         self.idempotency.as_ref().map_or(Ok(()), Idempotency::check)?;
-        self.command.check()
+        self.command.check()?;
+        Ok(bytes)
     }
 
     /// Refuses what would be sent, now or when a job is due, to a shard that there is not.
@@ -98,14 +101,14 @@ impl Entry {
 
     /// How many bytes it takes in a log.
     pub fn encoded_len(&self) -> usize {
-        let bodies: usize = self.bodies.iter().map(|body| LENGTH_BYTES + body.len()).sum();
         // The envelope is a few hundred bytes at most for nearly all, so it is sized, not encoded.
-        HEAD_BYTES + bodies + self.envelope_len()
+        HEAD_BYTES + self.bodies_len() + self.envelope_len()
     }
 
     /// Writes it at the end of `buffer`.
     pub fn encode(&self, buffer: &mut BytesMut) {
-        buffer.reserve(self.encoded_len());
+        // To size the envelope takes as long as to write it: where there is little room left, writing makes some.
+        buffer.reserve(HEAD_BYTES + self.bodies_len() + ENVELOPE_BYTES_USUAL);
         buffer.put_u8(VERSION);
         buffer.put_u64_le(self.time.as_millis());
         buffer.put_u32_le(self.bodies.len() as u32);
@@ -145,6 +148,10 @@ impl Entry {
             sends: envelope.sends,
             idempotency: envelope.idempotency,
         })
+    }
+
+    fn bodies_len(&self) -> usize {
+        self.bodies.iter().map(|body| LENGTH_BYTES + body.len()).sum()
     }
 
     fn envelope_len(&self) -> usize {
@@ -221,5 +228,7 @@ const TIME_BYTES: usize = 8;
 const LENGTH_BYTES: usize = 4;
 /// Version, time, number of payloads.
 const HEAD_BYTES: usize = 1 + TIME_BYTES + LENGTH_BYTES;
+/// No more than this has the envelope of nearly every entry.
+const ENVELOPE_BYTES_USUAL: usize = 256;
 
 const _: () = assert!(BODY_BYTES_MAX <= u32::MAX as usize);

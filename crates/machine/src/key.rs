@@ -5,9 +5,12 @@
 //! stands, its bytes as they are. So all that belongs together lies together, and a prefix of
 //! components is a range.
 
-use std::borrow::Borrow;
+mod bytes;
 
-use smallvec::SmallVec;
+use std::borrow::Borrow;
+use std::fmt;
+
+use bytes::KeyBytes;
 
 /// What kind of thing a key is of: the first byte of every key.
 ///
@@ -89,30 +92,28 @@ pub enum Table {
 ///
 /// The usual one lies in place: whoever orders keys by the million looks at them where they are, and building one
 /// allocates nothing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(SmallVec<[u8; KEY_BYTES_USUAL]>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(KeyBytes);
 
 impl Key {
     /// The beginning of all keys of `table`.
     pub fn new(table: Table) -> Key {
-        let mut bytes = SmallVec::new();
-        bytes.push(table as u8);
-        Key(bytes)
+        Key(KeyBytes::new(&[table as u8]))
     }
 
     /// With a name, which must not contain a zero byte ([`crate::limits::name`] sees to it).
     #[must_use]
     pub fn name(mut self, name: &str) -> Key {
         debug_assert!(!name.as_bytes().contains(&0), "a name with a zero byte");
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.push(0);
+        self.0.extend(name.as_bytes());
+        self.0.extend(&[0]);
         self
     }
 
     /// With a number of 64 bits.
     #[must_use]
     pub fn u64(mut self, number: u64) -> Key {
-        self.0.extend_from_slice(&number.to_be_bytes());
+        self.0.extend(&number.to_be_bytes());
         self
     }
 
@@ -125,56 +126,59 @@ impl Key {
     /// With a number of 32 bits.
     #[must_use]
     pub fn u32(mut self, number: u32) -> Key {
-        self.0.extend_from_slice(&number.to_be_bytes());
+        self.0.extend(&number.to_be_bytes());
         self
     }
 
     /// With one byte.
     #[must_use]
     pub fn u8(mut self, number: u8) -> Key {
-        self.0.push(number);
+        self.0.extend(&[number]);
         self
     }
 
     /// With bytes as they are: only as the last component.
     #[must_use]
     pub fn bytes(mut self, bytes: &[u8]) -> Key {
-        self.0.extend_from_slice(bytes);
+        self.0.extend(bytes);
         self
     }
 
     /// The smallest key that is greater than all that begin with this one.
     #[must_use]
     pub fn end(&self) -> Key {
-        let mut bytes = self.0.clone();
-        while let Some(last) = bytes.pop() {
-            if last < u8::MAX {
-                bytes.push(last + 1);
-                break;
-            }
-        }
-        Key(bytes)
+        let bytes = self.as_bytes();
+        let Some(at) = bytes.iter().rposition(|byte| *byte < u8::MAX) else { return Key(KeyBytes::new(&[])) };
+        let mut end = KeyBytes::new(&bytes[..at]);
+        end.extend(&[bytes[at] + 1]);
+        Key(end)
     }
 
     /// The key's bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_slice()
     }
 
     /// How many bytes of memory it takes besides its own size.
     pub fn heap_bytes(&self) -> usize {
-        if self.0.spilled() { self.0.capacity() } else { 0 }
+        self.0.heap_bytes()
     }
 
     /// What follows this prefix in `key`; nothing if `key` does not begin with it.
     pub fn rest_of<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
-        key.strip_prefix(self.0.as_slice())
+        key.strip_prefix(self.as_bytes())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.as_bytes()).finish()
     }
 }
 
 impl From<&[u8]> for Key {
     fn from(bytes: &[u8]) -> Key {
-        Key(SmallVec::from_slice(bytes))
+        Key(KeyBytes::new(bytes))
     }
 }
 
@@ -182,7 +186,7 @@ impl From<&[u8]> for Key {
 impl Borrow<[u8]> for Key {
     #[inline]
     fn borrow(&self) -> &[u8] {
-        &self.0
+        self.as_bytes()
     }
 }
 
@@ -244,9 +248,6 @@ impl<'a> Parts<'a> {
 pub(crate) fn last_number(key: &[u8]) -> u64 {
     u64::from_be_bytes(*key.last_chunk().expect("the key ends with a number"))
 }
-
-/// Room for the keys that are written most: with its length it makes a key as long as a line of the processor's cache.
-const KEY_BYTES_USUAL: usize = 56;
 
 #[cfg(test)]
 mod tests {

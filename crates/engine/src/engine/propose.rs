@@ -78,10 +78,9 @@ impl<L: Log, S: Store> Inner<L, S> {
 
     fn put(&self, shard: Shard, entry: Entry, then: Then) -> Result<(), Error> {
         self.check_shard(shard)?;
-        entry.check(self.config.body_bytes_max)?;
+        let bytes = entry.check(self.config.body_bytes_max)?;
         entry.check_targets(self.shards)?;
         self.may_write()?;
-        let bytes = entry.encoded_len();
         if !self.metrics.enter(bytes, self.config.waiting_max, self.config.waiting_bytes_max) {
             return Err(Error::Overloaded);
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use machine::Order;
+use machine::{Key, Order};
 
 use super::{Layer, PREFIX_BYTES};
 use crate::store::{Pair, Store, StoreError};
@@ -26,11 +26,11 @@ impl<S: Store> Below<S> {
         self.failed.get()
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Option<Bytes> {
+    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
         if let Some(change) = self.writing.as_ref().and_then(|layer| layer.get(key)) {
             return change.value.clone();
         }
-        self.store.get(&self.in_store(key)).unwrap_or_else(|error| {
+        self.store.get(&self.in_store(key.as_bytes())).unwrap_or_else(|error| {
             let _ = self.failed.set(error);
             None
         })

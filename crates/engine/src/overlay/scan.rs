@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::btree_map;
-use std::ops::{Bound, Range};
+use std::ops::Range;
 
 use bytes::Bytes;
 use machine::state::Visit;
@@ -20,9 +20,9 @@ pub(super) fn merge<S: Store>(
     order: Order,
     visit: &mut Visit<'_>,
 ) {
-    let bounds = (Bound::Included(range.start), Bound::Excluded(range.end));
-    let mut changed = InLayer::new(changed.range::<[u8], _>(bounds), order);
-    let mut writing = below.writing.as_ref().map(|layer| InLayer::new(layer.range::<[u8], _>(bounds), order));
+    let bounds = Key::from(range.start)..Key::from(range.end);
+    let mut changed = InLayer::new(changed.range(bounds.clone()), order);
+    let mut writing = below.writing.as_ref().map(|layer| InLayer::new(layer.range(bounds), order));
     let mut stored = InStore::new(below, range, order);
     loop {
         let keys = [

@@ -17,6 +17,8 @@ struct Cached {
     segment: u64,
     offset: u32,
     bytes: Bytes,
+    /// What it takes of memory.
+    cost: usize,
 }
 
 impl Cache {
@@ -24,10 +26,12 @@ impl Cache {
         Cache { groups: VecDeque::new(), bytes: 0, bytes_max }
     }
 
-    /// Keeps a group that was written at `offset` of `segment`, and gives up the oldest for it.
-    pub fn push(&mut self, segment: u64, offset: u32, bytes: Bytes) {
-        self.bytes += bytes.len() + OVERHEAD_BYTES;
-        self.groups.push_back(Cached { segment, offset, bytes });
+    /// Keeps a group that was written at `offset` of `segment` and takes `more` bytes of memory than it has, and gives up the
+    /// oldest for it.
+    pub fn push(&mut self, segment: u64, offset: u32, bytes: Bytes, more: usize) {
+        let cost = bytes.len() + more + OVERHEAD_BYTES;
+        self.bytes += cost;
+        self.groups.push_back(Cached { segment, offset, bytes, cost });
         while self.bytes > self.bytes_max {
             self.pop();
         }
@@ -55,7 +59,7 @@ impl Cache {
 
     fn pop(&mut self) {
         if let Some(oldest) = self.groups.pop_front() {
-            self.bytes -= oldest.bytes.len() + OVERHEAD_BYTES;
+            self.bytes -= oldest.cost;
         }
     }
 }

@@ -125,12 +125,13 @@ impl<F: File> Directory<F> {
         Ok(())
     }
 
-    /// Notes a group that was written to the segment `number` at `offset`, and is durable.
+    /// Notes a group that was written to the segment `number` at `offset`, and is durable. It takes so many bytes of memory
+    /// more than it has.
     pub fn appended<'a>(
         &mut self,
         number: u64,
         offset: u32,
-        group: Bytes,
+        (group, lost): (Bytes, usize),
         batches: impl Iterator<Item = Written<'a>>,
     ) -> usize {
         let Directory { shards, segments, cache } = self;
@@ -148,7 +149,7 @@ impl<F: File> Directory<F> {
             }
         }
         let shards = index.shards();
-        cache.push(number, offset, group);
+        cache.push(number, offset, group, lost);
         self.drop_indexes();
         shards
     }

@@ -17,6 +17,7 @@ mod open_error;
 mod reader;
 mod recover;
 mod repair;
+mod rooms;
 mod scan;
 mod segment;
 mod survey;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use super::directory::Directory;
 use super::head::HeadFile;
 use super::open_error::{damaged, failed};
+use super::rooms::Rooms;
 use super::scan::{Scan, scan};
 use super::segment::Segment;
 use super::upkeep::{Duties, Pool, seal_short};
@@ -100,7 +101,7 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
     let spares = spares(&disk, &names, &settled.empty, &config)?;
 
     let number = names.iter().filter_map(|name| format::any_number(name)).max().unwrap_or(0) + 1;
-    let writer = Writer::new(ordinal, directory.lasts());
+    let writer = Writer::new(ordinal, directory.lasts(), Rooms::new(config.cache_bytes));
     let inner = Inner {
         disk,
         config,

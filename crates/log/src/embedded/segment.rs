@@ -92,7 +92,12 @@ impl<F: File> Segment<F> {
 
     fn zero(&self, from: u32, to: u32) -> io::Result<()> {
         let to = to.min(self.length);
-        self.file.write_at(&vec![0; (to - from) as usize], u64::from(from))?;
+        let mut at = from;
+        while at < to {
+            let piece = (to - at).min(FILL_BYTES);
+            self.file.write_at(&ZEROS[..piece as usize], u64::from(at))?;
+            at += piece;
+        }
         self.filled.store(to, Ordering::Release);
         Ok(())
     }
@@ -186,6 +191,8 @@ impl<F: File> Segment<F> {
 pub(crate) const FRONT_BYTES: usize = 4096;
 /// How many bytes are filled at a time: so few that a sync that falls together with it takes hardly longer.
 const FILL_BYTES: u32 = 256 << 10;
+/// What they are filled with: never written, so that nobody has to clear it.
+static ZEROS: [u8; FILL_BYTES as usize] = [0; FILL_BYTES as usize];
 /// How far ahead of the records a segment is filled that was not filled before it was needed: what is written while the thread
 /// that fills it wakes up, and more.
 pub(super) const FILL_AHEAD: u32 = 4 << 20;

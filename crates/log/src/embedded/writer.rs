@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::directory::Written;
+use super::rooms::Rooms;
 use super::segment::Segment;
 use super::{Config, Inner, Upkeep, lock};
 use crate::disk::{Disk, File};
@@ -27,6 +28,7 @@ pub(crate) struct Writer<F> {
     offsets: Vec<u32>,
     /// The batches that go into the next group. Kept for its capacity.
     plan: Plan,
+    rooms: Rooms,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +41,7 @@ struct Plan {
 }
 
 impl<F: File> Writer<F> {
-    pub fn new(ordinal: u64, lasts: Vec<Sequence>) -> Writer<F> {
+    pub fn new(ordinal: u64, lasts: Vec<Sequence>, rooms: Rooms) -> Writer<F> {
         Writer {
             segment: None,
             end: 0,
@@ -49,6 +51,7 @@ impl<F: File> Writer<F> {
             lasts,
             offsets: Vec::new(),
             plan: Plan::default(),
+            rooms,
         }
     }
 
@@ -165,7 +168,8 @@ impl<D: Disk> Inner<D> {
         let Some(segment) = writer.segment.clone().filter(|_| !writer.plan.batches.is_empty()) else {
             return Ok(());
         };
-        let mut group = Group::new(segment.seed, writer.plan.bytes);
+        let (room, lost) = writer.rooms.take(group_bytes(writer.plan.bytes));
+        let mut group = Group::new(segment.seed, room);
         writer.offsets.clear();
         for at in &writer.plan.batches {
             group.push(&batches[*at], |offset| writer.offsets.push(writer.end + offset));
@@ -187,7 +191,7 @@ impl<D: Disk> Inner<D> {
             first: batch.last + 1,
             offsets: &writer.offsets[range],
         });
-        writer.shards = self.directory_mut().appended(number, writer.end, group, written);
+        writer.shards = self.directory_mut().appended(number, writer.end, (group, lost), written);
         writer.end = end;
         writer.ordinal += 1;
         writer.records += writer.plan.records;

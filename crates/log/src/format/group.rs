@@ -8,16 +8,16 @@ use crate::{Batch, Sequence};
 
 /// A group while it is put together: one buffer, into which each record is copied once.
 #[derive(Debug)]
-pub(crate) struct Group {
-    buffer: BytesMut,
+pub(crate) struct Group<'a> {
+    buffer: &'a mut BytesMut,
     seed: u32,
     records: u32,
 }
 
-impl Group {
-    /// An empty one, for records that come to `bytes` bytes with their headers.
-    pub fn new(seed: u32, bytes: usize) -> Group {
-        let mut buffer = BytesMut::with_capacity(group_bytes(bytes));
+impl<'a> Group<'a> {
+    /// An empty one, in an empty buffer.
+    pub fn new(seed: u32, buffer: &'a mut BytesMut) -> Group<'a> {
+        buffer.clear();
         buffer.put_bytes(0, GROUP_HEADER_BYTES);
         Group { buffer, seed, records: 0 }
     }
@@ -35,12 +35,12 @@ impl Group {
         }
     }
 
-    /// The whole group, as it is to be written.
-    pub fn finish(mut self, ordinal: u64) -> Bytes {
+    /// The whole group, as it is to be written. What of the buffer it does not need stays there.
+    pub fn finish(self, ordinal: u64) -> Bytes {
         self.buffer.resize(self.buffer.len().next_multiple_of(ALIGNMENT), 0);
         let header = GroupHeader { ordinal, length: self.buffer.len() as u32, records: self.records };
         self.buffer[..GROUP_HEADER_BYTES].copy_from_slice(&header.encode(self.seed));
-        self.buffer.freeze()
+        self.buffer.split().freeze()
     }
 }
 
