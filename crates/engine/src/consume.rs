@@ -128,7 +128,8 @@ impl<L: Log, S: Store> Consumer<L, S> {
     ///
     /// # Errors
     ///
-    /// If the engine has ended, or log or store cannot be read.
+    /// If the engine has ended, or log or store cannot be read. With [`Error::Unreadable`] the message is not passed over, and
+    /// who asks again may get it.
     pub async fn next(&self, max: usize) -> Result<Vec<Received>, Error> {
         loop {
             let woken = self.waiting.woken();
@@ -242,11 +243,16 @@ impl<L: Log, S: Store> Consumer<L, S> {
                     lane.drive(&self.inner)?;
                     continue;
                 }
-                payload => payload?,
+                // It goes back, and what was read before it is delivered.
+                Err(error) => {
+                    lane.give_back(self.inner.now(), self.id, handout.offset);
+                    return if received.is_empty() { Err(error) } else { Ok(received) };
+                }
+                Ok(payload) => payload,
             };
             // Retention may have taken it since it was handed out: then it goes back, and is found to be gone.
             let Some(payload) = payload else {
-                lane.lock().delivery.release(self.inner.now(), self.id, handout.offset);
+                lane.give_back(self.inner.now(), self.id, handout.offset);
                 continue;
             };
             let (offset, attempt, time) = (handout.offset, handout.attempt, Time::from_millis(time));
@@ -300,6 +306,14 @@ impl<L: Log, S: Store> Drop for Consumer<L, S> {
 impl<L: Log, S: Store> Lane<L, S> {
     fn lock(&self) -> MutexGuard<'_, At> {
         lock(&self.at)
+    }
+
+    /// Takes a message back from a consumer, who may have another for it.
+    fn give_back(&self, now: Time, consumer: ConsumerId, offset: u64) {
+        let mut at = self.lock();
+        if at.delivery.release(now, consumer, offset) {
+            at.delivery.grant(consumer, 1);
+        }
     }
 
     /// Hands out what can be, and writes down what is to be.

@@ -26,6 +26,13 @@ pub enum Error {
     Failed(Arc<Failure>),
     /// What was asked for has a payload that is damaged on the disk, and lost. All else goes on.
     Lost(ReadError),
+    /// What was asked for has a payload that the disk cannot read at present: it answers with an error. All else goes on, and the
+    /// next try may succeed.
+    Unreadable(ReadError),
+    /// What has changed cannot be written to the store at present, for the disk answers with an error, and there is too much of it
+    /// to take more; nothing has happened. It is tried again every second, reads go on, and nothing that was acknowledged is
+    /// lost: the log has it.
+    Unwritable(StoreError),
     /// The engine is being closed; nothing has happened.
     Closed,
     /// The engine failed or was ended while the command was on its way: it may be in the log, and then it is done at the
@@ -89,6 +96,7 @@ impl Error {
             Error::Failed(_) => Kind::Failed,
             Error::InDoubt(_) => Kind::InDoubt,
             Error::Lost(_) => Kind::Lost,
+            Error::Unreadable(_) | Error::Unwritable(_) => Kind::Unavailable,
             Error::Closed => Kind::Closed,
         }
     }
@@ -182,6 +190,14 @@ impl fmt::Display for Error {
                  it is started anew",
             ),
             Error::Lost(error) => write!(f, "the payload is lost: {error}"),
+            Error::Unreadable(error) => {
+                write!(f, "the payload cannot be read at present: {}", with_causes(error))
+            }
+            Error::Unwritable(error) => write!(
+                f,
+                "too much waits to be written to the store, which fails at present: {}",
+                with_causes(error)
+            ),
             Error::Closed => f.write_str("the engine is being closed"),
             Error::InDoubt(_) => f.write_str(
                 "the engine has stopped while the command was on its way: whether it was done shows when the engine is \
@@ -227,6 +243,14 @@ impl Failure {
     pub fn lost(&self) -> Option<&ReadError> {
         match self {
             Failure::Read(error @ (ReadError::Damaged { .. } | ReadError::Lost { .. })) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What the log says of a payload that the disk cannot read at present: nothing is known to be lost.
+    pub fn unreadable(&self) -> Option<&ReadError> {
+        match self {
+            Failure::Read(error @ ReadError::Failed { .. }) => Some(error),
             _ => None,
         }
     }

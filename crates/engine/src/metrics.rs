@@ -20,6 +20,8 @@ pub struct Metrics {
     checkpoint_pairs: AtomicU64,
     checkpoint_nanos: AtomicU64,
     moved_bytes: AtomicU64,
+    lost: AtomicU64,
+    unreadable: AtomicU64,
     waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
 }
@@ -55,6 +57,11 @@ pub struct Snapshot {
     pub checkpoint: Duration,
     /// Bytes of payloads that were moved from the log into the store.
     pub moved_bytes: u64,
+    /// How often a payload was to be read that is damaged on the disk, and lost: by who asked for it or was to get it, to be sent
+    /// to another shard, or to be moved into the store. Anything but zero calls for `colony data verify`, which names them.
+    pub lost: u64,
+    /// How often a payload was to be read and the disk answered with an error. It is tried again.
+    pub unreadable: u64,
     /// About how many bytes of changed state are in memory now.
     pub changed_bytes: usize,
     /// How many commands wait now, for a worker, the log or to be applied.
@@ -83,6 +90,8 @@ impl Metrics {
             checkpoint_pairs: get(&self.checkpoint_pairs),
             checkpoint: time(&self.checkpoint_nanos),
             moved_bytes: get(&self.moved_bytes),
+            lost: get(&self.lost),
+            unreadable: get(&self.unreadable),
             changed_bytes,
             waiting: self.waiting.load(Ordering::Relaxed),
             waiting_bytes: self.waiting_bytes.load(Ordering::Relaxed),
@@ -145,5 +154,13 @@ impl Metrics {
 
     pub(crate) fn moved(&self, bytes: u64) {
         self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lost(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unreadable(&self, count: u64) {
+        self.unreadable.fetch_add(count, Ordering::Relaxed);
     }
 }

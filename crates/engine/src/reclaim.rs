@@ -31,8 +31,13 @@ pub enum Reclaimed {
     Nothing,
     /// The oldest part was given back.
     Trimmed,
-    /// So many bytes were moved: to be called again after a checkpoint.
-    Moved(u64),
+    /// Payloads were moved: to be called again after a checkpoint.
+    Moved {
+        /// How many bytes of them.
+        bytes: u64,
+        /// How many of them were found to be lost.
+        lost: u64,
+    },
 }
 
 /// Takes the oldest part of the log apart, or gives it back if it has been, as far as the last checkpoint allows. To be
@@ -41,7 +46,8 @@ pub enum Reclaimed {
 ///
 /// # Errors
 ///
-/// If log or store cannot be read, or the log cannot be trimmed.
+/// If log or store cannot be read, or the log cannot be trimmed. A payload that the disk cannot read at present
+/// ([`Failure::unreadable`]) is no reason to stop: nothing of it has been given up, and the next call tries again.
 pub fn reclaim<L: Log, S: Store>(
     shards: &[Arc<Shared<S>>],
     log: &L,
@@ -61,13 +67,15 @@ pub fn reclaim<L: Log, S: Store>(
     if log.bytes() <= slack + 2 * kept {
         return Ok(Reclaimed::Nothing);
     }
-    let mut moved = 0;
+    let (mut bytes, mut lost) = (0, 0);
     for (shared, payloads) in alive {
         for chunk in payloads.chunks(MOVE_CHUNK) {
-            moved += move_into_state(log, shared, chunk)?;
+            let moved = move_into_state(log, shared, chunk)?;
+            bytes += moved.0;
+            lost += moved.1;
         }
     }
-    Ok(Reclaimed::Moved(moved))
+    Ok(Reclaimed::Moved { bytes, lost })
 }
 
 fn is_behind_checkpoint<S: Store>(shards: &[Arc<Shared<S>>], oldest: &Oldest) -> bool {
@@ -117,12 +125,13 @@ fn alive<'a, L: Log, S: Store>(
     Ok(alive)
 }
 
-/// Where a payload lies is no part of what the state means, so this needs no entry in the log.
+/// Where a payload lies is no part of what the state means, so this needs no entry in the log. How many bytes, and how many of
+/// the payloads are lost.
 fn move_into_state<L: Log, S: Store>(
     log: &L,
     shared: &Shared<S>,
     payloads: &[Stored],
-) -> Result<u64, Failure> {
+) -> Result<(u64, u64), Failure> {
     let mut read = Vec::with_capacity(payloads.len());
     for stored in payloads {
         // Without the lock: what lies in the log does not change.
@@ -134,13 +143,14 @@ fn move_into_state<L: Log, S: Store>(
         read.push((stored, bytes));
     }
     let mut applied = shared.write();
-    let mut moved = 0;
+    let (mut moved, mut lost) = (0, 0);
     for (stored, bytes) in read {
         let key = body::key(stored.sequence, stored.index);
         let kept = applied.state.get(key.as_bytes()).and_then(|kept| Kept::decode(kept).ok());
         // It may have been let go meanwhile.
         if let Some(mut kept) = kept.filter(Kept::is_in_log) {
             kept.lost = bytes.is_none();
+            lost += u64::from(kept.lost);
             kept.moved = bytes;
             applied.state.put(key, kept.encode_to_vec().into());
             applied.state.kept(-i64::from(kept.length));
@@ -148,7 +158,7 @@ fn move_into_state<L: Log, S: Store>(
         }
     }
     shared.note_changes(&applied);
-    Ok(moved)
+    Ok((moved, lost))
 }
 
 fn trim<L: Log>(log: &L, oldest: &Oldest) -> Result<(), TrimError> {

@@ -82,7 +82,9 @@ where
                     working.spawn(held.carry_out(work));
                 }
             }
-            Err(Error::Overloaded | Error::Full) => tokio::time::sleep(BUSY_WAIT).await,
+            Err(Error::Overloaded | Error::Full | Error::Unwritable(_)) => {
+                tokio::time::sleep(BUSY_WAIT).await;
+            }
             Err(error) => return error,
         }
     }
@@ -140,7 +142,9 @@ impl<L: Log, S: Store> Held<L, S> {
         self.is_settled = true;
         loop {
             match self.inner.propose(self.shard, Entry::new(command.clone())).await {
-                Err(Error::Overloaded | Error::Full) => tokio::time::sleep(BUSY_WAIT).await,
+                Err(Error::Overloaded | Error::Full | Error::Unwritable(_)) => {
+                    tokio::time::sleep(BUSY_WAIT).await;
+                }
                 // Done, or the lease was lost.
                 _ => return,
             }

@@ -55,6 +55,10 @@ pub struct Outputs<T> {
     pub wakes: Vec<Channel>,
     /// What was sent between shards and refused: who sent it, to whom, why.
     pub undeliverable: Vec<(Shard, Shard, Refusal)>,
+    /// How many of what was to be sent have a payload that is lost,
+    pub lost: u64,
+    /// and how often one could not be read, for the disk answered with an error.
+    pub unreadable: u64,
 }
 
 /// What a shard's worker tells another's.
@@ -138,6 +142,8 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 letters: Vec::new(),
                 wakes: Vec::new(),
                 undeliverable: Vec::new(),
+                lost: 0,
+                unreadable: 0,
             },
         }
     }
@@ -182,9 +188,17 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
                 self.give_back(next);
                 continue;
             }
-            if let Err(failure) = self.send(next) {
-                self.fail(failure);
-                return;
+            match self.send(next) {
+                Ok(()) => {}
+                // Later the disk may read it. What comes behind it on this way has to wait, and nothing else.
+                Err(failure) if failure.unreadable().is_some() => {
+                    self.outputs.unreadable += 1;
+                    self.outbox.refused(next.source, next.target, now);
+                }
+                Err(failure) => {
+                    self.fail(failure);
+                    return;
+                }
             }
         }
         for (source, target, number) in self.outbox.take_news(now) {
@@ -403,14 +417,16 @@ impl<L: Log, S: Store, T> Worker<L, S, T> {
         let Next { source, target, after, max } = next;
         let replica = &self.replicas[self.place(source)];
         let log = &self.log;
+        let mut lost = 0;
         let parcels = replica.look(|state| {
             let parcels = outbox::on_the_way(state, target, after, max);
-            let entries = parcels
-                .into_iter()
-                .map(|(number, parcel)| Ok((number, entry(log.as_ref(), state, source, number, &parcel)?)));
+            let entries = parcels.into_iter().map(|(number, parcel)| {
+                Ok((number, entry(log.as_ref(), state, source, number, &parcel, &mut lost)?))
+            });
             entries.collect::<Result<Vec<_>, Failure>>()
         })?;
         let last = parcels.last().map_or(after, |(number, _)| *number);
+        self.outputs.lost += lost;
         self.outbox.sent(source, target, last, parcels.len() == max);
         for (number, entry) in parcels {
             self.outputs.letters.push(Letter::Deliver { source, target, number, entry: Box::new(entry) });
@@ -425,6 +441,7 @@ fn entry<L: Log>(
     source: Shard,
     number: u64,
     parcel: &Parcel,
+    lost: &mut u64,
 ) -> Result<Entry, Failure> {
     let mut entry = Entry::new(Deliver { source: source.0, number, command: parcel.command.clone() });
     for stored in &parcel.bodies {
@@ -433,6 +450,7 @@ fn entry<L: Log>(
             // Without its payloads it is refused where it arrives, and counted: what comes after it must go on.
             Err(failure) if failure.lost().is_some() => {
                 entry.bodies.clear();
+                *lost += 1;
                 break;
             }
             Err(failure) => return Err(failure),

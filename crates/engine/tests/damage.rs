@@ -30,6 +30,7 @@ async fn a_payload_that_is_lost_is_an_error_and_all_else_goes_on() {
     let lost = get(&engine, 2).expect_err("it is lost");
     assert!(matches!(lost, Error::Lost(_)), "{lost}");
     assert!(lost.to_string().contains("a repair gave it up"), "{lost}");
+    assert_eq!((engine.metrics().lost, engine.metrics().unreadable), (1, 0), "it is counted");
     engine.propose(Shard(0), put(2)).await.expect("it is put anew");
     assert_eq!(get(&engine, 2).expect("it is whole"), Some(value(2)));
     assert!(engine.failure().is_none());
@@ -111,6 +112,7 @@ async fn a_payload_that_cannot_be_moved_keeps_no_part_of_the_log() {
     }
     assert!(engine.log().first(0) > 20, "what was moved is still in the log");
     assert!(engine.failure().is_none());
+    assert!(engine.metrics().lost > 0, "what could not be moved is counted");
     let is_there = |engine: &Engine<_, _>| {
         for number in (0..20).filter(|number| *number != 5) {
             assert_eq!(get(engine, number).expect("it is whole"), Some(value(number)), "{number}");
@@ -146,6 +148,7 @@ fn a_command_on_its_way_whose_payload_is_lost_is_refused_where_it_arrives() {
     world.flip(&value(1));
     worker.tick(now);
     assert!(worker.failure().is_none());
+    assert_eq!(worker.outputs().lost, 1);
     let letter = worker.outputs().letters.pop().expect("it is sent all the same");
     let Letter::Deliver { entry, number: 1, .. } = letter else { panic!("{letter:?}") };
     let mut effects = Vec::new();

@@ -54,8 +54,15 @@ pub enum ReadError {
         /// Where it was, such as a file's name.
         place: String,
     },
-    /// Reading failed.
-    Failed(Arc<io::Error>),
+    /// The disk answered with an error. It may be able to read it later.
+    Failed {
+        /// Where, such as a file's name.
+        place: String,
+        /// At which byte.
+        offset: u64,
+        /// The disk's error.
+        error: Arc<io::Error>,
+    },
 }
 
 /// Why shards do not begin where they were told to.
@@ -112,7 +119,7 @@ impl fmt::Display for ReadError {
                 write!(f, "{place} is damaged at byte {offset}: {what}")
             }
             ReadError::Lost { place } => write!(f, "it was damaged in {place}, and a repair gave it up"),
-            ReadError::Failed(_) => f.write_str("cannot read the log"),
+            ReadError::Failed { place, offset, .. } => write!(f, "cannot read {place} at byte {offset}"),
         }
     }
 }
@@ -120,7 +127,7 @@ impl fmt::Display for ReadError {
 impl std::error::Error for ReadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ReadError::Failed(error) => Some(error.as_ref()),
+            ReadError::Failed { error, .. } => Some(error.as_ref()),
             _ => None,
         }
     }

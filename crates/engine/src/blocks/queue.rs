@@ -581,7 +581,9 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
         let stored: Vec<_> = items.iter().map(|item| item.body.clone()).collect();
         let payloads = match self.ask.inner.payloads(shard, &stored) {
             Ok(Some(payloads)) => payloads,
-            Err(Error::Lost(_)) => return self.works(self.without_lost(shard, items)),
+            Err(Error::Lost(_) | Error::Unreadable(_)) => {
+                return self.works(self.without_unread(shard, items));
+            }
             found => {
                 let receipts = items.iter().map(|item| item.receipt).collect();
                 let inner = std::sync::Arc::downgrade(self.ask.inner);
@@ -603,19 +605,35 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
         Ok(items.into_iter().zip(payloads).map(work).collect())
     }
 
-    /// Nobody can work on an item whose payload is lost: it fails, until it is a dead letter.
-    fn without_lost(&self, shard: Shard, mut items: Vec<queue::Work>) -> Handed {
-        let mut receipts = Vec::new();
+    /// Nobody can work on an item whose payload is lost: it fails, until it is a dead letter. So does one that the disk cannot
+    /// read at present: it is tried again after a wait, and keeps nobody from the others.
+    fn without_unread(&self, shard: Shard, mut items: Vec<queue::Work>) -> Handed {
+        let (mut lost, mut unreadable) = (Vec::new(), Vec::new());
         items.retain(|item| {
-            let is_lost = matches!(self.ask.inner.payload(shard, &item.body), Err(Error::Lost(_)));
-            receipts.extend(is_lost.then_some(item.receipt));
-            !is_lost
+            match self.ask.inner.payload(shard, &item.body) {
+                Err(Error::Lost(_)) => lost.push(item.receipt),
+                Err(Error::Unreadable(_)) => unreadable.push(item.receipt),
+                _ => return true,
+            }
+            false
         });
-        let cause = "its payload is lost: it is damaged on the disk".to_owned();
-        let nack = queue::Nack { queue: self.queue.to_owned(), receipts, cause, ..queue::Nack::default() };
+        self.fail_all(shard, lost, "its payload is lost: it is damaged on the disk");
+        self.fail_all(
+            shard,
+            unreadable,
+            "its payload cannot be read at present: the disk answers with an error",
+        );
+        Handed { shard, items }
+    }
+
+    fn fail_all(&self, shard: Shard, receipts: Vec<queue::Receipt>, cause: &str) {
+        if receipts.is_empty() {
+            return;
+        }
+        let (queue, cause) = (self.queue.to_owned(), cause.to_owned());
+        let nack = queue::Nack { queue, receipts, cause, ..queue::Nack::default() };
         // If that does not work, the leases end by themselves.
         let _ = self.ask.inner.propose_then(shard, Entry::new(nack), |_| {});
-        Handed { shard, items }
     }
 
     fn shards(&self) -> impl Iterator<Item = Shard> + use<L, S> {

@@ -46,7 +46,7 @@ impl<L: Log, S: Store> Inner<L, S> {
             if over {
                 return;
             }
-            thread::park_timeout(if self.store_full.load(Ordering::Relaxed) {
+            thread::park_timeout(if self.store_fails.load(Ordering::Relaxed) {
                 CHECKPOINT_RETRY
             } else {
                 self.config.checkpoint_after.saturating_sub(last.elapsed())
@@ -69,13 +69,16 @@ impl<L: Log, S: Store> Inner<L, S> {
             match reclaimed {
                 Ok(Reclaimed::Nothing) => return,
                 Ok(Reclaimed::Trimmed) => {}
-                Ok(Reclaimed::Moved(bytes)) => {
+                Ok(Reclaimed::Moved { bytes, lost }) => {
                     self.metrics.moved(bytes);
+                    self.metrics.lost(lost);
                     // What was moved must be in the store before it is given up here.
                     if !self.checkpoint() {
                         return;
                     }
                 }
+                // The disk may read it the next time. Until then the log grows, and nothing is given up.
+                Err(failure) if failure.unreadable().is_some() => return self.metrics.unreadable(1),
                 Err(failure) => return self.fail(&Arc::new(failure)),
             }
         }
@@ -88,13 +91,14 @@ impl<L: Log, S: Store> Inner<L, S> {
         match checkpoint(&self.shared, self.store.as_ref()) {
             Ok(written) => {
                 self.metrics.checkpoint(written.pairs, begun.elapsed());
-                self.store_full.store(false, Ordering::Relaxed);
+                self.store_fails.store(false, Ordering::Relaxed);
                 self.inboxes.iter().for_each(Inbox::wake);
                 true
             }
-            Err(_) => {
+            Err(failure) => {
                 self.metrics.checkpoint_failed();
-                self.store_full.store(true, Ordering::Relaxed);
+                *lock(&self.store_failure) = Some(failure);
+                self.store_fails.store(true, Ordering::Relaxed);
                 false
             }
         }

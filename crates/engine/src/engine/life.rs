@@ -58,7 +58,8 @@ impl<L: Log, S: Store> Engine<L, S> {
             closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             checkpointed_bytes: AtomicU64::new(0),
-            store_full: AtomicBool::new(false),
+            store_fails: AtomicBool::new(false),
+            store_failure: Mutex::default(),
         });
         Ok(Engine::start(inner, workers))
     }

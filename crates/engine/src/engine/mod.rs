@@ -33,7 +33,7 @@ use crate::metrics::{Metrics, Snapshot};
 use crate::receive::Lines;
 use crate::replica::Shared;
 use crate::shapes::Shapes;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::wait::{Waiters, Waiting};
 use append::Appender;
 use backups::Turn;
@@ -72,7 +72,9 @@ pub(crate) struct Inner<L, S> {
     /// How many bytes had been appended when the last checkpoint began.
     checkpointed_bytes: AtomicU64,
     /// Whether the last checkpoint failed: then changed state may not grow without end.
-    store_full: AtomicBool,
+    store_fails: AtomicBool,
+    /// Why it did.
+    store_failure: Mutex<Option<StoreError>>,
 }
 
 impl<L: Log, S: Store> Engine<L, S> {

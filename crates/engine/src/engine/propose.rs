@@ -7,7 +7,7 @@ use log::{AppendError, Log};
 use machine::{Entry, Reply, Shard};
 use tokio::sync::oneshot;
 
-use super::{Engine, Inner};
+use super::{Engine, Inner, lock};
 use crate::error::Error;
 use crate::store::Store;
 use crate::worker::Letter;
@@ -129,10 +129,18 @@ impl<L: Log, S: Store> Inner<L, S> {
         if let Some(failure) = self.failure.get() {
             return Err(Error::Failed(Arc::clone(failure)));
         }
-        if self.store_full.load(Ordering::Relaxed) && self.is_stalled() {
-            return Err(Error::Full);
+        if self.store_fails.load(Ordering::Relaxed) && self.is_stalled() {
+            return Err(self.no_checkpoint());
         }
         Ok(())
+    }
+
+    /// Why nothing is taken while too much waits for a checkpoint.
+    fn no_checkpoint(&self) -> Error {
+        match lock(&self.store_failure).as_ref().filter(|failure| !failure.is_full()) {
+            Some(failure) => Error::Unwritable(failure.clone()),
+            None => Error::Full,
+        }
     }
 
     /// Whether there is any use in waiting for something new.

@@ -27,7 +27,8 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// # Errors
     ///
-    /// If log or store cannot be read; [`Error::Lost`] if one of the payloads is damaged.
+    /// If log or store cannot be read; [`Error::Lost`] if one of the payloads is damaged, [`Error::Unreadable`] if the disk cannot
+    /// read it at present.
     pub fn read_with_payloads<R>(
         &self,
         shard: Shard,
@@ -93,10 +94,19 @@ impl<L: Log, S: Store> Inner<L, S> {
         match found {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Failure::Read(ReadError::Trimmed { .. })) => Ok(None),
-            Err(failure) => Err(match failure.lost() {
-                Some(lost) => Error::Lost(lost.clone()),
-                None => Error::Failed(Arc::new(failure)),
-            }),
+            Err(failure) => Err(self.not_read(failure)),
         }
+    }
+
+    fn not_read(&self, failure: Failure) -> Error {
+        if let Some(lost) = failure.lost() {
+            self.metrics.lost(1);
+            return Error::Lost(lost.clone());
+        }
+        if let Some(unreadable) = failure.unreadable() {
+            self.metrics.unreadable(1);
+            return Error::Unreadable(unreadable.clone());
+        }
+        Error::Failed(Arc::new(failure))
     }
 }

@@ -114,6 +114,8 @@ impl<'a, L: Log, S: Store> Turns<'a, L, S> {
             inner.metrics.leave(count, bytes, refused);
             inner.metrics.applied(begun.elapsed());
         }
+        inner.metrics.lost(std::mem::take(&mut outputs.lost));
+        inner.metrics.unreadable(std::mem::take(&mut outputs.unreadable));
         if !outputs.undeliverable.is_empty() {
             inner.metrics.undeliverable(outputs.undeliverable.len());
             outputs.undeliverable.clear();

@@ -118,6 +118,18 @@ impl StoreError {
     ) -> StoreError {
         StoreError { doing, cause: Arc::from(cause.into()) }
     }
+
+    /// Whether it failed since there is no room on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self.cause.as_ref());
+        while let Some(error) = cause {
+            if error.downcast_ref::<std::io::Error>().is_some_and(log::disk::is_full) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
 }
 
 impl fmt::Display for StoreError {

@@ -206,7 +206,8 @@ impl Node {
     /// Gives back what it can of the log, right after a checkpoint.
     pub fn reclaim(&mut self, slack: u64, bytes: u64) -> Option<Reclaimed> {
         let outcome = reclaim(&self.shards, self.log.as_ref(), slack, bytes);
-        self.is_broken |= outcome.is_err();
+        // What the disk cannot read at present it may read later: all goes on.
+        self.is_broken |= outcome.as_ref().is_err_and(|failure| failure.unreadable().is_none());
         outcome.ok()
     }
 

@@ -234,9 +234,10 @@ impl<F: File> Directory<F> {
         }
     }
 
-    /// Sealed segments all of whose records have been trimmed.
+    /// Sealed segments all of whose records have been trimmed, as far as none before them is needed: a segment that is missing
+    /// between others must have been lost.
     pub fn free(&self) -> Vec<u64> {
-        let free = self.segments.iter().filter(|(_, held)| {
+        let free = self.segments.iter().take_while(|(_, held)| {
             held.table
                 .as_ref()
                 .is_some_and(|table| table.spans.iter().all(|span| span.last() < self.first(span.shard)))

@@ -39,6 +39,17 @@ pub enum OpenError {
         /// The last one.
         to: Sequence,
     },
+    /// Writes are missing between two segments, and which records they had nobody can tell.
+    Hole {
+        /// The segment before them.
+        before: String,
+        /// The segment behind them.
+        behind: String,
+        /// The first that is missing: writes are numbered over all of the log.
+        from: u64,
+        /// The last one.
+        to: u64,
+    },
     /// A newer program has written it.
     Version {
         /// The file.
@@ -73,6 +84,11 @@ impl fmt::Display for OpenError {
                 f,
                 "records {from} to {to} of shard {shard} are missing before {place}: put the segments back that were \
                  taken away, or see what is left with `colony data verify` and go on with it by `colony data repair`"
+            ),
+            OpenError::Hole { before, behind, from, to } => write!(
+                f,
+                "writes {from} to {to} are missing between {before} and {behind}: put the segments back that were taken \
+                 away, or see what is left with `colony data verify` and go on with it by `colony data repair`"
             ),
             OpenError::Version { place, version } => {
                 write!(f, "{place} has version {version} of the format, which only a newer colony reads")

@@ -19,6 +19,7 @@ use super::segment::Segment;
 use super::upkeep::{Duties, Pool, seal_short};
 use super::writer::Writer;
 use super::{Config, Inner, OpenError};
+use crate::Sequence;
 use crate::disk::{Disk, File, LockError};
 use crate::format::{
     self, Defect, Footer, HEAD, HEADER_BYTES, Head, Header, LOCK, SPAN_BYTES, TRAILER_BYTES, Table,
@@ -85,6 +86,7 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
     let loaded =
         numbers.iter().map(|number| load(&disk, *number, Some(log))).collect::<Result<Vec<_>, _>>()?;
     check(&loaded)?;
+    let gap = gaps(&loaded, &head.head().firsts).into_iter().next();
 
     let mut recovery = Recovery { segments: loaded.len(), ..Recovery::default() };
     let mut directory = Directory::new(config.cache_bytes);
@@ -96,6 +98,8 @@ pub(super) fn open<D: Disk>(disk: D, config: Config) -> Result<(Inner<D>, Recove
     for one in loaded {
         settled.take(one, &mut directory, &mut recovery)?;
     }
+    // Where sequences tell it, too, it is said by them.
+    gap.map_or(Ok(()), |gap| Err(gap.error()))?;
     // Up to here nothing has been changed that there is.
     settled.write(&disk)?;
     let spares = spares(&disk, &names, &settled.empty, &config)?;
@@ -196,6 +200,15 @@ impl<F> Loaded<F> {
             Content::Scanned(scan) => scan.first,
         }
     }
+
+    /// Whether it has a record that was not trimmed.
+    fn is_needed(&self, firsts: &[Sequence]) -> bool {
+        let is_kept = |shard: u32, last: Sequence| last >= firsts.get(shard as usize).copied().unwrap_or(1);
+        match &self.content {
+            Content::Sealed(table) => table.spans.iter().any(|span| is_kept(span.shard, span.last())),
+            Content::Scanned(scan) => scan.index.spans().any(|(shard, _, last)| is_kept(shard, last)),
+        }
+    }
 }
 
 /// No segment that was scanned has a hole.
@@ -217,6 +230,54 @@ pub(crate) fn check<F>(loaded: &[Loaded<F>]) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Writes that are missing between two segments that are there.
+#[derive(Clone, Debug)]
+pub(crate) struct Gap {
+    /// The segment before.
+    pub before: String,
+    /// The one behind, and its number.
+    pub behind: String,
+    pub number: u64,
+    /// The ordinals of the first and the last that are missing.
+    pub from: u64,
+    pub to: u64,
+}
+
+impl Gap {
+    fn error(self) -> OpenError {
+        let Gap { before, behind, from, to, .. } = self;
+        OpenError::Hole { before, behind, from, to }
+    }
+}
+
+/// Where writes are missing behind a sealed segment. A shard that has nothing behind them does not notice, but writes are
+/// numbered over all segments. What was trimmed may be there again in part, since names become durable in any order: before
+/// the first segment that has something that is needed nothing is missing.
+pub(crate) fn gaps<F>(loaded: &[Loaded<F>], firsts: &[Sequence]) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let mut before: Option<(&Loaded<F>, u64)> = None;
+    let mut is_needed = false;
+    for one in loaded {
+        let Some(first) = one.first_ordinal() else { continue };
+        if let Some((last, next)) = before.filter(|(_, next)| is_needed && first > *next) {
+            gaps.push(Gap {
+                before: last.segment.place.clone(),
+                behind: one.segment.place.clone(),
+                number: one.segment.header.number,
+                from: next,
+                to: first - 1,
+            });
+        }
+        is_needed |= one.is_needed(firsts);
+        // What is missing behind one that is not sealed, `check` finds.
+        before = match &one.content {
+            Content::Sealed(table) => Some((one, table.next_ordinal())),
+            Content::Scanned(_) => None,
+        };
+    }
+    gaps
 }
 
 /// What is to be done with the segments that are not sealed.

@@ -117,10 +117,11 @@ impl<D: Disk> Repair<'_, D> {
     /// Mends what can be, and cuts where nothing else is left.
     fn mend(&mut self, applied: &[Sequence]) -> Result<(), OpenError> {
         let head = HeadFile::open(self.disk)?.head().clone();
-        let (mut pieces, refused) = self.pieces(head.log)?;
+        let Pieces { mut pieces, refused, gap } = self.pieces(&head)?;
         let settled = settle(&mut pieces, &head.firsts, applied);
-        self.may_be_more = refused.is_some() || pieces.iter().any(|piece| !piece.is_known());
-        let end = settled.into_iter().chain(refused.map(|number| (number, 0))).min();
+        self.may_be_more = refused.is_some() || gap.is_some() || pieces.iter().any(|piece| !piece.is_known());
+        let end =
+            settled.into_iter().chain([refused, gap].into_iter().flatten().map(|number| (number, 0))).min();
         let is_before =
             |piece: &Piece<D::File>| end.is_none_or(|(number, _)| piece.segment.number() < number);
         // What is known of those before is known by those that come after: as long as these are there.
@@ -136,16 +137,16 @@ impl<D: Disk> Repair<'_, D> {
         }
     }
 
-    /// All segments that can be looked into, and the first that cannot.
-    fn pieces(&self, log: u64) -> Result<Pieces<D::File>, OpenError> {
+    fn pieces(&self, head: &Head) -> Result<Pieces<D::File>, OpenError> {
         let (mut loaded, mut refused) = (Vec::new(), None);
         for number in self.numbers()? {
-            match recover::load(self.disk, number, Some(log)) {
+            match recover::load(self.disk, number, Some(head.log)) {
                 Ok(one) => loaded.push(one),
                 Err(OpenError::Damaged { .. }) => refused = refused.or(Some(number)),
                 Err(error) => return Err(error),
             }
         }
+        let gap = recover::gaps(&loaded, &head.firsts).first().map(|gap| gap.number);
         let firsts: Vec<Option<u64>> = loaded.iter().map(Loaded::first_ordinal).collect();
         let mut expected = None;
         let mut pieces = Vec::new();
@@ -160,7 +161,7 @@ impl<D: Disk> Repair<'_, D> {
             expected = sealed.or(piece.survey.groups.map(|(_, next)| next)).or(expected);
             pieces.push(piece);
         }
-        Ok((pieces, refused))
+        Ok(Pieces { pieces, refused, gap })
     }
 
     /// Gives up what is from `end` on, which is in `piece` if that can be looked into, and all later segments.
@@ -232,8 +233,15 @@ impl<D: Disk> Repair<'_, D> {
     }
 }
 
-/// All segments that can be looked into, and the first that cannot.
-type Pieces<F> = (Vec<Piece<F>>, Option<u64>);
+/// What there is of a log.
+struct Pieces<F> {
+    /// All segments that can be looked into.
+    pieces: Vec<Piece<F>>,
+    /// The first that cannot.
+    refused: Option<u64>,
+    /// The first before which writes are missing.
+    gap: Option<u64>,
+}
 
 fn write<F: File>(piece: &Piece<F>) -> io::Result<()> {
     let (segment, survey) = (&piece.segment, &piece.survey);

@@ -173,7 +173,11 @@ impl<F: File> Segment<F> {
     pub fn read(&self, buffer: &mut [u8], offset: u32) -> Result<(), ReadError> {
         self.file.read_at(buffer, u64::from(offset)).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.damaged(offset, "the file ends before"),
-            _ => ReadError::Failed(Arc::new(error)),
+            _ => ReadError::Failed {
+                place: self.place.clone(),
+                offset: u64::from(offset),
+                error: Arc::new(error),
+            },
         })
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::OpenError;
 use super::head::HeadFile;
 use super::open_error::failed;
-use super::recover::{self, Content, Cut, Loaded};
+use super::recover::{self, Content, Cut, Gap, Loaded};
 use super::scan::{Scan, scan};
 use super::segment::Segment;
 use super::survey::survey;
@@ -94,6 +94,9 @@ pub(super) fn verify_locked<D: Disk>(disk: &D) -> Result<Report, OpenError> {
         state.segment(one, (before, following)).map_err(failed("read", one.segment.place.clone()))?;
     }
     state.hole(hole, &loaded);
+    if let Some(head) = head {
+        state.gaps(recover::gaps(&loaded, &head.firsts));
+    }
     Ok(state.finish())
 }
 
@@ -285,6 +288,20 @@ impl State {
         }
         let segment = loaded.iter().find(|one| one.segment.place == place).map(|one| one.segment.number());
         self.add(in_the_way(place, offset, what, segment));
+    }
+
+    /// Notes where writes are missing between segments, unless the segment there cannot be read, or sequences tell it.
+    fn gaps(&mut self, gaps: Vec<Gap>) {
+        for Gap { before, behind, number, from, to } in gaps {
+            let is_noted = |damage: &Damage| damage.prevents_opening && damage.place == behind;
+            let refused =
+                |damage: &Damage| damage.prevents_opening && damage.segment.is_some_and(|of| of < number);
+            if self.report.damages.iter().any(|damage| is_noted(damage) || refused(damage)) {
+                continue;
+            }
+            let what = format!("writes {from} to {to} are missing, which came between {before} and this");
+            self.add(in_the_way(behind, 0, what, Some(number)));
+        }
     }
 
     fn add(&mut self, damage: Damage) {

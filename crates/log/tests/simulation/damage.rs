@@ -142,3 +142,91 @@ fn what_does_not_belong_together_is_refused() {
     disk.remove("000000000002.segment").expect("it is there");
     assert_eq!(refused(disk), "000000000003.segment");
 }
+
+/// Three segments of one write each or more, of which the one in the middle is all that there is of its shard.
+pub fn apart() -> Simulated {
+    let disk = Simulated::new(1);
+    for (shard, count) in [(0, 3), (1, 2), (0, 1)] {
+        let log = Embedded::open(disk.clone(), config()).expect("it opens");
+        (0..count).for_each(|_| fill(&log, shard, 1, 1000));
+        log.close().expect("it closes");
+    }
+    disk
+}
+
+/// No shard's sequences show that a segment is missing in which its last records were: the numbers of the writes do.
+#[test]
+fn a_missing_segment_is_noticed_whatever_was_in_it() {
+    let disk = apart();
+    let segments =
+        || disk.list().expect("it can be listed").into_iter().filter(|name| name.ends_with(".segment"));
+    let [first, middle, last] = segments().collect::<Vec<_>>().try_into().expect("there are three");
+    disk.remove(&middle).expect("it is there");
+    let error = Embedded::open(disk.clone(), config()).expect_err("there is a hole");
+    assert!(
+        matches!(&error, OpenError::Hole { before, behind, from: 4, to: 5 } if (before, behind) == (&first, &last)),
+        "{error}"
+    );
+    assert!(error.to_string().contains("colony data repair"), "{error}");
+}
+
+/// What was trimmed needs nothing behind it: of segments that were given up, some may be there again after a loss of power.
+#[test]
+fn a_trimmed_segment_that_is_there_again_needs_none_behind_it() {
+    let disk = apart();
+    let log = Embedded::open(disk.clone(), config()).expect("it opens");
+    let first = "000000000001.segment";
+    let again = disk.content(first).expect("it is there");
+    log.trim(0, 4).expect("it is trimmed");
+    log.trim(1, 3).expect("it is trimmed");
+    assert!(disk.content(first).is_none(), "it was given back");
+    drop(log);
+    disk.set_content(first, &again);
+    let log = Embedded::open(disk, config()).expect("nothing is missing");
+    assert_eq!((log.first(0), log.last(0), log.first(1), log.last(1)), (4, 4, 3, 2));
+}
+
+/// A disk that answers reads with errors: which file it was is told, at an opening and when something is read, nothing on the
+/// disk is changed that cannot be gone on with, and all is there when it works again.
+#[test]
+fn a_disk_that_cannot_read_is_told_and_nothing_is_lost() {
+    let (mut refused, mut unread) = (0, 0);
+    for seed in seeds(100) {
+        let mut world = World::new(seed, Faults::default());
+        world.open();
+        (0..30).for_each(|_| world.append());
+        let disk = world.simulated().clone();
+        let appended = world.close(seed % 2 == 0);
+        for _ in 0..3 {
+            disk.set_faults(Faults { read_fails_in: 20, ..Faults::default() });
+            match Embedded::open(disk.clone(), config()) {
+                Err(OpenError::Failed { what: "read" | "open" | "seal", place, error }) => {
+                    assert!(place == "head" || place.ends_with(".segment"), "seed {seed}: {place}: {error}");
+                    refused += 1;
+                }
+                Err(error) => panic!("seed {seed}: {error}"),
+                Ok(log) => unread += read_some(seed, &log, &appended),
+            }
+            disk.end_process();
+        }
+        disk.set_faults(Faults::default());
+        let log = Embedded::open(disk, config()).expect("the disk works again");
+        assert_eq!(look(seed, &log, &appended), 0, "seed {seed}: nothing is damaged");
+    }
+    assert!(refused > 0 && unread > 0);
+}
+
+/// Everything is there or cannot be read at present, which names the file; how much that is.
+fn read_some<D: Disk>(seed: u64, log: &Embedded<D>, appended: &[Vec<Bytes>]) -> usize {
+    let mut unread = 0;
+    for (shard, records) in (0..).zip(appended) {
+        for (sequence, record) in (1..).zip(records) {
+            match log.get(shard, sequence) {
+                Ok(bytes) => assert_eq!(bytes, *record, "seed {seed}: {shard}/{sequence}"),
+                Err(ReadError::Failed { place, .. }) if place.ends_with(".segment") => unread += 1,
+                Err(error) => panic!("seed {seed}: {shard}/{sequence}: {error}"),
+            }
+        }
+    }
+    unread
+}

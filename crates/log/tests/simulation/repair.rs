@@ -4,7 +4,7 @@ use log::conformance::{expect, fill, payload};
 use log::disk::{CopyOnWrite, Disk, Faults, Simulated};
 use log::{Embedded, Log, Lost, OpenError, ReadError, repair, verify};
 
-use crate::damage::{SEGMENT, unsealed, write};
+use crate::damage::{SEGMENT, apart, unsealed, write};
 use crate::seeds;
 use crate::world::{World, config};
 
@@ -34,6 +34,28 @@ fn a_log_that_is_open_is_left_alone() {
     let _open = Embedded::open(disk.clone(), config()).expect("it opens");
     assert!(matches!(verify(&disk), Err(OpenError::Locked { .. })));
     assert!(matches!(repair(&disk, &[]), Err(OpenError::Locked { .. })));
+}
+
+/// A segment that is missing between others ends the log, since nobody can tell what was in it.
+#[test]
+fn a_missing_segment_is_told_and_ends_the_log() {
+    let disk = apart();
+    let mut segments =
+        disk.list().expect("it can be listed").into_iter().filter(|name| name.ends_with(".segment"));
+    let [_, middle, last] =
+        [segments.next(), segments.next(), segments.next()].map(|name| name.expect("it is there"));
+    disk.remove(&middle).expect("it is there");
+    let report = verify(&disk).expect("it verifies");
+    assert_eq!(report.damages.len(), 1, "{report:?}");
+    let damage = &report.damages[0];
+    assert_eq!((&damage.place, damage.offset, damage.prevents_opening), (&last, 0, true));
+    assert!(damage.what.contains("writes 4 to 5 are missing"), "{}", damage.what);
+
+    let done = repair(&disk, &[]).expect("it repairs");
+    assert!(done.may_be_more, "which records were there nobody knows");
+    assert_eq!(done.given_up, [Lost { shard: 0, from: 4, to: 4 }]);
+    assert_eq!(done.after.damages, []);
+    expect(&Embedded::open(disk, config()).expect("it opens"), 0, 1, 3, 1000);
 }
 
 /// A hole is named with what is lost; repair cuts there, keeps what it cuts off, and the log goes on.

@@ -40,7 +40,9 @@ pub(crate) fn refused(folder: &Path, error: &OpenError) -> Failure {
         OpenError::Open(log::OpenError::Version { .. }) => {
             failure.hint("use the version that wrote it, or a newer one")
         }
-        OpenError::Open(log::OpenError::Damaged { .. } | log::OpenError::Missing { .. })
+        OpenError::Open(
+            log::OpenError::Damaged { .. } | log::OpenError::Missing { .. } | log::OpenError::Hole { .. },
+        )
         | OpenError::Ahead { .. }
         | OpenError::Behind { .. }
         | OpenError::Entry { .. }
