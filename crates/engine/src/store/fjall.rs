@@ -159,14 +159,19 @@ impl Snapshot for Frozen {
 
 /// What a new store is made with; one that is there keeps what it was made with.
 fn options() -> KeyspaceCreateOptions {
-    let levels = Leveled::default().with_table_target_size(TABLE_BYTES);
+    let levels = Leveled::default().with_table_target_size(TABLE_BYTES).with_l0_threshold(CHECKPOINTS_MERGED);
     KeyspaceCreateOptions::default().compaction_strategy(Arc::new(levels))
 }
 
 const KEYSPACE: &str = "state";
 /// How large a table grows. A checkpoint has a few megabytes over the whole range of keys, and what is merged with it is as
-/// much as four tables: with the 64 MiB that are usual, every few checkpoints would write up to 256 MiB anew.
-const TABLE_BYTES: u64 = 8 << 20;
+/// much as so many tables as checkpoints are merged at once: with the 64 MiB that are usual, hundreds of MiB would be written
+/// anew for a few.
+const TABLE_BYTES: u64 = 4 << 20;
+/// How many checkpoints wait until they are merged. Each merge goes through what the ones before have left: with four of
+/// them, and 8 MiB a table, merging a backlog of 4 GiB took three times as much CPU time. What is looked for is looked for in all of
+/// them, which their filters make cheap.
+const CHECKPOINTS_MERGED: u8 = 12;
 /// After how many pairs, which take some 50 µs, a checkpoint lets others have the processor who were woken meanwhile: however
 /// low its priority is, they would wait for its slice of some milliseconds to end.
 const YIELD_AFTER: usize = 32;

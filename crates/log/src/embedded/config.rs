@@ -12,7 +12,7 @@ pub struct Config {
     /// The largest record that is taken, bytes; default 8 MiB. It must fit into a segment.
     pub record_bytes_max: u32,
     /// How much of what was written last is kept in memory to be read without touching a file, bytes; default
-    /// 32 MiB, and none at zero.
+    /// 32 MiB, and none at zero. It is kept in pieces of an eighth of that, of which two more may be in use.
     pub cache_bytes: usize,
     /// How many segments that nobody needs any more are kept to be written over, which is the fastest way to a
     /// new one; default 2. At zero each is removed.
