@@ -44,7 +44,6 @@ const PURE_MAY_USE: [&str; 11] = [
     "schemars",
     "serde",
     "serde_json",
-    "smallvec",
     "strsim",
     "xxhash-rust",
 ];
