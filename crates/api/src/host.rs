@@ -8,6 +8,7 @@ use engine::{Embedded, InMemory, OpenError};
 
 use crate::api::{Api, Say};
 use crate::config::Config;
+use crate::instance::Instance;
 
 /// A node's engines, and the applications that are served on it.
 pub struct Host {
@@ -22,7 +23,7 @@ pub struct Host {
 /// Those that serve one application.
 #[derive(Default)]
 struct Instances {
-    all: Vec<Weak<Api>>,
+    all: Vec<Weak<Instance>>,
     /// Counts calls, so that they go to each in turn.
     calls: AtomicUsize,
 }
@@ -33,30 +34,37 @@ impl Host {
         Arc::new(Host { disk, memory: OnceLock::new(), settings, apps: RwLock::default() })
     }
 
-    /// The API of one more application; `say` gets its lines for people.
+    /// One more application; `say` gets its lines for people.
     ///
     /// # Errors
     ///
     /// If it wants something to be kept in memory, and that cannot be begun.
-    pub fn join(self: &Arc<Self>, config: Config, say: Say) -> Result<Arc<Api>, OpenError> {
+    pub fn join(self: &Arc<Self>, config: Config, say: Say) -> Result<Arc<Instance>, OpenError> {
+        self.begin_memory(&config)?;
+        let instance = Instance::new(config, Arc::clone(self), say);
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        let instances = apps.entry(instance.app_id.clone()).or_default();
+        instances.all.retain(|instance| instance.strong_count() > 0);
+        instances.all.push(Arc::downgrade(&instance));
+        Ok(instance)
+    }
+
+    /// Has something kept in memory from now on, if that is wanted.
+    pub(crate) fn begin_memory(&self, config: &Config) -> Result<(), OpenError> {
         if config.wants_memory() && self.memory.get().is_none() {
             // Of two that come at once, one is not needed.
             if let Err(second) = self.memory.set(InMemory::open_empty(self.settings.clone())?) {
                 second.close();
             }
         }
-        let api = Arc::new(Api::new(config, Arc::clone(self), say));
-        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
-        let instances = apps.entry(api.config.app_id.clone()).or_default();
-        instances.all.retain(|instance| instance.strong_count() > 0);
-        instances.all.push(Arc::downgrade(&api));
-        Ok(api)
+        Ok(())
     }
 
     /// Those who serve an application at present.
     pub fn instances(&self, app_id: &str) -> Vec<Arc<Api>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
-        apps.get(app_id).into_iter().flat_map(|one| &one.all).filter_map(Weak::upgrade).collect()
+        let instances = apps.get(app_id).into_iter().flat_map(|one| &one.all).filter_map(Weak::upgrade);
+        instances.map(|instance| instance.api()).collect()
     }
 
     /// Who gets the next call of an application: each in turn, those last that are ending or whose application does not answer.
@@ -68,7 +76,8 @@ impl Host {
             several => calls.fetch_add(1, Ordering::Relaxed) % several,
         };
         let in_turn = || all[first..].iter().chain(&all[..first]).filter_map(Weak::upgrade);
-        in_turn().find(|one| one.health.is_ready() && one.app.is_healthy()).or_else(|| in_turn().next())
+        let takes = |one: &Arc<Instance>| one.health.is_ready() && one.app.is_healthy();
+        in_turn().find(takes).or_else(|| in_turn().next()).map(|one| one.api())
     }
 
     /// Finishes what the engines have begun, and closes them. Does nothing while an application is served.

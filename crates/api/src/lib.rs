@@ -6,8 +6,8 @@
 //! status for either. Nothing here keeps what must last: that is the engine's. Nothing here locks on the way of a
 //! request.
 //!
-//! The applications of a node share a [`Host`]: its engines, and knowledge of each other. Each has an [`Api`] of its own with
-//! its own listeners, so that it is known who asks. What goes to an application goes through [`app::App`]; what Colony brings it
+//! The applications of a node share a [`Host`]: its engines, and knowledge of each other. Each is an [`Instance`] with its own
+//! listeners, so that it is known who asks; it is answered by one [`Api`] after the other, as what is declared changes. What goes to an application goes through [`app::App`]; what Colony brings it
 //! of its own accord begins in `inbound`.
 //!
 //! To add endpoints: a building block in a file or folder of its own, a file in `http` and a line in its `route`, the
@@ -31,6 +31,7 @@ mod http;
 mod idempotency;
 mod ids;
 mod inbound;
+mod instance;
 mod invoke;
 pub mod jobs;
 pub mod listeners;
@@ -60,5 +61,6 @@ mod value;
 pub use api::{Api, Say};
 pub use config::Config;
 pub use host::Host;
+pub use instance::Instance;
 pub use listeners::{BindError, Listener, Listeners};
 pub use server::{End, Server};

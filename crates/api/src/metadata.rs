@@ -43,7 +43,13 @@ impl Api {
                 | Block::Secrets { .. } => Vec::new(),
             },
         });
-        let undeclared = self.undeclared.names().map(|(family, name)| Told {
+        // What was used so and is declared by now has its place above.
+        let is_declared = |family: &str, name: &str| {
+            let mut declared = self.config.components.iter();
+            declared.any(|one| one.name == name && one.kind.split('.').next() == Some(family))
+        };
+        let undeclared = self.undeclared.names().filter(|(family, name)| !is_declared(family, name));
+        let undeclared = undeclared.map(|(family, name)| Told {
             name: name.to_owned(),
             kind: format!("{family}.colony"),
             version: "v1".to_owned(),

@@ -23,17 +23,17 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tonic::body::Body;
 
-use crate::api::Api;
 use crate::config::Config;
 use crate::expression::{self, Expression};
 use crate::host::Host;
+use crate::instance::Instance;
 use crate::pubsub::{CLOUD_EVENT, Event, JSON, Wishes, media};
 use crate::subscription::{self, Knobs, Origin, Route, Routes, Subscription, event};
 
 /// A sidecar that nobody reaches but who is in this thread.
 struct World {
     runtime: Runtime,
-    api: Arc<Api>,
+    instance: Arc<Instance>,
     host: Arc<Host>,
     _dir: TempDir,
 }
@@ -47,7 +47,7 @@ fn in_world(ask: impl FnOnce(&World)) {
     WORLD.with_borrow_mut(|slot| {
         if slot.as_ref().is_none_or(|(_, asked)| *asked >= ASKED_MAX) {
             if let Some((world, _)) = slot.take() {
-                drop(world.api);
+                drop(world.instance);
                 world.host.close();
             }
             *slot = Some((World::new(), 0));
@@ -66,16 +66,16 @@ impl World {
         let disk = engine::Embedded::open_in(dir.path(), config).expect("opened");
         let config = Config { body_bytes_max: 8 << 10, ..Config::new("shop") };
         let host = Host::new(disk, engine::Config::default());
-        let api = host.join(config, Box::new(|_| {})).expect("joined");
+        let instance = host.join(config, Box::new(|_| {})).expect("joined");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        World { runtime, api, host, _dir: dir }
+        World { runtime, instance, host, _dir: dir }
     }
 
     /// What is answered to these bytes, as far as it comes at once.
     fn ask(&self, bytes: &[u8]) -> Vec<u8> {
         self.runtime.block_on(async {
             let (mut near, far) = tokio::io::duplex(64 << 10);
-            let served = crate::server::serve_one(far, Arc::clone(&self.api));
+            let served = crate::server::serve_one(far, Arc::clone(&self.instance));
             let asked = async {
                 near.write_all(bytes).await.expect("there is room for all of it");
                 let (mut answer, mut piece) = (Vec::new(), [0; 16 << 10]);
@@ -153,7 +153,8 @@ fn grpc_call(bytes: &[u8]) {
         .expect("a request");
     in_world(|world| {
         world.runtime.block_on(async {
-            let answered = timeout(PATIENCE, crate::grpc::answer_one(&world.api, request));
+            let api = world.instance.api();
+            let answered = timeout(PATIENCE, crate::grpc::answer_one(&api, request));
             let Ok(response) = answered.await else { return };
             let (head, body) = response.into_parts();
             let trailers = match timeout(PATIENCE, body.collect()).await {

@@ -19,11 +19,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::api::Api;
 use crate::config::Config;
-use crate::grpc::Services;
 use crate::health::Phase;
 use crate::inbound;
+use crate::instance::Instance;
 use crate::listeners::{Accepted, Accepting, BindError, Listener, Listeners};
 
 /// Listeners that will be answered on.
@@ -80,43 +79,47 @@ impl Server {
     }
 
     /// Answers until `stop`, or until a request asks for the end; then lets those finish that are being answered.
-    pub async fn run(self, api: &Arc<Api>, stop: impl Future<Output = ()>) {
+    pub async fn run(self, instance: &Arc<Instance>, stop: impl Future<Output = ()>) {
         let stop = async {
             stop.await;
             End::Whole
         };
-        self.run_until(api, stop, || {}).await;
+        self.run_until(instance, stop, || {}).await;
     }
 
     /// The same, where the end may be a new beginning elsewhere; `closing` is called when no more connections are taken because
     /// it is over. How it has ended.
     pub async fn run_until(
         self,
-        api: &Arc<Api>,
+        instance: &Arc<Instance>,
         stop: impl Future<Output = End>,
         closing: impl FnOnce(),
     ) -> End {
         let (close, closed) = watch::channel(());
         // First this: somebody may have connected already.
-        api.health.reach(Phase::Waiting);
+        instance.health.reach(Phase::Waiting);
+        let (block_shutdown, grace) = {
+            let config = &instance.api().config;
+            (config.block_shutdown, config.grace)
+        };
         let mut all = JoinSet::new();
         for listener in self.http {
-            all.spawn(serve_http(listener, Arc::clone(api), closed.clone()));
+            all.spawn(serve_http(listener, Arc::clone(instance), closed.clone()));
         }
         for listener in self.grpc {
-            all.spawn(serve_grpc(listener, Arc::clone(api), closed.clone()));
+            all.spawn(serve_grpc(listener, Arc::clone(instance), closed.clone()));
         }
         drop(closed);
         let mut deliveries = JoinSet::new();
-        let inbound = inbound::run(api, &mut deliveries);
+        let inbound = inbound::run(instance, &mut deliveries);
         let end = tokio::select! {
             end = stop => end,
-            () = api.ending.notified() => End::Whole,
+            () = instance.ending.notified() => End::Whole,
             () = inbound => End::Whole,
         };
-        api.health.reach(Phase::Stopping);
+        instance.health.reach(Phase::Stopping);
         if end == End::Whole {
-            sleep(api.config.block_shutdown).await;
+            sleep(block_shutdown).await;
             closing();
         }
         // Whoever waits for a change of it hears that there will be none.
@@ -125,32 +128,31 @@ impl Server {
             while deliveries.join_next().await.is_some() {}
             while all.join_next().await.is_some() {}
         };
-        let _ = timeout(api.config.grace, finished).await;
+        let _ = timeout(grace, finished).await;
         deliveries.shutdown().await;
         all.shutdown().await;
         end
     }
 }
 
-async fn serve_http(listener: Accepting, api: Arc<Api>, closed: watch::Receiver<()>) {
-    let builder = http(&api.config);
+async fn serve_http(listener: Accepting, instance: Arc<Instance>, closed: watch::Receiver<()>) {
+    let builder = http(&instance.api().config);
     let answer = move |request| {
-        let api = Arc::clone(&api);
+        let api = instance.api();
         async move { crate::http::answer(&api, request).await }
     };
     accept(listener, builder, answer, closed).await;
 }
 
-async fn serve_grpc(listener: Accepting, api: Arc<Api>, closed: watch::Receiver<()>) {
+async fn serve_grpc(listener: Accepting, instance: Arc<Instance>, closed: watch::Receiver<()>) {
     let mut builder = Builder::new(TokioExecutor::new()).http2_only();
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(api.config.head_bytes_max as u32)
+        .max_header_list_size(instance.api().config.head_bytes_max as u32)
         .initial_stream_window_size(GRPC_WINDOW_BYTES)
         .initial_connection_window_size(GRPC_WINDOW_BYTES);
-    let services = Services::new(&api);
-    let answer = move |request| services.clone().answer(request);
+    let answer = move |request| instance.services().answer(request);
     accept(listener, builder, answer, closed).await;
 }
 
@@ -164,13 +166,13 @@ fn http(config: &Config) -> Builder<TokioExecutor> {
 
 /// Answers what comes over one connection.
 #[cfg(test)]
-pub(crate) async fn serve_one<S>(stream: S, api: Arc<Api>)
+pub(crate) async fn serve_one<S>(stream: S, instance: Arc<Instance>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let builder = http(&api.config);
+    let builder = http(&instance.api().config);
     let answer = move |request| {
-        let api = Arc::clone(&api);
+        let api = instance.api();
         async move { crate::http::answer(&api, request).await }
     };
     let (_open, closed) = watch::channel(());

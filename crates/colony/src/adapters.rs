@@ -1,6 +1,9 @@
 //! What is declared and kept outside, opened: first the stores of secrets, then what needs secrets.
 //!
 //! What cannot be had is told of where it is declared, all of it at once.
+//!
+//! When what is declared has changed, a component that says the same as before is the same, with its connections; one that does
+//! not answer as it is declared now stays as it was.
 
 mod bindings;
 
@@ -14,7 +17,7 @@ use components::properties::Invalid;
 use components::secret::Scope;
 use components::state::postgres;
 use components::{Properties, configuration, lock, pubsub, redis, secret, state, tls};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use manifest::Span;
 use manifest::configuration::Configuration;
 use manifest::resources::{self, Block, Component, Given, Keeper, Resources, SecretSource, Setting};
@@ -24,7 +27,7 @@ use crate::command::key_in;
 use crate::failure::Failure;
 
 /// What could be opened, by the components' names.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Adapters {
     pub(crate) secrets: BTreeMap<String, Adapter<dyn secret::Store>>,
     /// What of the stores of secrets the application may know; of others, all.
@@ -38,7 +41,34 @@ pub(crate) struct Adapters {
     pub(crate) endpoints: Vec<Endpoint>,
     /// What the application can do without, and has to.
     pub(crate) left_out: Vec<String>,
+    /// Components that do not answer as they are declared now, a sentence each: to be tried again.
+    pub(crate) silent: Vec<String>,
+    opened: BTreeMap<String, Opened>,
+    /// The certificates of endpoints, as they were given.
+    pems: BTreeMap<String, Pems>,
 }
+
+/// What a component was opened with.
+#[derive(Clone)]
+struct Opened {
+    declared: Component,
+    /// Its settings, secrets looked up.
+    set: Vec<(String, String)>,
+}
+
+impl Opened {
+    /// Whether what is kept outside is the same, wherever it is written.
+    fn is_as(&self, other: &Opened) -> bool {
+        let (one, other_one) = (&self.declared, &other.declared);
+        one.kind == other_one.kind
+            && one.version == other_one.version
+            && one.block == other_one.block
+            && self.set == other.set
+    }
+}
+
+/// Whom an endpoint is trusted to be, and as whom to appear to it.
+type Pems = [Option<String>; 3];
 
 /// What an application's own process has around it, which need not be the one that serves it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,16 +108,19 @@ struct Unopened {
     span: Span,
     why: String,
     help: String,
+    /// Whether it might be had later.
+    is_silent: bool,
 }
 
 impl Adapters {
-    /// Opens what this application may use, and adds to the resources' diagnostics.
+    /// Opens what this application may use and has not had `before`, and adds to the resources' diagnostics.
     pub(crate) async fn open(
         found: &mut Resources,
         configuration: &Configuration,
         app_id: &str,
         around: &Surroundings,
         data: &Path,
+        before: Option<&Adapters>,
     ) -> Adapters {
         let mut adapters = Adapters { scopes: scopes(configuration), ..Adapters::default() };
         let own = |one: &&Component| one.is_for(app_id);
@@ -103,40 +136,86 @@ impl Adapters {
             let Block::Secrets(source) = component.block else { continue };
             let opened = adapters.secrets_of(source, component, found, around, data);
             let opened = opened.map(|store| adapters.secrets.insert(component.name.clone(), store));
-            adapters.note(opened.map(drop), component, found);
+            adapters.note(opened.map(drop), component, found, before);
         }
-        for component in &components {
-            let opened = adapters.kept(component, found).await;
-            adapters.note(opened, component, found);
-        }
-        for component in &components {
-            let Block::PubSub(keeper) = component.block else { continue };
-            let opened = adapters.pubsub(keeper, component, found, app_id).await;
-            let opened = opened.map(|pubsub| adapters.pubsubs.insert(component.name.clone(), pubsub));
-            adapters.note(opened.map(drop), component, found);
-        }
-        for component in &components {
-            let Block::Binding(kind) = component.block else { continue };
-            let opened = adapters.binding(kind, component, found).await;
-            let opened = opened.map(|binding| adapters.bindings.insert(component.name.clone(), binding));
-            adapters.note(opened.map(drop), component, found);
+        for component in components.iter().filter(|one| !matches!(one.block, Block::Secrets(_))) {
+            let opened = match adapters.is_same(component, before).await {
+                Ok(true) => Ok(()),
+                Ok(false) => adapters.component(component, found, app_id).await,
+                Err(unopened) => Err(unopened),
+            };
+            adapters.note(opened, component, found, before);
         }
         for endpoint in found.endpoints.clone().iter().filter(|one| one.is_for(app_id)) {
-            match adapters.endpoint(endpoint).await {
+            match adapters.endpoint(endpoint, before).await {
                 Ok(endpoint) => adapters.endpoints.push(endpoint),
-                Err(Unopened { span, why, help }) => found.unopened(false, span, why, &help),
+                Err(Unopened { span, why, help, .. }) => found.unopened(None, span, why, &help),
             }
         }
         adapters
     }
 
-    async fn endpoint(&self, endpoint: &resources::Endpoint) -> Result<Endpoint, Unopened> {
+    /// Whether a component says what it said before: then it is the same.
+    async fn is_same(&mut self, component: &Component, before: Option<&Adapters>) -> Result<bool, Unopened> {
+        let set = if is_outside(&component.block) { self.texts(component).await? } else { Vec::new() };
+        let now = Opened { declared: component.clone(), set };
+        let before =
+            before.filter(|before| before.opened.get(&component.name).is_some_and(|one| one.is_as(&now)));
+        if let Some(before) = before {
+            self.take(&component.name, before);
+        }
+        self.opened.insert(component.name.clone(), now);
+        Ok(before.is_some())
+    }
+
+    /// Takes over what was opened before.
+    fn take(&mut self, name: &str, before: &Adapters) {
+        fn one<T: Clone>(name: &str, from: &BTreeMap<String, T>, to: &mut BTreeMap<String, T>) {
+            to.extend(from.get(name).map(|one| (name.to_owned(), one.clone())));
+        }
+        one(name, &before.states, &mut self.states);
+        one(name, &before.bindings, &mut self.bindings);
+        one(name, &before.pubsubs, &mut self.pubsubs);
+        one(name, &before.locks, &mut self.locks);
+        one(name, &before.configurations, &mut self.configurations);
+        one(name, &before.opened, &mut self.opened);
+    }
+
+    /// Opens a component.
+    async fn component(
+        &mut self,
+        component: &Component,
+        found: &mut Resources,
+        app_id: &str,
+    ) -> Result<(), Unopened> {
+        match component.block {
+            Block::PubSub(keeper) => {
+                let pubsub = self.pubsub(keeper, component, found, app_id).await?;
+                self.pubsubs.insert(component.name.clone(), pubsub);
+                Ok(())
+            }
+            Block::Binding(kind) => {
+                let binding = self.binding(kind, component, found).await?;
+                self.bindings.insert(component.name.clone(), binding);
+                Ok(())
+            }
+            _ => self.kept(component, found).await,
+        }
+    }
+
+    async fn endpoint(
+        &mut self,
+        endpoint: &resources::Endpoint,
+        before: Option<&Adapters>,
+    ) -> Result<Endpoint, Unopened> {
         let wrong = |span, why: String| Unopened {
             span,
             why: format!("the endpoint `{}` cannot be called: {why}", endpoint.name),
             help: "mend what is written here, or the secret that it names".to_owned(),
+            is_silent: false,
         };
-        let url = endpoint.url.parse().map_err(|error| wrong(endpoint.span, format!("no URL: {error}")))?;
+        let url: Uri =
+            endpoint.url.parse().map_err(|error| wrong(endpoint.span, format!("no URL: {error}")))?;
         let mut headers = Vec::new();
         for setting in &endpoint.headers {
             let name = HeaderName::try_from(&setting.name)
@@ -151,6 +230,12 @@ impl Adapters {
             if let Some(setting) = setting {
                 *pem = Some(self.text(setting).await?).filter(|text| !text.is_empty());
             }
+        }
+        self.pems.insert(endpoint.name.clone(), pems.clone());
+        let is_as = |one: &&Endpoint| one.name == endpoint.name && one.url == url && one.headers == headers;
+        let before = before.filter(|before| before.pems.get(&endpoint.name) == Some(&pems));
+        if let Some(same) = before.and_then(|before| before.endpoints.iter().find(is_as)) {
+            return Ok(same.clone());
         }
         let [roots, certificate, key] = pems;
         let own = match (&certificate, &key) {
@@ -168,12 +253,38 @@ impl Adapters {
         Ok(Endpoint { name: endpoint.name.clone(), url, headers, tls })
     }
 
-    fn note(&mut self, opened: Result<(), Unopened>, component: &Component, found: &mut Resources) {
-        let Err(Unopened { span, why, help }) = opened else { return };
-        if component.optional {
-            self.left_out.push(component.name.clone());
-        }
-        found.unopened(component.optional, span, why, &help);
+    /// Takes down what a component could not be opened for. Where there was something `before` that is no reason to end.
+    fn note(
+        &mut self,
+        opened: Result<(), Unopened>,
+        component: &Component,
+        found: &mut Resources,
+        before: Option<&Adapters>,
+    ) {
+        let Err(Unopened { span, why, help, is_silent }) = opened else { return };
+        let name = &component.name;
+        self.opened.remove(name);
+        let Some(before) = before.filter(|_| is_silent) else {
+            let instead = component.optional.then_some("left out, for `ignoreErrors` is set");
+            self.left_out.extend(instead.map(|_| name.clone()));
+            return found.unopened(instead, span, why, &help);
+        };
+        let instead = match before.opened.get(name) {
+            Some(was) => {
+                self.take(name, before);
+                let declared = found.components.iter_mut().find(|one| one.span == component.span);
+                if let Some(declared) = declared {
+                    *declared = Component { scopes: component.scopes.clone(), ..was.declared.clone() };
+                }
+                "it stays as it was, and is tried again"
+            }
+            None => {
+                self.left_out.push(name.clone());
+                "it is left out, and tried again"
+            }
+        };
+        self.silent.push(format!("{why}; {instead}"));
+        found.unopened(Some(instead), span, why, &help);
     }
 
     fn secrets_of(
@@ -195,6 +306,7 @@ impl Adapters {
                 let key = key_in(file, |name| around.variables.get(name).cloned());
                 let sealed = secret::Sealed::new(secret::Vault::of(data, key)).map_err(|why| Unopened {
                     span: place(component, "keyFile"),
+                    is_silent: false,
                     why: format!("the secrets of `{}` cannot be read: {why}", component.name),
                     help: "`colony secret list` reads them as well, with --data and --key-file if need be"
                         .to_owned(),
@@ -313,11 +425,15 @@ impl Adapters {
 
     /// What is set for a component, its secrets looked up.
     async fn set(&self, component: &Component) -> Result<Properties, Unopened> {
+        Ok(Properties::from_iter(self.texts(component).await?))
+    }
+
+    async fn texts(&self, component: &Component) -> Result<Vec<(String, String)>, Unopened> {
         let mut texts = Vec::new();
         for setting in &component.settings {
             texts.push((setting.name.clone(), self.text(setting).await?));
         }
-        Ok(Properties::from_iter(texts))
+        Ok(texts)
     }
 
     /// What a setting is set to, the secret looked up if it is one.
@@ -326,7 +442,8 @@ impl Adapters {
             Given::Text(text) => return Ok(text.clone()),
             Given::Secret { store, name, key } => (store, name, key),
         };
-        let unopened = |why: String, help: String| Unopened { span: setting.span, why, help };
+        let unopened =
+            |why: String, help: String| Unopened { span: setting.span, why, help, is_silent: false };
         let Some(known) = self.secrets.get(store) else {
             let help = match self.secrets.keys().next() {
                 Some(other) => format!("did you mean `{other}`? Stores of secrets are components of their own"),
@@ -352,6 +469,16 @@ impl Adapters {
     }
 }
 
+/// Whether something is looked up for it.
+fn is_outside(block: &Block) -> bool {
+    match block {
+        Block::State { keeper, .. } | Block::Configuration { keeper } | Block::Locks { keeper, .. } => {
+            !matches!(keeper, Keeper::Disk | Keeper::Memory)
+        }
+        Block::PubSub(_) | Block::Secrets(_) | Block::Binding(_) => true,
+    }
+}
+
 fn scopes(configuration: &Configuration) -> BTreeMap<String, Scope> {
     let scopes = configuration.secrets.iter().map(|(store, scope)| {
         let manifest::configuration::SecretScope { closed, allowed, denied } = scope.clone();
@@ -365,6 +492,7 @@ fn wrong(invalid: &Invalid, component: &Component) -> Unopened {
         span: place(component, &invalid.name),
         why: format!("the component `{}` cannot be opened: {invalid}", component.name),
         help: format!("mend the setting `{}`", invalid.name),
+        is_silent: false,
     }
 }
 
@@ -392,6 +520,7 @@ fn silent(component: &Component, error: &dyn std::fmt::Display) -> Unopened {
         span: place(component, host),
         why: format!("`{}` does not answer: {error}", component.name),
         help,
+        is_silent: true,
     }
 }
 
@@ -403,6 +532,7 @@ fn layout(component: &Component) -> Result<postgres::Version, Unopened> {
         odd => Err(Unopened {
             span: component.span,
             why: format!("there is no version `{odd}` of `{}`", component.kind),
+            is_silent: false,
             help: "write `version: v2`, or `v1` where Dapr's first layout is there already".to_owned(),
         }),
     }

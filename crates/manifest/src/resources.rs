@@ -565,12 +565,12 @@ impl Resources {
         self.diagnostics.iter().any(|one| one.severity == Severity::Error)
     }
 
-    /// Adds that a component cannot be opened, for what is at this place: an error, unless it may be done without.
-    pub fn unopened(&mut self, optional: bool, span: Span, message: String, help: &str) {
-        let one = match optional {
-            true => Diagnostic::warning(codes::UNOPENED, span, message)
-                .label("left out, for `ignoreErrors` is set"),
-            false => Diagnostic::error(codes::UNOPENED, span, message),
+    /// Adds that a component cannot be opened, for what is at this place: an error, unless it is known what becomes of it
+    /// `instead`.
+    pub fn unopened(&mut self, instead: Option<&str>, span: Span, message: String, help: &str) {
+        let one = match instead {
+            Some(instead) => Diagnostic::warning(codes::UNOPENED, span, message).label(instead),
+            None => Diagnostic::error(codes::UNOPENED, span, message),
         };
         self.diagnostics.add(one.help(help));
     }

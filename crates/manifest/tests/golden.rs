@@ -67,7 +67,7 @@ fn every_code_has_a_bad_manifest() {
     let resources = source(&golden().join("resources/wrong.yaml"), "wrong.yaml");
     let mut found = manifest::resources(&[resources], &BTreeMap::new(), false);
     // Only who opens a component finds that it cannot be opened.
-    found.unopened(false, manifest::Span::default(), String::new(), "");
+    found.unopened(None, manifest::Span::default(), String::new(), "");
     seen.extend(found.diagnostics.iter().map(|one| one.code));
     let missing: Vec<&str> = manifest::codes().filter(|code| !seen.contains(code)).collect();
     assert!(missing.is_empty(), "no golden case for {missing:?}");

@@ -103,10 +103,15 @@ fn what_only_shows_when_it_is_opened_is_told_in_its_place() {
     let mut found = read("good");
     let place = |name: &str| found.components.iter().find(|one| one.name == name).expect("declared").span;
     let (redis, vault) = (place("redis"), place("vault"));
-    found.unopened(true, vault, "it is not there".to_owned(), "do something");
+    found.unopened(
+        Some("left out, for `ignoreErrors` is set"),
+        vault,
+        "it is not there".to_owned(),
+        "do something",
+    );
     found.no_effect(redis, "it does nothing".to_owned());
     assert!(!found.has_errors());
-    found.unopened(false, redis, "it does not answer".to_owned(), "start it");
+    found.unopened(None, redis, "it does not answer".to_owned(), "start it");
     assert!(found.has_errors());
     let told: Vec<_> = found.diagnostics.iter().map(|one| (one.code, one.message.as_str())).collect();
     let ours = [("C0040", "it does not answer"), ("C0037", "it does nothing"), ("C0040", "it is not there")];

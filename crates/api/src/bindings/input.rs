@@ -1,8 +1,9 @@
 //! Events of systems outside, on their way to the application.
 //!
 //! Which of its bindings the application wants is settled once it is reached: by the component's `direction`, or the application is
-//! asked. An event is taken where the application answers with success; otherwise it is for the binding to say what becomes of it.
+//! asked; and again for those that are declared later or otherwise. An event is taken where the application answers with success; otherwise it is for the binding to say what becomes of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,35 +15,72 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use tokio::sync::{RwLock, watch};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::body::Body;
 
 use crate::api::Api;
-use crate::config::{Block, Input};
+use crate::config::{Block, Component, Input};
+use crate::instance::Instance;
 use crate::proto::dapr::runtime::v1::binding_event_response::BindingEventConcurrency;
 use crate::proto::dapr::runtime::v1::{BindingEventRequest, BindingEventResponse};
 use crate::resiliency::{Asking, Family};
 
 /// Brings the application the events that it wants, until it is dropped.
-pub(crate) async fn bring(api: &Arc<Api>) {
-    let inputs: Vec<_> = api.config.components.iter().filter_map(declared).collect();
-    if inputs.is_empty() {
-        return;
+pub(crate) async fn bring(instance: &Arc<Instance>) {
+    let mut turns = instance.turns();
+    let mut all = All { instance, known: BTreeMap::new(), tasks: JoinSet::new() };
+    loop {
+        all.renew().await;
+        if turns.changed().await.is_err() {
+            return;
+        }
     }
-    if !api.app.is_there() {
-        let names: Vec<_> = inputs.iter().map(|(name, _)| *name).collect();
-        api.say(&format!(
-            "nobody takes the events of {}: the application has no port (--app-port)",
-            names.join(", ")
-        ));
-        return;
-    }
-    let wanted = wanted(api, inputs).await;
-    let takers: Vec<_> = wanted.into_iter().map(|(name, input)| App { api, name, input }).collect();
-    join_all(takers.iter().map(|taker| taker.input.source.0.run(taker))).await;
 }
 
-fn declared(component: &crate::config::Component) -> Option<(&str, &Input)> {
+/// The bindings that events come of.
+struct All<'a> {
+    instance: &'a Arc<Instance>,
+    /// As they are declared, each with what ends it when it is dropped; nothing of those that the application does not take.
+    known: BTreeMap<String, (Input, Option<watch::Sender<()>>)>,
+    tasks: JoinSet<()>,
+}
+
+impl All<'_> {
+    /// Begins with those that are new, and ends those that are no more; one that is declared otherwise is both.
+    async fn renew(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        let api = self.instance.api();
+        let inputs: Vec<_> = api.config.components.iter().filter_map(declared).collect();
+        let same = |(name, input): (&String, &Input)| inputs.iter().any(|one| *one == (name.as_str(), input));
+        self.known.retain(|name, (input, _)| same((name, input)));
+        let new: Vec<_> = inputs.into_iter().filter(|(name, _)| !self.known.contains_key(*name)).collect();
+        if new.is_empty() {
+            return;
+        }
+        for (name, input) in &new {
+            self.known.insert((*name).to_owned(), ((*input).clone(), None));
+        }
+        if !api.app.is_there() {
+            let names: Vec<_> = new.iter().map(|(name, _)| *name).collect();
+            return api.say(&format!(
+                "nobody takes the events of {}: the application has no port (--app-port)",
+                names.join(", ")
+            ));
+        }
+        for (name, input) in wanted(&api, new).await {
+            let (end, ended) = watch::channel(());
+            let instance = Arc::clone(self.instance);
+            let taker =
+                App { instance, name: name.to_owned(), input: input.clone(), taking: RwLock::default() };
+            self.tasks.spawn(async move { taker.run(ended).await });
+            self.known.insert(name.to_owned(), (input.clone(), Some(end)));
+        }
+    }
+}
+
+fn declared(component: &Component) -> Option<(&str, &Input)> {
     let Block::Binding(binding) = &component.block else { return None };
     Some((component.name.as_str(), binding.input.as_ref()?))
 }
@@ -108,34 +146,52 @@ async fn takes(api: &Api, name: &str, input: &Input) -> bool {
 }
 
 /// The application, as one that takes a binding's events.
-struct App<'a> {
-    api: &'a Arc<Api>,
-    name: &'a str,
-    input: &'a Input,
+struct App {
+    instance: Arc<Instance>,
+    name: String,
+    input: Input,
+    /// Is held for each event that it has.
+    taking: RwLock<()>,
 }
 
-impl Taker for App<'_> {
+impl Taker for App {
     fn take(&self, event: Event) -> Reply<'_, Result<(), Error>> {
         Box::pin(async move {
-            let guard = self.api.guards.of_inbound(Family::Binding, self.name);
-            let asking = Asking { name: self.name, guard };
-            let attempt = async |event| match self.api.app.is_grpc() {
-                true => self.call(event).await,
-                false => self.post(event).await,
+            let _taking = self.taking.read().await;
+            let api = self.instance.api();
+            let guard = api.guards.of_inbound(Family::Binding, &self.name);
+            let asking = Asking { name: &self.name, guard };
+            let attempt = async |event| match api.app.is_grpc() {
+                true => self.call(&api, event).await,
+                false => self.post(&api, event).await,
             };
             let taken = match guard {
                 None => attempt(event).await,
                 Some(_) => asking.run(|| attempt(event.clone())).await,
             };
             taken.inspect_err(|error| {
-                self.api.say(&format!("an event of {} was not taken: {error}", self.name));
+                api.say(&format!("an event of {} was not taken: {error}", self.name));
             })
         })
     }
 }
 
-impl App<'_> {
-    async fn post(&self, event: Event) -> Result<(), Error> {
+impl App {
+    /// Takes what comes until it is ended, and then finishes what it has.
+    async fn run(&self, mut ended: watch::Receiver<()>) {
+        let finished = async {
+            while ended.changed().await.is_ok() {}
+            let grace = self.instance.api().config.grace;
+            // Whoever asks for it now waits behind this one, and is not begun with any more.
+            let _none = timeout(grace, self.taking.write()).await;
+        };
+        tokio::select! {
+            () = self.input.source.0.run(self) => {}
+            () = finished => {}
+        }
+    }
+
+    async fn post(&self, api: &Api, event: Event) -> Result<(), Error> {
         let mut request = request(Method::POST, &self.input.route, event.data);
         for (name, text) in &event.metadata {
             // What is no header cannot be told.
@@ -143,7 +199,7 @@ impl App<'_> {
                 request.headers_mut().insert(name, value);
             }
         }
-        let answered = self.api.app.send(request).await.map_err(|why| Error::new(why.to_string()))?;
+        let answered = api.app.send(request).await.map_err(|why| Error::new(why.to_string()))?;
         let (head, body) = answered.into_parts();
         // Read to its end, or the connection could not be used again.
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
@@ -157,28 +213,25 @@ impl App<'_> {
         }
     }
 
-    async fn call(&self, event: Event) -> Result<(), Error> {
+    async fn call(&self, api: &Api, event: Event) -> Result<(), Error> {
         let Event { data, metadata } = event;
-        let request = BindingEventRequest { name: self.name.to_owned(), data, metadata };
-        let answered = self.api.app.callback().on_binding_event(request).await;
+        let request = BindingEventRequest { name: self.name.clone(), data, metadata };
+        let answered = api.app.callback().on_binding_event(request).await;
         let answer = answered.map_err(|status| Error::new(status.message().to_owned()))?.into_inner();
-        self.pass_on(answer).await;
+        self.pass_on(api, answer).await;
         Ok(())
     }
 
     /// Sends what the application answers to the bindings that it names. The event was taken, whatever becomes of that.
-    async fn pass_on(&self, answer: BindingEventResponse) {
+    async fn pass_on(&self, api: &Api, answer: BindingEventResponse) {
         let parallel = answer.concurrency() == BindingEventConcurrency::Parallel;
         let data = answer.data;
         let send = async |to: String| {
             let request =
                 Sent { operation: CREATE.to_owned(), data: data.clone(), ..binding::Request::default() };
-            let sent = self.api.send_to_binding(&to, request).await;
+            let sent = api.send_to_binding(&to, request).await;
             if let Err(failed) = &sent {
-                self.api.say(&format!(
-                    "what the application answered to {}: {}",
-                    self.name, failed.error.message
-                ));
+                api.say(&format!("what the application answered to {}: {}", self.name, failed.error.message));
             }
             sent.is_ok()
         };

@@ -3,6 +3,7 @@
 //! Whoever watches has a subscription with an id. Over gRPC its changes are a stream; over HTTP they are brought to the
 //! application. Either holds a position and no changes, so nothing is kept for who is slow.
 
+mod follow;
 mod kept;
 mod push;
 mod subscriptions;
@@ -24,6 +25,7 @@ use crate::refused::{Codes, codes, refused};
 use crate::resiliency::Family;
 use crate::state::Engine;
 
+pub(crate) use follow::Follow;
 pub use kept::Kept;
 pub(crate) use subscriptions::{Subscription, Subscriptions};
 
@@ -40,6 +42,11 @@ impl Configurations {
             Some((component.name.clone(), place.clone()))
         });
         Configurations { declared: declared.collect(), subscriptions: Arc::default() }
+    }
+
+    /// The same with those who watch already.
+    pub(crate) fn after(self, before: &Configurations) -> Configurations {
+        Configurations { subscriptions: Arc::clone(&before.subscriptions), ..self }
     }
 }
 
@@ -116,7 +123,28 @@ impl Api {
         store: &str,
         keys: &[String],
         metadata: &BTreeMap<String, String>,
-    ) -> Result<(Box<dyn Watch>, Subscription), Error> {
+    ) -> Result<Follow, Error> {
+        let watch = self.watch_items(store, keys, metadata).await?;
+        let failed =
+            |why: &str| internal("ERR_CONFIGURATION_SUBSCRIBE", Code::InvalidArgument, why.to_owned());
+        let subscription = self.configurations.subscriptions.open(store, self.ids.next().as_str());
+        let subscription = subscription.ok_or_else(|| {
+            let listed = listed(keys);
+            failed(&format!(
+                "failed to subscribe {listed} from Configuration store {store}: {}",
+                subscriptions::TOO_MANY
+            ))
+        })?;
+        let instance = self.instance().ok_or_else(|| failed("the sidecar ends"))?;
+        Ok(Follow::new(&instance, self, (store, keys, metadata), watch, subscription))
+    }
+
+    async fn watch_items(
+        &self,
+        store: &str,
+        keys: &[String],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Box<dyn Watch>, Error> {
         let failed = |why: &dyn std::fmt::Display| {
             let message =
                 format!("failed to subscribe {} from Configuration store {store}: {why}", listed(keys));
@@ -126,10 +154,7 @@ impl Api {
         check_keys(keys).map_err(|why| failed(&why))?;
         let asking = self.guards.asking(Family::Configuration, store);
         let asked = keeper.store();
-        let watch = asking.run(|| asked.watch(keys, metadata)).await.map_err(|error| failed(&error))?;
-        let subscription = self.configurations.subscriptions.open(store, self.ids.next().as_str());
-        let subscription = subscription.ok_or_else(|| failed(&subscriptions::TOO_MANY))?;
-        Ok((watch, subscription))
+        asking.run(|| asked.watch(keys, metadata)).await.map_err(|error| failed(&error))
     }
 
     /// Has the application be told what happens to these items from now on. Returns the subscription's id.
@@ -148,9 +173,9 @@ impl Api {
             let message = "app channel is not initialized. cannot subscribe to configuration updates";
             return Err(internal("ERR_APP_CHANNEL_NIL", Code::Internal, message.to_owned()));
         }
-        let (watch, subscription) = self.watch_configuration(store, keys, metadata).await?;
-        let id = subscription.id().to_owned();
-        tokio::spawn(push::run(self.app.clone(), store.to_owned(), watch, subscription));
+        let follow = self.watch_configuration(store, keys, metadata).await?;
+        let id = follow.id().to_owned();
+        tokio::spawn(push::run(self.app.clone(), store.to_owned(), follow));
         Ok(id)
     }
 
@@ -199,6 +224,12 @@ pub(crate) fn told(item: &Item) -> Value {
         told.insert("metadata".to_owned(), json!(item.metadata));
     }
     told.into()
+}
+
+/// A store that is watched tells nothing any more.
+fn silent(store: &str, error: &configuration::Error) -> Error {
+    let message = format!("Configuration store {store} is not watched any more: {error}");
+    internal("ERR_CONFIGURATION_SUBSCRIBE", Code::Unavailable, message)
 }
 
 fn check_keys(keys: &[String]) -> Result<(), String> {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use components::configuration::{Change, Watch};
+use components::configuration::Change;
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,16 +16,17 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic::body::Body;
 
-use super::{Subscription, told};
+use super::{Follow, told};
 use crate::app::{App, Unanswered};
 use crate::proto::dapr::common::v1::http_extension::Verb;
 use crate::proto::dapr::common::v1::{HttpExtension, InvokeRequest};
 
 /// Brings changes until the subscription is ended.
-pub(super) async fn run(app: App, store: String, mut watch: Box<dyn Watch>, mut subscription: Subscription) {
-    let id = subscription.id().to_owned();
+pub(super) async fn run(app: App, store: String, follow: Follow) {
+    let id = follow.id().to_owned();
+    let (mut follow, mut subscription) = follow.parts();
     let pushing = async {
-        while let Ok(change) = watch.next().await {
+        while let Ok(change) = follow.next().await {
             bring(&app, &store, &id, &change).await;
         }
     };

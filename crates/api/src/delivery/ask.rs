@@ -11,19 +11,22 @@ use tonic::Code;
 
 use super::http::answer;
 use crate::api::Api;
+use crate::instance::Instance;
 use crate::subscription::{Subscription, told};
 
 /// What it subscribes to; none if it has said nothing this many times.
-pub(super) async fn told(api: &Api, tries: u32) -> Option<Vec<Arc<Subscription>>> {
+pub(super) async fn told(instance: &Instance, tries: u32) -> Option<Vec<Arc<Subscription>>> {
     let mut wait = WAIT_MIN;
     for number in 1..=tries {
-        match timeout(PATIENCE, once(api)).await {
+        match timeout(PATIENCE, once(&instance.api())).await {
             Ok(Ok((subscriptions, lines))) => {
-                lines.iter().for_each(|line| api.say(line));
+                lines.iter().for_each(|line| instance.say(line));
                 return Some(subscriptions);
             }
-            Ok(Err(why)) if number == TRIES => unsaid(api, &why),
-            Err(_) if number == TRIES => unsaid(api, &format!("it has not answered within {PATIENCE:?}")),
+            Ok(Err(why)) if number == TRIES => unsaid(instance, &why),
+            Err(_) if number == TRIES => {
+                unsaid(instance, &format!("it has not answered within {PATIENCE:?}"))
+            }
             _ => {}
         }
         if number < tries {
@@ -34,8 +37,8 @@ pub(super) async fn told(api: &Api, tries: u32) -> Option<Vec<Arc<Subscription>>
     None
 }
 
-fn unsaid(api: &Api, why: &str) {
-    api.say(&format!(
+fn unsaid(instance: &Instance, why: &str) {
+    instance.say(&format!(
         "the application does not say what it subscribes to: {why}; it is asked again now and then"
     ));
 }

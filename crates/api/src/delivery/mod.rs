@@ -1,7 +1,7 @@
 //! Bringing events to the application.
 //!
 //! Each subscription is a task (`session`): it takes events from its broker, brings as many at a time as it may (`bring`,
-//! over `http` or `grpc`), and tells the broker what came of each (`settle`). A stream that the application holds open
+//! over `http` or `grpc`), and tells the broker what came of each (`settle`). Which there are follows what is declared (`renew`). A stream that the application holds open
 //! is driven by its connection (`streaming`). What is decided is decided in `crate::subscription`.
 //!
 //! Where the application cannot be reached a subscription is given up until it can be, so that what it held is given back and
@@ -13,6 +13,7 @@ mod bring;
 mod grpc;
 mod http;
 mod hush;
+mod renew;
 mod session;
 mod settle;
 mod streaming;
@@ -29,8 +30,9 @@ use tokio::task::JoinSet;
 use crate::api::Api;
 use crate::error::Error;
 use crate::health::Phase;
+use crate::instance::Instance;
 use crate::pubsub::Subscribed;
-use crate::subscription::{Origin, Subscription, merged};
+use crate::subscription::{Origin, Subscription};
 pub(crate) use streaming::{Closed, Open};
 
 /// The subscriptions that there are at present. Looked at by who asks for metadata.
@@ -39,61 +41,25 @@ pub(crate) struct Running(Mutex<Vec<Arc<Subscription>>>);
 
 /// That there is a subscription, until it is dropped.
 struct Registered {
-    api: Arc<Api>,
+    running: Arc<Running>,
     subscription: Arc<Subscription>,
 }
 
 /// Finds out what the application subscribes to, and brings it that from then on. Comes true when it is known, or nothing has
 /// been said after a few tries; then it is asked again meanwhile, by a task.
-pub(crate) async fn begin(api: &Arc<Api>, tasks: &mut JoinSet<()>) {
-    let declared = &api.config.subscriptions;
-    if !api.app.is_there() {
-        if !declared.is_empty() {
-            api.say(&format!(
-                "{} subscriptions are declared, and the application has no port (--app-port) to bring events to: they wait",
-                declared.len()
+pub(crate) async fn begin(instance: &Arc<Instance>, tasks: &mut JoinSet<()>) {
+    if !instance.app.is_there() {
+        let declared = instance.api().config.subscriptions.len();
+        if declared > 0 {
+            instance.say(&format!(
+                "{declared} subscriptions are declared, and the application has no port (--app-port) to bring events to: they wait"
             ));
         }
         return;
     }
-    let told = ask::told(api, ask::TRIES).await;
-    match told {
-        Some(told) => all(api, told, tasks),
-        None => {
-            let api = Arc::clone(api);
-            tasks.spawn(async move { later(&api).await });
-        }
-    }
-}
-
-/// Brings what is declared while the application is asked again and again what it subscribes to; then what holds.
-async fn later(api: &Arc<Api>) {
-    let mut tasks = JoinSet::new();
-    all(api, Vec::new(), &mut tasks);
-    let mut stop = Stop::of(api);
-    let told = tokio::select! {
-        told = ask::told(api, u32::MAX) => told,
-        () = stop.asked() => None,
-    };
-    if let Some(told) = told {
-        tasks.shutdown().await;
-        all(api, told, &mut tasks);
-    }
-    while tasks.join_next().await.is_some() {}
-}
-
-fn all(api: &Arc<Api>, told: Vec<Arc<Subscription>>, tasks: &mut JoinSet<()>) {
-    let (hold, lines) = merged(told, &api.config.subscriptions);
-    lines.iter().for_each(|line| api.say(line));
-    for subscription in hold {
-        match allowed(api, &subscription) {
-            Ok(()) => drop(tasks.spawn(session::run(Arc::clone(api), subscription))),
-            Err(error) => api.say(&format!(
-                "the subscription to topic {:?} of {:?} is left out: {}",
-                subscription.topic, subscription.pubsub, error.message
-            )),
-        }
-    }
+    let told = ask::told(instance, ask::TRIES).await;
+    let instance = Arc::clone(instance);
+    tasks.spawn(async move { renew::keep(&instance, told).await });
 }
 
 /// Whether there can be such a subscription.
@@ -134,15 +100,17 @@ async fn stopping(phases: &mut watch::Receiver<Phase>) {
 struct Stop {
     phases: watch::Receiver<Phase>,
     gate: Option<watch::Receiver<bool>>,
+    /// Its sender is dropped when another subscription takes the place of this one.
+    kept: Option<watch::Receiver<()>>,
 }
 
 impl Stop {
-    fn of(api: &Api) -> Stop {
-        let gate = api.config.app.gate.as_ref();
-        Stop { phases: api.health.watch(), gate: gate.map(|gate| gate.0.clone()) }
+    fn of(instance: &Instance, kept: Option<watch::Receiver<()>>) -> Stop {
+        let gate = instance.api().config.app.gate.as_ref().map(|gate| gate.0.clone());
+        Stop { phases: instance.health.watch(), gate, kept }
     }
 
-    /// Comes true when the sidecar ends, or the application gets no more calls.
+    /// Comes true when the sidecar ends, the application gets no more calls, or this is declared no longer.
     async fn asked(&mut self) {
         let closed = async {
             let is_closed = match &mut self.gate {
@@ -156,7 +124,16 @@ impl Stop {
         tokio::select! {
             () = stopping(&mut self.phases) => {}
             () = closed => {}
+            () = dropped(&mut self.kept) => {}
         }
+    }
+}
+
+/// Comes true when the other end is dropped, if there is one.
+async fn dropped(kept: &mut Option<watch::Receiver<()>>) {
+    match kept {
+        Some(kept) => while kept.changed().await.is_ok() {},
+        None => pending().await,
     }
 }
 
@@ -180,16 +157,16 @@ impl Running {
 }
 
 impl Registered {
-    fn new(api: &Arc<Api>, subscription: &Arc<Subscription>) -> Registered {
-        let mut list = api.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn new(running: &Arc<Running>, subscription: &Arc<Subscription>) -> Registered {
+        let mut list = running.0.lock().unwrap_or_else(PoisonError::into_inner);
         list.push(Arc::clone(subscription));
-        Registered { api: Arc::clone(api), subscription: Arc::clone(subscription) }
+        Registered { running: Arc::clone(running), subscription: Arc::clone(subscription) }
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let mut list = self.api.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
         list.retain(|one| !Arc::ptr_eq(one, &self.subscription));
     }
 }

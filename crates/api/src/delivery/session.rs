@@ -18,33 +18,35 @@ use super::settle::{self, Settled};
 use super::{CLOSED, EXTENDED_EVERY, HELD_BYTES, Registered, Stop, bring, incoming, subscribed};
 use crate::api::Api;
 use crate::inbound;
+use crate::instance::Instance;
 use crate::pubsub::Subscribed;
 use crate::subscription::Subscription;
 use crate::subscription::batch::{Due, Gathering};
 
-/// Brings a subscription's events until the end.
-pub(super) async fn run(api: Arc<Api>, subscription: Arc<Subscription>) {
-    let _registered = Registered::new(&api, &subscription);
-    let (hush, mut stop, mut wait) = (Hush::default(), Stop::of(&api), WAIT_MIN);
+/// Brings a subscription's events until the end. Whatever is declared meanwhile holds for the events that come after it.
+pub(super) async fn run(instance: &Instance, subscription: &Arc<Subscription>, mut stop: Stop) {
+    let _registered = Registered::new(&instance.running, subscription);
+    let app = instance.api().config.app.clone();
+    let (hush, mut wait) = (Hush::default(), WAIT_MIN);
     loop {
         let mut got_done = false;
-        let ended = session(&api, &subscription, &hush, &mut stop, &mut got_done).await;
+        let ended = session(instance, subscription, &hush, &mut stop, &mut got_done).await;
         if got_done {
             wait = WAIT_MIN;
         }
-        let Subscription { topic, pubsub, .. } = &*subscription;
+        let Subscription { topic, pubsub, .. } = &**subscription;
         match ended {
             Ended::Stopping => return,
             Ended::Away(why) => {
-                hush.say(&api, &format!("events of topic {topic:?} of {pubsub:?} wait: {why}"))
+                hush.say(&instance.api(), &format!("events of topic {topic:?} of {pubsub:?} wait: {why}"))
             }
             Ended::Broken(error) => {
-                hush.say(&api, &format!("topic {topic:?} of {pubsub:?} is not delivered: {error}"))
+                hush.say(&instance.api(), &format!("topic {topic:?} of {pubsub:?} is not delivered: {error}"))
             }
         }
         let later = async {
             sleep(wait).await;
-            inbound::is_reached(&api.config).await;
+            inbound::is_reached(&app).await;
         };
         tokio::select! {
             () = later => {}
@@ -65,13 +67,13 @@ enum Ended {
 }
 
 async fn session(
-    api: &Arc<Api>,
+    instance: &Instance,
     subscription: &Subscription,
     hush: &Hush,
     stop: &mut Stop,
     got_done: &mut bool,
 ) -> Ended {
-    let held = match subscribed(api, subscription).await {
+    let held = match subscribed(&instance.api(), subscription).await {
         Ok(held) => held,
         Err(error) => return Ended::Broken(error),
     };
@@ -86,7 +88,9 @@ async fn session(
         let mut due = None;
         while ends.is_none() && under_way.len() < subscription.knobs.concurrency {
             match waiting.next(subscription) {
-                Next::Bring(deliveries) => under_way.push(brought(api, subscription, deliveries, hush)),
+                Next::Bring(deliveries) => {
+                    under_way.push(brought(instance.api(), subscription, deliveries, hush))
+                }
                 Next::In(time) => {
                     due = Some(time);
                     break;
@@ -135,24 +139,24 @@ async fn session(
 }
 
 async fn brought(
-    api: &Arc<Api>,
+    api: Arc<Api>,
     subscription: &Subscription,
     mut deliveries: Vec<Delivery>,
     hush: &Hush,
 ) -> Vec<Settled> {
     let outcomes = match (subscription.bulk, deliveries.pop()) {
         (None, Some(delivery)) => {
-            let verdict = bring::one(api, subscription, &delivery).await;
+            let verdict = bring::one(&api, subscription, &delivery).await;
             vec![(delivery, verdict)]
         }
         (_, last) => {
             deliveries.extend(last);
-            bring::several(api, subscription, deliveries).await
+            bring::several(&api, subscription, deliveries).await
         }
     };
     let mut settled = Vec::with_capacity(outcomes.len());
     for (delivery, verdict) in outcomes {
-        settled.push(settle::settled(api, subscription, &delivery, verdict, hush).await);
+        settled.push(settle::settled(&api, subscription, &delivery, verdict, hush).await);
     }
     settled
 }

@@ -19,8 +19,10 @@ use super::hush::Hush;
 use super::settle::{self, Settled};
 use super::{CLOSED, EXTENDED_EVERY, HELD_BYTES, Registered, allowed, incoming, stopping, subscribed};
 use crate::api::Api;
+use crate::config::PubSub;
 use crate::error::Error;
 use crate::health::Phase;
+use crate::instance::Instance;
 use crate::proto::dapr::runtime::v1::TopicEventRequest;
 use crate::pubsub::Subscribed;
 use crate::subscription::answer::{self, Verdict};
@@ -29,7 +31,10 @@ use crate::subscription::{Subscription, aim, event};
 
 /// An open stream.
 pub(crate) struct Open<A> {
-    api: Arc<Api>,
+    instance: Arc<Instance>,
+    turns: watch::Receiver<u64>,
+    /// As it was declared when it began.
+    broker: Option<PubSub>,
     subscription: Arc<Subscription>,
     held: Arc<Subscribed>,
     incoming: BoxStream<'static, Result<Vec<Delivery>, pubsub::Error>>,
@@ -56,6 +61,8 @@ pub(crate) enum Closed {
     Refused(tonic::Status),
     /// The sidecar ends.
     Stopping,
+    /// The broker is declared otherwise, or no longer.
+    Renewed,
     /// The broker has failed.
     Broken(pubsub::Error),
 }
@@ -75,6 +82,11 @@ impl<A: Stream<Item = Result<Processed, tonic::Status>> + Unpin> Open<A> {
             let most = format!("{STREAMS_MAX} streams are open, which are the most");
             return Err(tonic::Status::resource_exhausted(most));
         }
+        let ends = || tonic::Status::unavailable("the sidecar ends");
+        let instance = api.instance().ok_or_else(ends)?;
+        let turns = instance.turns();
+        // It may have been declared otherwise before there was something to hear it by.
+        let api = &instance.api();
         let subscription = Arc::new(subscription);
         allowed(api, &subscription).map_err(|error: Error| error.to_status())?;
         let held = subscribed(api, &subscription).await;
@@ -92,8 +104,10 @@ impl<A: Stream<Item = Result<Processed, tonic::Status>> + Unpin> Open<A> {
             extended: Instant::now(),
             phases: api.health.watch(),
             hush: Hush::default(),
-            _registered: Registered::new(api, &subscription),
-            api: Arc::clone(api),
+            _registered: Registered::new(&api.running, &subscription),
+            broker: api.pubsubs.declared(&subscription.pubsub).cloned(),
+            turns,
+            instance,
             subscription,
         })
     }
@@ -135,12 +149,18 @@ impl<A: Stream<Item = Result<Processed, tonic::Status>> + Unpin> Open<A> {
                     }
                 }
                 _ = self.ticks.tick() => self.tick().await?,
-                () = stopping(&mut self.phases) => {
-                    let _ = timeout(CLOSED, self.held.close()).await;
-                    return Err(Closed::Stopping);
+                () = stopping(&mut self.phases) => return Err(closed(&self.held, Closed::Stopping).await),
+                Ok(()) = self.turns.changed() => if !self.is_as_declared() {
+                    return Err(closed(&self.held, Closed::Renewed).await);
                 }
             }
         }
+    }
+
+    fn is_as_declared(&self) -> bool {
+        let api = self.instance.api();
+        let declared = api.pubsubs.declared(&self.subscription.pubsub);
+        declared == self.broker.as_ref() && allowed(&api, &self.subscription).is_ok()
     }
 
     fn aimed(&self, delivery: &Delivery) -> Result<TopicEventRequest, Verdict> {
@@ -168,13 +188,20 @@ impl<A: Stream<Item = Result<Processed, tonic::Status>> + Unpin> Open<A> {
     }
 
     async fn settle(&mut self, outcomes: &[(Delivery, Verdict)]) -> Result<(), Closed> {
+        let api = self.instance.api();
         let mut settled: Vec<Settled> = Vec::with_capacity(outcomes.len());
         for (delivery, verdict) in outcomes {
-            let one = settle::settled(&self.api, &self.subscription, delivery, verdict.clone(), &self.hush);
+            let one = settle::settled(&api, &self.subscription, delivery, verdict.clone(), &self.hush);
             settled.push(one.await);
         }
         settle::told(&self.held, &settled).await.map(drop).map_err(Closed::Broken)
     }
+}
+
+/// What came of the last events is told, and the rest given back.
+async fn closed(held: &Subscribed, why: Closed) -> Closed {
+    let _ = timeout(CLOSED, held.close()).await;
+    why
 }
 
 /// How often is looked for what is late.

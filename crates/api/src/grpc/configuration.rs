@@ -31,16 +31,16 @@ pub(super) async fn get(
 
 /// First the subscription's id, then each change, until it is ended. The next is looked for when the client has taken the last.
 pub(super) async fn subscribe(api: &Api, request: SubscribeConfigurationRequest) -> Result<Told, Error> {
-    let (watch, subscription) =
-        api.watch_configuration(&request.store_name, &request.keys, &request.metadata).await?;
-    let id = subscription.id().to_owned();
+    let follow = api.watch_configuration(&request.store_name, &request.keys, &request.metadata).await?;
+    let id = follow.id().to_owned();
+    let (following, subscription) = follow.parts();
     let first = SubscribeConfigurationResponse { id: id.clone(), items: BTreeMap::new() };
-    let state = (watch, subscription, api.health.watch());
-    let changes = stream::unfold(state, move |(mut watch, mut subscription, mut phases)| {
+    let state = (following, subscription, api.health.watch());
+    let changes = stream::unfold(state, move |(mut following, mut subscription, mut phases)| {
         let id = id.clone();
         async move {
             let told = tokio::select! {
-                change = watch.next() => change.map_err(|error| Status::unavailable(error.to_string())),
+                change = following.next() => change.map_err(|error| error.to_status()),
                 () = subscription.ended() => return None,
                 _ = phases.wait_for(|phase| *phase == Phase::Stopping) => return None,
             };
@@ -48,7 +48,7 @@ pub(super) async fn subscribe(api: &Api, request: SubscribeConfigurationRequest)
                 let items = BTreeMap::from([(key, item.map(lowered).unwrap_or_default())]);
                 SubscribeConfigurationResponse { id, items }
             });
-            Some((told, (watch, subscription, phases)))
+            Some((told, (following, subscription, phases)))
         }
     });
     Ok(stream::once(async { Ok(first) }).chain(changes).boxed())

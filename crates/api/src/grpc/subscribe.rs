@@ -52,6 +52,9 @@ pub(super) async fn open(
             Err(Closed::ByClient) => None,
             Err(Closed::Refused(status)) => Some((Err(status), None)),
             Err(Closed::Stopping) => Some((Err(Status::unavailable("the sidecar ends")), None)),
+            Err(Closed::Renewed) => {
+                Some((Err(Status::unavailable("the component is declared otherwise: subscribe again")), None))
+            }
             Err(Closed::Broken(error)) => Some((Err(Status::unavailable(error.to_string())), None)),
         }
     });

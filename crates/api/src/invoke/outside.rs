@@ -27,6 +27,13 @@ pub struct Endpoint {
     pub tls: Arc<ClientConfig>,
 }
 
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Endpoint) -> bool {
+        let Endpoint { name, url, headers, tls } = other;
+        self.name == *name && self.url == *url && self.headers == *headers && Arc::ptr_eq(&self.tls, tls)
+    }
+}
+
 /// The ways out.
 #[derive(Default)]
 pub(crate) struct Outside {
@@ -47,13 +54,30 @@ pub(crate) struct Outsider {
 }
 
 impl Outside {
-    pub(crate) fn new(config: &Config) -> Outside {
+    /// Ways to those that are declared as they were before are the same, with their connections.
+    pub(crate) fn new(config: &Config, before: Option<(&Config, &Outside)>) -> Outside {
         let named = config.endpoints.iter().filter_map(|one| {
+            if let Some((declared, ways)) = before
+                && declared.endpoints.contains(one)
+            {
+                return Some((one.name.clone(), ways.named(&one.name)?));
+            }
             let outsider = Outsider::new(&one.url, || Ok(Arc::clone(&one.tls)), one.headers.clone()).ok()?;
             Some((one.name.clone(), Arc::new(outsider)))
         });
-        let by_way = config.by_way.iter().map(|(name, way)| (name.clone(), App::new(way)));
-        Outside { named: named.collect(), by_way: by_way.collect(), ..Outside::default() }
+        let by_way = config.by_way.iter().map(|(name, way)| {
+            let same = before.filter(|(declared, _)| declared.by_way.get(name) == Some(way));
+            let same = same.and_then(|(_, ways)| ways.by_way(name));
+            (name.clone(), same.unwrap_or_else(|| App::new(way)))
+        });
+        let (urls, public) = match before {
+            Some((_, ways)) => {
+                let urls = ways.urls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                (Mutex::new(urls), ways.public.clone())
+            }
+            None => Default::default(),
+        };
+        Outside { named: named.collect(), by_way: by_way.collect(), urls, public }
     }
 
     /// The way to an application, if calls of it go by way of a data plane.

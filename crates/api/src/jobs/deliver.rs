@@ -18,28 +18,28 @@ use tokio::time::{sleep, timeout};
 use tonic::{Code, Status};
 
 use super::{Kept, Retry, queue_name, text_of};
-use crate::api::Api;
 use crate::app::{App, Unanswered};
+use crate::instance::Instance;
 use crate::proto::dapr::common::v1::HttpExtension;
 use crate::proto::dapr::common::v1::http_extension::Verb;
 use crate::proto::dapr::runtime::v1::JobEventRequest;
 use crate::proto::dapr::runtime::v1::app_callback_alpha_client::AppCallbackAlphaClient;
 
 /// Brings runs until it is dropped: what was not answered by then is brought again.
-pub(crate) async fn run(api: &Arc<Api>) {
-    if !api.app.is_there() {
+pub(crate) async fn run(instance: &Arc<Instance>) {
+    if !instance.app.is_there() {
         return std::future::pending().await;
     }
     loop {
-        let error = work(api).await;
-        api.say(&format!("jobs cannot be had at present, and are asked for again: {error}"));
+        let error = work(instance).await;
+        instance.say(&format!("jobs cannot be had at present, and are asked for again: {error}"));
         sleep(AGAIN).await;
     }
 }
 
-async fn work(api: &Arc<Api>) -> engine::Error {
-    let name = queue_name(&api.config.app_id);
-    let queue = match api.host.disk().queue(&name) {
+async fn work(instance: &Arc<Instance>) -> engine::Error {
+    let name = queue_name(&instance.app_id);
+    let queue = match instance.host.disk().queue(&name) {
         Ok(queue) => queue,
         Err(error) => return error,
     };
@@ -47,8 +47,8 @@ async fn work(api: &Arc<Api>) -> engine::Error {
         return error;
     }
     let config = WorkConfig { concurrency: CONCURRENCY, lease: Some(LEASE) };
-    let (app, weak) = (api.app.clone(), Arc::downgrade(api));
-    queue.work(&api.config.app_id, config, move |work| brought(app.clone(), weak.clone(), work)).await
+    let (app, weak) = (instance.app.clone(), Arc::downgrade(instance));
+    queue.work(&instance.app_id, config, move |work| brought(app.clone(), weak.clone(), work)).await
 }
 
 /// How often something is tried is its policy's matter. Runs of one job do not overlap.
@@ -62,10 +62,10 @@ fn settings() -> Settings {
     }
 }
 
-async fn brought(app: App, api: Weak<Api>, work: Work) -> Outcome {
+async fn brought(app: App, instance: Weak<Instance>, work: Work) -> Outcome {
     // What is no job is somebody else's, and can never be brought.
     let Ok(kept) = Kept::decode(work.payload.clone()) else { return Outcome::Done };
-    if work.attempt == 1 && is_past(&api, &kept, &work).await {
+    if work.attempt == 1 && is_past(&instance, &kept, &work).await {
         return Outcome::Done;
     }
     let came = timeout(LONGEST_RUN, bring(&app, &kept)).await;
@@ -78,9 +78,9 @@ async fn brought(app: App, api: Weak<Api>, work: Work) -> Outcome {
         Came::Failed(cause) => match kept.retry(work.attempt) {
             Retry::After(delay) => Outcome::Failed { cause, delay: Some(delay), for_good: false },
             Retry::Never => {
-                if let Some(api) = api.upgrade() {
+                if let Some(instance) = instance.upgrade() {
                     let tries = work.attempt;
-                    api.say(&format!(
+                    instance.say(&format!(
                         "a run of the job {:?} is given up after {tries} tries: {cause}",
                         kept.job.name
                     ));
@@ -93,11 +93,11 @@ async fn brought(app: App, api: Weak<Api>, work: Work) -> Outcome {
 
 /// Whether there is no use in it any more: the job was taken away or replaced, or a later run waits too, as they do when the
 /// application was not there for several.
-async fn is_past(api: &Weak<Api>, kept: &Kept, work: &Work) -> bool {
+async fn is_past(instance: &Weak<Instance>, kept: &Kept, work: &Work) -> bool {
     // A job that runs once is gone when it runs.
-    let (Some(api), Some(_)) = (api.upgrade(), &kept.job.schedule) else { return false };
+    let (Some(instance), Some(_)) = (instance.upgrade(), &kept.job.schedule) else { return false };
     let sent = work.sent.as_millis();
-    match api.host.disk().jobs(&api.config.app_id).get(&kept.job.name).await {
+    match instance.host.disk().jobs(&instance.app_id).get(&kept.job.name).await {
         Ok(Some(Listed { job, progress, .. })) => {
             // The shards of job and queue may read the clock in another order than they write.
             job.put_ms > sent || progress.last_ms > sent + CLOCKS_DIFFER_MS

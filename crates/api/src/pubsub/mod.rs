@@ -51,6 +51,11 @@ impl PubSubs {
             prepared: Prepared::default(),
         }
     }
+
+    /// How one is declared, if it is.
+    pub(crate) fn declared(&self, name: &str) -> Option<&Declared> {
+        self.declared.get(name)
+    }
 }
 
 /// A broker, for one request or subscription.

@@ -24,8 +24,9 @@ use tonic::body::Body;
 
 use super::{CODES, Work, check_name, invalid};
 use crate::api::Api;
-use crate::app::Unanswered;
+use crate::app::{App, Unanswered};
 use crate::error::Error;
+use crate::instance::Instance;
 use crate::refused::refused;
 use crate::time::rfc3339_millis;
 
@@ -152,26 +153,26 @@ impl Api {
 }
 
 /// Brings the application the items of the queues that are pushed, until it is dropped.
-pub(crate) async fn run(api: &Arc<Api>) {
-    if !api.app.is_there() || api.app.is_grpc() {
+pub(crate) async fn run(instance: &Arc<Instance>) {
+    if !instance.app.is_there() || instance.app.is_grpc() {
         return;
     }
     loop {
-        let error = watch(api).await;
-        api.say(&format!("which queues are pushed cannot be followed: {error}"));
+        let error = watch(instance).await;
+        instance.say(&format!("which queues are pushed cannot be followed: {error}"));
         sleep(BETWEEN_TRIES).await;
     }
 }
 
 /// Follows what is pushed; ends with an error only.
-async fn watch(api: &Arc<Api>) -> engine::Error {
-    let store = store(&api.config.app_id);
-    let configuration = api.host.disk().configuration(&store);
+async fn watch(instance: &Arc<Instance>) -> engine::Error {
+    let store = store(&instance.app_id);
+    let configuration = instance.host.disk().configuration(&store);
     let (items, mut changes) = match configuration.watch().await {
         Ok(watched) => watched,
         Err(error) => return error,
     };
-    let mut pushed = Pushed { api, tasks: JoinSet::new(), running: BTreeMap::new() };
+    let mut pushed = Pushed { instance, tasks: JoinSet::new(), running: BTreeMap::new() };
     for item in items {
         pushed.begin(item);
     }
@@ -192,7 +193,7 @@ async fn watch(api: &Arc<Api>) -> engine::Error {
 
 /// The queues that are pushed, a task each: dropping it ends them.
 struct Pushed<'a> {
-    api: &'a Arc<Api>,
+    instance: &'a Arc<Instance>,
     tasks: JoinSet<()>,
     running: BTreeMap<String, AbortHandle>,
 }
@@ -200,39 +201,39 @@ struct Pushed<'a> {
 impl Pushed<'_> {
     fn begin(&mut self, item: Item) {
         let Some(push) = Push::of(&item.value) else {
-            self.api.say(&format!(
+            self.instance.say(&format!(
                 "how queue {:?} is pushed was written by a later version, and is not understood",
                 item.key
             ));
             return;
         };
-        let task = work(Arc::clone(self.api), item.key.clone(), push);
+        let task = work(Arc::clone(self.instance), item.key.clone(), push);
         self.running.insert(item.key, self.tasks.spawn(task));
     }
 }
 
 /// Has the application work on a queue's items until it is dropped.
-async fn work(api: Arc<Api>, queue: String, push: Push) {
+async fn work(instance: Arc<Instance>, queue: String, push: Push) {
     let config = WorkConfig { concurrency: push.concurrency, lease: push.lease };
     let route: (Arc<str>, Arc<str>) = (queue.as_str().into(), push.route.as_str().into());
     loop {
         let handler = |work| {
-            let (api, (queue, route)) = (Arc::clone(&api), route.clone());
-            async move { deliver(&api, &queue, &route, push.timeout, Work::of(work)).await }
+            let (app, (queue, route)) = (instance.app.clone(), route.clone());
+            async move { deliver(&app, &queue, &route, push.timeout, Work::of(work)).await }
         };
-        let error = match api.host.disk().queue(&queue) {
-            Ok(of) => of.work(&api.config.app_id, config.clone(), handler).await,
+        let error = match instance.host.disk().queue(&queue) {
+            Ok(of) => of.work(&instance.app_id, config.clone(), handler).await,
             Err(error) => error,
         };
-        api.say(&format!("queue {queue:?} cannot be pushed at present: {error}"));
+        instance.say(&format!("queue {queue:?} cannot be pushed at present: {error}"));
         sleep(BETWEEN_TRIES).await;
     }
 }
 
-async fn deliver(api: &Api, queue: &str, route: &str, limit: Duration, work: Work) -> Outcome {
+async fn deliver(app: &App, queue: &str, route: &str, limit: Duration, work: Work) -> Outcome {
     let request = request(queue, route, work);
     let answer = async {
-        let answered = match api.app.send(request).await {
+        let answered = match app.send(request).await {
             Ok(answered) => answered,
             Err(Unanswered::Broken(why)) => return failure(why, None),
             // It has not begun with it. Nobody is helped by asking again and again.

@@ -2,6 +2,7 @@
 //! (inbound). Policies are those of the component's name, or else those of its family.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use components::{binding, configuration, lock, pubsub, secret, state};
 
@@ -39,8 +40,8 @@ pub(super) struct ComponentGuards(Option<Box<Guarded>>);
 
 #[derive(Debug)]
 struct Guarded {
-    named: BTreeMap<String, Guard>,
-    others: BTreeMap<Family, Guard>,
+    named: BTreeMap<String, Arc<Guard>>,
+    others: BTreeMap<Family, Arc<Guard>>,
 }
 
 /// A component that is asked, and its policies.
@@ -59,26 +60,24 @@ pub(crate) trait Lost {
 }
 
 impl ComponentGuards {
-    pub(super) fn new(components: &Components) -> ComponentGuards {
-        let guarded = Guarded {
-            named: components
-                .named
-                .iter()
-                .map(|(name, one)| (name.clone(), Guard::new(one.clone())))
-                .collect(),
-            others: components
-                .others
-                .iter()
-                .map(|(family, one)| (*family, Guard::new(one.clone())))
-                .collect(),
-        };
+    pub(super) fn new(components: &Components, before: Option<&ComponentGuards>) -> ComponentGuards {
+        let before = before.and_then(|before| before.0.as_ref());
+        let named = components.named.iter().map(|(name, one)| {
+            let before = before.and_then(|before| before.named.get(name));
+            (name.clone(), Guard::after(one, before))
+        });
+        let others = components.others.iter().map(|(family, one)| {
+            let before = before.and_then(|before| before.others.get(family));
+            (*family, Guard::after(one, before))
+        });
+        let guarded = Guarded { named: named.collect(), others: others.collect() };
         let is_empty = guarded.named.is_empty() && guarded.others.is_empty();
         ComponentGuards((!is_empty).then(|| Box::new(guarded)))
     }
 
     pub(super) fn of(&self, family: Family, name: &str) -> Option<&Guard> {
         let guarded = self.0.as_ref()?;
-        guarded.named.get(name).or_else(|| guarded.others.get(&family))
+        guarded.named.get(name).or_else(|| guarded.others.get(&family)).map(|guard| &**guard)
     }
 }
 

@@ -1,8 +1,8 @@
 //! One call through its policies.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use policy::{Refusal, Repeat, Rng};
 use tokio::time::{sleep, timeout};
@@ -13,8 +13,7 @@ use super::{Policies, Retry};
 /// The policies of one who is called, with what they remember.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    limit: Option<Duration>,
-    retry: Option<Retry>,
+    set: Policies,
     breakers: Option<Breakers>,
     rng: Mutex<Rng>,
 }
@@ -44,16 +43,23 @@ pub(crate) enum Stopped {
 impl Guard {
     pub(super) fn new(policies: Policies) -> Guard {
         Guard {
-            limit: policies.timeout,
-            retry: policies.retry,
-            breakers: policies.breaker.map(Breakers::new),
+            breakers: policies.breaker.clone().map(Breakers::new),
+            set: policies,
             rng: Mutex::new(Rng::new(RandomState::new().hash_one(0))),
+        }
+    }
+
+    /// The one that was there before, if it has these policies.
+    pub(super) fn after(policies: &Policies, before: Option<&Arc<Guard>>) -> Arc<Guard> {
+        match before.filter(|before| before.set == *policies) {
+            Some(before) => Arc::clone(before),
+            None => Arc::new(Guard::new(policies.clone())),
         }
     }
 
     /// Whether what failed may be tried again, so that a request has to be kept.
     pub(crate) fn retries(&self) -> bool {
-        self.retry.is_some()
+        self.set.retry.is_some()
     }
 
     /// Calls `method` by `attempt`, as often as the policies say and `may_repeat` allows. What the last attempt came to is
@@ -76,7 +82,7 @@ impl Guard {
         loop {
             let ended = self.once(method, attempt(), &judge).await?;
             let judged = ended.as_ref().map_or(Judged::Unanswered, &judge);
-            let wait = match &self.retry {
+            let wait = match &self.set.retry {
                 Some(retry) if retry.is_for(judged) && may_repeat() => {
                     let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
                     repeat.next(&retry.pace, began.elapsed(), &mut rng)
@@ -102,7 +108,7 @@ impl Guard {
             Refusal::Open => Stopped::Open,
             Refusal::TooMany => Stopped::TooMany,
         })?;
-        let ended = match self.limit {
+        let ended = match self.set.timeout {
             None => Ok(attempt.await),
             Some(limit) => timeout(limit, attempt).await.map_err(|_| Stopped::Late),
         };

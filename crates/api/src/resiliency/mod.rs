@@ -10,6 +10,7 @@ mod guard;
 mod trip;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{CountedConfig, RepeatConfig};
@@ -69,22 +70,27 @@ pub struct Breaking {
 /// The guards of an application's calls.
 #[derive(Debug)]
 pub(crate) struct Guards {
-    apps: BTreeMap<String, Guard>,
-    other_apps: Option<Guard>,
+    apps: BTreeMap<String, Arc<Guard>>,
+    other_apps: Option<Arc<Guard>>,
     outbound: ComponentGuards,
     inbound: ComponentGuards,
 }
 
 impl Guards {
-    pub(crate) fn new(resiliency: &Resiliency) -> Guards {
-        let apps = resiliency.apps.iter().map(|(id, policies)| (id.clone(), Guard::new(policies.clone())));
+    /// Those that have the policies they had before are the same, with what they remember.
+    pub(crate) fn new(resiliency: &Resiliency, before: Option<&Guards>) -> Guards {
+        let apps = resiliency.apps.iter().map(|(id, policies)| {
+            let before = before.and_then(|before| before.apps.get(id));
+            (id.clone(), Guard::after(policies, before))
+        });
         let others = &resiliency.other_apps;
-        let other_apps = (*others != Policies::default()).then(|| Guard::new(others.clone()));
+        let other_apps = (*others != Policies::default())
+            .then(|| Guard::after(others, before.and_then(|before| before.other_apps.as_ref())));
         Guards {
             apps: apps.collect(),
             other_apps,
-            outbound: ComponentGuards::new(&resiliency.outbound),
-            inbound: ComponentGuards::new(&resiliency.inbound),
+            outbound: ComponentGuards::new(&resiliency.outbound, before.map(|before| &before.outbound)),
+            inbound: ComponentGuards::new(&resiliency.inbound, before.map(|before| &before.inbound)),
         }
     }
 
@@ -101,8 +107,8 @@ impl Guards {
     /// That of an application, if it has one.
     pub(crate) fn of_app(&self, id: &str) -> Option<&Guard> {
         if self.apps.is_empty() {
-            return self.other_apps.as_ref();
+            return self.other_apps.as_deref();
         }
-        self.apps.get(id).or(self.other_apps.as_ref())
+        self.apps.get(id).or(self.other_apps.as_ref()).map(|guard| &**guard)
     }
 }

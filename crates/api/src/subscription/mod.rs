@@ -25,7 +25,7 @@ pub use merge::merged;
 pub use routes::{Route, Routes, Rule};
 
 /// What an application wants of a topic.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Subscription {
     /// The broker.
     pub pubsub: String,
@@ -63,6 +63,13 @@ pub enum Origin {
     Programmatic,
     /// The application, by a stream.
     Streaming,
+}
+
+impl Subscription {
+    /// Whether it is to the same topic.
+    pub fn is_to_that_of(&self, other: &Subscription) -> bool {
+        self.pubsub == other.pubsub && self.topic == other.topic
+    }
 }
 
 impl Bulk {

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::expression::{Expression, Invalid};
 
 /// Where events go: by the first rule that holds, or else by default.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Routes {
     /// The rules, in their order.
     pub rules: Vec<Rule>,
@@ -64,6 +64,13 @@ impl Routes {
             }
         }
         Ok(self.default.as_ref())
+    }
+}
+
+/// By what they say.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Rule) -> bool {
+        self.text() == other.text() && self.route == other.route
     }
 }
 

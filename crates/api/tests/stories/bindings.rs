@@ -284,6 +284,70 @@ async fn an_application_that_does_not_say_whether_it_takes_events_gets_none() {
     assert!(said.iter().any(|line| line == silent), "{said:?}");
 }
 
+/// Brings one event after the other, without end.
+struct Flow(Arc<Mutex<Vec<Result<(), String>>>>);
+
+impl Input for Flow {
+    fn run<'a>(&'a self, taker: &'a dyn Taker) -> Reply<'a, ()> {
+        Box::pin(async move {
+            loop {
+                let taken = taker.take(Event::default()).await;
+                self.0.lock().unwrap().push(taken.map_err(|error| error.to_string()));
+            }
+        })
+    }
+}
+
+fn flow(name: &str, route: &str) -> (Component, Arc<Mutex<Vec<Result<(), String>>>>) {
+    let taken: Arc<Mutex<Vec<_>>> = Arc::default();
+    let source = Adapter(Arc::new(Flow(Arc::clone(&taken))) as Arc<dyn Input>);
+    let input = api::config::Input { source, route: route.to_owned(), asked: false };
+    let block = Block::Binding(Binding { output: None, input: Some(input) });
+    let (kind, version) = ("bindings.flow".to_owned(), "v1".to_owned());
+    (Component { name: name.to_owned(), kind, version, block }, taken)
+}
+
+#[tokio::test]
+async fn a_binding_that_is_declared_otherwise_finishes_what_it_has() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noting = Arc::clone(&seen);
+    let app = App::new(move |request| {
+        noting.lock().unwrap().push(request.uri().path().to_owned());
+        async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            said(200, "")
+        }
+    })
+    .await;
+    let count = |path: &str| seen.lock().unwrap().iter().filter(|one| *one == path).count();
+    let more = async |path: &str, than: usize| {
+        let begun = std::time::Instant::now();
+        while count(path) <= than {
+            assert!(begun.elapsed() < PATIENCE, "{path}: {:?}", seen.lock().unwrap());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ((steady, of_steady), (first, of_first), (second, _)) =
+        (flow("steady", "steady"), flow("moves", "before"), flow("moves", "after"));
+    let world = World::with(|config| {
+        config.app.port = Some(app.port);
+        config.components = vec![steady.clone(), first];
+    })
+    .await;
+    more("/before", 2).await;
+    world.renew(|config| config.components = vec![steady.clone(), second]);
+    more("/after", 2).await;
+    let (before, at) = (count("/before"), count("/after"));
+    more("/after", at + 5).await;
+    assert_eq!(count("/before"), before, "it has ended");
+    assert_eq!(of_first.lock().unwrap().len(), before, "what it had was finished");
+    world.renew(|config| config.components = vec![steady]);
+    let at = count("/steady");
+    more("/steady", at + 5).await;
+    assert!(of_first.lock().unwrap().iter().chain(&*of_steady.lock().unwrap()).all(Result::is_ok));
+    world.end().await;
+}
+
 #[tokio::test]
 async fn without_a_port_nobody_takes_events_and_a_line_says_so() {
     let mut sources = Vec::new();

@@ -157,8 +157,28 @@ async fn changes_are_a_stream_over_grpc() {
         assert_eq!((told.ok, told.message.is_empty()), (ok, ok), "{}", told.message);
     }
     assert_eq!(some.next().await, None, "it has ended");
-    world.api.end();
+    world.instance.end();
     while all.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn who_watches_goes_on_where_the_store_is_kept_from_now_on() {
+    let world = World::new().await;
+    write(&world, "c", json!([{ "key": "a", "value": "disk" }])).await;
+    let mut watch = Stream::open(&world, "SubscribeConfiguration", &["a"]).await;
+    assert!(watch.next().await.is_some_and(|first| !first.id.is_empty()));
+    world.renew(|config| config.grace = Duration::from_secs(6));
+    write(&world, "c", json!([{ "key": "a", "value": "still" }])).await;
+    assert_eq!(watch.change().await, ("a".to_owned(), "still".to_owned()));
+    let block = Block::Configuration { place: Place::Memory };
+    let component =
+        Component { name: "c".into(), kind: "configuration.in-memory".into(), version: "v1".into(), block };
+    world.renew(|config| config.components.push(component));
+    write(&world, "c", json!([{ "key": "a", "value": "memory" }])).await;
+    assert_eq!(watch.change().await, ("a".to_owned(), "memory".to_owned()));
+    // Of what was there it may be told again.
+    write(&world, "c", json!([{ "key": "a", "value": "later" }])).await;
+    while watch.change().await.1 != "later" {}
 }
 
 #[tokio::test]

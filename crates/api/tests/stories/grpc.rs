@@ -252,7 +252,7 @@ async fn the_health_protocol_is_spoken() {
     // What is watched is told until the end, and then no more.
     let ending = async {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        world.api.end();
+        world.instance.end();
     };
     let (watched, ()) = tokio::join!(watch(&world), ending);
     assert_eq!(watched, [1, 2], "serving, then not");

@@ -20,6 +20,7 @@ mod projections;
 mod publish;
 mod queues;
 mod queues_grpc;
+mod renewed;
 mod resiliency;
 mod rules;
 mod state;

@@ -129,6 +129,22 @@ async fn who_fails_is_left_alone_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_breaker_stays_open_whatever_else_is_declared() {
+    let (app, asked) = answering(&[500]).await;
+    let breaker = Some(breaking("consecutiveFailures > 1", Duration::from_secs(600)));
+    let (caller, _callee) = calling(&app, Policies { breaker, ..Policies::default() }).await;
+    for _ in 0..2 {
+        assert_eq!(caller.get(CALL).await.status, 500);
+    }
+    caller.renew(|config| config.resiliency.other_apps.retry = Some(retry(1)));
+    assert!(caller.get(CALL).await.body.contains("circuit breaker is open"));
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    caller.renew(|config| config.resiliency = Resiliency::default());
+    assert_eq!(caller.get(CALL).await.status, 500);
+    assert_eq!(asked.load(Ordering::Relaxed), 3, "what is declared no longer is forgotten");
+}
+
+#[tokio::test]
 async fn an_open_breaker_ends_the_tries() {
     let (app, asked) = answering(&[500]).await;
     let breaker = Some(breaking("totalFailures >= 2", Duration::from_secs(60)));

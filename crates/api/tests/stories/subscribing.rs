@@ -39,8 +39,9 @@ impl Drop for Stream {
     }
 }
 
+/// A connection that a client of gRPC calls over.
 #[derive(Clone)]
-struct Channel(SendRequest<tonic::body::Body>);
+pub struct Channel(pub SendRequest<tonic::body::Body>);
 
 impl tower_service::Service<http::Request<tonic::body::Body>> for Channel {
     type Response = http::Response<hyper::body::Incoming>;
@@ -159,6 +160,31 @@ async fn a_stream_is_sent_events_and_says_what_came_of_them() {
     let mut later = Stream::new(&world, "orders").await;
     publish(&world, "orders", event("3")).await;
     assert_eq!(later.event().await.id, "3", "what was answered does not come again");
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_as_long_as_its_broker_is_declared_as_it_was() {
+    let world = World::new().await;
+    let mut stream = Stream::new(&world, "orders").await;
+    publish(&world, "orders", event("1")).await;
+    assert_eq!(stream.event().await.id, "1");
+    world.renew(|config| config.subscriptions.clear());
+    stream.answer("1", Status::Success);
+    publish(&world, "orders", event("2")).await;
+    assert_eq!(stream.event().await.id, "2");
+    world.renew(|config| {
+        config.components.push(Component {
+            name: "pubsub".to_owned(),
+            kind: "pubsub.colony".to_owned(),
+            version: "v1".to_owned(),
+            block: Block::PubSub(PubSub { group: Some("shop".to_owned()), ..PubSub::default() }),
+        });
+    });
+    let ended = stream.next().await.unwrap_err();
+    assert_eq!(ended.code(), Code::Unavailable, "{ended:?}");
+    let mut again = Stream::new(&world, "orders").await;
+    assert_eq!(again.event().await.id, "2", "what was not answered comes again");
+    again.answer("2", Status::Success);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::config::{Block, Component, Place, Prefix};
-use api::{Api, Config, Host, Server};
+use api::{Api, Config, Host, Instance, Server};
 use bytes::{Buf, Bytes};
 use engine::Embedded;
 use http::{HeaderMap, Request};
@@ -20,7 +20,9 @@ use tokio::time::timeout;
 
 /// A sidecar of the application `shop`.
 pub struct World {
+    /// The one that answered first.
     pub api: Arc<Api>,
+    pub instance: Arc<Instance>,
     pub http: String,
     pub grpc: String,
     pub said: Arc<std::sync::Mutex<Vec<String>>>,
@@ -54,15 +56,23 @@ impl World {
         let said: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
         let saying = Arc::clone(&said);
         let say = Box::new(move |line: &str| saying.lock().unwrap().push(line.to_owned()));
-        let api = host.join(config, say).unwrap();
+        let instance = host.join(config, say).unwrap();
+        let api = instance.api();
         let server = Server::bind(&api.config).await.unwrap();
         let (http, grpc) = (server.http_addresses()[0].to_string(), server.grpc_addresses()[0].to_string());
         let stop = Arc::new(Notify::new());
         let running = tokio::spawn({
-            let (api, stop) = (Arc::clone(&api), Arc::clone(&stop));
-            async move { server.run(&api, stop.notified()).await }
+            let (instance, stop) = (Arc::clone(&instance), Arc::clone(&stop));
+            async move { server.run(&instance, stop.notified()).await }
         });
-        World { api, http, grpc, said, stop, running, host, _dir: dir }
+        World { api, instance, http, grpc, said, stop, running, host, _dir: dir }
+    }
+
+    /// Has it answer by what is declared otherwise from now on.
+    pub fn renew(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = self.instance.api().config.clone();
+        change(&mut config);
+        self.instance.renew(config).unwrap();
     }
 
     /// Asks for the end, and waits for it.

@@ -75,6 +75,9 @@ pub(crate) struct Sidecar {
     /// Folder with resource files (*.yaml); may be given more than once
     #[arg(long, value_name = "DIR", visible_alias = "components-path")]
     pub(crate) resources_path: Vec<PathBuf>,
+    /// How often resources are read anew where their changes are not noticed; 0: never
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) hot_reload_reconcile_interval: u64,
     /// Keep in Colony itself what components would keep in other servers: state, messages, configuration and locks
     #[arg(long)]
     pub(crate) embedded: bool,

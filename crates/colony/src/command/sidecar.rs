@@ -48,7 +48,10 @@ async fn serve(args: &Sidecar, data: &Path, started: Instant) -> Result<(), Fail
     let mut ready = || journal.ready(&addresses, &folder, started.elapsed());
     let served = Served { journal: &journal, ready: &mut ready };
     let whole = async {
-        let ended = post.serve(&application, listeners, served, first.notified()).await;
+        let ended = tokio::select! {
+            ended = post.serve(&application, listeners, served, first.notified()) => ended,
+            () = application.watch(&journal) => Ok(()),
+        };
         application.unbind();
         post.close().await;
         ended

@@ -15,6 +15,8 @@ use manifest::valid;
 use mesh::config as plane;
 use policies::target;
 
+/// What an instance has beside it. What is declared for it changes without it.
+const API: &str = "api";
 /// Name of the gateway's listener.
 pub(crate) const GATEWAY: &str = "gateway";
 
@@ -221,7 +223,7 @@ fn service(
             instances: run.min,
             max: run.max,
             grace: run.grace,
-            beside: if run.api { beside(manifest) } else { String::new() },
+            beside: if run.api { API.to_owned() } else { String::new() },
         }),
     };
     supervisor::Service {
@@ -231,11 +233,6 @@ fn service(
         ready: probe(&declared.ready, declared.protocol),
         live: declared.live.as_ref().map(|live| probe(live, declared.protocol)),
     }
-}
-
-/// What an instance has beside it, as far as that is not in the service itself.
-fn beside(manifest: &valid::Manifest) -> String {
-    format!("{:?} {:?}", manifest.resources, manifest.configuration)
 }
 
 /// A process's environment: its own settings win over Colony's.

@@ -22,7 +22,7 @@ use crate::adapters::Surroundings;
 use crate::args::Sidecar;
 use crate::failure::Failure;
 use crate::lower;
-use crate::sidecars::{Application, ByWay, Journal, Look, Post, Served, Terminal};
+use crate::sidecars::{Application, ByWay, Declared, Journal, Look, Post, Read, Served, Terminal};
 use crate::source::Source;
 use crate::terminal;
 
@@ -39,13 +39,17 @@ struct Inner {
     settings: Mutex<Settings>,
     /// Whether an instance gets requests, by its service and its port.
     gates: Mutex<BTreeMap<(String, u16), watch::Sender<bool>>>,
+    /// What those that are served are told is declared, by the same.
+    declared: Mutex<BTreeMap<(String, u16), Declared>>,
     serving: Mutex<JoinSet<()>>,
 }
 
 /// What the manifest says.
-struct Settings {
+pub(super) struct Settings {
     resources: Vec<PathBuf>,
     configuration: Vec<PathBuf>,
+    /// What these say, for those that are served and those that will be.
+    read: Read,
     services: BTreeMap<String, ForService>,
 }
 
@@ -74,15 +78,23 @@ impl Apis {
             printer,
             surroundings,
             embedded: source.embedded,
-            settings: Mutex::new(Settings::of(source, manifest)),
+            settings: Mutex::new(Settings::of(source, manifest)?),
             gates: Mutex::default(),
+            declared: Mutex::default(),
             serving: Mutex::default(),
         })))
     }
 
-    /// Takes on a changed manifest, for instances that begin from now on.
-    pub(super) fn renew(&self, source: &Source, manifest: &valid::Manifest) {
-        *self.0.settings() = Settings::of(source, manifest);
+    /// Takes on a changed manifest, for instances that begin from now on, and what is declared for those that there are, too.
+    /// What of that has changed, in a few words each.
+    pub(super) fn renew(&self, settings: Settings) -> Vec<String> {
+        let mut current = self.0.settings();
+        for declared in self.0.declared().values() {
+            declared.replace(settings.read.clone());
+        }
+        let changes = settings.read.changes(&current.read);
+        *current = settings;
+        changes
     }
 
     /// These instances of a service, and no others, get requests.
@@ -153,6 +165,7 @@ impl Apis {
             let stop = async { drop(stopped.await) };
             let outcome = serving.post.serve(&application, listeners, served, stop).await;
             serving.gates().remove(&place);
+            serving.declared().remove(&place);
             // Who does not wait any more has ended it.
             let _ = end.send(outcome);
         };
@@ -215,7 +228,9 @@ impl Inner {
             Some((callee.clone(), ByWay { address, protocol: (*protocol).to_owned() }))
         };
         let calls = own.calls.iter().filter_map(way).collect();
-        let mut application = Application::new(args, surroundings, &journal)?;
+        let mut application = Application::new(args, settings.read.clone(), surroundings, &journal)?;
+        // Whoever changes the settings finds it there.
+        self.declared().insert((service.to_owned(), port), application.declared.clone());
         application.notes.set("instance", instance.to_owned());
         application.notes.set("appCommand", own.command.clone());
         application.calls = calls;
@@ -256,15 +271,20 @@ impl Inner {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn declared(&self) -> MutexGuard<'_, BTreeMap<(String, u16), Declared>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn gates(&self) -> MutexGuard<'_, BTreeMap<(String, u16), watch::Sender<bool>>> {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Settings {
-    fn of(source: &Source, manifest: &valid::Manifest) -> Settings {
+    pub(super) fn of(source: &Source, manifest: &valid::Manifest) -> Result<Settings, Failure> {
         let [resources, configuration] = source.resources(manifest);
         let redactor = Redactor::new(manifest.secrets.clone());
+        let read = Read::of(&resources, &configuration)?;
         let own = |(name, service): (&String, &valid::Service)| match &service.source {
             valid::Source::Run(run) => {
                 let spoken = |(callee, call): (&String, &valid::Call)| {
@@ -282,7 +302,7 @@ impl Settings {
             valid::Source::Url { .. } => None,
         };
         let services = manifest.services.iter().filter_map(own).collect();
-        Settings { resources, configuration, services }
+        Ok(Settings { resources, configuration, read, services })
     }
 }
 

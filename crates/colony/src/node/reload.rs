@@ -2,7 +2,8 @@
 //!
 //! In an order that leaves no request without somebody to answer it: first the data plane learns
 //! of new listeners and upstreams beside all it has; then the supervisor starts, rolls and scales;
-//! then, if that went well, the data plane lets go of what is no more, and routes change.
+//! then, if that went well, the data plane lets go of what is no more, and routes change. What resources declare is taken on by
+//! the application API of each instance, which goes on meanwhile.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use mesh::{ForceEnd, LostForce};
 use serde_json::{Value, json};
 use supervisor::{Applied, Change};
 
+use super::apis::Settings;
 use super::{Node, explain_apply, recording};
 use crate::failure::Failure;
 use crate::terminal::{Style, paint};
@@ -38,12 +40,16 @@ impl Node {
             let current = self.current();
             (manifest::diff(&current.manifest, &manifest), current.plane.clone())
         };
-        let changes: Vec<Value> = changes
+        let mut changes: Vec<Value> = changes
             .iter()
             .map(|change| json!({ "kind": kind(change.kind), "what": change.what, "detail": change.detail }))
             .collect();
         let (tls, kept) = match self.certificates_for(&manifest) {
             Ok(tls) => tls,
+            Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
+        };
+        let settings = match Settings::of(&self.source, &manifest) {
+            Ok(settings) => settings,
             Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
         };
         let plane = lower::mesh(&manifest, tls);
@@ -52,7 +58,8 @@ impl Node {
             Ok(lost) => lost,
             Err(error) => return json!({ "applied": false, "errors": [explain_apply(&error).message] }),
         };
-        self.apis.renew(&self.source, &manifest);
+        let declared = self.apis.renew(settings);
+        changes.extend(declared.iter().map(|what| json!({ "kind": "changed", "what": what, "detail": "" })));
         let services =
             lower::services(&manifest, self.otlp.endpoint(), |listener| self.mesh.address(listener));
         let applied = self.supervisor.apply(services).await;

@@ -1,13 +1,15 @@
-//! Takes the manifest on by itself when its file changes.
+//! Takes the manifest on by itself when its file changes, or one with what it declares resources and configuration.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::Node;
+use crate::sidecars;
 
 /// Editors write in several steps: wait for so long after the last of them.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -22,39 +24,83 @@ pub(crate) fn start(node: Arc<Node>) {
     });
 }
 
+/// What is watched: files, and folders of resource files.
+#[derive(Clone, PartialEq, Eq)]
+struct Watched {
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+/// What is in each file that is watched, by the files and folders.
+type Contents = BTreeMap<PathBuf, Vec<(PathBuf, Option<Vec<u8>>)>>;
+
 async fn watch(node: &Node) -> Result<(), notify::Error> {
-    let files: Vec<PathBuf> = std::iter::once(&node.source.file)
-        .chain(&node.source.overlays)
-        .filter_map(|f| f.canonicalize().ok())
-        .collect();
     let (sender, mut changes) = mpsc::channel(1);
-    let watched = files.clone();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let ours = event
-            .is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|p| watched.contains(p)));
-        if ours {
-            // Full: a change is waiting to be noticed already.
-            let _ = sender.try_send(());
-        }
-    })?;
-    // The folder, not the file: editors put a new file in the old one's place.
-    for folder in files.iter().filter_map(|file| file.parent()) {
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    }
-    let mut seen = contents(&files);
+    let mut watched = Watched::of(node);
+    let mut watcher = watched.watcher(sender.clone())?;
+    let mut seen = watched.contents();
     while changes.recv().await.is_some() {
         while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
-        let now = contents(&files);
+        let now = watched.contents();
         if now == seen {
             continue;
         }
         seen = now;
         let report = node.reload().await;
         node.printer.reloaded(&report);
+        let after = Watched::of(node);
+        if after != watched {
+            watcher = after.watcher(sender.clone())?;
+            // What was watched before may have changed since it was looked at.
+            let new = after.contents().into_iter();
+            seen =
+                new.map(|(path, found)| (path.clone(), seen.get(&path).cloned().unwrap_or(found))).collect();
+            watched = after;
+        }
     }
+    drop(watcher);
     Ok(())
 }
 
-fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
-    files.iter().map(|file| std::fs::read(file).ok()).collect()
+impl Watched {
+    fn of(node: &Node) -> Watched {
+        let canonical =
+            |all: &[PathBuf]| all.iter().filter_map(|path| path.canonicalize().ok()).collect::<Vec<_>>();
+        let [folders, configuration] = node.source.resources(&node.current().manifest);
+        let mut files = vec![node.source.file.clone()];
+        files.extend(node.source.overlays.clone());
+        files.extend(configuration);
+        Watched { files: canonical(&files), folders: canonical(&folders) }
+    }
+
+    /// Sends something whenever one of them may have changed.
+    fn watcher(&self, sender: mpsc::Sender<()>) -> Result<RecommendedWatcher, notify::Error> {
+        let watched = self.clone();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let ours = |path: &PathBuf| {
+                let is_in = |folder: &PathBuf| path == folder || path.parent() == Some(folder);
+                watched.files.contains(path) || watched.folders.iter().any(is_in)
+            };
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(ours)) {
+                // Full: a change is waiting to be noticed already.
+                let _ = sender.try_send(());
+            }
+        })?;
+        // The folder, not the file: editors put a new file in the old one's place.
+        let parents = self.files.iter().filter_map(|file| file.parent());
+        for folder in parents.chain(self.folders.iter().map(PathBuf::as_path)) {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
+        Ok(watcher)
+    }
+
+    fn contents(&self) -> Contents {
+        let read = |path: &Path| (path.to_owned(), std::fs::read(path).ok());
+        let files = self.files.iter().map(|path| (path.clone(), vec![read(path)]));
+        let folders = self.folders.iter().map(|folder| {
+            let files = sidecars::resource_files(folder).unwrap_or_default();
+            (folder.clone(), files.iter().map(|path| read(path)).collect())
+        });
+        files.chain(folders).collect()
+    }
 }

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use api::config::Gate;
 use api::health::Phase;
-use api::{Api, BindError, End, Host, Listeners, Server};
+use api::{BindError, End, Host, Instance, Listeners, Server};
 use manifest::Diagnostics;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::files::{self, Text};
+use super::files::{self, Declared, Read};
 use super::journal::{Addresses, Journal, Level, Terminal};
 use super::roster::Roster;
 use crate::adapters::{Adapters, Surroundings};
@@ -33,9 +33,9 @@ pub(crate) struct Application {
     pub(crate) args: Sidecar,
     /// What its own process has around it.
     surroundings: Surroundings,
-    resources: Vec<Text>,
-    configuration: Vec<Text>,
-    terminal: Terminal,
+    /// What its files say.
+    pub(crate) declared: Declared,
+    pub(super) terminal: Terminal,
     /// What is told of it besides.
     pub(crate) notes: Notes,
     /// Whom it calls by way of the data plane, and where that takes the calls.
@@ -100,13 +100,15 @@ impl Notes {
     }
 
     /// Has them told of by the API, as long as it is there.
-    async fn keep(&self, api: &Api) {
+    async fn keep(&self, instance: &Instance) {
         let mut notes = self.watch();
         loop {
+            let api = instance.api();
             for (key, value) in &*notes.borrow_and_update() {
                 // One that is too long is not told of.
                 let _ = api.note(key, value);
             }
+            drop(api);
             if notes.changed().await.is_err() {
                 return std::future::pending().await;
             }
@@ -129,12 +131,14 @@ impl From<Notes> for BTreeMap<String, String> {
 impl Application {
     /// The one that this process is started for.
     pub(crate) fn here(args: Sidecar, journal: &Journal) -> Result<Application, Failure> {
-        Application::new(args, Surroundings::here()?, journal)
+        let read = Read::of(&args.resources_path, &args.config)?;
+        Application::new(args, read, Surroundings::here()?, journal)
     }
 
-    /// One with these surroundings. Says what of its command line has no effect.
+    /// One with these files and surroundings. Says what of its command line has no effect.
     pub(crate) fn new(
         args: Sidecar,
+        read: Read,
         surroundings: Surroundings,
         journal: &Journal,
     ) -> Result<Application, Failure> {
@@ -147,8 +151,7 @@ impl Application {
         // Who answers need not be the process that was started.
         notes.set("sidecarPID", std::process::id().to_string());
         Ok(Application {
-            resources: files::in_folders(&args.resources_path)?,
-            configuration: files::named(&args.config)?,
+            declared: read.into(),
             surroundings,
             terminal: Terminal { width: terminal::width(), colours: terminal::colours() },
             notes,
@@ -208,7 +211,7 @@ impl Application {
         Journal::new(&self.args, self.terminal, out)
     }
 
-    /// Serves it until `stop`, or until a request asks for the end.
+    /// Serves it until `stop`, or until a request asks for the end. What is declared otherwise meanwhile is taken on.
     pub(super) async fn serve(
         &self,
         at: &Place,
@@ -219,51 +222,61 @@ impl Application {
         closing: impl FnOnce(),
     ) -> Result<End, Failure> {
         let mut stop = std::pin::pin!(stop);
-        let config = tokio::select! {
-            config = self.config(&at.data, journal) => config?,
+        let mut declared = self.declared.watch();
+        let read = declared.borrow_and_update().clone();
+        let (config, adapters) = tokio::select! {
+            config = self.config(&at.data, &read, journal, None) => config?,
             end = &mut stop => return Ok(end),
         };
         let saying = journal.clone();
-        let api = at.host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
-        let api = api.map_err(|error| Failure::new(error.to_string()))?;
-        let _entry = at.roster.enter(self, &Addresses::of(&listeners), &api);
+        let instance = at.host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
+        let instance = instance.map_err(|error| Failure::new(error.to_string()))?;
+        let _entry = at.roster.enter(self, &Addresses::of(&listeners), &instance);
         let server = Server::on(listeners)
             .map_err(|error| Failure::new(format!("cannot wait for connections: {error}")))?;
         let beside = async {
             // It is never dropped before.
-            let _ = api.health.watch().wait_for(|phase| *phase > Phase::Starting).await;
+            let _ = instance.health.watch().wait_for(|phase| *phase > Phase::Starting).await;
             ready();
-            self.notes.keep(&api).await;
+            let renewing = self.renew(&at.data, &instance, journal, declared, (read, adapters));
+            tokio::join!(self.notes.keep(&instance), renewing);
         };
         tokio::select! {
             biased;
-            end = server.run_until(&api, stop, closing) => Ok(end),
+            end = server.run_until(&instance, stop, closing) => Ok(end),
             () = beside => Ok(End::Whole),
         }
     }
 
-    /// What is to be served, with what it needs from outside.
-    async fn config(&self, data: &Path, journal: &Journal) -> Result<api::Config, Failure> {
-        let configuration = files::configuration(&self.configuration);
+    /// What is to be served, with what it needs from outside: what is as it was is had from `before`.
+    pub(super) async fn config(
+        &self,
+        data: &Path,
+        read: &Read,
+        journal: &Journal,
+        before: Option<&Adapters>,
+    ) -> Result<(api::Config, Adapters), Failure> {
+        let configuration = files::configuration(&read.configuration);
         self.tell(&configuration.diagnostics, journal)?;
-        let mut found = files::resources(&self.resources, &self.surroundings.variables, self.args.embedded);
+        let mut found = files::resources(&read.resources, &self.surroundings.variables, self.args.embedded);
         let adapters = match found.has_errors() {
             true => Adapters::default(),
             false => {
-                Adapters::open(&mut found, &configuration, &self.args.app_id, &self.surroundings, data).await
+                let (app_id, around) = (&self.args.app_id, &self.surroundings);
+                Adapters::open(&mut found, &configuration, app_id, around, data, before).await
             }
         };
         let subscriptions = lower::subscriptions(&mut found, &self.args.app_id);
         let resiliency = resiliency(&mut found, &self.args.app_id);
         self.tell(&found.diagnostics, journal)?;
-        for (name, kind) in &found.embedded {
+        for (name, kind) in found.embedded.iter().filter(|_| before.is_none()) {
             journal.say(Level::Info, &format!("{name:?} ({kind}) is kept by Colony: --embedded"));
         }
         let mut config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
         config.by_way = self.calls.iter().map(|(callee, way)| (callee.clone(), way.app())).collect();
         config.app.gate = self.gate.clone();
         let (apis, access) = (lower::apis(&configuration), lower::access(&configuration));
-        Ok(api::Config { subscriptions, resiliency, apis, access, ..config })
+        Ok((api::Config { subscriptions, resiliency, apis, access, ..config }, adapters))
     }
 
     fn tell(&self, found: &Diagnostics, journal: &Journal) -> Result<(), Failure> {

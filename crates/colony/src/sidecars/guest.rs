@@ -54,6 +54,8 @@ impl<'a> Guest<'a> {
         mut stream: UnixStream,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<Outcome, Failure> {
+        // Before it is told what is declared.
+        let mut declared = self.application.declared.watch();
         match self.ask(&mut stream).await {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -77,6 +79,11 @@ impl<'a> Guest<'a> {
                     ending = true;
                     // If it is not heard, the holder is gone, which is heard.
                     let _ = wire::tell(&mut write, &FromGuest::End).await;
+                    continue;
+                }
+                Ok(()) = declared.changed() => {
+                    let told = FromGuest::Declared(declared.borrow_and_update().clone());
+                    let _ = wire::tell(&mut write, &told).await;
                     continue;
                 }
                 Ok(()) = notes.changed() => {

@@ -249,6 +249,7 @@ async fn hearing(
             Ok(FromGuest::End) => {
                 finish.send_replace(true);
             }
+            Ok(FromGuest::Declared(read)) => application.declared.replace(read),
             Ok(FromGuest::Noted(notes)) => application.notes.replace(notes),
             Err(_) => return,
         }

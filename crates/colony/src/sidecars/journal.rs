@@ -67,6 +67,12 @@ impl Journal {
         self.tell(level, line, json!({}));
     }
 
+    /// A line that programs know by the word `event` in it, with what else there is to it.
+    pub(crate) fn event(&self, level: Level, event: &str, line: &str, mut details: Value) {
+        details["event"] = event.into();
+        self.tell(level, line, details);
+    }
+
     /// Something for people alone, over several lines.
     pub(crate) fn draw(&self, drawing: impl FnOnce(Terminal) -> String) {
         if !self.json {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::files::Read;
 use super::roster::About;
 use crate::failure::Failure;
 
@@ -49,6 +50,8 @@ pub(super) enum What<A> {
 pub(super) enum FromGuest {
     /// Finish what is in flight.
     End,
+    /// This is declared from now on.
+    Declared(Read),
     /// This is told of the application besides.
     Noted(BTreeMap<String, String>),
 }

@@ -16,7 +16,9 @@ mod guest;
 mod holder;
 mod journal;
 mod message;
+mod renew;
 mod roster;
+mod watch;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,7 @@ use holder::Holding;
 use message::{FromHolder, What};
 
 pub(crate) use application::{Application, ByWay, Notes};
+pub(crate) use files::{Declared, Read, paths as resource_files};
 pub(crate) use journal::{Addresses, Journal, Level, Terminal};
 pub(crate) use roster::About;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use api::Api;
+use api::Instance;
 use serde::{Deserialize, Serialize};
 
 use super::application::{Application, Notes};
@@ -25,7 +25,7 @@ struct Inner {
 struct Entry {
     about: About,
     notes: Notes,
-    api: Arc<Api>,
+    instance: Arc<Instance>,
 }
 
 /// An application, as it is told of.
@@ -52,7 +52,12 @@ pub(super) struct Placed {
 }
 
 impl Roster {
-    pub(super) fn enter(&self, application: &Application, addresses: &Addresses, api: &Arc<Api>) -> Placed {
+    pub(super) fn enter(
+        &self,
+        application: &Application,
+        addresses: &Addresses,
+        instance: &Arc<Instance>,
+    ) -> Placed {
         let about = About {
             app_id: application.args.app_id.clone(),
             http: addresses.http.clone(),
@@ -66,7 +71,7 @@ impl Roster {
             notes: BTreeMap::new(),
         };
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { about, notes: application.notes.clone(), api: Arc::clone(api) };
+        let entry = Entry { about, notes: application.notes.clone(), instance: Arc::clone(instance) };
         self.served().insert(number, entry);
         Placed { roster: self.clone(), number }
     }
@@ -80,7 +85,7 @@ impl Roster {
     pub(super) fn end(&self, app_id: &str) -> usize {
         let served = self.served();
         let meant = served.values().filter(|entry| entry.about.app_id == app_id);
-        meant.inspect(|entry| entry.api.end()).count()
+        meant.inspect(|entry| entry.instance.end()).count()
     }
 
     fn served(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Entry>> {

@@ -47,6 +47,7 @@ mod queues;
 #[cfg(feature = "conformance")]
 mod quickstarts;
 mod reload;
+mod renewed;
 mod requests;
 mod run;
 #[cfg(feature = "conformance")]

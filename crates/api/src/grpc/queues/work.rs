@@ -10,7 +10,7 @@ use std::time::Duration;
 use engine::blocks::queue;
 use engine::{Outcome, WorkConfig};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
@@ -20,6 +20,7 @@ use super::convert::received;
 use crate::api::Api;
 use crate::error::Error;
 use crate::health::Phase;
+use crate::host::Host;
 use crate::proto::colony::v1::work_request::Say;
 use crate::proto::colony::v1::{ReceivedItem, WorkBegin, WorkFailed, WorkRequest};
 use crate::queues::{Work, invalid};
@@ -43,7 +44,12 @@ pub(super) async fn begin(api: &Arc<Api>, mut said: Streaming<WorkRequest>) -> R
     api.queue(&begin.queue, None)?.look().await?;
     let (items, coming) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
-    tasks.spawn(run(Arc::clone(api), begin, lease, said, items));
+    let (host, phases) = (Arc::clone(&api.host), api.health.watch());
+    let consumer = match begin.consumer.is_empty() {
+        true => api.config.app_id.clone(),
+        false => begin.consumer.clone(),
+    };
+    tasks.spawn(run(host, phases, consumer, begin, (lease, said), items));
     let coming = stream::unfold((coming, tasks), |(mut coming, tasks)| async move {
         let item = coming.recv().await?;
         Some((item, (coming, tasks)))
@@ -52,14 +58,14 @@ pub(super) async fn begin(api: &Arc<Api>, mut said: Streaming<WorkRequest>) -> R
 }
 
 async fn run(
-    api: Arc<Api>,
+    host: Arc<Host>,
+    mut phases: watch::Receiver<Phase>,
+    consumer: String,
     begin: WorkBegin,
-    lease: Option<Duration>,
-    said: Streaming<WorkRequest>,
+    (lease, said): (Option<Duration>, Streaming<WorkRequest>),
     items: mpsc::Sender<Result<ReceivedItem, Status>>,
 ) {
-    let WorkBegin { queue, consumer, concurrency, .. } = begin;
-    let consumer = if consumer.is_empty() { api.config.app_id.clone() } else { consumer };
+    let WorkBegin { queue, concurrency, .. } = begin;
     let mut config = WorkConfig { lease, ..WorkConfig::default() };
     if concurrency > 0 {
         config.concurrency = concurrency;
@@ -70,12 +76,11 @@ async fn run(
         async move { open.work(work, &items).await }
     };
     let working = async {
-        match api.host.disk().queue(&queue) {
+        match host.disk().queue(&queue) {
             Ok(of) => of.work(&consumer, config, handler).await,
             Err(error) => error,
         }
     };
-    let mut phases = api.health.watch();
     let ended = tokio::select! {
         error = working => Err(crate::queues::failed(&queue, "working on", &error)),
         ended = open.listen(said) => ended,

@@ -38,8 +38,8 @@ fn api() -> (tempfile::TempDir, Arc<Api>) {
     let dir = tempfile::tempdir().expect("a folder");
     let disk = engine::Embedded::open_in(dir.path(), engine::Config::default()).expect("opened");
     let host = Host::new(disk, engine::Config::default());
-    let api = host.join(Config::new("shop"), Box::new(|_| {})).expect("joined");
-    (dir, api)
+    let instance = host.join(Config::new("shop"), Box::new(|_| {})).expect("joined");
+    (dir, instance.api())
 }
 
 async fn is_served(api: &Arc<Api>, method: &str, target: &str) -> bool {

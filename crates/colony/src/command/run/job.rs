@@ -14,7 +14,7 @@ use super::lines::Out;
 use crate::adapters::Surroundings;
 use crate::args::Sidecar;
 use crate::failure::Failure;
-use crate::sidecars::{Addresses, Application, Journal, Level, Notes, Post, Served, Terminal};
+use crate::sidecars::{Addresses, Application, Journal, Level, Notes, Post, Read, Served, Terminal};
 use crate::terminal;
 
 /// What is to be run.
@@ -58,7 +58,8 @@ impl Job {
     ) -> Result<u8, Failure> {
         let started = Instant::now();
         let journal = self.journal();
-        let application = Application::new(self.sidecar.clone(), self.surroundings.clone(), &journal)?;
+        let read = Read::of(&self.sidecar.resources_path, &self.sidecar.config)?;
+        let application = Application::new(self.sidecar.clone(), read, self.surroundings.clone(), &journal)?;
         for (key, note) in &self.notes {
             application.notes.set(key, note.clone());
         }
@@ -92,7 +93,9 @@ impl Job {
             self.program(programs, &application.notes, env, over).await
         };
         let (mut serving, mut program) = (std::pin::pin!(serving), std::pin::pin!(program));
+        let mut watching = std::pin::pin!(application.watch(&journal));
         let (served, code) = tokio::select! {
+            () = &mut watching => (Ok(()), Ok(0)),
             code = &mut program => {
                 program_over.notify_one();
                 (serving.await, code)
