@@ -53,7 +53,7 @@ impl All<'_> {
         while self.tasks.try_join_next().is_some() {}
         let api = self.instance.api();
         let inputs: Vec<_> = api.config.components.iter().filter_map(declared).collect();
-        let same = |(name, input): (&String, &Input)| inputs.iter().any(|one| *one == (name.as_str(), input));
+        let same = |(name, input): (&String, &Input)| inputs.contains(&(name.as_str(), input));
         self.known.retain(|name, (input, _)| same((name, input)));
         let new: Vec<_> = inputs.into_iter().filter(|(name, _)| !self.known.contains_key(*name)).collect();
         if new.is_empty() {

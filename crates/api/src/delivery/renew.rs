@@ -59,7 +59,7 @@ impl All<'_> {
         lines.iter().filter(|line| !self.said.contains(line)).for_each(|line| api.say(line));
         self.said = lines;
         let is_wanted = |kept: &mut Kept| {
-            let same = wanted.iter().any(|one| *one == kept.subscription);
+            let same = wanted.contains(&kept.subscription);
             same && kept.broker.as_ref() == api.pubsubs.declared(&kept.subscription.pubsub)
         };
         let ended: Vec<Kept> = self.running.extract_if(.., |kept| !is_wanted(kept)).collect();

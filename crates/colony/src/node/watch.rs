@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::Node;
 use crate::sidecars;
@@ -16,8 +17,14 @@ const SETTLE: Duration = Duration::from_millis(150);
 
 /// Watches for as long as the node runs. A watch that cannot be had is said and done without.
 pub(crate) fn start(node: Arc<Node>) {
+    // At once: whoever is told that all is ready may change something.
+    let begun = Watching::begin(Watched::of(&node));
     tokio::spawn(async move {
-        if let Err(error) = watch(&node).await {
+        let watched = match begun {
+            Ok(begun) => watch(&node, begun).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = watched {
             node.printer
                 .note(&format!("changes of the manifest are not noticed ({error}); use `colony apply`"));
         }
@@ -34,32 +41,49 @@ struct Watched {
 /// What is in each file that is watched, by the files and folders.
 type Contents = BTreeMap<PathBuf, Vec<(PathBuf, Option<Vec<u8>>)>>;
 
-async fn watch(node: &Node) -> Result<(), notify::Error> {
-    let (sender, mut changes) = mpsc::channel(1);
-    let mut watched = Watched::of(node);
-    let mut watcher = watched.watcher(sender.clone())?;
-    let mut seen = watched.contents();
-    while changes.recv().await.is_some() {
-        while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
-        let now = watched.contents();
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        let report = node.reload().await;
-        node.printer.reloaded(&report);
-        let after = Watched::of(node);
-        if after != watched {
-            watcher = after.watcher(sender.clone())?;
-            // What was watched before may have changed since it was looked at.
-            let new = after.contents().into_iter();
-            seen =
-                new.map(|(path, found)| (path.clone(), seen.get(&path).cloned().unwrap_or(found))).collect();
-            watched = after;
+/// A watch, and what was there when it was looked last.
+struct Watching {
+    watched: Watched,
+    _watcher: RecommendedWatcher,
+    changes: mpsc::Receiver<()>,
+    seen: Contents,
+}
+
+async fn watch(node: &Node, mut watching: Watching) -> Result<(), notify::Error> {
+    loop {
+        watching.changed().await;
+        loop {
+            let report = node.reload().await;
+            node.printer.reloaded(&report);
+            let watched = Watched::of(node);
+            if watched == watching.watched {
+                break;
+            }
+            // What is watched from now on may have changed since it was read: once more.
+            watching = Watching::begin(watched)?;
         }
     }
-    drop(watcher);
-    Ok(())
+}
+
+impl Watching {
+    fn begin(watched: Watched) -> Result<Watching, notify::Error> {
+        let (sender, changes) = mpsc::channel(1);
+        let watcher = watched.watcher(sender)?;
+        Ok(Watching { seen: watched.contents(), watched, _watcher: watcher, changes })
+    }
+
+    /// Waits until something is otherwise than when it was looked last.
+    async fn changed(&mut self) {
+        while self.changes.recv().await.is_some() {
+            while timeout(SETTLE, self.changes.recv()).await.is_ok_and(|change| change.is_some()) {}
+            let now = self.watched.contents();
+            if now != self.seen {
+                self.seen = now;
+                return;
+            }
+        }
+        std::future::pending().await
+    }
 }
 
 impl Watched {

@@ -96,7 +96,10 @@ fn changed_resources_are_taken_on_without_a_restart() {
     }
     write(&dir, "resources/second.yaml", &secrets("second").replace("local.file", "local.flie"));
     for one in &both {
-        assert!(one.said("second.yaml:5:9") && one.said("what was declared before holds"));
+        let told = one.wait_for(|line| line["event"] == "not-reloaded");
+        let found = &told["diagnostics"][0];
+        assert_eq!((&found["file"], &found["line"]), (&json!("resources/second.yaml"), &json!(5)), "{told}");
+        assert!(one.said("what was declared before holds"));
     }
     assert!(is("second", 200));
     std::fs::remove_file(dir.path().join("resources/second.yaml")).expect("removed");
