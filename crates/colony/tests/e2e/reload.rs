@@ -1,5 +1,7 @@
 //! The manifest changed while everything runs.
 
+use std::sync::Arc;
+
 use crate::world::{World, server, wait};
 
 fn manifest() -> String {
@@ -36,7 +38,11 @@ fn a_broken_manifest_changes_nothing() {
 
 #[test]
 fn a_changed_command_replaces_the_process() {
-    let world = World::up(&manifest());
+    let dir = Arc::new(tempfile::tempdir().expect("a folder"));
+    std::fs::write(dir.path().join("colony.yaml"), manifest()).expect("written");
+    // Or it might be taken on before it is asked for.
+    let world = World::start_with(&dir, &["--no-watch"]);
+    world.wait_for("all-ready");
     let before = world.pids("own");
     world.edit("sleep 1000", "sleep 2000");
     let report = world.json(&["apply", "--json"]);
