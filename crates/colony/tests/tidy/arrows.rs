@@ -35,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 /// Crates that decide and touch nothing.
 pub const PURE: [&str; 3] = ["machine", "manifest", "policy"];
 /// What those may use from outside: parsers, drawing and words, nothing that has a clock or a socket.
-const PURE_MAY_USE: [&str; 11] = [
+const PURE_MAY_USE: [&str; 10] = [
     "bytes",
     "jiff",
     "miette",
