@@ -225,7 +225,8 @@ impl Application {
         let mut declared = self.declared.watch();
         let read = declared.borrow_and_update().clone();
         let (config, adapters) = tokio::select! {
-            config = self.config(&at.data, &read, journal, None) => config?,
+            // By far the largest of what is done here, and done seldom.
+            config = Box::pin(self.config(&at.data, &read, journal, None)) => config?,
             end = &mut stop => return Ok(end),
         };
         let saying = journal.clone();
@@ -238,7 +239,7 @@ impl Application {
             // It is never dropped before.
             let _ = instance.health.watch().wait_for(|phase| *phase > Phase::Starting).await;
             ready();
-            let renewing = self.renew(&at.data, &instance, journal, declared, (read, adapters));
+            let renewing = Box::pin(self.renew(&at.data, &instance, journal, declared, (read, adapters)));
             tokio::join!(self.notes.keep(&instance), renewing);
         };
         tokio::select! {
