@@ -37,6 +37,39 @@ fn what_fuzzing_found_is_answered() {
     }
 }
 
+/// Everything that is shown about a resource file, a configuration or a run file, whichever it is.
+fn shown_of_files(text: &str) -> String {
+    let files = [Source { name: "file.yaml".to_owned(), text: text.to_owned() }];
+    let env = BTreeMap::from([("NAME".to_owned(), "value".to_owned())]);
+    let all = [
+        manifest::resources(&files, &env, false).diagnostics,
+        manifest::resources(&files, &env, true).diagnostics,
+        manifest::configuration(&files).diagnostics,
+        manifest::run_file(&files[0]).diagnostics,
+    ];
+    all.iter().map(|found| found.render(80, true) + &found.to_json().to_string()).collect()
+}
+
+/// The corpora of the fuzz targets for those.
+#[allow(clippy::disallowed_methods, reason = "the corpus is in files")]
+fn files() -> Vec<String> {
+    let corpora = ["resources", "run_file"].map(|target| {
+        let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+        let entries = std::fs::read_dir(corpus).expect("a corpus").flatten();
+        let mut files: Vec<_> = entries.map(|entry| std::fs::read(entry.path()).expect("a file")).collect();
+        files.sort();
+        files
+    });
+    corpora.iter().flatten().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+}
+
+#[test]
+fn what_fuzzing_found_of_files_is_answered() {
+    let files = files();
+    assert!(files.len() > 20);
+    files.iter().for_each(|text| drop(shown_of_files(text)));
+}
+
 /// Words that a manifest is made of, and what breaks it.
 fn word() -> impl Strategy<Value = String> {
     let words = [
@@ -107,9 +140,13 @@ fn word() -> impl Strategy<Value = String> {
 
 /// The marketplace after some accidents: pieces cut out, doubled or replaced.
 fn accident() -> impl Strategy<Value = String> {
+    accident_to(Just(MARKETPLACE.to_owned()))
+}
+
+fn accident_to(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     let cut = (any::<prop::sample::Index>(), 0..40_usize, word(), any::<bool>());
-    prop::collection::vec(cut, 1..6).prop_map(|cuts| {
-        let mut chars: Vec<char> = MARKETPLACE.chars().collect();
+    (text, prop::collection::vec(cut, 1..6)).prop_map(|(text, cuts)| {
+        let mut chars: Vec<char> = text.chars().collect();
         for (at, length, word, double) in cuts {
             let start = at.index(chars.len().max(1)).min(chars.len());
             let end = (start + length).min(chars.len());
@@ -152,6 +189,11 @@ proptest! {
         shown(&one);
         prop_assert_eq!(one.manifest.is_some(), one.diagnostics.errors() == 0);
         shown(&checked(MARKETPLACE, Some(&overlay), "t"));
+    }
+
+    #[test]
+    fn any_accident_to_a_file_is_answered(text in accident_to(prop::sample::select(files()))) {
+        shown_of_files(&text);
     }
 
     #[test]
