@@ -22,6 +22,7 @@ impl Node {
     /// Reads the manifest again and applies it; returns what was done as JSON, see [`render`].
     pub(crate) async fn reload(&self) -> Value {
         let _one = self.reloading.lock().await;
+        let files = self.source.read().map(|input| manifest::masked(&input)).unwrap_or_default();
         let checked = match self.source.check() {
             Ok(checked) => checked,
             Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
@@ -36,12 +37,8 @@ impl Node {
         };
         let (changes, plane_before) = {
             let current = self.current();
-            (manifest::diff(&current.manifest, &manifest), current.plane.clone())
+            (changes(&current.manifest, &manifest), current.plane.clone())
         };
-        let changes: Vec<Value> = changes
-            .iter()
-            .map(|change| json!({ "kind": kind(change.kind), "what": change.what, "detail": change.detail }))
-            .collect();
         let (tls, kept) = match self.certificates_for(&manifest) {
             Ok(tls) => tls,
             Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
@@ -78,6 +75,7 @@ impl Node {
         current.plane = if done { plane } else { both };
         if done {
             current.manifest = manifest;
+            current.files = files;
         }
         json!({
             "applied": errors.is_empty(),
@@ -123,6 +121,13 @@ impl Node {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// How two manifests differ.
+pub(super) fn changes(before: &valid::Manifest, after: &valid::Manifest) -> Vec<Value> {
+    let changes = manifest::diff(before, after);
+    let told = |change: &manifest::Change| json!({ "kind": kind(change.kind), "what": change.what, "detail": change.detail });
+    changes.iter().map(told).collect()
 }
 
 fn kind(kind: manifest::Kind) -> &'static str {
