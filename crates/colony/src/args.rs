@@ -9,6 +9,7 @@ pub(crate) mod sidecar;
 mod trace;
 pub(crate) mod verbs;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Scale(Scale),
     /// Stop one service, or everything if none is named
     Stop(Stop),
+    /// Print the link to the console of the running system
+    Console(Json),
     Breaker(Breaker),
     Fault(Fault),
     Init(Init),
@@ -101,8 +104,12 @@ impl Command {
         match self {
             Command::Up(args) => args.json,
             Command::Check(args) => args.json,
+<<<<<<< HEAD
             Command::Status(args) | Command::Apply(args) => args.json,
             Command::Top(args) => args.json,
+=======
+            Command::Status(args) | Command::Apply(args) | Command::Console(args) => args.json,
+>>>>>>> 16c6b0c (The console: a page of the running system, the JSON behind it, and its door)
             Command::Logs(args) => args.json,
             Command::Trace(args) => args.json,
             Command::Restart(args) => args.json,
@@ -168,9 +175,29 @@ pub(crate) struct Up {
     /// Serve the metrics, as Prometheus reads them, at http://ADDRESS/metrics too, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<std::net::SocketAddr>,
+    /// Where the console listens: ADDRESS:PORT, or `off`; none: 127.0.0.1:7700, or the next port that is free
+    #[arg(long, value_name = "ADDRESS or off", value_parser = console)]
+    pub(crate) console: Option<Console>,
     /// Threads of the data plane; 0: one a processor
     #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true)]
     pub(crate) threads: usize,
+}
+
+/// Whether and where the console listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Console {
+    Off,
+    At(SocketAddr),
+}
+
+fn console(text: &str) -> Result<Console, String> {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match (text, text.parse(), text.parse::<u16>()) {
+        ("off", ..) => Ok(Console::Off),
+        (_, Ok(address), _) => Ok(Console::At(address)),
+        (.., Ok(port)) => Ok(Console::At(loopback(port))),
+        _ => Err("write an address with a port, such as 127.0.0.1:7800, or off".to_owned()),
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -123,3 +123,8 @@ fn refused(status: StatusCode, problem: &Value) -> Failure {
     }
     failure
 }
+
+/// A name as part of an address.
+pub(crate) fn part(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -100,6 +100,22 @@ pub fn zone_name(text: &str) -> Result<String, String> {
     })
 }
 
+/// Whether a variable of this name is taken to be secret, whatever it holds.
+pub fn is_secret_name(name: &str) -> bool {
+    Mask::default().is_secret(name)
+}
+
+/// The files as they are written, without the defaults of secret variables.
+pub fn masked(input: &Input) -> Vec<Source> {
+    let sources = || std::iter::once(&input.base).chain(&input.overlays);
+    let mut mask = Mask::default();
+    for (file, source) in sources().enumerate() {
+        let parsed = yaml::parse(&source.text, file as u32, &mut Vec::new());
+        mask.listed.extend(parsed.iter().flat_map(substitute::listed_secrets));
+    }
+    sources().map(|source| Source { name: source.name.clone(), text: mask.source(&source.text) }).collect()
+}
+
 /// All files as one.
 struct Tree {
     root: yaml::Node,

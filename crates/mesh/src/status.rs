@@ -233,13 +233,16 @@ fn of_upstream(upstream: &Upstream) -> UpstreamStatus {
     }
 }
 
+fn latency(call: &CallState) -> HistogramSnapshot {
+    let mut all = HistogramSnapshot::default();
+    call.tallies.iter().for_each(|tally| all.merge_in(&tally.latency));
+    all
+}
+
 fn of_call(call: &CallState, upstream: &Upstream) -> CallStatus {
     let now = clock::now();
     let sum = |part: fn(&Tally) -> u64| call.tallies.iter().map(part).sum();
-    let mut latency = HistogramSnapshot::default();
-    for tally in &call.tallies {
-        latency.merge(&tally.latency.snapshot());
-    }
+    let latency = latency(call);
     let breaker = call.breaker.as_ref().map(|breaker| breaker.state(now));
     CallStatus {
         call: call.config.id.clone(),

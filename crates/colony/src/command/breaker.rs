@@ -13,7 +13,7 @@ use crate::terminal;
 
 pub(crate) async fn run(args: &args::Breaker, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let body = json!({ "call": args.call, "state": args.state });
-    let done = Client::find(data).await?.call(Method::POST, "/v1/breaker", Some(body)).await?;
+    let done = Client::find(data).await?.call(Method::POST, "/api/breakers", Some(body)).await?;
     terminal::print(&match (args.json, args.state) {
         (true, _) => format!("{done}\n"),
         (false, Force::Open) => {

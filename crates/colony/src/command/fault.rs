@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::faults::{self, Wanted};
 use crate::terminal::{self, Style, table, time};
 
-const PATH: &str = "/v1/faults";
+const PATH: &str = "/api/faults";
 
 pub(crate) async fn run(args: &Fault, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let client = Client::find(data).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &Fault, data: Option<&Path>) -> Result<ExitCode, F
 }
 
 async fn add(client: &Client, args: &AddFault) -> Result<String, Failure> {
-    let done = client.call(Method::POST, PATH, Some(json!({ "fault": Wanted::of(args) }))).await?;
+    let done = client.call(Method::POST, PATH, Some(json!(Wanted::of(args)))).await?;
     if args.json {
         return Ok(format!("{done}\n"));
     }
@@ -50,7 +50,8 @@ async fn list(client: &Client, args: &Json) -> Result<String, Failure> {
 }
 
 async fn clear(client: &Client, args: &ClearFault) -> Result<String, Failure> {
-    let done = client.call(Method::DELETE, PATH, Some(json!({ "id": args.id }))).await?;
+    let path = args.id.map_or(PATH.to_owned(), |id| format!("{PATH}/{id}"));
+    let done = client.call(Method::DELETE, &path, None).await?;
     if args.json {
         return Ok(format!("{done}\n"));
     }

@@ -49,7 +49,7 @@ async fn gateway(data: Option<&Path>) -> Result<(String, PathBuf), Failure> {
     let client = Client::find(data)
         .await
         .map_err(|failure| failure.hint("or name an address: colony load http://..."))?;
-    let status = client.call(Method::GET, "/v1/status", None).await?;
+    let status = client.call(Method::GET, "/api/status", None).await?;
     let gateway = status["gateway"].as_str().ok_or_else(|| {
         Failure::new("the running system has no gateway").hint("name an address: colony load http://...")
     })?;

@@ -150,7 +150,7 @@ fn record(log: &Value, colours: bool) -> String {
 
 /// A service that does not exist has no lines, which would look like silence.
 async fn known(client: &Client, service: &str) -> Result<(), Failure> {
-    let status = client.call(hyper::Method::GET, "/v1/status", None).await?;
+    let status = client.call(hyper::Method::GET, "/api/status", None).await?;
     let services = status["services"].as_array().into_iter().flatten();
     let names: Vec<&str> = services.filter_map(|service| service["name"].as_str()).collect();
     match names.contains(&service) {

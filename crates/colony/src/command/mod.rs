@@ -3,6 +3,7 @@
 mod breaker;
 mod certs;
 mod check;
+mod console;
 mod data;
 pub(crate) mod explain;
 mod fault;
@@ -55,6 +56,7 @@ fn hand_over(args: Args) -> Result<ExitCode, Failure> {
         Command::Scale(args) => runtime()?.block_on(operate::scale(&args, data)),
         Command::Stop(args) if !args.app_id.is_empty() => runtime()?.block_on(list::stop(&args, data)),
         Command::Stop(args) => runtime()?.block_on(operate::stop(&args, data)),
+        Command::Console(args) => runtime()?.block_on(console::run(&args, data)),
         Command::Breaker(args) => runtime()?.block_on(breaker::run(&args, data)),
         Command::Fault(args) => runtime()?.block_on(fault::run(&args, data)),
         Command::Init(args) => init::run(&args),

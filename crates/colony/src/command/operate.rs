@@ -11,7 +11,7 @@ use telemetry::logs::{Line, Stream};
 
 use super::check::counted;
 use crate::args;
-use crate::client::Client;
+use crate::client::{Client, part};
 use crate::failure::Failure;
 use crate::terminal::{self, Style, paint, time};
 
@@ -19,7 +19,7 @@ use crate::terminal::{self, Style, paint, time};
 const BUILD: &str = "build";
 
 pub(crate) async fn apply(args: &args::Json, data: Option<&Path>) -> Result<ExitCode, Failure> {
-    let report = Client::find(data).await?.call(Method::POST, "/v1/apply", None).await?;
+    let report = Client::find(data).await?.call(Method::POST, "/api/apply", None).await?;
     if args.json {
         terminal::print(&format!("{report}\n"))?;
     } else {
@@ -33,8 +33,8 @@ pub(crate) async fn apply(args: &args::Json, data: Option<&Path>) -> Result<Exit
 
 pub(crate) async fn restart(args: &args::OneService, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let client = Client::find(data).await?;
-    let body = json!({ "service": args.service });
-    let asking = client.call(Method::POST, "/v1/restart", Some(body));
+    let path = format!("/api/services/{}/restart", part(&args.service));
+    let asking = client.call(Method::POST, &path, None);
     let done = match args.json {
         true => asking.await?,
         false => showing_build(&client, &args.service, asking).await?,
@@ -43,14 +43,14 @@ pub(crate) async fn restart(args: &args::OneService, data: Option<&Path>) -> Res
 }
 
 pub(crate) async fn scale(args: &args::Scale, data: Option<&Path>) -> Result<ExitCode, Failure> {
-    let done = ask(data, "scale", json!({ "service": args.service, "instances": args.instances })).await?;
+    let done = ask(data, &args.service, "scale", Some(json!({ "instances": args.instances }))).await?;
     say(args.json, &done, "scaled")
 }
 
 pub(crate) async fn stop(args: &args::Stop, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let Some(service) = &args.service else {
         let client = Client::find(data).await?;
-        let done = client.call(Method::POST, "/v1/stop", Some(json!({}))).await?;
+        let done = client.call(Method::POST, "/api/stop", None).await?;
         client.gone().await;
         terminal::print(&if args.json {
             format!("{done}\n")
@@ -59,7 +59,7 @@ pub(crate) async fn stop(args: &args::Stop, data: Option<&Path>) -> Result<ExitC
         })?;
         return Ok(ExitCode::SUCCESS);
     };
-    let done = ask(data, "stop", json!({ "service": service })).await?;
+    let done = ask(data, service, "stop", None).await?;
     say(args.json, &done, "stopped")
 }
 
@@ -99,8 +99,9 @@ fn show_build_line(service: &str, json: &[u8]) {
     }
 }
 
-async fn ask(data: Option<&Path>, what: &str, body: Value) -> Result<Value, Failure> {
-    Client::find(data).await?.call(Method::POST, &format!("/v1/{what}"), Some(body)).await
+async fn ask(data: Option<&Path>, service: &str, what: &str, body: Option<Value>) -> Result<Value, Failure> {
+    let path = format!("/api/services/{}/{what}", part(service));
+    Client::find(data).await?.call(Method::POST, &path, body).await
 }
 
 fn say(as_json: bool, done: &Value, what: &str) -> Result<ExitCode, Failure> {

@@ -24,7 +24,7 @@ const SHARE: usize = 1;
 const ZONE: usize = 4;
 
 pub(crate) async fn run(args: &Json, data: Option<&Path>) -> Result<ExitCode, Failure> {
-    let status = Client::find(data).await?.call(Method::GET, "/v1/status", None).await?;
+    let status = Client::find(data).await?.call(Method::GET, "/api/status", None).await?;
     match args.json {
         true => terminal::print(&format!("{status}\n"))?,
         false => terminal::print(&render(&status, terminal::colours()))?,

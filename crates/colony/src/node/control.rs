@@ -1,5 +1,5 @@
-//! The node's control interface: HTTP and JSON over a socket in its data folder, which only its
-//! user may open. `colony status`, `logs`, `restart` and the rest are its clients.
+//! The node's control interface: what the console answers, over a socket in the node's data folder, which only its user may
+//! open. `colony status`, `logs`, `restart` and the rest are its clients.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,43 +9,42 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use console::Console;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use mesh::ForceError;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use supervisor::CommandError;
 use telemetry::logs::LogWindow;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+<<<<<<< HEAD
 use super::{Node, measure};
 use crate::args::Force;
 use crate::command::explain;
 use crate::faults::Wanted;
+=======
+use super::Node;
+>>>>>>> 16c6b0c (The console: a page of the running system, the JSON behind it, and its door)
 use crate::socket::{self, SOCKET};
 
-/// Largest command.
-const COMMAND_BYTES_MAX: usize = 64 << 10;
 /// Lines of a log sent at a time.
 const LOG_LOT: usize = 256;
 
 /// Opens the socket and answers until the task is aborted.
-pub(crate) fn serve(node: Arc<Node>) -> io::Result<JoinHandle<()>> {
+pub(crate) fn serve(node: &Node, console: Console) -> io::Result<JoinHandle<()>> {
     let data_dir = node.source.data_dir();
     let path = data_dir.join(SOCKET);
     let listener = socket::listen(&data_dir)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let logs = node.logs.clone();
     Ok(tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
-            let node = node.clone();
+            let (console, logs) = (console.clone(), logs.clone());
             tokio::spawn(async move {
-                let service = service_fn(|request| answer(node.clone(), request));
+                let service = service_fn(|request| answer(&console, &logs, request));
                 let _ = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
                     .await;
@@ -54,6 +53,7 @@ pub(crate) fn serve(node: Arc<Node>) -> io::Result<JoinHandle<()>> {
     }))
 }
 
+<<<<<<< HEAD
 /// What a command may say.
 #[derive(Deserialize, Default)]
 struct Command {
@@ -244,10 +244,21 @@ fn json_answer(status: StatusCode, content_type: &'static str, value: &Value) ->
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
+=======
+async fn answer(
+    console: &Console,
+    lines: &Arc<LogWindow>,
+    request: Request<Incoming>,
+) -> Result<Response<console::Body>, Infallible> {
+    if (request.method(), request.uri().path()) == (&Method::GET, "/v1/logs") {
+        return Ok(logs(lines.clone(), request.uri().query().unwrap_or("")));
+    }
+    Ok(console.answer(request).await)
+>>>>>>> 16c6b0c (The console: a page of the running system, the JSON behind it, and its door)
 }
 
 /// The last lines, and if asked for all that come, as one JSON object a line.
-fn logs(window: Arc<LogWindow>, query: &str) -> Response<Lines> {
+fn logs(window: Arc<LogWindow>, query: &str) -> Response<console::Body> {
     let parameter = |name: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
@@ -275,7 +286,7 @@ fn logs(window: Arc<LogWindow>, query: &str) -> Response<Lines> {
             }
         }
     });
-    let mut answer = Response::new(Lines { now: None, later: Some(receiver) });
+    let mut answer = Response::new(console::Body::new(Lines(receiver)));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     answer
 }
@@ -289,17 +300,8 @@ fn lot(lines: &[telemetry::logs::Line]) -> Bytes {
     text.into()
 }
 
-/// A body of text, at once or as it comes.
-struct Lines {
-    now: Option<Bytes>,
-    later: Option<mpsc::Receiver<Bytes>>,
-}
-
-impl Lines {
-    fn once(text: String) -> Lines {
-        Lines { now: Some(text.into()), later: None }
-    }
-}
+/// A body of text, as it comes.
+struct Lines(mpsc::Receiver<Bytes>);
 
 impl Body for Lines {
     type Data = Bytes;
@@ -309,12 +311,6 @@ impl Body for Lines {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(bytes) = self.now.take() {
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        match &mut self.later {
-            Some(receiver) => receiver.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
-            None => Poll::Ready(None),
-        }
+        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 }

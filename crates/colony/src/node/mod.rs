@@ -2,6 +2,7 @@
 
 mod apis;
 mod certificates;
+pub(crate) mod console;
 mod control;
 mod faults;
 mod lines;
@@ -16,7 +17,7 @@ mod zones;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
@@ -71,11 +72,15 @@ pub(crate) struct Node {
     reloading: tokio::sync::Mutex<()>,
     /// Told when the node shall end.
     ending: Notify,
+    /// Where the console is, if it is served.
+    console: OnceLock<String>,
 }
 
 /// What is in force.
 struct Current {
     manifest: valid::Manifest,
+    /// As they were written, without secrets.
+    files: Vec<manifest::Source>,
     plane: mesh::config::Config,
 }
 
@@ -90,6 +95,8 @@ pub(crate) struct NodeStatus {
     gateway: Option<String>,
     /// Where the metrics are read, if they have a listener of their own.
     metrics: Option<String>,
+    /// Address of the console, if it is served.
+    console: Option<String>,
     /// What it shows clients of HTTPS.
     certificates: Vec<certificates::Shown>,
     /// The development CA that signed that, if it did.
@@ -146,12 +153,24 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
         None => None,
     };
     let metrics = door.as_ref().map(measure::Door::url);
+    let listener = console::bind(up.console)?;
     let node = start(&up, source, manifest, logs, telemetry, printer.clone(), metrics, started).await?;
     if let Some(door) = door {
         door.open(node.clone());
     }
-    printer.begin(&node, &warnings);
-    let control = control::serve(node.clone()).map_err(|error| {
+    let link = match &listener {
+        Some(listener) => {
+            let address = listener.local_addr().ok().map(console::url).unwrap_or_default();
+            let token = console::token(&node)?;
+            let _ = node.console.set(address.clone());
+            Some((console::link(&address, &token), token))
+        }
+        None => None,
+    };
+    printer.begin(&node, link.as_ref().map(|(link, _)| link.as_str()), &warnings);
+    let page = console::of(&node);
+    let serving = console::serve(page.clone(), listener.zip(link.map(|(_, token)| token)))?;
+    let control = control::serve(&node, page).map_err(|error| {
         Failure::new(format!(
             "cannot open the control socket in {}: {error}",
             node.source.data_dir().display()
@@ -183,6 +202,7 @@ pub(crate) async fn run(up: Up, data: Option<&Path>) -> Result<ExitCode, Failure
     });
     drop(registered);
     node.end().await;
+    drop(serving);
     control.abort();
     let _ = std::fs::remove_file(node.source.data_dir().join(SOCKET));
     printer.ended(started.elapsed());
@@ -251,8 +271,13 @@ async fn start(
             _ => failure,
         }
     })?;
+<<<<<<< HEAD
     let measures = Arc::new(measure::Measures::new(&source.data_dir(), printer.clone()));
     let current = Mutex::new(Current { manifest, plane });
+=======
+    let files = source.read().map(|input| manifest::masked(&input)).unwrap_or_default();
+    let current = Mutex::new(Current { manifest, files, plane });
+>>>>>>> 16c6b0c (The console: a page of the running system, the JSON behind it, and its door)
     Ok(Arc::new(Node {
         source,
         mesh,
@@ -268,6 +293,7 @@ async fn start(
         current,
         reloading: tokio::sync::Mutex::new(()),
         ending: Notify::new(),
+        console: OnceLock::new(),
     }))
 }
 
@@ -314,6 +340,7 @@ impl Node {
             alerts: self.measures.alerts(),
             gateway: self.gateway(),
             metrics: self.metrics.clone(),
+            console: self.console.get().cloned(),
             certificates: self.certificates(),
             ca: self.authority(),
             manifest: self.source.file.display().to_string(),
@@ -348,7 +375,7 @@ async fn refuse_second(source: &Source, data: Option<&Path>) -> Result<(), Failu
     if socket::connect(&data_dir).await.is_err() {
         return Ok(());
     }
-    let status = Client::at(&data_dir).call(Method::GET, "/v1/status", None).await?;
+    let status = Client::at(&data_dir).call(Method::GET, "/api/status", None).await?;
     let colony = data.map_or("colony".to_owned(), |data| format!("colony --data {}", data.display()));
     let running = status["manifest"].as_str().unwrap_or_default();
     let pid = &status["pid"];

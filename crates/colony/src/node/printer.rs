@@ -60,11 +60,12 @@ impl Printer {
     }
 
     /// The head, before anything is ready.
-    pub(crate) fn begin(&self, node: &Node, warnings: &str) {
+    pub(crate) fn begin(&self, node: &Node, console: Option<&str>, warnings: &str) {
         let (source, gateway, name) = (&node.source, node.gateway(), node.current().manifest.name.clone());
         if self.json {
             return self.object(json!({
-                "event": "up", "name": name, "gateway": gateway, "metrics": node.metrics, "ca": node.authority(), "data": source.data_dir(),
+                "event": "up", "name": name, "gateway": gateway, "console": console, "metrics": node.metrics,
+                "ca": node.authority(), "data": source.data_dir(),
             }));
         }
         let mut text = String::new();
@@ -73,6 +74,9 @@ impl Printer {
             writeln!(text, "\n  {} {version}  {}\n", paint(self.colours, Style::Bold, &name), source.shown);
         if let Some(gateway) = &gateway {
             self.row(&mut text, "gateway", gateway, Style::Bold);
+        }
+        if let Some(console) = console {
+            self.row(&mut text, "console", console, Style::Plain);
         }
         if let Some(ca) = node.authority() {
             let trust = format!("trust {} (`colony certs` says how)", ca.display());

@@ -24,6 +24,7 @@ impl Node {
     /// Reads the manifest again and applies it; returns what was done as JSON, see [`render`].
     pub(crate) async fn reload(&self) -> Value {
         let _one = self.reloading.lock().await;
+        let files = self.source.read().map(|input| manifest::masked(&input)).unwrap_or_default();
         let checked = match self.source.check() {
             Ok(checked) => checked,
             Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
@@ -36,14 +37,10 @@ impl Node {
                 "drawn": found.render(100, false),
             });
         };
-        let (changes, plane_before) = {
+        let (mut changes, plane_before) = {
             let current = self.current();
-            (manifest::diff(&current.manifest, &manifest), current.plane.clone())
+            (changes(&current.manifest, &manifest), current.plane.clone())
         };
-        let mut changes: Vec<Value> = changes
-            .iter()
-            .map(|change| json!({ "kind": kind(change.kind), "what": change.what, "detail": change.detail }))
-            .collect();
         let (tls, kept) = match self.certificates_for(&manifest) {
             Ok(tls) => tls,
             Err(failure) => return json!({ "applied": false, "errors": [failure.message] }),
@@ -85,6 +82,7 @@ impl Node {
         current.plane = if done { plane } else { both };
         if done {
             current.manifest = manifest;
+            current.files = files;
         }
         json!({
             "applied": errors.is_empty(),
@@ -130,6 +128,13 @@ impl Node {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// How two manifests differ.
+pub(super) fn changes(before: &valid::Manifest, after: &valid::Manifest) -> Vec<Value> {
+    let changes = manifest::diff(before, after);
+    let told = |change: &manifest::Change| json!({ "kind": kind(change.kind), "what": change.what, "detail": change.detail });
+    changes.iter().map(told).collect()
 }
 
 fn kind(kind: manifest::Kind) -> &'static str {

@@ -135,9 +135,10 @@ fn whom_a_fault_holds_is_let_go_when_it_ends() {
 
 /// What the control socket says to a fault, in JSON.
 fn asked(world: &World, fault: &Value) -> (u16, String) {
-    let body = json!({ "fault": fault }).to_string();
+    let body = fault.to_string();
     let mut socket = UnixStream::connect(world.dir.path().join(".colony/control.sock")).expect("it listens");
-    let head = "POST /v1/faults HTTP/1.1\r\nHost: colony\r\nConnection: close\r\nContent-Length";
+    let head = "POST /api/faults HTTP/1.1\r\nHost: colony\r\nConnection: close\r\nContent-Type: application/json\r\n\
+                Content-Length";
     write!(socket, "{head}: {}\r\n\r\n{body}", body.len()).expect("sent");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("answered");

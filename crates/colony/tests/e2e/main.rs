@@ -10,6 +10,7 @@ mod components;
 mod configured;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod console;
 mod daemons;
 mod data;
 mod delivery;

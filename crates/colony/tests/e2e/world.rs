@@ -105,8 +105,11 @@ impl World {
     }
 
     fn start_in(dir: Arc<TempDir>, more: &[&str], env: &[(&str, &str)]) -> World {
+        // Where none is looked at, none is served.
+        let console = if more.contains(&"--console") { &[][..] } else { &["--console", "off"] };
         let mut child = Command::new(binary())
             .args(["up", "--json"])
+            .args(console)
             .args(more)
             .current_dir(dir.path())
             .env("XDG_RUNTIME_DIR", dir.path())

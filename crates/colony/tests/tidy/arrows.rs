@@ -1,7 +1,7 @@
 //! Rules for what may depend on what.
 
 /// Our crates and which of ours each may use. `colony` wires everything and may use all.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("api", &["components", "engine", "policy"]),
     ("certs", &[]),
     (
@@ -10,6 +10,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "api",
             "certs",
             "components",
+            "console",
             "engine",
             "load",
             "log",
@@ -22,6 +23,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
         ],
     ),
     ("components", &["machine"]),
+    ("console", &["api", "engine", "machine", "manifest", "mesh", "supervisor", "telemetry"]),
     ("engine", &["log", "machine"]),
     ("load", &[]),
     ("log", &[]),

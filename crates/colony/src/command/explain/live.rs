@@ -9,8 +9,8 @@ use manifest::terms::Places;
 use manifest::valid;
 use serde_json::{Value, json};
 
-use super::{Read, Way, of_call, request};
-use crate::client::Client;
+use super::{OfCall, Read, Told, Way, json as shown, of_call, request};
+use crate::client::{Client, part};
 use crate::command::runtime;
 use crate::failure::Failure;
 use crate::source::Source;
@@ -21,7 +21,7 @@ pub(super) fn look(source: &Source, data: Option<&Path>, way: &Way) -> Result<Va
     let runtime = runtime()?;
     let (client, status) = runtime.block_on(async {
         let client = Client::find(Some(data.unwrap_or(&source.data_dir()))).await?;
-        let status = client.call(Method::GET, "/v1/status", None).await?;
+        let status = client.call(Method::GET, "/api/status", None).await?;
         Ok::<_, Failure>((client, status))
     })?;
     let entry = |list: &str, key: &str, name: &str| {
@@ -36,8 +36,8 @@ pub(super) fn look(source: &Source, data: Option<&Path>, way: &Way) -> Result<Va
     let faults = status["faults"].as_array().map_or(&[][..], Vec::as_slice);
     let faults: Vec<&Value> =
         faults.iter().filter(|fault| fault["on"] == *way.id || fault["on"] == *way.to).collect();
-    let running =
-        runtime.block_on(client.call(Method::POST, "/v1/terms", Some(json!({ "call": way.id }))))?;
+    let path = format!("/api/policies/values?call={}", part(&way.id));
+    let running = runtime.block_on(client.call(Method::GET, &path, None))?;
     Ok(json!({
         "call": call,
         "upstream": entry("upstreams", "name", &way.to),
@@ -58,6 +58,18 @@ pub(crate) fn terms(source: &Source, manifest: valid::Manifest, call: &str) -> O
     };
     let values = values(&way.ok()?);
     Some(json!({ "manifest": source.file, "overlays": overlays(source), "values": values }))
+}
+
+/// What a node tells of a call or route, by the manifest that it runs with: as `colony explain --json` does. The places are those of
+/// what is written now. None: it has no such call.
+pub(crate) fn whole(source: &Source, manifest: valid::Manifest, call: &str) -> Option<Value> {
+    let places = source.read().map(|input| Places::of(&input)).unwrap_or_default();
+    let read = Read { manifest, places };
+    let told = match call.split_once(" -> ") {
+        Some((caller, callee)) => of_call(&read, caller, callee),
+        None => OfCall { name: call.to_owned(), way: request::route(&read, call) },
+    };
+    told.way.is_ok().then(|| shown::told(&Told::Call(told), source))
 }
 
 /// Where the overlays lie, whatever folder they were named from.

@@ -1,0 +1,92 @@
+// The frame round every page: the name of the system, the pages, what has been said, and the keys.
+
+import { h, link, mark, replace, say } from './dom.js';
+import { get } from './net.js';
+import * as router from './router.js';
+import * as store from './store.js';
+import { help, search } from './search.js';
+import './map.js';
+import './services.js';
+import './messages.js';
+import './policies.js';
+import './break.js';
+import './manifest.js';
+import './logs.js';
+import './nowhere.js';
+
+// Name, title, the key after `g`.
+export const PAGES = [
+  ['map', 'Map', 'm'],
+  ['services', 'Services', 's'],
+  ['logs', 'Logs', 'l'],
+  ['messages', 'Messages', 'e'],
+  ['policies', 'Policies', 'p'],
+  ['break', 'Break something', 'b'],
+  ['manifest', 'Manifest', 'f'],
+];
+
+function frame() {
+  const name = h('a', { class: 'name', href: '/map' }, 'Colony');
+  const live = h('span', { class: 'connection' });
+  const faults = link('/break', { class: 'bad', hidden: true });
+  replace(
+    document.getElementById('top'),
+    h('img', { src: '/assets/mark.svg', alt: '' }),
+    name,
+    h('span', { class: 'grow' }),
+    faults,
+    live,
+    h('button', { class: 'plain', onclick: search, title: 'Search ( / )' }, 'Search'),
+    h('button', { class: 'plain less', onclick: help, title: 'Keys ( ? )' }, 'Keys'),
+  );
+  get('/api/status').then((status) => {
+    say(name, status.name);
+    document.title = `${status.name} – Colony`;
+  }, () => {});
+  store.watch(() => {
+    mark(live, 'data-state', store.connection.state);
+    say(live, { live: 'live', lost: 'connection lost', connecting: 'connecting' }[store.connection.state]);
+    const count = store.all('fault/').length;
+    faults.hidden = count === 0;
+    say(faults, count === 1 ? '1 fault' : `${count} faults`);
+  });
+}
+
+function nav() {
+  const links = PAGES.map(([name, title, key]) => link(`/${name}`, { 'data-page': name }, title, h('kbd', {}, `g ${key}`)));
+  replace(document.getElementById('nav'), links);
+  document.addEventListener('colony:page', ({ detail }) => {
+    for (const one of links) mark(one, 'aria-current', one.dataset.page === detail.name ? 'page' : null);
+    const page = PAGES.find(([name]) => name === detail.name);
+    const what = [...detail.rest, page?.[1]].filter(Boolean).join(' – ');
+    const system = document.querySelector('#top .name').textContent;
+    document.title = `${what || 'Colony'} – ${system}`;
+  });
+}
+
+function keys() {
+  let after = 0;
+  document.addEventListener('keydown', (event) => {
+    if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector('dialog[open]')) return;
+    if (event.target.closest('input, textarea, select, [contenteditable]')) {
+      if (event.key === 'Escape') event.target.blur();
+      return;
+    }
+    const page = PAGES.find(([, , key]) => key === event.key);
+    if (event.key === '/') search();
+    else if (event.key === '?') help();
+    else if (event.key === 'g') after = Date.now();
+    else if (page && Date.now() - after < 1500) {
+      after = 0;
+      router.go(`/${page[0]}`);
+      document.getElementById('page').focus({ preventScroll: true });
+    } else return;
+    event.preventDefault();
+  });
+}
+
+frame();
+nav();
+keys();
+store.begin();
+router.begin();

@@ -1,0 +1,77 @@
+// Elements, made of what they are given as text: nothing here or elsewhere in the console reads HTML, so that what a service calls
+// itself or writes can be nothing but text. (The page's policy has the browser refuse anything else.)
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+// Properties: `on*` listens, `class`, `data-*` and all else are attributes; null, undefined and false leave one out.
+function dress(element, properties) {
+  for (const [name, value] of Object.entries(properties ?? {})) {
+    if (name.startsWith('on') && typeof value === 'function') element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, '');
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, String(value));
+  }
+  return element;
+}
+
+function fill(element, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return element;
+}
+
+export const h = (tag, properties, ...children) => fill(dress(document.createElement(tag), properties), children);
+
+export const s = (tag, properties, ...children) =>
+  fill(dress(document.createElementNS(SVG, tag), properties), children);
+
+export function replace(element, ...children) {
+  element.replaceChildren();
+  return fill(element, children);
+}
+
+// A text that changes often: nothing is touched where it is the same.
+export function say(element, text) {
+  const next = text === null || text === undefined ? '' : String(text);
+  if (element.textContent !== next) element.textContent = next;
+}
+
+export function mark(element, name, value) {
+  if (value === null || value === undefined || value === false) {
+    if (element.hasAttribute(name)) element.removeAttribute(name);
+  } else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+}
+
+// A link within the console.
+export const link = (to, properties, ...children) => h('a', { href: to, ...properties }, ...children);
+
+// Keeps the element that stands for a key, so that focus and selection outlive a change.
+export class Keyed {
+  constructor(parent, make, update) {
+    Object.assign(this, { parent, make, update, shown: new Map() });
+  }
+
+  show(items, keyOf) {
+    const seen = new Set();
+    let at = this.parent.firstElementChild;
+    for (const item of items) {
+      const key = keyOf(item);
+      seen.add(key);
+      let element = this.shown.get(key);
+      if (!element) {
+        element = this.make(item);
+        this.shown.set(key, element);
+      }
+      this.update(element, item);
+      if (element === at) at = at.nextElementSibling;
+      else this.parent.insertBefore(element, at);
+    }
+    for (const [key, element] of this.shown) {
+      if (!seen.has(key)) {
+        element.remove();
+        this.shown.delete(key);
+      }
+    }
+  }
+}

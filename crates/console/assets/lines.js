@@ -1,0 +1,48 @@
+// Lines as they come, of which only those in sight are in the page: ten thousand scroll like ten.
+
+import { h, replace } from './dom.js';
+import { clock } from './format.js';
+import { query } from './net.js';
+
+const HEIGHT = 20;
+const LINES_MAX = 10000;
+
+// A view of lines, of one service or of all; `matches` says which of them are shown.
+export function lines({ service, matches = () => true } = {}, signal) {
+  const pad = h('div', { class: 'pad' });
+  const box = h('div', { class: 'lines', tabindex: 0, role: 'log', 'aria-label': service ? `Output of ${service}` : 'Output' }, pad);
+  let [all, shown, test, follows, due] = [[], [], matches, true, false];
+  const draw = () => {
+    due = false;
+    pad.style.height = `${shown.length * HEIGHT}px`;
+    if (follows) box.scrollTop = box.scrollHeight;
+    const first = Math.max(0, Math.floor(box.scrollTop / HEIGHT) - 10);
+    const last = Math.min(shown.length, first + Math.ceil(box.clientHeight / HEIGHT) + 20);
+    replace(pad, shown.slice(first, last).map((line, at) => {
+      const element = h('div', { class: 'line', 'data-stream': line.stream }, h('time', {}, clock(line.unix_ms)), h('span', { class: 'who' }, line.instance), h('span', { class: 'text' }, line.text));
+      element.style.top = `${(first + at) * HEIGHT}px`;
+      return element;
+    }));
+    if (!shown.length) replace(pad, h('div', { class: 'line dim' }, 'Nothing was written.'));
+  };
+  const soon = () => { if (!due) { due = true; requestAnimationFrame(draw); } };
+  box.addEventListener('scroll', () => {
+    follows = box.scrollTop + box.clientHeight >= box.scrollHeight - HEIGHT;
+    soon();
+  });
+  const source = new EventSource(`/api/events${query({ logs: 'true', service })}`);
+  source.addEventListener('logs', (event) => {
+    const told = JSON.parse(event.data);
+    all.push(...told.lines);
+    shown.push(...told.lines.filter(test));
+    if (all.length > LINES_MAX) {
+      all = all.slice(-LINES_MAX);
+      shown = all.filter(test);
+    }
+    soon();
+  });
+  signal?.addEventListener('abort', () => source.close());
+  box.only = (next) => { test = next; shown = all.filter(test); soon(); };
+  soon();
+  return box;
+}

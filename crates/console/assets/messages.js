@@ -1,0 +1,156 @@
+// Topics and queues: how many wait, a look at them, what failed and why, and having it done again.
+
+import { h, Keyed, link, mark, replace, say } from './dom.js';
+import * as show from './format.js';
+import { get, part, post, query } from './net.js';
+import { address, page } from './router.js';
+import { doing } from './say.js';
+import * as store from './store.js';
+
+page('messages', (root, at, signal) => {
+  const [kind, ...rest] = at.rest;
+  if (kind === 'queue') return queue(root, rest.join('/'), at, signal);
+  if (kind === 'topic') return topic(root, rest.join('/'), at, signal);
+  return every(root, signal);
+});
+
+const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) => h('th', { scope: 'col', class: name.startsWith(' ') ? 'n' : null }, name.trim()))));
+const table = (body, ...names) => h('div', { class: 'wide' }, h('table', {}, heads(...names), body));
+const numbers = (count) => Array.from({ length: count }, () => h('td', { class: 'n' }));
+
+function every(root, signal) {
+  const [queues, topics] = [h('tbody', {}), h('tbody', {})];
+  const [noQueue, noTopic] = [h('p', { class: 'empty' }, 'No queue holds anything here.'), h('p', { class: 'empty' }, 'No topic was published to here.')];
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Messages')), h('h2', {}, 'Queues'), noQueue, table(queues, 'Queue', ' Ready', ' Later', ' At work', ' Blocked', ' Dead', ''),
+    h('h2', {}, 'Topics'), noTopic, table(topics, 'Topic', ' Partitions', ' Kept', ' Size', 'Groups and their lag'));
+  const ofQueue = new Keyed(queues, (one) => h('tr', {}, h('td', {}, link(address('messages', ['queue', one.name]), {}, one.name)), numbers(5), h('td', {})), (row, one) => {
+    const cells = row.children;
+    ['ready', 'delayed', 'leased', 'blocked', 'dead'].forEach((field, i) => say(cells[1 + i], show.count(one[field])));
+    mark(cells[5], 'class', one.dead ? 'n bad' : 'n');
+    say(cells[6], one.paused ? 'paused' : '');
+  });
+  const ofTopic = new Keyed(topics, (one) => h('tr', {}, h('td', {}, link(address('messages', ['topic', one.name]), {}, one.name)), numbers(3), h('td', {})), (row, one) => {
+    const cells = row.children;
+    say(cells[1], show.count(one.partitions));
+    say(cells[2], show.count(one.messages));
+    say(cells[3], show.bytes(one.bytes));
+    say(cells[4], Object.entries(one.groups).map(([name, group]) => `${name} ${show.count(group.lag)}${group.aside ? `, ${group.aside} failing` : ''}`).join('; '));
+  });
+  store.watch(() => {
+    const nodes = store.all('node/');
+    const [some, more] = [nodes.filter((node) => node.kind === 'queue'), nodes.filter((node) => node.kind === 'topic')];
+    noQueue.hidden = some.length > 0;
+    noTopic.hidden = more.length > 0;
+    ofQueue.show(some, (one) => one.id);
+    ofTopic.show(more, (one) => one.id);
+  }, signal);
+}
+
+function body(payload) {
+  const text = payload.text ?? payload.base64;
+  let shown = text;
+  if (payload.text && !payload.cut) {
+    try { shown = JSON.stringify(JSON.parse(text), null, 1); } catch { /* It is no JSON. */ }
+  }
+  return h('pre', {}, shown, payload.cut ? h('span', { class: 'dim' }, ` … ${show.bytes(payload.bytes)}`) : null);
+}
+
+function queue(root, name, at, signal) {
+  const standing = h('p', {});
+  const causes = h('tbody', {});
+  const none = h('p', { class: 'empty' }, 'No dead letters.');
+  const items = h('tbody', {});
+  const tabs = h('div', { class: 'tabs' });
+  const outcome = h('p', { class: 'dim', role: 'status' });
+  let which = at.query.which ?? 'ready';
+  const path = `/api/queues/${part(name)}`;
+  const payload = h('textarea', { 'aria-label': 'Payload' }, '{"test": true}');
+  const count = h('input', { type: 'number', value: 1, min: 1, max: 1000 });
+  let sent = [];
+  const undo = h('button', { hidden: true, onclick: () => doing(undo, (done) => `${done.cancelled} of ${done.asked} were taken back`, async () => {
+    const done = await take(path, sent);
+    sent = [];
+    undo.hidden = true;
+    look();
+    return done;
+  }) }, 'Take them back');
+  const send = h('button', { class: 'main', onclick: () => doing(send, (done) => `${done.sent} sent`, async () => {
+    const done = await post(`${path}/items`, { payload: payload.value, count: Number(count.value) });
+    sent = [...sent, ...done.ids].slice(-1000);
+    undo.hidden = false;
+    look();
+    return done;
+  }) }, 'Send');
+  const again = (cause, dry) => post(`${path}/redrive`, { dry_run: dry, cause: cause?.cause ?? '', reason: cause && cause.reason !== 'unknown' ? cause.reason : undefined });
+  const words = (done) => (done.dry_run ? `${done.matching}${done.more ? ' or more' : ''} would be put back` : `${done.matching}${done.more ? ' or more' : ''} are put back`);
+  const redrive = (cause) => [h('button', { class: 'plain', onclick: (event) => doing(event.target, null, () => again(cause, true).then((done) => say(outcome, words(done)))) }, 'Dry run'),
+    h('button', { 'data-redrive': true, onclick: (event) => doing(event.target, words, () => again(cause, false).then((done) => { setTimeout(look, 300); return done; })) }, 'Redrive')];
+  root.append(h('div', { class: 'head' }, h('h1', {}, name), standing), h('h2', {}, 'Dead letters by cause'), none, table(causes, 'Reason', 'Cause', ' How many', 'Last', ''), outcome,
+    h('h2', {}, 'Items'), tabs, table(items, 'Id', 'Payload', 'Key', 'Sent', 'Failures'), h('h2', {}, 'Send a test message'), payload, h('p', {}),
+    h('div', { class: 'row end' }, h('label', {}, 'How many', count), send, undo));
+  const look = async () => {
+    replace(tabs, ['ready', 'delayed', 'leased', 'blocked', 'dead'].map((one) => link(address('messages', ['queue', name], { which: one }), { 'aria-current': one === which ? 'page' : null }, { delayed: 'later', leased: 'at work' }[one] ?? one)));
+    const [dead, found] = await Promise.all([get(`${path}/dead`), get(`${path}/items${query({ which })}`)]).catch((error) => { say(outcome, error.message); return []; });
+    if (!found) return;
+    none.hidden = dead.causes.length > 0;
+    replace(causes, dead.causes.map((cause) => h('tr', {}, h('td', {}, cause.reason), h('td', { class: 'mono' }, cause.cause || h('span', { class: 'dim' }, 'none was given')), h('td', { class: 'n' }, show.count(cause.count)),
+      h('td', {}, show.ago(cause.last_unix_ms)), h('td', { class: 'n' }, redrive(cause)))));
+    replace(items, found.items.length ? found.items.map((item) => h('tr', {}, h('td', { class: 'mono' }, item.id), h('td', {}, body(item.payload)), h('td', { class: 'mono' }, item.key), h('td', {}, show.ago(item.sent_unix_ms)),
+      h('td', {}, item.failures.map((failure) => h('div', {}, `${failure.attempt}. ${failure.cause}`))))) : h('tr', {}, h('td', { colspan: 5, class: 'empty' }, 'There are none.')));
+  };
+  let known;
+  store.watch(() => {
+    const now = store.get(`node/queue ${name}`);
+    say(standing, now ? `${show.count(now.ready)} ready, ${show.count(now.delayed)} later, ${show.count(now.leased)} at work, ${show.count(now.dead)} dead` : '');
+    const key = JSON.stringify(now);
+    if (known !== key && !root.contains(document.activeElement?.closest?.('td button'))) { known = key; look(); }
+  }, signal);
+  return (to) => { which = to.query.which ?? 'ready'; look(); };
+}
+
+async function take(path, ids) {
+  const answer = await fetch(`${path}/items`, { method: 'DELETE', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ids }) });
+  return answer.json();
+}
+
+function topic(root, name, at, signal) {
+  const path = `/api/topics/${part(name)}`;
+  const [groups, failing, messages] = [h('tbody', {}), h('tbody', {}), h('tbody', {})];
+  const failed = h('div', {}, h('h2', {}, 'Set aside, for they failed'), table(failing, 'Group', ' Partition', ' Offset', 'Key', ' Attempts', 'Cause', ''));
+  const partition = h('select', { 'aria-label': 'Partition', onchange: () => look() });
+  const payload = h('textarea', { 'aria-label': 'Payload' }, '{"test": true}');
+  const key = h('input', { 'aria-label': 'Key' });
+  const publish = h('button', { class: 'main', onclick: () => doing(publish, (done) => `published: partition ${done.partition}, offset ${done.offset}`, () =>
+    post(`${path}/messages`, { payload: payload.value, key: key.value }).then((done) => { look(); return done; })) }, 'Publish');
+  const standing = h('p', {});
+  root.append(h('div', { class: 'head' }, h('h1', {}, name), standing), h('h2', {}, 'Groups'), table(groups, 'Group', ' Lag', ' Failing', ' Dead', ' Skipped'), failed,
+    h('div', { class: 'head' }, h('h2', {}, 'Last messages'), partition), table(messages, ' Offset', 'Published', 'Key', 'Payload'),
+    h('h2', {}, 'Publish a test message'), payload, h('p', {}), h('div', { class: 'row end' }, h('label', {}, 'Key', key), publish));
+  const settle = (group, one, action, text) => h('button', { class: 'plain', onclick: (event) => doing(event.target, (done) => `${done.resolved} settled`, () =>
+    post(`${path}/resolve`, { group, action, partition: one.partition, offset: one.offset }).then((done) => { setTimeout(look, 300); return done; })) }, text);
+  const look = async () => {
+    const told = store.get(`node/topic ${name}`);
+    const names = Object.keys(told?.groups ?? {});
+    const asides = await Promise.all(names.map((group) => get(`${path}/failed${query({ group })}`).then((found) => found.failed.map((one) => [group, one]), () => [])));
+    const found = await get(`${path}/messages${query({ partition: partition.value || 0 })}`).catch(() => null);
+    failed.hidden = asides.flat().length === 0;
+    replace(failing, asides.flat().map(([group, one]) => h('tr', {}, h('td', {}, group), h('td', { class: 'n' }, one.partition), h('td', { class: 'n' }, one.offset), h('td', { class: 'mono' }, one.key), h('td', { class: 'n' }, one.attempts),
+      h('td', {}, one.cause), h('td', { class: 'n' }, settle(group, one, 'retry', 'Try again'), settle(group, one, 'skip', 'Skip')))));
+    if (!found) return;
+    if (partition.options.length !== found.partitions) {
+      partition.replaceChildren(...Array.from({ length: found.partitions }, (_, i) => h('option', { value: i }, `partition ${i}`)));
+    }
+    const last = found.messages.slice(-50).reverse();
+    replace(messages, last.length ? last.map((one) => h('tr', {}, h('td', { class: 'n' }, one.offset), h('td', { class: 'mono' }, show.clock(one.unix_ms)), h('td', { class: 'mono' }, one.key), h('td', {}, body(one.payload))))
+      : h('tr', {}, h('td', { colspan: 4, class: 'empty' }, 'Nothing is kept in this partition.')));
+  };
+  let known;
+  store.watch(() => {
+    const now = store.get(`node/topic ${name}`);
+    say(standing, now ? `${show.count(now.partitions)} partitions, ${show.count(now.messages)} messages, ${show.bytes(now.bytes)}` : '');
+    replace(groups, Object.entries(now?.groups ?? {}).map(([group, one]) => h('tr', {}, h('td', {}, group), h('td', { class: one.lag ? 'n warn' : 'n' }, show.count(one.lag)), h('td', { class: one.aside ? 'n bad' : 'n' }, show.count(one.aside)),
+      h('td', { class: 'n' }, show.count(one.dead)), h('td', { class: 'n' }, show.count(one.skipped)))));
+    const changed = JSON.stringify(now);
+    if (known !== changed) { known = changed; look(); }
+  }, signal);
+}

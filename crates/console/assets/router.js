@@ -1,0 +1,60 @@
+// Every state is an address: a path for the page and what it is about, a query for how it is looked at.
+
+const pages = new Map();
+let current = null;
+
+// A page is a function of (root, place, signal): it fills the root, and lets go of what it holds when the signal aborts. Where it
+// returns a function, that is called for changes of the place within the page, rather than building it anew.
+export const page = (name, build) => pages.set(name, build);
+
+export function place() {
+  const [name = '', ...rest] = location.pathname.split('/').filter(Boolean).map(decodeURIComponent);
+  return { name: name || 'map', rest, query: Object.fromEntries(new URLSearchParams(location.search)) };
+}
+
+export function address(name, rest = [], query = {}) {
+  const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== '');
+  const path = `/${[name, ...rest].map(encodeURIComponent).join('/')}`;
+  return set.length ? `${path}?${new URLSearchParams(set)}` : path;
+}
+
+export function go(to, { replace = false } = {}) {
+  if (to === location.pathname + location.search) return;
+  history[replace ? 'replaceState' : 'pushState'](null, '', to);
+  show();
+}
+
+// The same page, looked at otherwise.
+export function turn(changes, options) {
+  const { name, rest, query } = place();
+  go(address(name, rest, { ...query, ...changes }), options);
+}
+
+export function show() {
+  const at = place();
+  const build = pages.get(at.name) ?? pages.get('nowhere');
+  if (current?.build === build && current.update) return current.update(at);
+  current?.ended.abort();
+  const root = document.getElementById('page');
+  root.replaceChildren();
+  root.scrollTop = 0;
+  const ended = new AbortController();
+  current = { build, ended };
+  current.update = build(root, at, ended.signal);
+  document.dispatchEvent(new CustomEvent('colony:page', { detail: at }));
+}
+
+export function begin() {
+  addEventListener('popstate', show);
+  document.addEventListener('click', (event) => {
+    const from = event.target.closest?.('a[href]');
+    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+    if (!from || !plain || event.defaultPrevented || from.target) return;
+    const to = new URL(from.href);
+    if (to.origin !== location.origin || from.getAttribute('href').startsWith('#') || to.pathname.startsWith('/api/')) return;
+    event.preventDefault();
+    go(to.pathname + to.search);
+    document.dispatchEvent(new CustomEvent('colony:page', { detail: place() }));
+  });
+  show();
+}

@@ -1,0 +1,162 @@
+//! What can be asked, a file a resource. Each has a `routes`, which is named below, and its section in `docs/console/api.md`.
+
+mod breakers;
+mod events;
+mod faults;
+mod manifest;
+mod map;
+mod node;
+mod payload;
+mod policies;
+mod queues;
+mod services;
+mod telemetry;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::assets;
+use crate::live::{Live, Sample};
+use crate::map::{Durable, Found, view};
+use crate::problem::Problem;
+use crate::sources::{Operation, Sources};
+
+/// Largest body of a request.
+const BODY_BYTES_MAX: usize = 256 << 10;
+/// Most clients that are told what changes, at a time.
+const FOLLOWERS_MAX: usize = 64;
+
+/// What every resource is answered from. Clones are handles on the same.
+#[derive(Clone)]
+pub(crate) struct Served(Arc<Inner>);
+
+struct Inner {
+    sources: Arc<dyn Sources>,
+    live: Live,
+    followers: Arc<Semaphore>,
+}
+
+/// An answer: a document, or why there is none.
+type Answer = Result<Json<Value>, Problem>;
+
+impl Served {
+    pub(crate) fn new(sources: Arc<dyn Sources>, live: Live) -> Served {
+        Served(Arc::new(Inner { sources, live, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) }))
+    }
+
+    fn sources(&self) -> &dyn Sources {
+        &*self.0.sources
+    }
+
+    fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    /// A document for who asks, without secrets.
+    fn told(&self, document: Value) -> Answer {
+        Ok(Json(self.sources().redacted(document)))
+    }
+
+    async fn done(&self, operation: Operation) -> Answer {
+        let done = self.sources().operate(operation).await;
+        self.told(done.map_err(|problem| self.hushed(problem))?)
+    }
+
+    /// A problem without secrets.
+    fn hushed(&self, problem: Problem) -> Problem {
+        let hush = |text: String| match self.sources().redacted(Value::String(text)) {
+            Value::String(text) => text,
+            _ => String::new(),
+        };
+        Problem { detail: hush(problem.detail), remedy: problem.remedy.map(hush), ..problem }
+    }
+
+    /// Looks at the node, if nobody has just now.
+    pub(crate) async fn look(&self) {
+        let Some(_turn) = self.live().turn().await else { return };
+        let sources = self.sources();
+        let (plane, services) = (sources.plane(), sources.services());
+        let cpu = services.iter().flat_map(|service| &service.instances);
+        let sample = Sample {
+            at: Instant::now(),
+            calls: plane.calls.iter().map(|call| (call.call.clone(), call.clone())).collect(),
+            cpu: cpu.filter_map(|one| Some((one.pid?, one.cpu_ms?))).collect(),
+        };
+        let durable = self.durable().await.unwrap_or_default();
+        let found = Found { manifest: sources.manifest(), plane, services, durable };
+        self.live().take(sample, |now, before| {
+            let view = view(&found, now, before).into_iter();
+            view.map(|(key, value)| (key, sources.redacted(value))).collect::<BTreeMap<_, _>>()
+        });
+    }
+}
+
+impl Served {
+    /// What is durable, as it stands on the map; an error if it is not open here.
+    async fn durable(&self) -> Result<Durable, Problem> {
+        let durable = self.sources().durable().await?;
+        let engine = durable.host.disk();
+        let queues = engine.queues(None, queues::QUEUES_MAX).await?;
+        let queues = queues.iter().map(|(name, ledger)| (name.clone(), queues::told(name, ledger))).collect();
+        Ok(Durable { topics: topics::looks(engine).await?, queues })
+    }
+}
+
+/// All addresses.
+pub(crate) fn routes(served: Served) -> Router {
+    Router::new()
+        .merge(node::routes())
+        .merge(services::routes())
+        .merge(telemetry::routes())
+        .merge(map::routes())
+        .merge(policies::routes())
+        .merge(queues::routes())
+        .merge(topics::routes())
+        .merge(breakers::routes())
+        .merge(faults::routes())
+        .merge(manifest::routes())
+        .merge(events::routes())
+        .route("/assets/{name}", get(assets::file))
+        .fallback(elsewhere)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(served)
+}
+
+/// What is no address of the API is a state of the page.
+async fn elsewhere(
+    State(served): State<Served>,
+    method: http::Method,
+    uri: http::Uri,
+) -> Result<axum::response::Response, Problem> {
+    let path = uri.path();
+    let is_read = matches!(method, http::Method::GET | http::Method::HEAD);
+    if is_read && ::telemetry::api::is_path(path) {
+        return telemetry::kept(&served, &uri).await;
+    }
+    match is_read && !path.starts_with("/api/") && !path.contains('.') {
+        true => Ok(assets::shell().await),
+        false => Err(Problem::not_found(format!("there is no {method} {path}"))),
+    }
+}
+
+/// What a request says, or what is wrong with that.
+fn said<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+    body.map(|Json(said)| said)
+        .map_err(|error| Problem::invalid(format!("the body is not valid: {}", error.body_text())))
+}
+
+/// What a query says, or what is wrong with that.
+fn asked<T>(query: Result<axum::extract::Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query
+        .map(|query| query.0)
+        .map_err(|error| Problem::invalid(format!("the query is not valid: {}", error.body_text())))
+}
