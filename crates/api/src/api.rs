@@ -18,6 +18,7 @@ use crate::metadata::Notes;
 use crate::pubsub::PubSubs;
 use crate::resiliency::Guards;
 use crate::secrets::SecretStores;
+use crate::spans::Tracer;
 use crate::state::Stores;
 use crate::undeclared::Undeclared;
 
@@ -43,6 +44,8 @@ pub struct Api {
     pub(crate) outside: Outside,
     pub(crate) notes: Notes,
     pub(crate) ids: Ids,
+    /// None: nothing is recorded.
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) ending: Notify,
     say: Say,
 }
@@ -66,6 +69,7 @@ impl Api {
             guards: Guards::new(&config.resiliency),
             outside: Outside::new(&config),
             host,
+            tracer: config.spans.clone().map(|spans| Tracer::new(spans, &config.app_id)),
             config,
             health: Health::default(),
             undeclared: Undeclared::default(),

@@ -230,7 +230,24 @@ async fn work(api: Arc<Api>, queue: String, push: Push) {
 }
 
 async fn deliver(api: &Api, queue: &str, route: &str, limit: Duration, work: Work) -> Outcome {
-    let request = request(queue, route, work);
+    let begun = api.tracer.as_ref().and_then(|tracer| {
+        let sent = work.rest.headers.iter().find(|header| header.name == "traceparent");
+        let sent_ms = work.rest.sent.as_millis();
+        let begun = tracer.working(queue, sent.map(|header| &header.value[..]), sent_ms, work.rest.attempt);
+        Some((tracer, begun?))
+    });
+    let mut request = request(queue, route, work);
+    if let Some((_, begun)) = &begun {
+        request.headers_mut().insert("traceparent", begun.header());
+    }
+    let outcome = asked(api, request, limit).await;
+    if let Some((tracer, begun)) = begun {
+        tracer.worked(begun, !matches!(outcome, Outcome::Done));
+    }
+    outcome
+}
+
+async fn asked(api: &Api, request: Request<Body>, limit: Duration) -> Outcome {
     let answer = async {
         let answered = match api.app.send(request).await {
             Ok(answered) => answered,
@@ -266,6 +283,10 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
             headers.insert(name, value);
         }
     };
+    // As it was sent with, so that the trace goes on.
+    for queue::Header { name, value } in rest.headers.iter().filter(|header| is_trace(&header.name)) {
+        put(HeaderName::from_static(if name == "traceparent" { "traceparent" } else { "tracestate" }), value);
+    }
     for queue::Header { name, value } in &rest.headers {
         if let Ok(name) = HeaderName::try_from(format!("metadata.{name}")) {
             put(name, value);
@@ -282,6 +303,10 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
         put(HeaderName::from_static("colony-key"), encoded(&rest.key).as_bytes());
     }
     request
+}
+
+fn is_trace(name: &str) -> bool {
+    matches!(name, "traceparent" | "tracestate")
 }
 
 /// As in a path, for a name may have any letters and a header has not.

@@ -22,6 +22,7 @@ mod queues;
 mod queues_grpc;
 mod resiliency;
 mod rules;
+mod spans;
 mod state;
 mod streams;
 mod subscriber;

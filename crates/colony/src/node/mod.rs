@@ -238,7 +238,7 @@ async fn start(
         root: source.root.clone(),
         executable: std::env::current_exe().map_err(cannot)?,
     };
-    let apis = Apis::new(&source, &manifest, mesh.clone(), printer.clone())?;
+    let apis = Apis::new(&source, &manifest, mesh.clone(), printer.clone(), telemetry.recorder())?;
     let routing = Arc::new(routing::MeshRouting { mesh: mesh.clone(), apis: apis.clone() });
     let beside = Arc::new(apis.clone());
     let supervisor = Supervisor::start(config, routing, printer.clone(), beside).map_err(|error| {

@@ -53,6 +53,7 @@ mod run;
 mod sdk;
 mod sidecar;
 mod sidecars;
+mod spans;
 mod splits;
 mod tls;
 mod traces;
