@@ -53,7 +53,6 @@ mod run;
 mod sdk;
 mod sidecar;
 mod sidecars;
-mod spans;
 mod splits;
 mod tls;
 mod traces;
