@@ -19,6 +19,7 @@ use crate::metadata::Notes;
 use crate::pubsub::PubSubs;
 use crate::resiliency::Guards;
 use crate::secrets::SecretStores;
+use crate::spans::Tracer;
 use crate::state::Stores;
 use crate::undeclared::Undeclared;
 
@@ -45,6 +46,8 @@ pub struct Api {
     pub(crate) outside: Outside,
     pub(crate) notes: Arc<Notes>,
     pub(crate) ids: Arc<Ids>,
+    /// None: nothing is recorded.
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) ending: Arc<Notify>,
     pub(crate) say: Arc<Say>,
     instance: Weak<Instance>,
@@ -69,6 +72,7 @@ impl Api {
             guards: Guards::new(&config.resiliency, None),
             outside: Outside::new(&config, None),
             host,
+            tracer: config.spans.clone().map(|spans| Tracer::new(spans, &config.app_id)),
             config,
             health: Arc::default(),
             undeclared: Arc::default(),

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::access::{Access, Apis, Origins};
 pub use crate::invoke::Endpoint;
 use crate::resiliency::Resiliency;
+pub use crate::spans::Spans;
 use crate::subscription::Subscription;
 
 /// How the API of one application is served.
@@ -64,6 +65,8 @@ pub struct Config {
     pub foreign: Vec<String>,
     /// What it subscribes to, as far as that is declared.
     pub subscriptions: Vec<Arc<Subscription>>,
+    /// Where its spans go. Default: nowhere.
+    pub spans: Option<Spans>,
 }
 
 /// How the application is reached.
@@ -301,6 +304,7 @@ impl Config {
             outboxes: BTreeMap::new(),
             foreign: Vec::new(),
             subscriptions: Vec::new(),
+            spans: None,
         }
     }
 

@@ -49,6 +49,7 @@ mod refused;
 pub mod resiliency;
 mod secrets;
 pub mod server;
+pub mod spans;
 pub mod state;
 pub mod streams;
 pub mod subscription;

@@ -104,12 +104,8 @@ impl Command {
         match self {
             Command::Up(args) => args.json,
             Command::Check(args) => args.json,
-<<<<<<< HEAD
-            Command::Status(args) | Command::Apply(args) => args.json,
-            Command::Top(args) => args.json,
-=======
             Command::Status(args) | Command::Apply(args) | Command::Console(args) => args.json,
->>>>>>> 16c6b0c (The console: a page of the running system, the JSON behind it, and its door)
+            Command::Top(args) => args.json,
             Command::Logs(args) => args.json,
             Command::Trace(args) => args.json,
             Command::Restart(args) => args.json,

@@ -20,5 +20,5 @@ mod token;
 
 pub use problem::Problem;
 pub use server::{Body, Console};
-pub use sources::{Doing, Durable, Force, Held, Operation, Sources};
+pub use sources::{Doing, Durable, Force, Held, Measured, Operation, Sources};
 pub use token::{TOKEN_FILE, Token};

@@ -37,6 +37,9 @@ pub trait Sources: Send + Sync + 'static {
     /// All metrics as Prometheus reads them, by what it accepts: the type of the content, and the content.
     fn metrics<'a>(&'a self, accept: &'a str) -> Doing<'a, (&'static str, String)>;
 
+    /// What was measured, as is asked.
+    fn measured(&self, asked: Measured) -> Doing<'_, Value>;
+
     /// A document without the secrets that the manifest holds. What leaves the console goes through it.
     fn redacted(&self, document: Value) -> Value;
 
@@ -76,6 +79,17 @@ pub struct Durable<'a> {
 
 /// Something that is let go of by being dropped.
 pub trait Held: Send {}
+
+/// What can be asked of what was measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// How a metric went, by the query that says which; or all that there are.
+    Metric(String),
+    /// Objectives and alerts.
+    Objectives,
+    /// What `colony top` shows.
+    Digest,
+}
 
 /// What can be done to a node.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,7 +19,7 @@ pub fn delivering(delivery: Arc<dyn Delivery>, sidecar: Arc<Sidecar>) -> Consume
     Consumer::new(PAID, move |record: Record| {
         let (delivery, sidecar) = (delivery.clone(), sidecar.clone());
         async move {
-            let arranged = delivery.arrange(&Context::default(), &record.wanted()).await?;
+            let arranged = delivery.arrange(&Context::current(), &record.wanted()).await?;
             sidecar.publish(SHIPPED, &arranged.order, &json!(arranged)).await
         }
     })
@@ -29,7 +29,7 @@ pub fn delivering(delivery: Arc<dyn Delivery>, sidecar: Arc<Sidecar>) -> Consume
 pub fn telling(notifications: Arc<dyn Notifications>) -> Consumer {
     Consumer::new(PAID, move |record: Record| {
         let notifications = notifications.clone();
-        async move { notifications.notify(&Context::default(), &record.message()).await.map(drop) }
+        async move { notifications.notify(&Context::current(), &record.message()).await.map(drop) }
     })
 }
 
@@ -37,7 +37,7 @@ pub fn telling(notifications: Arc<dyn Notifications>) -> Consumer {
 pub fn emptying(cart: Arc<dyn Cart>) -> Consumer {
     Consumer::new(PAID, move |record: Record| {
         let cart = cart.clone();
-        async move { cart.clear(&Context::default(), &record.order.customer, Some(record.cart_version)).await }
+        async move { cart.clear(&Context::current(), &record.order.customer, Some(record.cart_version)).await }
     })
 }
 
@@ -45,7 +45,7 @@ pub fn emptying(cart: Arc<dyn Cart>) -> Consumer {
 pub fn learning(recommendations: Arc<dyn Recommendations>) -> Consumer {
     Consumer::new(PAID, move |record: Record| {
         let recommendations = recommendations.clone();
-        async move { recommendations.learn(&Context::default(), &record.purchase()).await }
+        async move { recommendations.learn(&Context::current(), &record.purchase()).await }
     })
 }
 

@@ -1,10 +1,18 @@
 //! What a request hands on to the calls made for it: its trace and its id.
+//!
+//! Calls of peers are given it as an argument. Where facts are kept is not asked on behalf of anybody; the trace of what was
+//! asked goes there all the same, with what is done ([`Context::current`]), and with facts and events to whoever hears of them.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::Future;
 
 use axum::extract::FromRequestParts;
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
 
 /// The headers of an incoming request that go on to every outgoing one.
 ///
@@ -27,6 +35,30 @@ impl Context {
         Context { forwarded }
     }
 
+    /// That of the request for whose sake something is done now; empty if it is for nobody's.
+    pub fn current() -> Self {
+        CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    /// Does something for its sake.
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
+    }
+
+    /// The trace, as a fact notes it.
+    pub fn noted(&self) -> BTreeMap<String, String> {
+        let trace = self.forwarded.iter().filter(|(name, _)| TRACE.contains(&name.as_str()));
+        trace.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
+    }
+
+    /// Of what a fact has noted.
+    pub fn of_noted(noted: &BTreeMap<String, String>) -> Self {
+        let header = |name: &&'static str| {
+            Some((HeaderName::from_static(name), HeaderValue::from_str(noted.get(*name)?).ok()?))
+        };
+        Context { forwarded: TRACE.iter().filter_map(header).collect() }
+    }
+
     /// Adds the headers to an outgoing request.
     pub fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.forwarded {
@@ -43,7 +75,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Context {
     }
 }
 
+/// Does all that a request asks for the sake of that request.
+pub async fn carried(request: Request, next: Next) -> Response {
+    let context = Context::of(request.headers());
+    context.scope(next.run(request)).await
+}
+
+tokio::task_local! {
+    static CURRENT: Context;
+}
+
 const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
+const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 
 #[cfg(test)]
 mod tests {
@@ -61,6 +104,11 @@ mod tests {
         Context::of(&incoming).apply(&mut outgoing);
         assert_eq!(outgoing.len(), 4);
         assert_eq!(outgoing["traceparent"], "00-1-2-01");
+        let noted = Context::of(&incoming).noted();
+        assert_eq!(noted.keys().collect::<Vec<_>>(), ["traceparent"]);
+        let mut later = HeaderMap::new();
+        Context::of_noted(&noted).apply(&mut later);
+        assert_eq!(later["traceparent"], "00-1-2-01");
         assert_eq!(outgoing.get_all("tracestate").iter().count(), 2);
         assert!(!outgoing.contains_key("cookie"));
     }

@@ -162,8 +162,9 @@ impl Remote {
         for (name, value) in &call.headers {
             headers.insert(*name, value.clone());
         }
-        if let Some(cx) = call.cx {
-            cx.apply(headers);
+        match call.cx {
+            Some(cx) => cx.apply(headers),
+            None => Context::current().apply(headers),
         }
         Ok(request)
     }

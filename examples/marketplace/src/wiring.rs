@@ -18,6 +18,7 @@ use crate::checkout::calls::{Called, Calls};
 use crate::checkout::relay::{self, Relay, Shipments};
 use crate::checkout::{self, CheckoutService, Lists, ORDERS_MAX, Orders};
 use crate::consumers;
+use crate::context::carried;
 use crate::delivery::{self, DELIVERIES_MAX, Deliveries, DeliveryService};
 use crate::extract::{no_method, no_route};
 use crate::notifications::{self, CUSTOMERS_MAX, Messages, NotificationsService};
@@ -223,7 +224,8 @@ fn finished(router: Router, service: &'static str, facts: Facts, checkout: Optio
     let router = router
         .route("/healthz", get(async move || health.clone()))
         .method_not_allowed_fallback(no_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(carried));
     App { router, background, checkout }
 }
 

@@ -1,5 +1,6 @@
 //! Bringing events to where they go, and what came of it.
 
+use std::slice;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +14,7 @@ use super::{grpc, http};
 use crate::api::Api;
 use crate::app::Unanswered;
 use crate::resiliency::{Family, Guard, Judged, Stopped};
+use crate::spans::{Begun, Tracer};
 use crate::subscription::answer::Verdict;
 use crate::subscription::{Route, Subscription, aim};
 
@@ -31,11 +33,17 @@ pub(super) async fn one(api: &Api, subscription: &Subscription, delivery: &Deliv
 async fn attempt(api: &Api, subscription: &Subscription, route: &Route, delivery: &Delivery) -> Verdict {
     let turn = api.app.turn().await;
     let limit = subscription.knobs.timeout;
+    let begun = begin(api, subscription, slice::from_ref(delivery));
+    let trace = begun.as_ref().map(|(_, begun)| begun.header());
     let answered = match api.app.is_grpc() {
-        true => timeout(limit, grpc::one(&api.app, turn, subscription, route, delivery)).await,
-        false => timeout(limit, http::one(&api.app, turn, subscription, route, delivery)).await,
+        true => timeout(limit, grpc::one(&api.app, turn, subscription, route, delivery, trace)).await,
+        false => timeout(limit, http::one(&api.app, turn, subscription, route, delivery, trace)).await,
     };
-    answered.map_or_else(|_| late(limit), |answered| answered.unwrap_or_else(unanswered))
+    let verdict = answered.map_or_else(|_| late(limit), |answered| answered.unwrap_or_else(unanswered));
+    if let Some((tracer, begun)) = begun {
+        tracer.dealt_with(begun, [&verdict]);
+    }
+    verdict
 }
 
 /// Brings an event as often as the policies of its broker say. It is held meanwhile.
@@ -101,15 +109,29 @@ async fn attempt_together(
 ) -> Vec<Verdict> {
     let turn = api.app.turn().await;
     let limit = subscription.knobs.timeout;
+    let begun = begin(api, subscription, group);
     let answered = match api.app.is_grpc() {
         true => timeout(limit, grpc::several(&api.app, turn, subscription, route, group)).await,
         false => timeout(limit, http::several(&api.app, turn, subscription, route, group)).await,
     };
-    match answered {
+    let verdicts = match answered {
         Ok(Ok(verdicts)) => verdicts,
         Ok(Err(error)) => vec![unanswered(error); group.len()],
         Err(_) => vec![late(limit); group.len()],
+    };
+    if let Some((tracer, begun)) = begun {
+        tracer.dealt_with(begun, &verdicts);
     }
+    verdicts
+}
+
+fn begin<'a>(
+    api: &'a Api,
+    subscription: &Subscription,
+    deliveries: &[Delivery],
+) -> Option<(&'a Tracer, Begun)> {
+    let tracer = api.tracer.as_ref()?;
+    Some((tracer, tracer.brought(subscription, deliveries)?))
 }
 
 /// The same as often as the policies say, those left out that have been dealt with.

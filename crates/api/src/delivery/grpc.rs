@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::iter::successors;
 
 use components::pubsub::Delivery;
+use http::HeaderValue;
 use prost_types::value::Kind;
 use tonic::metadata::{AsciiMetadataValue, MetadataKey, MetadataMap, MetadataValue};
 use tonic::{Code, Request, Status};
@@ -25,12 +26,14 @@ pub(super) async fn one(
     subscription: &Subscription,
     route: &Route,
     delivery: &Delivery,
+    trace: Option<HeaderValue>,
 ) -> Result<Verdict, Unanswered> {
     let message = match event::taken_apart(delivery, subscription, route) {
         Ok(message) => message,
         Err(why) => return Ok(Verdict::Retry(why)),
     };
-    let trace = trace(&message);
+    let own = trace.and_then(|trace| trace.to_str().ok()?.parse().ok());
+    let trace = own.or_else(|| published(&message));
     let mut request = Request::new(message);
     *request.metadata_mut() = metadata(delivery);
     if let Some(trace) = trace {
@@ -100,7 +103,7 @@ fn envelope(
 }
 
 /// To which trace it belongs, if to any.
-fn trace(event: &TopicEventRequest) -> Option<AsciiMetadataValue> {
+fn published(event: &TopicEventRequest) -> Option<AsciiMetadataValue> {
     match event.extensions.as_ref()?.fields.get("traceparent")?.kind.as_ref()? {
         Kind::StringValue(trace) if !trace.is_empty() => trace.parse().ok(),
         _ => None,

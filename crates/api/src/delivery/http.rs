@@ -23,12 +23,14 @@ pub(super) async fn one(
     subscription: &Subscription,
     route: &Route,
     delivery: &Delivery,
+    trace: Option<HeaderValue>,
 ) -> Result<Verdict, Unanswered> {
     let mut headers = headers(subscription, delivery.message.metadata.iter());
-    let head = (!subscription.knobs.raw).then(|| Head::of(&delivery.message.data).ok()).flatten();
-    let trace =
-        head.and_then(|head| HeaderValue::from_str(&head.trace()).ok()).filter(|trace| !trace.is_empty());
-    headers.insert("traceparent", trace.unwrap_or(NO_TRACE));
+    let published = || {
+        let head = (!subscription.knobs.raw).then(|| Head::of(&delivery.message.data).ok()).flatten();
+        head.and_then(|head| HeaderValue::from_str(&head.trace()).ok()).filter(|trace| !trace.is_empty())
+    };
+    headers.insert("traceparent", trace.or_else(published).unwrap_or(NO_TRACE));
     headers.insert(CONTENT_TYPE, EVENT);
     let body = event::whole(delivery, subscription);
     let (status, body) = post(app, turn, route, headers, body, ANSWER_BYTES_MAX).await?;

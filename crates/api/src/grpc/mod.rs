@@ -78,7 +78,7 @@ impl Services {
     }
 
     /// Answers a request.
-    pub(crate) async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(mut self, mut request: Request<Incoming>) -> Response<Body> {
         let limit = match deadline::of(request.headers()) {
             Ok(limit) => limit,
             Err(status) => return status.into_http(),
@@ -95,6 +95,12 @@ impl Services {
         {
             return error.to_status().into_http();
         }
+        let api = Arc::clone(&self.api);
+        let path = request.uri().path().to_owned();
+        let begun = api.tracer.as_ref().filter(|_| !path.starts_with(HEALTH)).and_then(|tracer| {
+            let begun = tracer.asked_by_grpc(request.headers_mut(), &path);
+            Some((tracer, begun?))
+        });
         let answer = async {
             let path = request.uri().path();
             let Ok(response) = match () {
@@ -110,7 +116,11 @@ impl Services {
             };
             response
         };
-        deadline::within(limit, answer).await
+        let response = deadline::within(limit, answer).await;
+        if let Some((tracer, begun)) = begun {
+            tracer.answered_by_grpc(begun, response.headers());
+        }
+        response
     }
 }
 

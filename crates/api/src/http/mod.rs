@@ -61,12 +61,20 @@ pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Respon
         }
         return refused;
     }
+    let begun = api.tracer.as_ref().and_then(|tracer| {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let begun = tracer.asked(&mut head.headers, &head.method, &segments);
+        Some((tracer, begun?))
+    });
     let trace = Trace::of(&head.headers);
     let answered = match deadline::arrived(&mut head.headers) {
         None => answered(api, &mut head, &path, body).await,
         Some(deadline) => Box::pin(deadline::within(deadline, answered(api, &mut head, &path, body))).await,
     };
     let mut response = answered.unwrap_or_else(|error| answer::error(&error));
+    if let Some((tracer, begun)) = begun {
+        tracer.answered(begun, response.status());
+    }
     if !is_health {
         trace.tell(response.headers_mut());
     }

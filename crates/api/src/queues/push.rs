@@ -218,8 +218,8 @@ async fn work(instance: Arc<Instance>, queue: String, push: Push) {
     let route: (Arc<str>, Arc<str>) = (queue.as_str().into(), push.route.as_str().into());
     loop {
         let handler = |work| {
-            let (app, (queue, route)) = (instance.app.clone(), route.clone());
-            async move { deliver(&app, &queue, &route, push.timeout, Work::of(work)).await }
+            let (instance, (queue, route)) = (Arc::clone(&instance), route.clone());
+            async move { deliver(&instance, &queue, &route, push.timeout, Work::of(work)).await }
         };
         let error = match instance.host.disk().queue(&queue) {
             Ok(of) => of.work(&instance.app_id, config.clone(), handler).await,
@@ -230,8 +230,26 @@ async fn work(instance: Arc<Instance>, queue: String, push: Push) {
     }
 }
 
-async fn deliver(app: &App, queue: &str, route: &str, limit: Duration, work: Work) -> Outcome {
-    let request = request(queue, route, work);
+async fn deliver(instance: &Instance, queue: &str, route: &str, limit: Duration, work: Work) -> Outcome {
+    let api = instance.api();
+    let begun = api.tracer.as_ref().and_then(|tracer| {
+        let sent = work.rest.headers.iter().find(|header| header.name == "traceparent");
+        let sent_ms = work.rest.sent.as_millis();
+        let begun = tracer.working(queue, sent.map(|header| &header.value[..]), sent_ms, work.rest.attempt);
+        Some((tracer, begun?))
+    });
+    let mut request = request(queue, route, work);
+    if let Some((_, begun)) = &begun {
+        request.headers_mut().insert("traceparent", begun.header());
+    }
+    let outcome = asked(&instance.app, request, limit).await;
+    if let Some((tracer, begun)) = begun {
+        tracer.worked(begun, !matches!(outcome, Outcome::Done));
+    }
+    outcome
+}
+
+async fn asked(app: &App, request: Request<Body>, limit: Duration) -> Outcome {
     let answer = async {
         let answered = match app.send(request).await {
             Ok(answered) => answered,
@@ -267,6 +285,10 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
             headers.insert(name, value);
         }
     };
+    // As it was sent with, so that the trace goes on.
+    for queue::Header { name, value } in rest.headers.iter().filter(|header| is_trace(&header.name)) {
+        put(HeaderName::from_static(if name == "traceparent" { "traceparent" } else { "tracestate" }), value);
+    }
     for queue::Header { name, value } in &rest.headers {
         if let Ok(name) = HeaderName::try_from(format!("metadata.{name}")) {
             put(name, value);
@@ -283,6 +305,10 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
         put(HeaderName::from_static("colony-key"), encoded(&rest.key).as_bytes());
     }
     request
+}
+
+fn is_trace(name: &str) -> bool {
+    matches!(name, "traceparent" | "tracestate")
 }
 
 /// As in a path, for a name may have any letters and a header has not.

@@ -284,8 +284,11 @@ async fn an_application_that_does_not_say_whether_it_takes_events_gets_none() {
     assert!(said.iter().any(|line| line == silent), "{said:?}");
 }
 
+/// What became of each event.
+type Taken = Arc<Mutex<Vec<Result<(), String>>>>;
+
 /// Brings one event after the other, without end.
-struct Flow(Arc<Mutex<Vec<Result<(), String>>>>);
+struct Flow(Taken);
 
 impl Input for Flow {
     fn run<'a>(&'a self, taker: &'a dyn Taker) -> Reply<'a, ()> {
@@ -298,8 +301,8 @@ impl Input for Flow {
     }
 }
 
-fn flow(name: &str, route: &str) -> (Component, Arc<Mutex<Vec<Result<(), String>>>>) {
-    let taken: Arc<Mutex<Vec<_>>> = Arc::default();
+fn flow(name: &str, route: &str) -> (Component, Taken) {
+    let taken = Taken::default();
     let source = Adapter(Arc::new(Flow(Arc::clone(&taken))) as Arc<dyn Input>);
     let input = api::config::Input { source, route: route.to_owned(), asked: false };
     let block = Block::Binding(Binding { output: None, input: Some(input) });

@@ -23,6 +23,7 @@ mod queues_grpc;
 mod renewed;
 mod resiliency;
 mod rules;
+mod spans;
 mod state;
 mod streams;
 mod subscriber;

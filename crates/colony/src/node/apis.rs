@@ -9,10 +9,11 @@ use std::future::pending;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use api::config::Gate;
+use api::config::{Gate, Spans};
 use manifest::valid;
 use mesh::Mesh;
 use supervisor::{Beginning, Beside, Company, Endpoint, Service};
+use telemetry::Recorder;
 use telemetry::redact::Redactor;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -36,6 +37,7 @@ struct Inner {
     printer: Arc<Printer>,
     surroundings: Surroundings,
     embedded: bool,
+    recorder: Recorder,
     settings: Mutex<Settings>,
     /// Whether an instance gets requests, by its service and its port.
     gates: Mutex<BTreeMap<(String, u16), watch::Sender<bool>>>,
@@ -70,6 +72,7 @@ impl Apis {
         manifest: &valid::Manifest,
         mesh: Mesh,
         printer: Arc<Printer>,
+        recorder: Recorder,
     ) -> Result<Apis, Failure> {
         let surroundings = Surroundings { folder: source.root.clone(), ..Surroundings::here()? };
         Ok(Apis(Arc::new(Inner {
@@ -78,6 +81,7 @@ impl Apis {
             printer,
             surroundings,
             embedded: source.embedded,
+            recorder,
             settings: Mutex::new(Settings::of(source, manifest)?),
             gates: Mutex::default(),
             declared: Mutex::default(),
@@ -236,6 +240,7 @@ impl Inner {
         application.calls = calls;
         application.is_checked = true;
         application.gate = Some(Gate(is_open));
+        application.spans = Some(Spans { recorder: self.recorder.clone(), instance: instance.to_owned() });
         Ok((application, journal))
     }
 

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use console::{Console, Doing, Durable, Force, Held, Operation, Problem, Sources, Token};
+use console::{Console, Doing, Durable, Force, Held, Measured, Operation, Problem, Sources, Token};
 use http::StatusCode;
 use manifest::valid;
 use mesh::ForceError;
@@ -123,6 +123,18 @@ impl Sources for View {
         Box::pin(async move { Ok(super::measure::exposed(&self.node, accept).await) })
     }
 
+    fn measured(&self, asked: Measured) -> Doing<'_, Value> {
+        Box::pin(async move {
+            match asked {
+                Measured::Metric(query) => {
+                    super::measure::api::metrics(&self.node, &query).map_err(Problem::invalid)
+                }
+                Measured::Objectives => Ok(super::measure::api::slos(&self.node)),
+                Measured::Digest => Ok(super::measure::digest::top(&self.node).await),
+            }
+        })
+    }
+
     fn redacted(&self, document: Value) -> Value {
         self.node.printer.redacted(document)
     }
@@ -183,19 +195,24 @@ async fn carry_out(node: &Arc<Node>, operation: Operation) -> Result<Value, Prob
             Ok(json!({ "stopping": name, "manifest": node.source.file }))
         }
         Operation::Restart(service) => {
+            node.printer.changed("rollout", format!("the instances of {service} are replaced"));
             serde_json::to_value(node.supervisor.restart(&service, None).await.map_err(refused)?)
         }
         Operation::Stop(service) => {
+            node.printer.changed("stop", format!("{service} is stopped"));
             let done = node.supervisor.stop(&service).await.map_err(refused)?;
             node.mesh.give_up(&service);
             serde_json::to_value(done)
         }
         Operation::Scale(service, instances) => {
+            node.printer.changed("scale", format!("{service} is to have {instances} instances"));
             serde_json::to_value(node.supervisor.scale(&service, instances).await.map_err(refused)?)
         }
         Operation::Kill(instance) => kill(node, &instance),
         Operation::Breaker(call, force) => {
             force_breaker(node, &call, force)?;
+            let how = json!(force).as_str().unwrap_or_default().to_owned();
+            node.printer.changed("breaker", format!("the breaker of {call} is set to {how}"));
             Ok(json!({ "call": call, "state": force }))
         }
         Operation::AddFault(fault) => {

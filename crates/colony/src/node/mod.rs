@@ -258,7 +258,7 @@ async fn start(
         root: source.root.clone(),
         executable: std::env::current_exe().map_err(cannot)?,
     };
-    let apis = Apis::new(&source, &manifest, mesh.clone(), printer.clone())?;
+    let apis = Apis::new(&source, &manifest, mesh.clone(), printer.clone(), telemetry.recorder())?;
     let routing = Arc::new(routing::MeshRouting { mesh: mesh.clone(), apis: apis.clone() });
     let beside = Arc::new(apis.clone());
     let supervisor = Supervisor::start(config, routing, printer.clone(), beside).map_err(|error| {
@@ -271,13 +271,9 @@ async fn start(
             _ => failure,
         }
     })?;
-<<<<<<< HEAD
     let measures = Arc::new(measure::Measures::new(&source.data_dir(), printer.clone()));
-    let current = Mutex::new(Current { manifest, plane });
-=======
     let files = source.read().map(|input| manifest::masked(&input)).unwrap_or_default();
     let current = Mutex::new(Current { manifest, files, plane });
->>>>>>> 16c6b0c (The console: a page of the running system, the JSON behind it, and its door)
     Ok(Arc::new(Node {
         source,
         mesh,

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::config::Gate;
+use api::config::{Gate, Spans};
 use api::health::Phase;
 use api::{BindError, End, Host, Instance, Listeners, Server};
 use manifest::Diagnostics;
@@ -45,6 +45,9 @@ pub(crate) struct Application {
     /// Who knows whether it may be called; not known by another process.
     #[serde(skip)]
     pub(crate) gate: Option<Gate>,
+    /// Where its spans go, if they are recorded; not known to another process either.
+    #[serde(skip)]
+    pub(crate) spans: Option<Spans>,
 }
 
 /// How the data plane takes calls of an application.
@@ -158,6 +161,7 @@ impl Application {
             calls: BTreeMap::new(),
             is_checked: false,
             gate: None,
+            spans: None,
             args,
         })
     }
@@ -276,6 +280,7 @@ impl Application {
         let mut config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
         config.by_way = self.calls.iter().map(|(callee, way)| (callee.clone(), way.app())).collect();
         config.app.gate = self.gate.clone();
+        config.spans = self.spans.clone();
         let (apis, access) = (lower::apis(&configuration), lower::access(&configuration));
         Ok((api::Config { subscriptions, resiliency, apis, access, ..config }, adapters))
     }

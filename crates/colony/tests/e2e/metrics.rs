@@ -59,7 +59,7 @@ fn how_they_went_is_told_and_outlives_a_kill() {
     let (mut world, _) = used();
     let grown = |world: &World| {
         let query = "name=colony.call.requests&by=upstream&from=-5m&step=300000&take=increase";
-        asked(world, &format!("/v1/metrics?{query}"))["series"][0]["points"][0][1].as_f64()
+        asked(world, &format!("/api/metrics?{query}"))["series"][0]["points"][0][1].as_f64()
     };
     wait("ten requests in the window", || grown(&world) == Some(10.0));
     world.signal(libc::SIGKILL);

@@ -2,7 +2,7 @@
 
 /// Our crates and which of ours each may use. `colony` wires everything and may use all.
 const MAY_USE: [(&str, &[&str]); 14] = [
-    ("api", &["components", "engine", "policy"]),
+    ("api", &["components", "engine", "policy", "telemetry"]),
     ("certs", &[]),
     (
         "colony",

@@ -1,4 +1,4 @@
-//! `/metrics`, as Prometheus reads it; and what is kept of traces and logs, whose addresses and answers are those of the crate that
+//! `/metrics`, as Prometheus reads it; `/api/metrics`, how one went; `/api/slos`, `/api/top`; and what is kept of traces and logs, whose addresses and answers are those of the crate that
 //! keeps them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,11 +11,33 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
 
-use super::Served;
+use super::{Answer, Served};
 use crate::problem::Problem;
+use crate::sources::Measured;
 
 pub(super) fn routes() -> Router<Served> {
-    Router::new().route("/metrics", get(metrics))
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/api/metrics", get(metric))
+        .route("/api/slos", get(slos))
+        .route("/api/top", get(top))
+}
+
+async fn metric(State(served): State<Served>, uri: Uri) -> Answer {
+    measured(&served, Measured::Metric(uri.query().unwrap_or("").to_owned())).await
+}
+
+async fn slos(State(served): State<Served>) -> Answer {
+    measured(&served, Measured::Objectives).await
+}
+
+async fn top(State(served): State<Served>) -> Answer {
+    measured(&served, Measured::Digest).await
+}
+
+async fn measured(served: &Served, asked: Measured) -> Answer {
+    let told = served.sources().measured(asked).await;
+    served.told(told.map_err(|problem| served.hushed(problem))?)
 }
 
 async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Result<Response, Problem> {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Item, Journal, Kept, Shelf};
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::remote::{Call, Remote, Reply, encoded};
 
@@ -174,8 +175,9 @@ impl<E: Kept> Journal<E> for DurableJournal<E> {
             let path = format!("/streams/{}/{}{expected}", self.store, encoded(stream));
             let data = serde_json::to_value(event).map_err(|e| Problem::invalid(e.to_string()))?;
             let kind = data["fact"].as_str().unwrap_or(self.store).to_owned();
-            let call =
-                Call::new(Method::POST, &path).json(remote, &[json!({ "type": kind, "data": data })])?;
+            let trace = Context::current().noted();
+            let call = Call::new(Method::POST, &path)
+                .json(remote, &[json!({ "type": kind, "data": data, "metadata": trace })])?;
             let mut answer = remote.send(&call).await?;
             if answer.status() == StatusCode::NOT_FOUND {
                 self.define().await?;

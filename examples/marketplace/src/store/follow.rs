@@ -1,5 +1,6 @@
 //! Following a store of streams: what has happened since, then what happens, as server-sent events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde::Deserialize;
 
 use super::durable::{DurableJournal, DurableShelf};
 use super::{Follower, Kept, Shelf};
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::remote::Call;
 
@@ -77,7 +79,9 @@ impl<E: Kept> DurableJournal<E> {
                 Err(_) => return Err(broke_off("no sign of life")),
             };
             match serde_json::from_slice::<Told<E>>(&data) {
-                Ok(told) => follower.take(&told.stream, told.data).await?,
+                Ok(Told { stream, data, metadata }) => {
+                    Context::of_noted(&metadata).scope(follower.take(&stream, data)).await?;
+                }
                 Err(e) => eprintln!("marketplace: an event of {} that cannot be read: {e}", self.store),
             }
             *place = Some(id);
@@ -90,6 +94,8 @@ impl<E: Kept> DurableJournal<E> {
 struct Told<E> {
     stream: String,
     data: E,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
 }
 
 /// Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), as far as they are used here.

@@ -28,7 +28,7 @@ pub(super) async fn send(queue: &str, call: Call<'_>) -> Answer {
         text.parse().map_err(|_| invalid(format!("the priority {text:?} is no number from 0 to 9")))
     });
     let rest = engine_queue::Item {
-        headers: headers(query.metadata()),
+        headers: traced(headers(query.metadata()), &call),
         key: query.get("key").unwrap_or_default().into_owned(),
         priority: priority.transpose()?,
         delay: span("delay")?.unwrap_or_default(),
@@ -337,6 +337,16 @@ impl<'a> Told<'a> {
 
 fn told_sent(sent: Sent) -> Value {
     json!({ "id": sent.id.to_string(), "duplicate": sent.duplicate })
+}
+
+/// With the trace that its sending belongs to, for who works on it.
+fn traced(mut headers: Vec<Header>, call: &Call<'_>) -> Vec<Header> {
+    for name in ["traceparent", "tracestate"] {
+        if let (Some(value), false) = (call.header(name), headers.iter().any(|header| header.name == name)) {
+            headers.push(Header { name: name.to_owned(), value: value.to_owned().into() });
+        }
+    }
+    headers
 }
 
 fn headers(named: BTreeMap<String, String>) -> Vec<Header> {

@@ -35,12 +35,12 @@ const KEYS_EVERY: Duration = Duration::from_millis(100);
 pub(crate) async fn run(args: &Top, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let client = Client::find(data).await?;
     if args.json || args.once {
-        let digest = client.call(Method::GET, "/v1/top", None).await?;
+        let digest = client.call(Method::GET, "/api/top", None).await?;
         let text = if args.json { format!("{digest}\n") } else { once(&digest) };
         terminal::print(&text)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let first = client.call(Method::GET, "/v1/top", None).await?;
+    let first = client.call(Method::GET, "/api/top", None).await?;
     let mut signals = Signals::new()?;
     let mut shown = ratatui::try_init().map_err(|error| {
         Failure::new(format!("this is no terminal that can be drawn on: {error}"))
@@ -92,7 +92,7 @@ async fn live(
                 None => return Ok(()),
             },
             _ = ticks.tick() => {
-                match timeout(PATIENCE, client.call_quietly(Method::GET, "/v1/top", None)).await {
+                match timeout(PATIENCE, client.call_quietly(Method::GET, "/api/top", None)).await {
                     Ok(Ok(new)) => (digest, trouble) = (new, None),
                     Ok(Err(failure)) => trouble = Some(failure.message),
                     Err(_) => trouble = Some("the node does not answer".to_owned()),

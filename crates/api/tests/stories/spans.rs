@@ -1,0 +1,112 @@
+//! What is recorded of what an application asks for, and of what is brought to it; and that a trace goes through both.
+
+use api::config::Spans;
+use telemetry::recorder::{Inbox, channel};
+use telemetry::span::{Kind, Span, Value};
+use telemetry::{Record, Recorder};
+
+use crate::subscriber::{Subscriber, beside_with, done, until};
+use crate::world::World;
+
+const ORDERS: &str = r#"[{"pubsubname":"pubsub","topic":"orders","route":"orders"}]"#;
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn recorded(config: &mut api::Config, recorder: &Recorder) {
+    config.spans = Some(Spans { recorder: recorder.clone(), instance: "shop-1".to_owned() });
+}
+
+/// The spans of these names, as soon as all are there; in the order of the names.
+async fn spans(inbox: &Inbox, names: &[&str]) -> Vec<Span> {
+    let all = std::cell::RefCell::new(Vec::<Span>::new());
+    until(
+        || {
+            let taken = inbox.take(100).filter_map(|record| match record {
+                Record::Span(span) => Some(*span),
+                Record::Log(_) => None,
+            });
+            all.borrow_mut().extend(taken);
+            names.iter().all(|name| all.borrow().iter().any(|span| &*span.name == *name))
+        },
+        || format!("{names:?} among {:#?}", all.borrow()),
+    )
+    .await;
+    let all = all.into_inner();
+    let named = |name: &&str| all.iter().find(|span| &*span.name == *name).cloned().expect("it is there");
+    names.iter().map(named).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn told(span: &Span) -> String {
+    format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id))
+}
+
+#[tokio::test]
+async fn a_trace_goes_through_a_topic() {
+    let app = Subscriber::new(ORDERS, |_, _| done()).await;
+    let (recorder, inbox) = channel(1_000);
+    let world = beside_with(&app, |config| recorded(config, &recorder)).await;
+    until(|| world.api.health.is_ready(), || "ready".to_owned()).await;
+    let path = "/v1.0/publish/pubsub/orders";
+    let answer = world.ask_with("POST", path, &[JSON, ("traceparent", TRACE)], b"{}").await;
+    assert_eq!(answer.status, 204);
+    let had = app.has(1, "/orders").await.remove(0);
+    let all = spans(&inbox, &["publish orders", "process orders"]).await;
+    let (published, processed) = (&all[0], &all[1]);
+    assert_eq!((published.kind, hex(&published.trace_id)), (Kind::Producer, TRACE[3..35].to_owned()));
+    assert_eq!(published.parent.map(|parent| hex(&parent)).as_deref(), Some(&TRACE[36..52]));
+    assert_eq!(
+        had.json()["traceparent"].as_str(),
+        Some(&*told(published)),
+        "the event says who published it"
+    );
+    assert_eq!(had.json()["traceid"], had.json()["traceparent"]);
+    assert_eq!((processed.kind, processed.parent), (Kind::Consumer, Some(published.span_id)));
+    assert_eq!((processed.links.len(), processed.links[0].span_id), (1, published.span_id));
+    assert_eq!(had.header("traceparent"), told(processed), "and the application is told who brings it");
+    assert_eq!((&*processed.service, &*processed.instance), ("shop", "shop-1"));
+    assert_eq!(processed.attribute("messaging.destination.name"), Some(&Value::from("orders")));
+    assert_eq!(processed.attribute("colony.attempt"), Some(&Value::Int(1)));
+    assert!(matches!(processed.attribute("colony.queue.wait_ms"), Some(Value::Float(_))));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_trace_goes_through_a_queue() {
+    let app = Subscriber::new("[]", |_, _| done()).await;
+    let (recorder, inbox) = channel(1_000);
+    let world = beside_with(&app, |config| recorded(config, &recorder)).await;
+    assert_eq!(world.ask("PUT", "/v1.0/queues/mails", "{}").await.status, 204);
+    assert_eq!(world.ask("PUT", "/v1.0/queues/mails/push", r#"{"route":"/mail"}"#).await.status, 204);
+    let sent =
+        world.ask_with("POST", "/v1.0/queues/mails/send", &[JSON, ("traceparent", TRACE)], b"{}").await;
+    assert!(sent.status < 300, "{sent:?}");
+    let had = app.has(1, "/mail").await.remove(0);
+    let all = spans(&inbox, &["send mails", "process mails"]).await;
+    assert_eq!((all[0].kind, hex(&all[0].trace_id)), (Kind::Producer, TRACE[3..35].to_owned()));
+    assert_eq!((all[1].kind, all[1].parent), (Kind::Consumer, Some(all[0].span_id)));
+    assert_eq!(had.header("traceparent"), told(&all[1]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_a_span_and_what_fails_is_one_that_failed() {
+    let (recorder, inbox) = channel(1_000);
+    let world = World::with(|config| recorded(config, &recorder)).await;
+    let item = br#"[{"key":"secret-key","value":1}]"#;
+    assert_eq!(world.ask_with("POST", "/v1.0/state/things", &[JSON], item).await.status, 204);
+    let unsampled = TRACE.replace("-01", "-00");
+    world.ask_with("GET", "/v1.0/state/unseen/key", &[("traceparent", &unsampled)], b"").await;
+    let nobody = world.get("/v1.0/invoke/nobody/method/x").await;
+    assert!(nobody.status >= 400, "{nobody:?}");
+    let all = spans(&inbox, &["save things", "invoke nobody"]).await;
+    assert_eq!((all[0].kind, all[0].parent, all[0].is_error()), (Kind::Client, None, false));
+    assert!(!format!("{:?}", all[0]).contains("secret-key"), "keys are nobody's business");
+    assert!(all[1].is_error());
+    assert_eq!(all[1].attribute("peer.service"), Some(&Value::from("nobody")));
+    assert_eq!(inbox.take(10).count(), 0, "what its sender does not record is not recorded");
+    world.end().await;
+}
