@@ -68,7 +68,10 @@ page('break', (root, at, signal) => {
 
 function effect(fault) {
   const parts = [];
-  if (fault.delay_ms) parts.push(`${fault.delay_ms[0]} ms late`);
+  if (fault.delay_ms) {
+    const [least, most] = fault.delay_ms;
+    parts.push(least === most ? `${least} ms late` : `${least} to ${most} ms late`);
+  }
   if (fault.status) parts.push(`answers ${fault.status}`);
   if (fault.grpc_status !== null && fault.grpc_status !== undefined) parts.push(`answers gRPC ${fault.grpc_status}`);
   if (fault.reset) parts.push('loses connections');

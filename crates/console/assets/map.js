@@ -231,8 +231,7 @@ function aboutEdge(aside, edge) {
     ['breaker', edge.breaker === 'none' ? null : edge.breaker], ['retries', edge.retries ? `${show.rate(edge.retries)}/s` : null],
     ['refused', edge.refused ? `${show.rate(edge.refused)}/s` : null], ['ejected', edge.ejected || null], ['lag', edge.lag ?? null],
   ]), edge.calls ? [h('h3', {}, 'Policies of'), edge.calls.map((call) => h('div', {}, link(address('policies', [call]), {}, call))),
-    h('h3', {}, 'Do'), h('div', { class: 'row' }, link(address('break', [], { on: edge.calls[0] }), {}, 'Break it'),
-      link(address('traces', [], { service: edge.to, caller: edge.from }), {}, 'Its traces'))] : null);
+    h('h3', {}, 'Do'), h('div', { class: 'row' }, link(address('break', [], { on: edge.calls[0] }), {}, 'Break it'))] : null);
 }
 
 function aboutNode(aside, node, ways) {
