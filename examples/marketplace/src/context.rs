@@ -47,8 +47,17 @@ impl Context {
 
     /// The trace, as a fact notes it.
     pub fn noted(&self) -> BTreeMap<String, String> {
-        let trace = self.forwarded.iter().filter(|(name, _)| TRACE.contains(&name.as_str()));
-        trace.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
+        let mut noted: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in self.forwarded.iter().filter(|(name, _)| TRACE.contains(&name.as_str())) {
+            let Ok(value) = value.to_str() else { continue };
+            // Several of a name are one list, as W3C Trace Context (3.3.1) has it.
+            let list = noted.entry(name.to_string()).or_default();
+            if !list.is_empty() {
+                list.push(',');
+            }
+            list.push_str(value);
+        }
+        noted
     }
 
     /// Of what a fact has noted.
@@ -105,7 +114,8 @@ mod tests {
         assert_eq!(outgoing.len(), 4);
         assert_eq!(outgoing["traceparent"], "00-1-2-01");
         let noted = Context::of(&incoming).noted();
-        assert_eq!(noted.keys().collect::<Vec<_>>(), ["traceparent"]);
+        assert_eq!(noted.keys().collect::<Vec<_>>(), ["traceparent", "tracestate"]);
+        assert_eq!(noted["tracestate"], "a=1,b=2");
         let mut later = HeaderMap::new();
         Context::of_noted(&noted).apply(&mut later);
         assert_eq!(later["traceparent"], "00-1-2-01");

@@ -268,6 +268,8 @@ async fn who_may_not_be_called_gets_nothing_and_finishes_what_it_has() {
     open.send_replace(true);
     app.has(1, "/orders").await;
     open.send_replace(false);
+    // What comes in this moment may still be brought.
+    tokio::time::sleep(Duration::from_millis(600)).await;
     publish(&world, "orders", event("1")).await;
     // Longer than the first takes, and than it would take to bring it again.
     tokio::time::sleep(Duration::from_millis(700)).await;
