@@ -6,7 +6,7 @@
 //! block of a file; that block names the tail that it took the place of, and the tail is removed. After a crash in between the tail
 //! is known by that to be in the files already.
 //!
-//! Nothing is synced to the disk: a process that is killed loses what it had not written, the last second, and a machine that
+//! Nothing is synced to the disk: a process that is killed loses what it had not written, a second of what was decided on, and a machine that
 //! loses its power what the kernel had not. A file is never appended to by another process than the one that began it.
 
 use std::collections::VecDeque;
