@@ -1,5 +1,6 @@
 //! Whether a span or a record has what is asked for.
 
+use crate::part::{Part, entry, is_answer};
 use crate::span::{LogRecord, Span, Status, Text, Value};
 
 /// What an attribute must be.
@@ -53,9 +54,9 @@ pub struct SpanFilter {
     pub name: Option<String>,
     /// Whether it failed.
     pub error: Option<bool>,
-    /// How long it took at least, in nanoseconds.
+    /// How long it took at least, in nanoseconds; without a service and a name, the first span of its trace.
     pub duration_min_ns: Option<u64>,
-    /// How long it took at most, in nanoseconds.
+    /// How long it took at most, likewise.
     pub duration_max_ns: Option<u64>,
     /// What its attributes are.
     pub attributes: Vec<Condition>,
@@ -65,20 +66,53 @@ pub struct SpanFilter {
 
 impl SpanFilter {
     pub(crate) fn is_met(&self, span: &Span) -> bool {
-        let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|wanted| text == wanted);
-        is(&self.service, &span.service)
+        self.is_of(span)
+            && (!self.is_of_some() || self.is_long_enough(span))
             && self.error.is_none_or(|error| span.is_error() == error)
-            && self.duration_min_ns.is_none_or(|least| span.duration_ns >= least)
-            && self.duration_max_ns.is_none_or(|most| span.duration_ns <= most)
-            && self.name.as_deref().is_none_or(|name| is_named(span, name))
             && self.attributes.iter().all(|condition| condition.is_met(&span.attributes))
             && self.text.as_deref().is_none_or(|text| span_has(span, text))
     }
 
-    /// Whether it asks for anything.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == SpanFilter::default()
+    /// Whether a span of a part of a trace has all of it.
+    pub(crate) fn is_met_in(&self, part: &Part) -> bool {
+        (self.is_of_some()
+            || !self.asks_how_long()
+            || first(part).is_some_and(|span| self.is_long_enough(span)))
+            && (*self == SpanFilter::default() || part.spans.iter().any(|span| self.is_met(span)))
     }
+
+    /// The spans by which a trace is timed: its first one, or where a service or a name is asked for those that answer somebody there.
+    pub(crate) fn timed<'p>(&self, part: &'p Part) -> impl Iterator<Item = &'p Span> {
+        let first = if self.is_of_some() { None } else { first(part) };
+        let answers = part.spans.iter().map(|span| &**span);
+        let answers = answers.filter(|span| self.is_of_some() && is_answer(span) && self.is_of(span));
+        first.into_iter().chain(answers).filter(|span| self.is_long_enough(span))
+    }
+
+    /// Whether it asks for spans of a service or name, rather than for traces.
+    fn is_of_some(&self) -> bool {
+        self.service.is_some() || self.name.is_some()
+    }
+
+    fn is_of(&self, span: &Span) -> bool {
+        self.service.as_deref().is_none_or(|service| span.service == *service)
+            && self.name.as_deref().is_none_or(|name| is_named(span, name))
+    }
+
+    fn asks_how_long(&self) -> bool {
+        self.duration_min_ns.is_some() || self.duration_max_ns.is_some()
+    }
+
+    fn is_long_enough(&self, span: &Span) -> bool {
+        self.duration_min_ns.is_none_or(|least| span.duration_ns >= least)
+            && self.duration_max_ns.is_none_or(|most| span.duration_ns <= most)
+    }
+}
+
+/// The span that a trace began with, where it is in this part: one that came later has others.
+fn first(part: &Part) -> Option<&Span> {
+    let entry = entry(part.spans.iter())?;
+    (entry.parent.is_none() || entry.start_ns <= part.start_ns).then_some(&**entry)
 }
 
 fn is_named(span: &Span, name: &str) -> bool {

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::filter::SpanFilter;
-use super::{Range, View};
-use crate::part::{entry, is_answer};
+use super::{Range, TraceQuery, View};
+use crate::part::Part;
 
 /// Most stretches of time.
 const COLUMNS_MAX: usize = 480;
@@ -29,12 +28,10 @@ pub const BOUNDS_NS: [u64; 24] = {
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatQuery {
-    /// The time shown.
-    pub range: Range,
-    /// Into how many stretches it is divided; up to 480.
+    /// Which traces are counted: those that a list would have.
+    pub traces: TraceQuery,
+    /// Into how many stretches their time is divided; up to 480.
     pub columns: usize,
-    /// Which spans are counted. Without a service or name: the first of each trace; else those that answer somebody.
-    pub span: SpanFilter,
 }
 
 /// What was counted.
@@ -55,30 +52,29 @@ pub struct Heat {
 }
 
 impl View {
-    /// Counts.
+    /// Counts. A trace is where it began and as long as its first span took; where a service or name is asked for, each span that
+    /// answers somebody there is counted.
     pub(crate) fn heat(&self, query: &HeatQuery) -> Heat {
         let columns = query.columns.clamp(1, COLUMNS_MAX);
-        let Range { from_ns, to_ns } = query.range;
+        let HeatQuery { traces, .. } = query;
+        let Range { from_ns, to_ns } = traces.range;
         let step_ns = (to_ns.saturating_sub(from_ns) / columns as u64).max(1);
         let empty = vec![vec![0.0; BOUNDS_NS.len() + 1]; columns];
         let (mut counts, mut errors) = (empty.clone(), empty);
-        let of_some = query.span.service.is_some() || query.span.name.is_some();
-        let cut = self.each_part(query.range, |part| {
-            let first = entry(part.spans.iter()).map(|span| span.span_id);
-            for span in &part.spans {
-                let is_counted = if of_some { is_answer(span) } else { first == Some(span.span_id) };
-                if !is_counted || !query.range.has(span.start_ns) || !query.span.is_met(span) {
-                    continue;
-                }
-                let column = (((span.start_ns - from_ns) / step_ns) as usize).min(columns - 1);
-                let row = BOUNDS_NS.partition_point(|bound| *bound < span.duration_ns);
-                counts[column][row] += part.weight();
-                if span.is_error() {
-                    errors[column][row] += part.weight();
+        let mut walk = self.walk::<Part>(|zone| traces.may_be_in(zone, u64::MAX));
+        while let Some(parts) = walk.next(|_| false) {
+            for part in parts.iter().filter(|part| traces.is_met(part)) {
+                let column = (((part.start_ns - from_ns) / step_ns) as usize).min(columns - 1);
+                for span in traces.span.timed(part) {
+                    let row = BOUNDS_NS.partition_point(|bound| *bound < span.duration_ns);
+                    counts[column][row] += part.weight();
+                    if span.is_error() {
+                        errors[column][row] += part.weight();
+                    }
                 }
             }
-        });
-        let bounds_ns = BOUNDS_NS.to_vec();
+        }
+        let (bounds_ns, cut) = (BOUNDS_NS.to_vec(), walk.cut_at.is_some());
         Heat { from_us: from_ns / 1_000, step_us: step_ns / 1_000, bounds_ns, counts, errors, cut }
     }
 }

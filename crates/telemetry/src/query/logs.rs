@@ -1,11 +1,11 @@
 //! Records of logs by what they have, newest first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::filter::{Condition, log_has};
+use super::walk::Newest;
 use super::{Cursor, LIMIT, LIMIT_MAX, Range, View};
 use crate::json::shared;
 use crate::part::KeptLog;
@@ -80,51 +80,18 @@ impl View {
     }
 
     fn newest_logs(&self, query: &LogQuery, limit: usize) -> Logs {
-        let before = query.before.unwrap_or(Cursor::END);
-        let mut found: BTreeMap<Cursor, Arc<KeptLog>> = BTreeMap::new();
-        let look = |logs: &[Arc<KeptLog>], found: &mut BTreeMap<Cursor, Arc<KeptLog>>| {
-            for log in logs {
+        let mut newest = Newest::new(limit, query.before);
+        let mut walk = self.walk::<Arc<KeptLog>>(|zone| query.may_be_in(zone, newest.before.at_ns));
+        while let Some(logs) = walk.next(|to_ns| newest.is_enough(to_ns)) {
+            for log in logs.iter() {
                 let place = Cursor { at_ns: log.record.at_ns, which: u128::from(log.seq) };
-                let is_of_interest =
-                    found.len() <= limit || found.first_key_value().is_some_and(|(last, _)| *last < place);
-                if place < before && is_of_interest && query.is_met(log) {
-                    found.insert(place, log.clone());
-                }
-                while found.len() > limit + 1 {
-                    found.pop_first();
+                if newest.is_wanted(place) && query.is_met(log) {
+                    newest.add(place, log.clone());
                 }
             }
-        };
-        look(&self.logs, &mut found);
-        let mut seen = self.logs.len();
-        let mut blocks: Vec<_> =
-            self.log_blocks.iter().filter(|block| query.may_be_in(&block.zone, before.at_ns)).collect();
-        blocks.sort_unstable_by_key(|block| std::cmp::Reverse(block.zone.to_ns));
-        let mut cut_at = None;
-        for block in blocks {
-            let is_full = found.len() > limit;
-            if is_full && found.first_key_value().is_some_and(|(last, _)| last.at_ns > block.zone.to_ns) {
-                break;
-            }
-            if seen >= self.looked_at_max {
-                cut_at = Some(block.zone.to_ns);
-                break;
-            }
-            let logs = self.reader.logs(block);
-            seen += logs.len();
-            look(&logs, &mut found);
         }
-        let mut next = None;
-        if let Some(cut_at) = cut_at {
-            let from = Cursor { at_ns: cut_at.saturating_add(1), which: 0 };
-            found.retain(|place, _| *place >= from);
-            next = (from < before).then_some(from);
-        }
-        if found.len() > limit {
-            found.pop_first();
-            next = found.first_key_value().map(|(last, _)| *last);
-        }
-        Logs { logs: found.into_values().rev().collect(), next, cut: cut_at.is_some() }
+        let (logs, next) = newest.page(walk.cut_at);
+        Logs { logs: logs.collect(), next, cut: walk.cut_at.is_some() }
     }
 }
 
@@ -146,8 +113,7 @@ impl LogQuery {
     }
 
     fn may_be_in(&self, zone: &Zone, before_ns: u64) -> bool {
-        zone.to_ns >= self.range.from_ns
-            && zone.from_ns < self.range.to_ns
+        self.range.overlaps(zone)
             && zone.from_ns <= before_ns
             && (self.severity_min < 17 || zone.has_errors)
             && self.service.iter().all(|service| zone.has_service(service))

@@ -13,6 +13,7 @@ pub mod services;
 mod summary;
 pub mod traces;
 mod view;
+mod walk;
 
 pub use critical::Stretch;
 pub use filter::{Condition, Is};
@@ -27,6 +28,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+
+use crate::window::Zone;
 
 /// Most traces or records on a page.
 pub const LIMIT_MAX: usize = 1_000;
@@ -89,6 +92,11 @@ impl Default for Range {
 impl Range {
     pub(crate) fn has(&self, at_ns: u64) -> bool {
         (self.from_ns..self.to_ns).contains(&at_ns)
+    }
+
+    /// Whether anything of a block may be in it.
+    fn overlaps(&self, zone: &Zone) -> bool {
+        zone.to_ns >= self.from_ns && zone.from_ns < self.to_ns
     }
 }
 

@@ -10,7 +10,13 @@ use crate::json::unhex;
 const TRACE_KEYS: &str =
     "service, name, error, slower, faster, attribute, text, caller, callee, from, to, since, limit, before";
 const LOG_KEYS: &str = "service, level, text, event, trace, attribute, from, to, since, limit, before";
-const HEAT_KEYS: &str = "service, name, error, slower, faster, attribute, text, from, to, since, columns";
+const HEAT_KEYS: &str =
+    "service, name, error, slower, faster, attribute, text, caller, callee, from, to, since, columns";
+
+/// How far back a map of heat looks unless it is said.
+const HOUR_NS: u64 = 3_600_000_000_000;
+/// Into how many stretches of time it is divided unless it is said.
+const COLUMNS: usize = 60;
 
 impl TraceQuery {
     /// From pairs that are decoded already. `now_ns` is what `since` counts from.
@@ -73,7 +79,7 @@ impl LogQuery {
 }
 
 impl HeatQuery {
-    /// From pairs that are decoded already; without a time, the last hour.
+    /// From pairs that are decoded already; without a beginning, the hour before the end, and without an end, until now.
     ///
     /// # Errors
     ///
@@ -82,16 +88,21 @@ impl HeatQuery {
         pairs: impl Iterator<Item = (&'p str, &'p str)>,
         now_ns: u64,
     ) -> Result<HeatQuery, String> {
-        let hour = Range { from_ns: now_ns.saturating_sub(3_600_000_000_000), to_ns: now_ns };
-        let mut query = HeatQuery { range: hour, columns: 60, span: SpanFilter::default() };
+        let (mut columns, mut others) = (COLUMNS, Vec::new());
         for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             match key {
-                "columns" => query.columns = number(key, value)?,
-                _ if range(&mut query.range, key, value, now_ns)? || span(&mut query.span, key, value)? => {}
+                "columns" => columns = number(key, value)?,
+                _ if HEAT_KEYS.split(", ").any(|known| known == key) => others.push((key, value)),
                 _ => return Err(unknown(key, HEAT_KEYS)),
             }
         }
-        Ok(query)
+        let has_from = others.iter().any(|(key, _)| matches!(*key, "from" | "since"));
+        let has_to = others.iter().any(|(key, _)| *key == "to");
+        let mut traces = TraceQuery::from_pairs(others.into_iter(), now_ns)?;
+        let range = &mut traces.range;
+        range.to_ns = if has_to { range.to_ns } else { now_ns };
+        range.from_ns = if has_from { range.from_ns } else { range.to_ns.saturating_sub(HOUR_NS) };
+        Ok(HeatQuery { traces, columns })
     }
 }
 
@@ -227,6 +238,21 @@ mod tests {
         assert_eq!(query.span.duration_min_ns, Some(1_500_000_000));
         assert_eq!(query.range.from_ns, 3_000_000_000_000);
         assert_eq!((query.span.error, query.span.name), (Some(true), None));
+    }
+
+    #[test]
+    fn a_map_of_heat_asks_as_a_list_does() {
+        let heat = |pairs: &[(&str, &str)]| HeatQuery::from_pairs(pairs.iter().copied(), 3_600_000_000_001);
+        let asked = [("caller", "shop"), ("callee", "payments"), ("slower", "1s"), ("columns", "10")];
+        let query = heat(&asked).unwrap();
+        assert_eq!((query.traces.range, query.columns), (Range { from_ns: 1, to_ns: 3_600_000_000_001 }, 10));
+        assert_eq!(query.traces.span, traces(&asked[..3]).unwrap().span);
+        assert_eq!(query.traces.edge, Some(("shop".to_owned(), "payments".to_owned())));
+        let later = heat(&[("to", "7200000")]).unwrap().traces.range;
+        assert_eq!(later, Range { from_ns: 3_600_000_000_000, to_ns: 7_200_000_000_000 });
+        for unknown in ["limit", "before", "x"] {
+            assert!(heat(&[(unknown, "1")]).unwrap_err().contains("columns"));
+        }
     }
 
     #[test]

@@ -132,27 +132,11 @@ impl View {
 
     /// Each part of the traces that began in a stretch of time, until it is enough; whether that was before the end.
     pub(super) fn each_part(&self, range: Range, mut told: impl FnMut(&Part)) -> bool {
-        let mut seen = 0;
-        let mut look = |parts: &[Part]| {
-            for part in parts.iter().filter(|part| range.has(part.start_ns)) {
-                told(part);
-            }
-            parts.iter().map(|part| part.spans.len()).sum::<usize>()
-        };
-        seen += look(&self.parts);
-        let mut blocks: Vec<_> = self
-            .spans
-            .iter()
-            .filter(|block| block.zone.to_ns >= range.from_ns && block.zone.from_ns < range.to_ns)
-            .collect();
-        blocks.sort_unstable_by_key(|block| std::cmp::Reverse(block.zone.to_ns));
-        for block in blocks {
-            if seen >= self.looked_at_max {
-                return true;
-            }
-            seen += look(&self.reader.parts(block));
+        let mut walk = self.walk::<Part>(|zone| range.overlaps(zone));
+        while let Some(parts) = walk.next(|_| false) {
+            parts.iter().filter(|part| range.has(part.start_ns)).for_each(&mut told);
         }
-        false
+        walk.cut_at.is_some()
     }
 }
 

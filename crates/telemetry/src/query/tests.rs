@@ -51,9 +51,7 @@ impl World {
 
     /// Ids of the traces asked for, newest first, by looking at all.
     fn naive(&self, query: &TraceQuery) -> Vec<[u8; 16]> {
-        let is_met = |part: &&Part| {
-            query.range.has(part.start_ns) && part.spans.iter().any(|span| query.span.is_met(span))
-        };
+        let is_met = |part: &&Part| query.range.has(part.start_ns) && is_asked_for(&query.span, part);
         let mut found: Vec<_> =
             self.parts.iter().filter(is_met).map(|part| (part.start_ns, part.trace_id)).collect();
         found.sort_unstable();
@@ -75,6 +73,16 @@ impl World {
             }
         }
     }
+}
+
+/// One span has it all; how long it took is, without a service and a name, the matter of the first.
+fn is_asked_for(filter: &SpanFilter, part: &Part) -> bool {
+    let least = filter.duration_min_ns.unwrap_or(0);
+    let is_of_trace = filter.service.is_none() && filter.name.is_none();
+    let rest = SpanFilter { duration_min_ns: None, ..filter.clone() };
+    let first = part.spans.iter().find(|span| span.parent.is_none()).unwrap();
+    (!is_of_trace || first.duration_ns >= least)
+        && part.spans.iter().any(|span| rest.is_met(span) && (is_of_trace || span.duration_ns >= least))
 }
 
 prop_compose! {
@@ -247,15 +255,80 @@ fn who_calls_whom_is_told_with_weights() {
     assert_eq!(world.view.traces(&edge("payments", "shop")).traces.len(), 0);
 }
 
+/// The parts of which the first span took so long, and one span of the second failed.
+fn timed(id: u8, took_ms: u64, inner_failed: bool) -> Part {
+    let mut inner = (*call(3, "payments", Kind::Server, Some(1), 10)).clone();
+    if inner_failed {
+        inner.status = Status::Error("no".into());
+    }
+    let spans = vec![call(1, "shop", Kind::Server, None, took_ms), Arc::new(inner)];
+    Part { trace_id: [id; 16], start_ns: 1_000, kept: Some(Kept { why: Why::Share, weight: 1.0 }), spans }
+}
+
+fn of(span: SpanFilter) -> TraceQuery {
+    TraceQuery { span, range: Range { from_ns: 0, to_ns: 2_000 }, ..TraceQuery::default() }
+}
+
+#[test]
+fn how_long_a_trace_took_is_asked_of_its_first_span() {
+    // What came later than the rest is a part of its own, without the first span.
+    let late = Part { spans: vec![call(7, "payments", Kind::Server, Some(1), 900)], ..timed(1, 0, false) };
+    let late = Part {
+        spans: late.spans.iter().map(|span| Arc::new(Span { start_ns: 5_000, ..(**span).clone() })).collect(),
+        ..late
+    };
+    let world = World::new(
+        vec![vec![timed(1, 30, false), timed(2, 300, true)], vec![late]],
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+    );
+    let ms = |least: Option<u64>, most: Option<u64>, service: Option<&str>, error: Option<bool>| {
+        let query = of(SpanFilter {
+            duration_min_ns: least.map(|ms| ms * 1_000_000),
+            duration_max_ns: most.map(|ms| ms * 1_000_000),
+            service: service.map(str::to_owned),
+            error,
+            ..SpanFilter::default()
+        });
+        let mut found: Vec<_> =
+            world.view.traces(&query).traces.iter().map(|trace| trace.trace_id[0]).collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(ms(Some(100), None, None, None), [2]);
+    assert_eq!(ms(None, Some(100), None, None), [1]);
+    assert_eq!(ms(None, Some(100), Some("payments"), None), [1, 2]);
+    assert_eq!(ms(Some(500), None, Some("payments"), None), [1]);
+    assert_eq!(ms(Some(100), None, None, Some(true)), [2], "another span may have the failure");
+    assert_eq!(ms(None, Some(100), None, Some(true)), [0_u8; 0]);
+}
+
 #[test]
 fn a_map_counts_by_time_and_latency() {
     let world = World::new(vec![vec![purchase(1, 9.0)]], Vec::new(), Vec::new(), Vec::new());
-    let range = Range { from_ns: 0, to_ns: 2_000 };
-    let mut query = HeatQuery { range, columns: 2, span: SpanFilter::default() };
+    let mut query = HeatQuery { traces: of(SpanFilter::default()), columns: 2 };
     let heat = world.view.heat(&query);
     let row = heat::BOUNDS_NS.iter().position(|bound| *bound >= 30_000_000).unwrap();
     assert_eq!((heat.counts[1][row], heat.counts.iter().flatten().sum::<f64>()), (9.0, 9.0));
-    query.span.service = Some("payments".to_owned());
+    query.traces.span.service = Some("payments".to_owned());
     let row = heat::BOUNDS_NS.iter().position(|bound| *bound >= 10_000_000).unwrap();
     assert_eq!(world.view.heat(&query).counts[1][row], 9.0);
+}
+
+#[test]
+fn a_map_counts_the_traces_that_a_list_has() {
+    let parts = vec![timed(1, 30, false), timed(2, 300, true), timed(3, 30, true), purchase(4, 1.0)];
+    let world = World::new(vec![parts], Vec::new(), Vec::new(), Vec::new());
+    let counted = |traces: TraceQuery| {
+        let heat = world.view.heat(&HeatQuery { traces, columns: 2 });
+        let sum = |counts: &[Vec<f64>]| counts.iter().flatten().sum::<f64>();
+        (sum(&heat.counts), sum(&heat.errors))
+    };
+    let failed = SpanFilter { error: Some(true), ..SpanFilter::default() };
+    assert_eq!(counted(of(failed.clone())), (2.0, 0.0), "an inner span failed, what was answered did not");
+    assert_eq!(counted(of(SpanFilter { service: Some("payments".into()), ..failed.clone() })), (2.0, 2.0));
+    assert_eq!(counted(of(SpanFilter { duration_max_ns: Some(100_000_000), ..failed })), (1.0, 0.0));
+    let edge = Some(("shop".to_owned(), "orders".to_owned()));
+    assert_eq!(counted(TraceQuery { edge, ..of(SpanFilter::default()) }), (1.0, 0.0));
 }
