@@ -22,6 +22,7 @@ PAGES = {
     "map": "/map",
     "services": "/services",
     "service": "/services/checkout",
+    "traces": "/traces",
     "logs": "/logs",
     "messages": "/messages",
     "policies": "/policies",
@@ -66,8 +67,23 @@ class Driver:
         self.process.wait()
 
 
+def traces(link):
+    """Pages of traces: of the last purchases that with the most failures, and beside it one without."""
+    origin, token = link.split("/?token=")
+    url = origin + "/api/traces?" + urllib.parse.urlencode({"name": "/api/checkout", "since": "10m", "limit": 200})
+    request = urllib.request.Request(url, headers={"authorization": "Bearer " + token})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found = json.load(answer)["traces"]
+    if not found:
+        return {}
+    worst = max(found, key=lambda one: (one["error_count"], one["span_count"]))["trace_id"]
+    best = min(found, key=lambda one: (one["error_count"], one["first_duration_ns"]))["trace_id"]
+    return {"trace": f"/traces/{worst}", "compare": f"/traces/{best}?with={worst}"}
+
+
 def main(link, folder):
     origin = link.split("/?")[0]
+    pages = PAGES | traces(link)
     wrong = []
     for look, (scheme, width, height) in LOOKS.items():
         driver = Driver(scheme)
@@ -77,7 +93,7 @@ def main(link, folder):
             features = [{"name": "prefers-color-scheme", "value": scheme}]
             driver.command("Emulation.setEmulatedMedia", {"features": features})
             driver.do("POST", "/url", {"url": link})
-            for name, path in PAGES.items():
+            for name, path in pages.items():
                 driver.do("POST", "/url", {"url": origin + path})
                 time.sleep(SETTLE_SECONDS)
                 picture = base64.b64decode(driver.do("GET", "/screenshot"))

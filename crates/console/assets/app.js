@@ -12,12 +12,14 @@ import './policies.js';
 import './break.js';
 import './manifest.js';
 import './logs.js';
+import './traces.js';
 import './nowhere.js';
 
 // Name, title, the key after `g`.
 export const PAGES = [
   ['map', 'Map', 'm'],
   ['services', 'Services', 's'],
+  ['traces', 'Traces', 't'],
   ['logs', 'Logs', 'l'],
   ['messages', 'Messages', 'e'],
   ['policies', 'Policies', 'p'],

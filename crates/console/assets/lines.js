@@ -1,11 +1,20 @@
 // Lines as they come, of which only those in sight are in the page: ten thousand scroll like ten.
 
-import { h, replace } from './dom.js';
+import { h, link, replace } from './dom.js';
 import { clock } from './format.js';
 import { query } from './net.js';
 
 const HEIGHT = 20;
 const LINES_MAX = 10000;
+
+// An id of a trace, alone or within a `traceparent`, leads there.
+const TRACE = /(?<![0-9a-f])(?!0{32})([0-9a-f]{32})(?![0-9a-f])/i;
+function traced(text) {
+  const found = TRACE.exec(text);
+  if (!found) return text;
+  const end = found.index + found[1].length;
+  return [text.slice(0, found.index), link(`/traces/${found[1].toLowerCase()}`, {}, found[1]), text.slice(end)];
+}
 
 // A view of lines, of one service or of all; `matches` says which of them are shown.
 export function lines({ service, matches = () => true } = {}, signal) {
@@ -19,7 +28,7 @@ export function lines({ service, matches = () => true } = {}, signal) {
     const first = Math.max(0, Math.floor(box.scrollTop / HEIGHT) - 10);
     const last = Math.min(shown.length, first + Math.ceil(box.clientHeight / HEIGHT) + 20);
     replace(pad, shown.slice(first, last).map((line, at) => {
-      const element = h('div', { class: 'line', 'data-stream': line.stream }, h('time', {}, clock(line.unix_ms)), h('span', { class: 'who' }, line.instance), h('span', { class: 'text' }, line.text));
+      const element = h('div', { class: 'line', 'data-stream': line.stream }, h('time', {}, clock(line.unix_ms)), h('span', { class: 'who' }, line.instance), h('span', { class: 'text' }, traced(line.text)));
       element.style.top = `${(first + at) * HEIGHT}px`;
       return element;
     }));

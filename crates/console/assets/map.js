@@ -231,7 +231,7 @@ function aboutEdge(aside, edge) {
     ['breaker', edge.breaker === 'none' ? null : edge.breaker], ['retries', edge.retries ? `${show.rate(edge.retries)}/s` : null],
     ['refused', edge.refused ? `${show.rate(edge.refused)}/s` : null], ['ejected', edge.ejected || null], ['lag', edge.lag ?? null],
   ]), edge.calls ? [h('h3', {}, 'Policies of'), edge.calls.map((call) => h('div', {}, link(address('policies', [call]), {}, call))),
-    h('h3', {}, 'Do'), h('div', { class: 'row' }, link(address('break', [], { on: edge.calls[0] }), {}, 'Break it'))] : null);
+    h('h3', {}, 'Do'), h('div', { class: 'row' }, link(address('traces', [], { caller: edge.from, callee: edge.to }), {}, 'Traces'), link(address('break', [], { on: edge.calls[0] }), {}, 'Break it'))] : null);
 }
 
 function aboutNode(aside, node, ways) {
@@ -242,6 +242,6 @@ function aboutNode(aside, node, ways) {
     ['kind', node.kind], ['state', node.state], ['why', node.why], ['trouble', node.trouble],
     ['instances', node.kind === 'service' ? `${node.ready} of ${node.wanted} ready` : null], ['in flight', node.in_flight],
     ['lag', node.lag], ['dead', node.dead], ['called by', called.length ? names(called) : null], ['calls', calls.length ? names(calls) : null],
-  ]), node.kind === 'service' ? [h('h3', {}, 'More'), h('div', { class: 'row' }, link(address('services', [node.name]), {}, 'Instances'),
+  ]), node.kind === 'service' ? [h('h3', {}, 'More'), h('div', { class: 'row' }, link(address('services', [node.name]), {}, 'Instances'), link(address('traces', [], { service: node.name }), {}, 'Traces'),
     link(address('logs', [], { service: node.name }), {}, 'Logs'), link(address('break', [], { on: node.name }), {}, 'Break it'))] : null);
 }

@@ -30,15 +30,16 @@ function everything() {
 export function search() {
   const list = h('ul', { role: 'listbox', id: 'found' });
   const input = h('input', {
-    type: 'search', 'aria-label': 'Search', 'aria-controls': 'found', placeholder: 'A page, a service, a call', autofocus: true,
+    type: 'search', 'aria-label': 'Search', 'aria-controls': 'found', placeholder: 'A page, a service, a call, a trace', autofocus: true,
   });
   const dialog = opened(input, list);
   const all = everything();
   let at = 0;
   const open = (to) => { dialog.close(); router.go(to); };
   const show = () => {
+    const id = /^[0-9a-f]{32}$/i.exec(input.value.trim())?.[0].toLowerCase();
     const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const found = all.filter(({ text, kind }) => wanted.every((word) => `${text} ${kind}`.toLowerCase().includes(word))).slice(0, 40);
+    const found = id ? [{ text: id, kind: 'trace', to: router.address('traces', [id]) }] : all.filter(({ text, kind }) => wanted.every((word) => `${text} ${kind}`.toLowerCase().includes(word))).slice(0, 40);
     at = Math.max(0, Math.min(at, found.length - 1));
     const items = found.map(({ text, kind, to }, place) => h('li', { role: 'option', 'aria-selected': place === at },
       h('a', { href: to, onclick: (event) => { event.preventDefault(); open(to); } }, h('span', {}, text), h('span', { class: 'dim' }, kind))));

@@ -52,6 +52,8 @@ mod renewed;
 mod requests;
 mod run;
 #[cfg(feature = "conformance")]
+mod scripts;
+#[cfg(feature = "conformance")]
 mod sdk;
 mod sidecar;
 mod sidecars;

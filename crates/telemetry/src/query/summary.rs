@@ -36,6 +36,8 @@ pub struct TraceSummary {
     pub start_ns: u64,
     /// From its beginning to the end of its last span.
     pub duration_ns: u64,
+    /// How long its first span took: what who asked has waited.
+    pub first_duration_ns: u64,
     /// The service that it began with.
     pub service: Text,
     /// What that did.
@@ -72,6 +74,7 @@ impl TraceSummary {
             trace_id: parts.first().map_or([0; 16], |part| part.trace_id),
             start_ns,
             duration_ns: end_ns.saturating_sub(start_ns),
+            first_duration_ns: entry.map_or(0, |span| span.duration_ns),
             service: entry.map(|span| span.service.clone()).unwrap_or_default(),
             name: entry.map(|span| span.name.clone()).unwrap_or_default(),
             is_whole: entry.is_some_and(|span| span.parent.is_none()),
