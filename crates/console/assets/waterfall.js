@@ -96,12 +96,12 @@ export function waterfall(root, id, at, signal) {
     const [begin, end] = [across(startNs(span, trace)), across(startNs(span, trace) + span.duration_ns)];
     const status = span.attributes['http.response.status_code'];
     const why = span.error || span.attributes['error.type'] || 'failed';
-    const words = [status >= 400 ? h('span', { class: status >= 500 ? 'bad' : 'warn' }, ` ${status}`) : null,
-      row.waited > 0 ? h('span', { class: 'warn' }, ` waited ${times.took(row.waited)}`) : null,
-      outcomes(span).map(({ text, state }) => h('span', { class: state || 'dim' }, ` ${text}`)),
-      span.status === 'error' && why !== String(status) ? h('span', { class: 'bad' }, ` ${why}`) : null,
-      row.isEarly ? h('span', { class: 'warn' }, ' before its cause: clocks differ') : null,
-      row.isFolded ? h('span', { class: 'dim' }, ` ${row.below} below`) : null];
+    const did = outcomes(span);
+    const said = span.status === 'error' && why !== String(status) && !did.some(({ state }) => state === 'bad');
+    const words = [status >= 400 ? h('span', { class: status >= 500 ? 'bad' : 'warn' }, status) : null,
+      row.waited > 0 ? h('span', { class: 'warn' }, `waited ${times.took(row.waited)}`) : null,
+      did.map(({ text, state }) => h('span', { class: state || 'dim' }, text)), said ? h('span', { class: 'bad' }, why) : null,
+      row.isEarly ? h('span', { class: 'warn' }, 'before its cause: clocks differ') : null, row.isFolded ? h('span', { class: 'dim' }, `${row.below} below`) : null];
     const pieces = [row.waited > 0 ? piece('wait', across(startNs(span, trace) - row.waited), begin) : null, piece(span.status === 'error' ? 'off bad' : 'off', begin, end),
       stretches(row.path, view.from, view.to).map((one) => piece(span.status === 'error' ? 'on bad' : 'on', one.begin, one.end))];
     return [[row.below ? h('span', { class: 'fold', 'aria-hidden': 'true' }, row.isFolded ? '▸' : '▾') : h('span', { class: 'fold none' }), h('span', { class: 'who' }, span.service), ' ',
@@ -239,7 +239,7 @@ function heading(trace, look) {
   const copied = () => navigator.clipboard.writeText(trace.trace_id).then(() => told('The id is copied'), () => told('The browser does not let the page copy', 'bad'));
   return [h('div', { class: 'head' }, h('h1', {}, link(`/traces${look.utc ? '?utc=true' : ''}`, {}, 'Traces'), h('span', { class: 'dim' }, ' / '), trace.service, ' ', trace.name), h('span', { class: 'grow' }),
     h('div', { class: 'row' }, h('button', { onclick: () => others(trace) }, 'Compare …'), h('button', { onclick: copied, title: trace.trace_id }, 'Copy id'), h('a', { href: `/api/traces/${trace.trace_id}`, target: '_blank', rel: 'noopener' }, 'JSON'))),
-  h('p', { class: 'facts' }, h('b', {}, times.took(trace.first_duration_ns)), trace.duration_ns > trace.first_duration_ns ? ` and ${times.took(trace.duration_ns)} with what it set off` : null, `, ${times.moment(trace.start_us / 1000, look.utc)} `,
+  h('p', { class: 'facts' }, h('b', {}, times.took(trace.first_duration_ns)), trace.duration_ns > trace.first_duration_ns ? `, ${times.took(trace.duration_ns)} with what it set off` : null, `, ${times.moment(trace.start_us / 1000, look.utc)} `,
     h('button', { class: 'plain word', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: look.utc ? '' : 'true' }, { replace: true }) }, times.zone(trace.start_us / 1000, look.utc)),
     `, ${trace.status_code ? `status ${trace.status_code}, ` : ''}${many(trace.span_count, 'span')} of ${many(trace.services.length, 'service')}, `, trace.error_count ? h('span', { class: 'bad' }, `${trace.error_count} failed, `) : '', kept)];
 }

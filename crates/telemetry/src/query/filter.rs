@@ -1,5 +1,7 @@
 //! Whether a span or a record has what is asked for.
 
+use std::collections::HashSet;
+
 use crate::part::{Part, entry, is_answer};
 use crate::span::{LogRecord, Span, Status, Text, Value};
 
@@ -81,12 +83,20 @@ impl SpanFilter {
             && (*self == SpanFilter::default() || part.spans.iter().any(|span| self.is_met(span)))
     }
 
-    /// The spans by which a trace is timed: its first one, or where a service or a name is asked for those that answer somebody there.
+    /// The spans by which a trace is timed: its first one, or where a service or a name is asked for those that answer somebody there. A
+    /// service that records no answers is timed by what it asks of others, without what lies within that.
     pub(crate) fn timed<'p>(&self, part: &'p Part) -> impl Iterator<Item = &'p Span> {
-        let first = if self.is_of_some() { None } else { first(part) };
-        let answers = part.spans.iter().map(|span| &**span);
-        let answers = answers.filter(|span| self.is_of_some() && is_answer(span) && self.is_of(span));
-        first.into_iter().chain(answers).filter(|span| self.is_long_enough(span))
+        let mut timed: Vec<&Span> = match self.is_of_some() {
+            false => first(part).into_iter().collect(),
+            true => part.spans.iter().map(|span| &**span).filter(|span| self.is_of(span)).collect(),
+        };
+        if self.is_of_some() {
+            let within: HashSet<[u8; 8]> = timed.iter().map(|span| span.span_id).collect();
+            let is_outer = |span: &Span| span.parent.is_none_or(|parent| !within.contains(&parent));
+            let has_answers = timed.iter().any(|span| is_answer(span));
+            timed.retain(|span| if has_answers { is_answer(span) } else { is_outer(span) });
+        }
+        timed.into_iter().filter(|span| self.is_long_enough(span))
     }
 
     /// Whether it asks for spans of a service or name, rather than for traces.

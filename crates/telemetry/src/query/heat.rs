@@ -53,7 +53,7 @@ pub struct Heat {
 
 impl View {
     /// Counts. A trace is where it began and as long as its first span took; where a service or name is asked for, each span that
-    /// answers somebody there is counted.
+    /// answers somebody there is counted, or if none is what it asks of others.
     pub(crate) fn heat(&self, query: &HeatQuery) -> Heat {
         let columns = query.columns.clamp(1, COLUMNS_MAX);
         let HeatQuery { traces, .. } = query;

@@ -329,6 +329,21 @@ fn a_map_counts_the_traces_that_a_list_has() {
     assert_eq!(counted(of(failed.clone())), (2.0, 0.0), "an inner span failed, what was answered did not");
     assert_eq!(counted(of(SpanFilter { service: Some("payments".into()), ..failed.clone() })), (2.0, 2.0));
     assert_eq!(counted(of(SpanFilter { duration_max_ns: Some(100_000_000), ..failed })), (1.0, 0.0));
+    // One that records no answers is timed by what it asks: the call, and not the try within it.
+    let asks = Part {
+        spans: vec![
+            call(1, "gateway", Kind::Server, None, 90),
+            call(2, "web", Kind::Client, Some(1), 20),
+            call(3, "web", Kind::Client, Some(2), 15),
+        ],
+        ..timed(5, 0, false)
+    };
+    let web = of(SpanFilter { service: Some("web".into()), ..SpanFilter::default() });
+    let heat = World::new(vec![vec![asks]], Vec::new(), Vec::new(), Vec::new())
+        .view
+        .heat(&HeatQuery { traces: web, columns: 1 });
+    let row = heat::BOUNDS_NS.iter().position(|bound| *bound >= 20_000_000).unwrap();
+    assert_eq!((heat.counts[0][row], heat.counts[0].iter().sum::<f64>()), (1.0, 1.0));
     let edge = Some(("shop".to_owned(), "orders".to_owned()));
     assert_eq!(counted(TraceQuery { edge, ..of(SpanFilter::default()) }), (1.0, 0.0));
 }
