@@ -6,7 +6,7 @@ import { address, turn } from './router.js';
 import { rows as rowsOf } from './rows.js';
 import { aligned, startNs } from './spans.js';
 import * as times from './times.js';
-import { failed, KINDS } from './waterfall.js';
+import { failed, KINDS, ticks } from './waterfall.js';
 
 const INDENT = 14;
 const DEPTH_MAX = 14;
@@ -56,11 +56,7 @@ export function compare(root, id, at, signal) {
     const shown = only ? all.filter(matters) : all;
     mark(narrowed, 'aria-pressed', String(only));
     none.hidden = shown.length > 0;
-    replace(axis.lastElementChild, times.ruler(0, longest(), isNarrow() ? 3 : 6).map(({ at: ns, text }) => {
-      const element = h('span', { class: ns / longest() > 0.86 ? 'tick last' : 'tick' }, text);
-      element.style.left = `${(ns / longest()) * 100}%`;
-      return element;
-    }));
+    replace(axis.lastElementChild, ticks(axis.lastElementChild, 0, longest()));
     box.show(shown);
   };
   const line = (word, trace) => h('div', {}, h('b', {}, word), ' ', link(address('traces', [trace.trace_id]), {}, `${trace.service} ${trace.name}`), ` ${times.took(trace.first_duration_ns)}, ${trace.span_count} spans, `,

@@ -142,11 +142,7 @@ export function waterfall(root, id, at, signal) {
   const drawAxis = () => {
     const [label, , bars] = axis.children;
     say(label, `${trace.service} ${times.clock(trace.start_us / 1000, look.utc)} ${times.zone(trace.start_us / 1000, look.utc)}`);
-    replace(bars, times.ruler(view.from, view.to, isNarrow() ? 3 : 7).map(({ at, text }) => {
-      const element = h('span', { class: across(at) > 1 - 56 / Math.max(112, bars.clientWidth) ? 'tick last' : 'tick' }, text);
-      element.style.left = percent(across(at));
-      return element;
-    }), picked);
+    replace(bars, ticks(bars, view.from, view.to), picked);
   };
   const picked = h('i', { class: 'window', hidden: true });
   dragged(axis.lastElementChild, picked, (begin, end) => {
@@ -211,6 +207,19 @@ export function waterfall(root, id, at, signal) {
     look = looks(to.query);
     if (trace) { replace(head, heading(trace, look)); draw(); }
   };
+}
+
+const TICK_WIDTH = 72;
+
+// The marks of a ruler of durations; what would not fit at its end is a mark alone.
+export function ticks(bars, from, to) {
+  const width = Math.max(TICK_WIDTH, bars.clientWidth);
+  return times.ruler(from, to, Math.max(2, Math.floor(width / TICK_WIDTH))).map(({ at, text }) => {
+    const part = (at - from) / (to - from);
+    const element = h('span', { class: 'tick' }, (1 - part) * width < TICK_WIDTH - 16 ? '' : text);
+    element.style.left = `${(Math.min(part, 1 - 1 / width) * 100).toFixed(3)}%`;
+    return element;
+  });
 }
 
 // A drag along a ruler, from part to part of its length.
