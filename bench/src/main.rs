@@ -24,7 +24,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-use cases::{idle, instructions, policies, proxy};
+use cases::{idle, instructions, policies, proxy, telemetry};
 use harness::machine::{self, Machine};
 use peers::{Binaries, Front, System, install};
 use report::Run;
@@ -52,6 +52,8 @@ enum What {
     Durable(Durable),
     /// What a program asks of its sidecar, over HTTP and gRPC, and what its sidecar spends on it.
     Api(ApiOptions),
+    /// What telemetry costs: Colony beside itself with less of it, at a given rate.
+    Telemetry(TelemetryOptions),
     /// A backlog of messages that nobody consumes, and a start after a crash with all of it.
     Backlog(Backlog),
     /// The load on Colony's engine, for `durable`: in a process of its own, so that its cost can be told.
@@ -99,6 +101,17 @@ struct Policies {
     /// Count instructions in user space, under valgrind, instead of measuring time: they show what noise hides in that.
     #[arg(long, conflicts_with = "seconds")]
     instructions: bool,
+    #[command(flatten)]
+    time: Time,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct TelemetryOptions {
+    /// Requests a second, over 20 connections.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    rate: u32,
     #[command(flatten)]
     time: Time,
     #[command(flatten)]
@@ -245,6 +258,7 @@ fn run(what: What) -> harness::Result<()> {
         What::Policies(options) => finish(&options.common, options.measure()?),
         What::Durable(options) => finish(&options.common, options.measure()?),
         What::Api(options) => finish(&options.common, options.measure()?),
+        What::Telemetry(options) => finish(&options.common, options.measure()?),
         What::Backlog(options) => options.fill(),
         What::DurableLoad(options) => durable::load(options.case, options.seconds, &options.data),
         What::Soak(options) => options.soak(),
@@ -312,6 +326,16 @@ impl Policies {
             false => print!("{text}"),
         }
         self.common.keep_text("instructions", &counts.date, &counts.machine, &counts, &text)
+    }
+}
+
+impl TelemetryOptions {
+    fn measure(&self) -> harness::Result<Run> {
+        let Time { rounds, seconds } = self.time;
+        let plan = telemetry::Plan { rounds, seconds, rate: self.rate };
+        let installed =
+            self.common.binaries(None).resolve(&[System::Colony], &[Front::Http1, Front::Http2])?;
+        telemetry::run(&plan, installed, self.common.machine())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::durable::tasks::{Load, closed_loop};
 use crate::durable::{ITEMS, Measured, PAYLOAD_BYTES};
 use crate::harness::usage::Usage;
 use crate::harness::{Error, Process, Result, free_port, interrupt};
-use crate::peers::{Front, Setup};
+use crate::peers::{Front, Setup, Tuning};
 
 /// A sidecar that runs.
 struct Sidecar {
@@ -38,7 +38,7 @@ pub fn measure(plan: &Plan, case: Case, folder: &Path) -> Result<Measured> {
             connections: TASKS,
             workers: 1,
             idle: false,
-            policies: "",
+            tuning: Tuning::default(),
         };
         let app = plan.app.start_backend(folder, &setup)?;
         let sidecar = Sidecar::start(&plan.colony, folder, "called", Some(app.port))?;

@@ -7,7 +7,7 @@ use super::{Stage, Work, interleave};
 use crate::harness::crowd::Crowd;
 use crate::harness::machine::Machine;
 use crate::harness::{Error, Result, interrupt};
-use crate::peers::{BODY_BYTES, Front, Installed, System};
+use crate::peers::{BODY_BYTES, Front, Installed, System, Tuning};
 use crate::report::{Run, Sample, What};
 use crate::stats::percentile;
 
@@ -31,7 +31,7 @@ pub fn run(plan: &Plan, installed: Installed, machine: Machine) -> Result<Run> {
 
 fn measure(stage: &Stage, system: System, connections: u32) -> Result<Sample> {
     let work = Work { front: Front::Http1, connections };
-    let mut server = stage.start(system, work, true, "")?;
+    let mut server = stage.start(system, work, true, Tuning::default())?;
     // What the first requests need once is not the cost of a connection.
     drop(Crowd::open(server.port, WARM_UP_CONNECTIONS, BODY_BYTES)?);
     settle()?;

@@ -28,9 +28,9 @@ pub fn run(plan: &Plan, valgrind: &Path, installed: Installed, machine: Machine)
     let tool = Callgrind::new(valgrind, folder.path());
     let mut all = VARIANTS.map(|(name, _)| (name, Vec::new()));
     for round in 1..=plan.rounds {
-        for ((name, counted), (_, policies)) in all.iter_mut().zip(VARIANTS) {
-            let few = stage.instructions(&tool, work, FEW, policies)?;
-            let many = stage.instructions(&tool, work, MANY, policies)?;
+        for ((name, counted), (_, tuning)) in all.iter_mut().zip(VARIANTS) {
+            let few = stage.instructions(&tool, work, FEW, tuning)?;
+            let many = stage.instructions(&tool, work, MANY, tuning)?;
             let each = many.saturating_sub(few) as f64 / f64::from(MANY - FEW);
             eprintln!("round {round} of {}: {name:<12} {each:>8.0} instructions", plan.rounds);
             counted.push(each);

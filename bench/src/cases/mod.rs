@@ -6,6 +6,7 @@ pub mod instructions;
 pub mod policies;
 pub mod proxy;
 mod stage;
+pub mod telemetry;
 
 pub use stage::{HTTP2_CONNECTIONS, Stage, Work};
 

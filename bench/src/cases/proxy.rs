@@ -3,7 +3,7 @@
 use super::{HTTP2_CONNECTIONS, Stage, Work, interleave};
 use crate::harness::Result;
 use crate::harness::machine::Machine;
-use crate::peers::{Front, Installed, System};
+use crate::peers::{Front, Installed, System, Tuning};
 use crate::report::{Run, What};
 
 /// How much is measured.
@@ -33,8 +33,9 @@ pub fn run(plan: &Plan, installed: Installed, machine: Machine) -> Result<Run> {
         }
     }
     left_out.iter().for_each(|line| eprintln!("{line}"));
-    let samples =
-        interleave(plan.rounds, &turns, |(work, system)| stage.measure(system, work, plan.seconds, ""))?;
+    let samples = interleave(plan.rounds, &turns, |(work, system)| {
+        stage.measure(system, work, plan.seconds, Tuning::default())
+    })?;
     let order: Vec<&str> = plan.systems.iter().map(|system| system.name()).collect();
     let cases: Vec<String> = plan.works().iter().map(Work::name).collect();
     Ok(Run::new(What::Proxy, machine, stage.installed.versions(), &cases, &order, samples).without(left_out))

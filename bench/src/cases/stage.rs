@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use crate::harness::callgrind::Callgrind;
 use crate::harness::load::{Load, Volume};
 use crate::harness::{Error, Result, descriptors, h2load, interrupt, wrk};
-use crate::peers::{self, Certificate, Front, Installed, Server, Setup, System};
+use crate::peers::{self, Certificate, Front, Installed, Server, Setup, System, Tuning};
 use crate::report::Sample;
 
 /// Stands for as long as a run.
@@ -43,26 +43,27 @@ impl Stage {
         let folder = tempfile::tempdir().map_err(|error| Error::new("make a folder for the run", error))?;
         let certificate = installed.certificate(folder.path())?;
         let front = Front::Http1;
-        let setup = Setup { front, certificate: None, connections, workers: cores, idle, policies: "" };
+        let setup =
+            Setup { front, certificate: None, connections, workers: cores, idle, tuning: Tuning::default() };
         let backend = installed.start_backend(folder.path(), &setup)?;
         Ok(Stage { installed, certificate, workers: cores, backend, folder })
     }
 
     /// Starts a system in front of the backend, anew for each measurement.
-    pub fn start(&self, system: System, work: Work, idle: bool, policies: &str) -> Result<Server> {
+    pub fn start(&self, system: System, work: Work, idle: bool, tuning: Tuning) -> Result<Server> {
         interrupt::check()?;
         let Work { front, connections } = work;
         let certificate = self.certificate.as_ref().filter(|_| front.is_tls());
-        let setup = Setup { front, certificate, connections, workers: self.workers, idle, policies };
+        let setup = Setup { front, certificate, connections, workers: self.workers, idle, tuning };
         self.installed.start(system, self.folder.path(), self.backend.port, &setup)
     }
 
     /// Instructions of Colony from its start to its end, with so many requests between.
-    pub fn instructions(&self, tool: &Callgrind, work: Work, requests: u32, policies: &str) -> Result<u64> {
+    pub fn instructions(&self, tool: &Callgrind, work: Work, requests: u32, tuning: Tuning) -> Result<u64> {
         interrupt::check()?;
         let Work { front, connections } = work;
         let setup =
-            Setup { front, certificate: None, connections, workers: self.workers, idle: false, policies };
+            Setup { front, certificate: None, connections, workers: self.workers, idle: false, tuning };
         let folder = self.folder.path();
         let mut server = self.installed.start_counted(tool, folder, self.backend.port, &setup)?;
         h2load::send(self.installed.h2load()?, &front.url(server.port), connections, requests)?;
@@ -73,13 +74,35 @@ impl Stage {
     }
 
     /// What a system does, and what it costs, while it has as much to do as it can.
-    pub fn measure(&self, system: System, work: Work, seconds: u32, policies: &str) -> Result<Sample> {
-        let mut server = self.start(system, work, false, policies)?;
+    pub fn measure(&self, system: System, work: Work, seconds: u32, tuning: Tuning) -> Result<Sample> {
+        self.measured(system, work, tuning, seconds, |server, seconds, watch| {
+            self.load(work, server.port, seconds, watch)
+        })
+    }
+
+    /// The same while it has so many requests a second to answer, over HTTP/1.1.
+    pub fn measure_at(&self, work: Work, rate: u32, seconds: u32, tuning: Tuning) -> Result<Sample> {
+        self.measured(System::Colony, work, tuning, seconds, |server, seconds, watch| {
+            let volume = Volume { connections: work.connections, threads: 1, seconds };
+            let url = work.front.url(server.port);
+            h2load::steady(self.installed.h2load()?, self.folder.path(), &url, &volume, rate, watch)
+        })
+    }
+
+    fn measured(
+        &self,
+        system: System,
+        work: Work,
+        tuning: Tuning,
+        seconds: u32,
+        send: impl Fn(&Server, u32, &mut dyn FnMut()) -> Result<Load>,
+    ) -> Result<Sample> {
+        let mut server = self.start(system, work, false, tuning)?;
         let idle = server.process.usage();
-        self.load(work, server.port, WARM_UP_S, || ())?;
+        send(&server, WARM_UP_S, &mut || ())?;
         let before = server.process.usage();
         let mut rss_kib = before.rss_kib;
-        let load = self.load(work, server.port, seconds, || {
+        let load = send(&server, seconds, &mut || {
             rss_kib = rss_kib.max(server.process.usage().rss_kib);
         })?;
         let (user, kernel) = server.process.usage().cpu_since(&before);

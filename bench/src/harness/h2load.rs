@@ -21,12 +21,37 @@ pub fn run(
     streams: u32,
     watch: impl FnMut(),
 ) -> Result<Load> {
+    let mut command = Command::new(h2load);
+    command.args(["-m", &streams.to_string()]);
+    timed(command, folder, url, volume, watch)
+}
+
+/// Sends `rate` requests a second over HTTP/1.1, the same on each connection.
+pub fn steady(
+    h2load: &Path,
+    folder: &Path,
+    url: &str,
+    volume: &Volume,
+    rate: u32,
+    watch: impl FnMut(),
+) -> Result<Load> {
+    let mut command = Command::new(h2load);
+    command.args(["--h1", &format!("--rps={}", rate / volume.connections)]);
+    timed(command, folder, url, volume, watch)
+}
+
+fn timed(
+    mut command: Command,
+    folder: &Path,
+    url: &str,
+    volume: &Volume,
+    watch: impl FnMut(),
+) -> Result<Load> {
     let own = tempfile::tempdir_in(folder).map_err(|error| Error::new("make a folder for h2load", error))?;
     let log = own.path().join("requests.log");
-    let mut command = Command::new(h2load);
     command
         .args(["-t", &volume.threads.min(volume.connections).to_string()])
-        .args(["-c", &volume.connections.to_string(), "-m", &streams.to_string()])
+        .args(["-c", &volume.connections.to_string()])
         .args(["-D", &volume.seconds.to_string()])
         .arg(format!("--log-file={}", log.display()))
         .arg(url);

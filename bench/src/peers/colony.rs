@@ -14,7 +14,7 @@ pub fn command(binary: &Path, folder: &Path, port: u16, backend: u16, setup: &Se
     let file = own.join("colony.yaml");
     std::fs::write(&file, manifest(port, backend, setup)).map_err(fail)?;
     let mut command = Command::new(binary);
-    command.arg("up").arg(file).current_dir(own);
+    command.arg("up").arg(file).args(setup.tuning.flags).current_dir(own);
     Ok(command)
 }
 
@@ -28,14 +28,15 @@ fn manifest(port: u16, backend: u16, setup: &Setup) -> String {
         let connections = setup.connections + SPARE_CONNECTIONS;
         gateway.push_str(&format!(", limits: {{ header-timeout: 1h, connections: {connections} }}"));
     }
-    if !setup.policies.is_empty() {
-        gateway.push_str(&format!(", routes: [{{ to: backend, {} }}]", setup.policies));
+    if !setup.tuning.route.is_empty() {
+        gateway.push_str(&format!(", routes: [{{ to: backend, {} }}]", setup.tuning.route));
     }
     format!(
         "name: bench
 gateway: {{ {gateway} }}
 services: {{ backend: {{ url: \"http://127.0.0.1:{backend}\" }} }}
-"
+{}",
+        setup.tuning.manifest
     )
 }
 
@@ -45,7 +46,7 @@ const SPARE_CONNECTIONS: u32 = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers::Front;
+    use crate::peers::{Front, Tuning};
 
     #[test]
     fn only_what_a_case_needs_is_in_the_manifest() {
@@ -55,13 +56,15 @@ mod tests {
             connections: 64,
             workers: 2,
             idle: false,
-            policies: "",
+            tuning: Tuning::default(),
         };
         let shortest = "name: bench\ngateway: { listen: 127.0.0.1:1 }\n\
                         services: { backend: { url: \"http://127.0.0.1:2\" } }\n";
         assert_eq!(manifest(1, 2, &plain), shortest);
-        let text = manifest(1, 2, &Setup { idle: true, policies: "breaker: none", ..plain });
+        let tuning = Tuning { route: "breaker: none", manifest: "telemetry: { traces: none }\n", flags: &[] };
+        let text = manifest(1, 2, &Setup { idle: true, tuning, ..plain });
         assert!(text.contains("limits: { header-timeout: 1h, connections: 1064 }"), "{text}");
         assert!(text.contains("routes: [{ to: backend, breaker: none }] }"), "{text}");
+        assert!(text.ends_with("} }\ntelemetry: { traces: none }\n"), "{text}");
     }
 }

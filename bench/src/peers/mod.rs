@@ -102,8 +102,19 @@ pub struct Setup<'a> {
     pub workers: usize,
     /// Whether connections stay without a request for the length of a measurement.
     pub idle: bool,
-    /// Keys for Colony's route, such as `breaker: none`; the others have nothing of the kind.
-    pub policies: &'a str,
+    /// For Colony; the others have nothing of the kind.
+    pub tuning: Tuning<'a>,
+}
+
+/// In what Colony is not as it is by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tuning<'a> {
+    /// Keys of the route, such as `breaker: none`.
+    pub route: &'a str,
+    /// Lines of the manifest, each with its end.
+    pub manifest: &'a str,
+    /// Flags of `colony up`.
+    pub flags: &'a [&'a str],
 }
 
 /// Descriptors that a system needs for so many clients: each may have a connection to the backend,

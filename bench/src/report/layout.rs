@@ -23,14 +23,14 @@ pub fn columns(what: What) -> &'static [Column] {
         What::Proxy => &PROXY,
         What::Durable | What::Api => &DURABLE,
         What::Idle => &IDLE,
-        What::Policies => &POLICIES,
+        What::Policies | What::Telemetry => &POLICIES,
     }
 }
 
 /// The panels of a case.
 pub fn metrics(what: What) -> &'static [Metric] {
     match what {
-        What::Proxy | What::Policies | What::Durable | What::Api => &LOADED_BARS,
+        What::Proxy | What::Policies | What::Telemetry | What::Durable | What::Api => &LOADED_BARS,
         What::Idle => &IDLE_BARS,
     }
 }
@@ -57,6 +57,10 @@ pub fn compare(what: What, first: &Row, other: &Row) -> String {
             ratio(kib(first), kib(other)),
             ratio(first.rss_mib, other.rss_mib)
         ),
+        What::Telemetry => {
+            let over = (other.cpu_us_per_op - first.cpu_us_per_op) * other.ops_per_s / 1e6;
+            format!("{its} takes {:.1} % of a core more than {own}", over * 100.0)
+        }
         What::Policies => format!(
             "{its} has {} the CPU time of {own}, {} its requests/s",
             ratio(other.cpu_us_per_op, first.cpu_us_per_op),

@@ -99,6 +99,7 @@ pub enum What {
     Policies,
     Durable,
     Api,
+    Telemetry,
 }
 
 /// What is kept of a run.
@@ -127,7 +128,7 @@ impl Run {
     ) -> Run {
         let of_case = |case: &str| -> Vec<Row> {
             let own: Vec<&Sample> = samples.iter().filter(|sample| sample.case == case).collect();
-            let first = systems.first().filter(|_| what == What::Policies);
+            let first = systems.first().filter(|_| matches!(what, What::Policies | What::Telemetry));
             systems.iter().filter_map(|system| row(case, system, first.copied(), &own)).collect()
         };
         let rows = cases.iter().flat_map(|case| of_case(case)).collect();

@@ -47,6 +47,7 @@ fn name(run: &Run) -> String {
         What::Policies => "-policies",
         What::Durable => "-durable",
         What::Api => "-api",
+        What::Telemetry => "-telemetry",
     };
     format!("{}-{}{what}", run.date, run.machine.host)
 }

@@ -26,6 +26,8 @@ pub struct Spans {
     pub recorder: Recorder,
     /// Which instance of the application it is; empty if that is not known.
     pub instance: String,
+    /// Whether spans are made of what its caller says is not sampled, too.
+    pub unsampled: bool,
 }
 
 /// Makes spans.
@@ -33,6 +35,7 @@ pub(crate) struct Tracer {
     recorder: Recorder,
     service: Text,
     instance: Text,
+    unsampled: bool,
     key: RandomState,
     last: AtomicU64,
 }
@@ -55,6 +58,7 @@ impl Tracer {
             recorder: spans.recorder,
             service: Text::Shared(Arc::from(app_id)),
             instance: Text::Shared(Arc::from(spans.instance)),
+            unsampled: spans.unsampled,
             key: RandomState::new(),
             last: AtomicU64::new(0),
         }
@@ -136,7 +140,7 @@ impl Tracer {
             None => TraceContext::root([self.random(), self.random(), self.random()], true),
         };
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        context.is_sampled().then(|| Begun {
+        (context.is_sampled() || self.unsampled).then(|| Begun {
             context,
             name,
             kind,

@@ -13,7 +13,8 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn recorded(config: &mut api::Config, recorder: &Recorder) {
-    config.spans = Some(Spans { recorder: recorder.clone(), instance: "shop-1".to_owned() });
+    let instance = "shop-1".to_owned();
+    config.spans = Some(Spans { recorder: recorder.clone(), instance, unsampled: false });
 }
 
 /// The spans of these names, as soon as all are there; in the order of the names.
@@ -108,5 +109,20 @@ async fn what_is_asked_for_is_a_span_and_what_fails_is_one_that_failed() {
     assert!(all[1].is_error());
     assert_eq!(all[1].attribute("peer.service"), Some(&Value::from("nobody")));
     assert_eq!(inbox.take(10).count(), 0, "what its sender does not record is not recorded");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_sampled_is_recorded_where_that_is_wanted() {
+    let (recorder, inbox) = channel(1_000);
+    let wanting = |config: &mut Config| {
+        recorded(config, &recorder);
+        config.spans.as_mut().expect("just set").unsampled = true;
+    };
+    let world = World::with(wanting).await;
+    let unsampled = TRACE.replace("-01", "-00");
+    world.ask_with("GET", "/v1.0/state/things/key", &[("traceparent", &unsampled)], b"").await;
+    let all = spans(&inbox, &["get things"]).await;
+    assert_eq!(hex(&all[0].trace_id), TRACE[3..35]);
     world.end().await;
 }

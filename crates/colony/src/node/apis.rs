@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api::config::{Gate, Spans};
-use manifest::valid;
+use manifest::valid::{self, Recorded};
 use mesh::Mesh;
 use supervisor::{Beginning, Beside, Company, Endpoint, Service};
 use telemetry::Recorder;
@@ -52,6 +52,8 @@ pub(super) struct Settings {
     configuration: Vec<PathBuf>,
     /// What these say, for those that are served and those that will be.
     read: Read,
+    /// Of which requests spans are recorded.
+    traces: Recorded,
     services: BTreeMap<String, ForService>,
 }
 
@@ -240,7 +242,11 @@ impl Inner {
         application.calls = calls;
         application.is_checked = true;
         application.gate = Some(Gate(is_open));
-        application.spans = Some(Spans { recorder: self.recorder.clone(), instance: instance.to_owned() });
+        application.spans = (settings.traces != Recorded::None).then(|| Spans {
+            recorder: self.recorder.clone(),
+            instance: instance.to_owned(),
+            unsampled: settings.traces == Recorded::All,
+        });
         Ok((application, journal))
     }
 
@@ -307,7 +313,7 @@ impl Settings {
             valid::Source::Url { .. } => None,
         };
         let services = manifest.services.iter().filter_map(own).collect();
-        Ok(Settings { resources, configuration, read, services })
+        Ok(Settings { resources, configuration, read, traces: manifest.telemetry.traces, services })
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
-use manifest::valid;
+use manifest::valid::{self, Recorded};
 use mesh::{ApplyError, Mesh, Recording};
 use serde::Serialize;
 use serde_json::Value;
@@ -246,7 +246,7 @@ async fn start(
         threads => threads,
     };
     let mesh = Mesh::start(threads, seed()).map_err(cannot)?;
-    mesh.record(Some(recording(&manifest, &telemetry)));
+    mesh.record(recording(&manifest, &telemetry));
     let plane = lower::mesh(&manifest, tls);
     mesh.apply(plane.clone()).await.map_err(|error| explain_apply(&error))?;
     let otlp = Otlp::start(manifest.telemetry.otlp.as_ref(), &telemetry)?;
@@ -293,10 +293,14 @@ async fn start(
     }))
 }
 
-/// Where spans of the data plane go, without the secrets that the manifest has.
-fn recording(manifest: &valid::Manifest, telemetry: &Telemetry) -> Recording {
-    let redactor = Redactor::new(manifest.secrets.clone());
-    Recording { recorder: telemetry.recorder(), redactor, unsampled: false }
+/// Where spans of the data plane go, without the secrets that the manifest has. None: nowhere.
+fn recording(manifest: &valid::Manifest, telemetry: &Telemetry) -> Option<Recording> {
+    let traces = manifest.telemetry.traces;
+    (traces != Recorded::None).then(|| Recording {
+        recorder: telemetry.recorder(),
+        redactor: Redactor::new(manifest.secrets.clone()),
+        unsampled: traces == Recorded::All,
+    })
 }
 
 /// Says when everything is ready, or what will not be.

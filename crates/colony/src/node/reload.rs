@@ -77,7 +77,7 @@ impl Node {
         let notes: Vec<String> = notes.collect();
         let services: Vec<&Applied> = applied.iter().filter(|one| one.change != Change::Unchanged).collect();
         self.printer.renamed(&manifest);
-        self.mesh.record(Some(recording(&manifest, &self.telemetry)));
+        self.mesh.record(recording(&manifest, &self.telemetry));
         let mut current = self.current();
         current.plane = if done { plane } else { both };
         if done {

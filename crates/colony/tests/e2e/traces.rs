@@ -4,12 +4,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::world::{World, run_in, until};
+use crate::console::Looked;
+use crate::world::{World, request, run_in, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// A service that writes lines of several kinds, and serves nothing.
 const MANIFEST: &str = r#"name: shop
+gateway: { listen: 127.0.0.1:0 }
 services:
   talker:
     run: sh talk.sh
@@ -90,4 +92,24 @@ fn where_nothing_ever_ran_there_is_nothing_to_read() {
     let output = run_in(dir.path(), &["trace"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("colony up"));
+}
+
+#[test]
+fn which_requests_are_recorded_is_said_in_the_manifest_and_changes_with_it() {
+    let looked = Looked::at("telemetry: { traces: none }\n");
+    let gateway = looked.world.gateway();
+    let unsampled = |n: u8| format!("{:032x}", u128::from(n) + 0xabc0);
+    let ask = |n: u8| {
+        let parent = format!("00-{}-00f067aa0ba902b7-00", unsampled(n));
+        assert_eq!(request(&gateway, "GET", "/", &[("traceparent", &parent)], None).status, 200);
+    };
+    let kept = |n: u8| looked.ask("GET", &format!("/api/traces/{}", unsampled(n)), None).status == 200;
+    ask(1);
+    let file = looked.world.dir.path().join("colony.yaml");
+    let written = std::fs::read_to_string(&file).expect("there");
+    std::fs::write(&file, written.replace("traces: none", "traces: all")).expect("written");
+    looked.post("/api/apply", Value::Null);
+    ask(2);
+    until("what is recorded now", || kept(2).then_some(()), String::new);
+    assert!(!kept(1), "nothing was recorded then");
 }

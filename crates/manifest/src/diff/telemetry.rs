@@ -6,6 +6,7 @@ use crate::valid::{ExportOtlp, Telemetry};
 
 pub(super) fn telemetry_lines(telemetry: &Telemetry) -> Lines {
     let mut lines = table([
+        ("traces", telemetry.traces.name().to_owned()),
         ("window.size", show_size(telemetry.window.bytes)),
         ("window.age", show_duration(telemetry.window.age)),
     ]);

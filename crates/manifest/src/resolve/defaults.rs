@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::valid::{
     Breaker, Concurrency, ConcurrencyLimit, Condition, Ejection, HashKey, Hedge, HedgeAfter, Jitter, Limits,
-    OtlpListeners, Priority, Retries, Shares, SlowStart, Telemetry, Window, ZonePreference,
+    OtlpListeners, Priority, Recorded, Retries, Shares, SlowStart, Telemetry, Window, ZonePreference,
 };
 
 /// Over how long objectives are held.
@@ -93,6 +93,7 @@ pub(crate) fn sticky_cookie() -> HashKey {
 
 pub(crate) fn telemetry() -> Telemetry {
     Telemetry {
+        traces: Recorded::Sampled,
         window: Window { bytes: 512 << 20, age: Duration::from_secs(24 * 60 * 60) },
         otlp: Some(OtlpListeners { grpc: None, http: None }),
         export: None,

@@ -12,6 +12,9 @@ use crate::valid::{Compression, ExportOtlp, ExportProtocol, OtlpListeners, Signa
 pub(super) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> Telemetry {
     let mut telemetry = defaults::telemetry();
     let Some(given) = typed.telemetry.value() else { return telemetry };
+    if let Some(traces) = given.traces.value() {
+        telemetry.traces = traces.0;
+    }
     if let Some(options) = given.window.value() {
         telemetry.window = window(options, found);
     }

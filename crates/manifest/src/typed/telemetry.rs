@@ -5,12 +5,15 @@ use crate::http::{self, Url};
 use crate::typed::macros::scalar;
 use crate::typed::{AsWritten, Dur, Listen, Map, OneOrMany, OrNone, Size, keys};
 use crate::units::Wrong;
-use crate::valid::{Compression, ExportProtocol, Signal};
+use crate::valid::{Compression, ExportProtocol, Recorded, Signal};
 use crate::yaml::clip;
 
 keys! {
     /// Spans and logs of the system: what is kept, how services hand theirs over, and where all of it is sent.
     Telemetry, "`telemetry`";
+    /// Of which requests Colony records spans: `sampled`, `all` or `none`. Default `sampled`: all but those whose caller says that they
+    /// are not to be.
+    "traces" => traces: RecordedTraces,
     /// What is kept on disk of spans and logs.
     "window" => window: WindowOptions,
     /// Where services hand over theirs by OTLP, or `none`. Default: 127.0.0.1:4317 and 127.0.0.1:4318, or other ports if those are taken.
@@ -64,6 +67,11 @@ keys! {
 }
 
 scalar! {
+    /// Of which requests spans are recorded.
+    RecordedTraces(Recorded), "`sampled`, `all` or `none`", codes::WRONG_TYPE, scalar(recorded),
+    { "enum": ["sampled", "all", "none"] }
+}
+scalar! {
     /// Where a collector is: an http or https URL.
     CollectorUrl(Url), "a URL such as `http://collector:4318`", codes::URL, scalar(http::url),
     { "type": "string", "pattern": "^https?://|\\$\\{", "examples": ["http://collector:4318", "https://otlp.example"] }
@@ -82,6 +90,16 @@ scalar! {
     /// How requests are compressed.
     OtlpCompression(Compression), "`gzip` or `none`", codes::WRONG_TYPE, scalar(compression),
     { "enum": ["gzip", "none"] }
+}
+
+fn recorded(text: &str) -> Result<Recorded, Wrong> {
+    match text {
+        "sampled" => Ok(Recorded::Sampled),
+        "all" => Ok(Recorded::All),
+        "none" => Ok(Recorded::None),
+        _ => Err(Wrong::new(format!("`{}` is no choice of requests", clip(text)))
+            .help("write `sampled`, `all` or `none`; how many are kept follows from `window`")),
+    }
 }
 
 fn protocol(text: &str) -> Result<ExportProtocol, Wrong> {

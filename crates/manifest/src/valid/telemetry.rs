@@ -6,12 +6,25 @@ use std::time::Duration;
 /// Spans, logs and metrics of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Telemetry {
+    /// Of which requests Colony records spans of its own.
+    pub traces: Recorded,
     /// What is kept on disk.
     pub window: Window,
     /// Where services hand over theirs. None: nowhere.
     pub otlp: Option<OtlpListeners>,
     /// Where all of it is sent. None: nowhere, if the environment says nothing else.
     pub export: Option<ExportOtlp>,
+}
+
+/// Of which requests spans are recorded. Those that services send are taken in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// All but those whose `traceparent` says that they are not sampled.
+    Sampled,
+    /// All.
+    All,
+    /// None.
+    None,
 }
 
 /// What is kept on disk of spans and logs.
@@ -90,6 +103,17 @@ impl Signal {
             Signal::Traces => "traces",
             Signal::Logs => "logs",
             Signal::Metrics => "metrics",
+        }
+    }
+}
+
+impl Recorded {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Recorded::Sampled => "sampled",
+            Recorded::All => "all",
+            Recorded::None => "none",
         }
     }
 }
