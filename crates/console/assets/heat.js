@@ -25,6 +25,7 @@ export function heat(chosen, signal) {
   const legend = h('span', { class: 'legend' });
   const box = h('div', { class: 'heat' }, svg, h('div', { class: 'row under' }, readout, h('span', { class: 'grow' }), legend));
   let [asked, counts, view, plan, corner, far, refused, asking] = [null, null, null, null, null, null, false, 0];
+  const drawn = new Map();
   const inner = () => ({ width: Math.max(120, box.clientWidth - EDGE.left - EDGE.right), height: innerWidth < 720 ? 130 : 180 });
 
   const draw = () => {
@@ -46,13 +47,40 @@ export function heat(chosen, signal) {
       times.marks(view.from, view.to, Math.max(2, Math.floor(size.width / 84)), asked.utc).map(({ at, text }) => [
         s('line', { class: 'base', x1: across(at), x2: across(at), y1: size.height, y2: size.height + 4 }),
         across(at) > 14 && across(at) < size.width - 14 ? s('text', { x: across(at), y: size.height + 16, 'text-anchor': 'middle' }, text) : null]));
-    const gap = (length) => (length > 5 ? length - 1 : length);
-    replace(filled, plan.cells.map((cell) => [
-      s('rect', { class: `l${cell.level}`, x: cell.x.toFixed(1), y: cell.y.toFixed(1), width: gap(cell.wide).toFixed(1), height: gap(cell.high).toFixed(1) }),
-      cell.failed ? s('rect', { class: 'failed', x: cell.x.toFixed(1), y: (cell.y + gap(cell.high) - Math.min(cell.failed, gap(cell.high))).toFixed(1), width: gap(cell.wide).toFixed(1), height: Math.min(cell.failed, gap(cell.high)).toFixed(1) }) : null]));
+    columns();
     replace(legend, plan.most > 0 ? [leasts(plan.most).map(({ level, least }) => h('span', { class: 'step' }, s('svg', { width: 12, height: 12 }, s('rect', { class: `l${level}`, width: 12, height: 12 })), many(least))),
       h('span', { class: 'step' }, s('svg', { width: 12, height: 12 }, s('rect', { class: 'failed', width: 12, height: 12 })), 'failed')] : null);
     pick();
+  };
+
+  // A column is drawn anew only where its counts or what it is drawn by have changed: most of the map stays as it is.
+  const columns = () => {
+    const by = [plan.rows.begin, plan.rows.end, plan.most, plan.wide, plan.high].join();
+    const cellsOf = new Map();
+    for (const cell of plan.cells) cellsOf.set(cell.column, [...(cellsOf.get(cell.column) ?? []), cell]);
+    for (const [at, { group }] of drawn) {
+      if (cellsOf.has(Math.round((at - view.from) / counts.step))) continue;
+      group.remove();
+      drawn.delete(at);
+    }
+    for (const [column, cells] of cellsOf) {
+      const at = view.from + column * counts.step;
+      const of = counts.columns.get(at);
+      const one = drawn.get(at) ?? { group: s('g', {}) };
+      if (one.of !== of || one.by !== by) {
+        replace(one.group, cells.map(filledCell));
+        drawn.set(at, { group: one.group, of, by });
+        filled.append(one.group);
+      }
+      mark(one.group, 'transform', `translate(${(column * plan.wide).toFixed(1)} 0)`);
+    }
+  };
+  const filledCell = ({ level, y, wide, high, failed }) => {
+    const gap = (length) => (length > 5 ? length - 1 : length);
+    const [across, up] = [gap(wide).toFixed(1), gap(high)];
+    const red = Math.min(failed, up);
+    return [s('rect', { class: `l${level}`, y: y.toFixed(1), width: across, height: up.toFixed(1) }),
+      red ? s('rect', { class: 'failed', y: (y + up - red).toFixed(1), width: across, height: red.toFixed(1) }) : null];
   };
 
   const words = (part) => {
@@ -130,7 +158,7 @@ export function heat(chosen, signal) {
     try {
       const told = await get(`/api/traces/heat${query(asked, { from: since, to: next.to, columns: Math.round((next.to - since) / step) })}`);
       if (turn !== asking || signal.aborted) return;
-      if (isAnew) counts = new Counts(step);
+      if (isAnew) { counts = new Counts(step); drawn.clear(); replace(filled); }
       counts.take(told);
       counts.forget(next.from);
       view = next;
@@ -138,7 +166,7 @@ export function heat(chosen, signal) {
       if (!drags) draw();
     } catch (error) {
       if (turn !== asking || signal.aborted) return;
-      if (isAnew) { counts = null; replace(filled); }
+      if (isAnew) { counts = null; drawn.clear(); replace(filled); }
       refused = error.status === 400;
       say(readout, error.message);
     }

@@ -205,7 +205,7 @@ function nothing(asked, turn) {
 function filters(turn, now, signal) {
   const known = h('datalist', { id: 'traced' });
   const input = (name, more = {}) => h('input', { name, size: 12, autocomplete: 'off', spellcheck: 'false', ...more, onchange: ({ target }) => turn({ [name]: target.value.trim() || undefined }) });
-  const service = input('service', { list: 'traced', type: 'search' });
+  const service = input('service', { list: 'traced' });
   const name = input('name', { type: 'search', placeholder: '/api/checkout' });
   const text = input('text', { type: 'search' });
   const error = h('select', { onchange: () => turn({ error: error.value || undefined }) }, [['', 'Any'], ['true', 'Failed'], ['false', 'Not failed']].map(([value, word]) => h('option', { value }, word)));
