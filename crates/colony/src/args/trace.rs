@@ -20,10 +20,10 @@ pub(crate) struct Trace {
     /// Only with a span that failed
     #[arg(short, long)]
     pub(crate) error: bool,
-    /// Only with a span that took so long at least, such as 300ms
+    /// Only with a first span that took so long at least, such as 300ms; with a service or name, with such a span of these
     #[arg(long, value_name = "TIME")]
     pub(crate) slower: Option<String>,
-    /// Only with a span that took so long at most
+    /// Only with a first span that took so long at most; likewise
     #[arg(long, value_name = "TIME")]
     pub(crate) faster: Option<String>,
     /// Only those that began so long ago at most, such as 10m
