@@ -24,6 +24,8 @@ PAGES = {
     "service": "/services/checkout",
     "traces": "/traces",
     "logs": "/logs",
+    "metrics": "/graphs",
+    "slos": "/slos",
     "messages": "/messages",
     "policies": "/policies",
     "call": "/policies/" + urllib.parse.quote("checkout -> payments", safe=""),

@@ -13,6 +13,8 @@ import './break.js';
 import './manifest.js';
 import './logs.js';
 import './traces.js';
+import './graphs.js';
+import './slos.js';
 import './nowhere.js';
 
 // Name, title, the key after `g`.
@@ -21,6 +23,8 @@ export const PAGES = [
   ['services', 'Services', 's'],
   ['traces', 'Traces', 't'],
   ['logs', 'Logs', 'l'],
+  ['graphs', 'Metrics', 'r'],
+  ['slos', 'SLOs', 'o'],
   ['messages', 'Messages', 'e'],
   ['policies', 'Policies', 'p'],
   ['break', 'Break something', 'b'],

@@ -43,6 +43,14 @@ export function mark(element, name, value) {
   } else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
 
+// Filled anew where what it shows (as JSON) is different, so that what is selected or has the focus stays.
+export function renew(element, what, build) {
+  const key = JSON.stringify(what);
+  if (element.dataset.shows === key) return;
+  element.dataset.shows = key;
+  replace(element, build());
+}
+
 // A link within the console.
 export const link = (to, properties, ...children) => h('a', { href: to, ...properties }, ...children);
 

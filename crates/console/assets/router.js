@@ -12,8 +12,13 @@ export function place() {
   return { name: name || 'map', rest, query: Object.fromEntries(new URLSearchParams(location.search)) };
 }
 
+// All values of a parameter that may stand there several times.
+export const several = (name) => new URLSearchParams(location.search).getAll(name);
+
+// Of a list each stands for itself, under the same name.
 export function address(name, rest = [], query = {}) {
-  const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== '');
+  const all = Object.entries(query).flatMap(([key, value]) => (Array.isArray(value) ? value.map((one) => [key, one]) : [[key, value]]));
+  const set = all.filter(([, value]) => value !== null && value !== undefined && value !== '');
   const path = `/${[name, ...rest].map(encodeURIComponent).join('/')}`;
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
@@ -27,7 +32,8 @@ export function go(to, { replace = false } = {}) {
 // The same page, looked at otherwise.
 export function turn(changes, options) {
   const { name, rest, query } = place();
-  go(address(name, rest, { ...query, ...changes }), options);
+  const kept = Object.fromEntries(Object.keys(query).map((key) => [key, several(key)]));
+  go(address(name, rest, { ...kept, ...changes }), options);
 }
 
 export function show() {

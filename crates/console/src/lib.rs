@@ -14,6 +14,7 @@ mod layout;
 mod live;
 mod map;
 mod problem;
+mod promises;
 mod server;
 mod sources;
 mod token;

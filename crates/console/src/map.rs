@@ -29,6 +29,8 @@ pub(crate) struct Found {
     pub(crate) plane: mesh::Status,
     pub(crate) services: Vec<ServiceStatus>,
     pub(crate) durable: Durable,
+    /// How services and externals keep what they promise, by name.
+    pub(crate) promises: BTreeMap<String, Value>,
 }
 
 /// Everything that a page shows live.
@@ -191,6 +193,11 @@ fn nodes(found: &Found, now: &Sample, before: &Sample, spent: Duration) -> BTree
         node["trouble"] = upstream.trouble.clone().into();
         node["in_flight"] = upstream.instances.iter().map(|one| one.in_flight).sum::<usize>().into();
     }
+    for (name, told) in &found.promises {
+        if let Some(node) = nodes.get_mut(name) {
+            node["slo"] = told.clone();
+        }
+    }
     for (name, told, _) in &found.durable.topics {
         nodes.insert(format!("topic {name}"), told.clone());
     }
@@ -259,7 +266,7 @@ fn quantile(latency: &HistogramSnapshot, q: f64) -> Option<u64> {
 }
 
 /// Three digits: more changes without telling anything.
-fn rounded(number: f64) -> f64 {
+pub(crate) fn rounded(number: f64) -> f64 {
     if number == 0.0 {
         return 0.0;
     }

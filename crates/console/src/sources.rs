@@ -85,8 +85,12 @@ pub trait Held: Send {}
 pub enum Measured {
     /// How a metric went, by the query that says which; or all that there are.
     Metric(String),
-    /// Objectives and alerts.
+    /// What was done to the system, by the query that says when.
+    Changes(String),
+    /// Objectives, how their budgets were spent, and alerts.
     Objectives,
+    /// How objectives stand, and no more: a list.
+    Standings,
     /// What `colony top` shows.
     Digest,
 }

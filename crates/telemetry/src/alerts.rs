@@ -4,9 +4,10 @@
 //! told already. A condition fires when it has held without a break for as long as it says, and is resolved when it has not held
 //! for [`CLEAR_MS`]: what flickers is one alert. Time is an argument.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who has to do something, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -70,25 +71,40 @@ pub enum Turn {
     Resolved(Alert),
 }
 
+/// An alert that is over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Past {
+    /// What it was.
+    #[serde(flatten)]
+    pub alert: Alert,
+    /// Until when it was so, in milliseconds since 1970.
+    pub until_ms: u64,
+}
+
 /// All that is known of.
 #[derive(Debug, Default)]
-pub struct Board(BTreeMap<String, Alert>);
+pub struct Board {
+    known: BTreeMap<String, Alert>,
+    past: VecDeque<Past>,
+}
 
 /// For how long a condition must not hold before its alert is over.
 pub const CLEAR_MS: u64 = 60_000;
 /// Most alerts at a time; what more there is, is not taken on before others are over.
 pub const ALERTS_MAX: usize = 500;
+/// Most alerts that are over and still told of.
+pub const PAST_MAX: usize = 50;
 
 impl Board {
     /// Takes what holds now; returns what is to be told.
     pub fn update(&mut self, now_ms: u64, conditions: Vec<Condition>) -> Vec<Turn> {
         let mut held = BTreeSet::new();
         for condition in conditions {
-            if !self.0.contains_key(&condition.key) && self.0.len() >= ALERTS_MAX {
+            if !self.known.contains_key(&condition.key) && self.known.len() >= ALERTS_MAX {
                 continue;
             }
             held.insert(condition.key.clone());
-            let alert = self.0.entry(condition.key.clone()).or_insert_with(|| Alert {
+            let alert = self.known.entry(condition.key.clone()).or_insert_with(|| Alert {
                 key: condition.key,
                 severity: condition.severity,
                 summary: String::new(),
@@ -101,7 +117,7 @@ impl Board {
             alert.seen_ms = now_ms;
         }
         let mut turns = Vec::new();
-        self.0.retain(|key, alert| {
+        self.known.retain(|key, alert| {
             let holds = held.contains(key);
             if holds && !alert.firing && now_ms.saturating_sub(alert.since_ms) >= alert.holds_ms {
                 alert.firing = true;
@@ -114,24 +130,35 @@ impl Board {
             }
             !is_over
         });
+        let over = turns.iter().filter_map(|turn| match turn {
+            Turn::Fired(_) => None,
+            Turn::Resolved(alert) => Some(Past { alert: alert.clone(), until_ms: alert.seen_ms }),
+        });
+        self.past.extend(over);
+        self.past.drain(..self.past.len().saturating_sub(PAST_MAX));
         turns
+    }
+
+    /// Those that are over, the last one first.
+    pub fn past(&self) -> impl Iterator<Item = &Past> {
+        self.past.iter().rev()
     }
 
     /// Those that fire, what matters most first.
     pub fn firing(&self) -> Vec<Alert> {
-        let mut all: Vec<Alert> = self.0.values().filter(|alert| alert.firing).cloned().collect();
+        let mut all: Vec<Alert> = self.known.values().filter(|alert| alert.firing).cloned().collect();
         all.sort_by(|one, two| two.severity.cmp(&one.severity).then(one.since_ms.cmp(&two.since_ms)));
         all
     }
 }
 
 /// Something that somebody, or the node itself, has done to the system: what an alert may come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
     /// `reload`, `rollout`, `restart`, `fault`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What, as a sentence.
     pub text: String,
 }
@@ -156,10 +183,37 @@ impl Changes {
         self.0.push_back(change);
     }
 
+    /// Takes what an earlier node has noted: it was before all that is known.
+    pub fn restore(&mut self, earlier: Vec<Change>) {
+        let room = CHANGES_MAX - self.0.len().min(CHANGES_MAX);
+        let earlier = earlier.into_iter().rev().take(room);
+        earlier.for_each(|change| self.0.push_front(change));
+    }
+
     /// What changed shortly before an alert began or since, the latest first.
     pub fn beside(&self, alert: &Alert) -> Vec<Change> {
-        let from = alert.since_ms.saturating_sub(BEFORE_MS);
-        self.0.iter().rev().filter(|change| change.at_ms >= from).take(BESIDE_MAX).cloned().collect()
+        self.during(alert, u64::MAX)
+    }
+
+    /// The same of one that is over: what came later has nothing to do with it.
+    pub fn beside_past(&self, past: &Past) -> Vec<Change> {
+        self.during(&past.alert, past.until_ms)
+    }
+
+    fn during(&self, alert: &Alert, until_ms: u64) -> Vec<Change> {
+        let from_ms = alert.since_ms.saturating_sub(BEFORE_MS);
+        self.0
+            .iter()
+            .rev()
+            .filter(|change| (from_ms..=until_ms).contains(&change.at_ms))
+            .take(BESIDE_MAX)
+            .cloned()
+            .collect()
+    }
+
+    /// What changed in a range, in order.
+    pub fn between(&self, from_ms: u64, to_ms: u64) -> impl Iterator<Item = &Change> {
+        self.0.iter().filter(move |change| (from_ms..=to_ms).contains(&change.at_ms))
     }
 }
 
@@ -202,16 +256,49 @@ mod tests {
     #[test]
     fn changes_are_told_beside_what_they_may_have_caused() {
         let mut changes = Changes::default();
-        let change = |at_ms, kind| Change { at_ms, kind, text: String::new() };
+        let change = |at_ms, kind: &'static str| Change { at_ms, kind: kind.into(), text: String::new() };
         [change(1_000, "reload"), change(1_900_000, "fault"), change(2_000_000, "restart")]
             .into_iter()
             .for_each(|one| changes.note(one));
         let mut board = Board::default();
         board.update(1_950_000, vec![condition("a", 0)]);
-        let kinds: Vec<&str> = changes.beside(&board.firing()[0]).iter().map(|change| change.kind).collect();
-        assert_eq!(kinds, ["restart", "fault"]);
+        let beside = changes.beside(&board.firing()[0]);
+        assert_eq!(beside.iter().map(|change| &*change.kind).collect::<Vec<_>>(), ["restart", "fault"]);
+        let over = Past { alert: board.firing()[0].clone(), until_ms: 1_960_000 };
+        let beside = changes.beside_past(&over);
+        assert_eq!(beside, [change(1_900_000, "fault")], "what came after it did not cause it");
+        let between = changes.between(1_000, 1_900_000).map(|change| &*change.kind);
+        assert_eq!(between.collect::<Vec<_>>(), ["reload", "fault"]);
+        changes.restore(vec![change(1, "start"), change(2, "scale")]);
+        let all = changes.between(0, u64::MAX).map(|change| change.at_ms);
+        assert_eq!(all.collect::<Vec<_>>(), [1, 2, 1_000, 1_900_000, 2_000_000]);
         (0..1_000).for_each(|at| changes.note(change(at, "fault")));
-        assert_eq!(changes.0.len(), CHANGES_MAX);
+        changes.restore(vec![change(1, "start")]);
+        assert!(
+            changes.0.len() == CHANGES_MAX && changes.0[0].kind == "fault",
+            "there is no room for older ones"
+        );
+    }
+
+    #[test]
+    fn those_that_are_over_are_told_for_a_while() {
+        let mut board = Board::default();
+        for round in 0..PAST_MAX as u64 + 10 {
+            board.update(round * 1_000_000, vec![condition("a", 0)]);
+            board.update(round * 1_000_000 + 5_000, vec![condition("a", 0)]);
+            board.update(round * 1_000_000 + 500_000, vec![]);
+        }
+        assert_eq!(board.past().count(), PAST_MAX);
+        let last = board.past().next().unwrap();
+        assert_eq!(
+            (last.alert.since_ms, last.until_ms),
+            (59_000_000, 59_005_000),
+            "as of when it was last so"
+        );
+        // What never fired was no alert.
+        board.update(100_000_000, vec![condition("b", 60_000)]);
+        board.update(100_005_000, vec![]);
+        assert!(board.past().all(|past| past.alert.key == "a"));
     }
 
     proptest! {

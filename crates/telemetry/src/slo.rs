@@ -39,8 +39,18 @@ pub const RULES: [Rule; 4] = [
     Rule { severity: Severity::Ticket, burn: 1.0, long_ms: 3 * DAY_MS, short_ms: 6 * HOUR_MS },
 ];
 
+impl Rule {
+    /// Whether an alert is due, by what was counted in the long window and in the short one.
+    pub fn is_due(&self, target: f64, long: Counts, short: Counts) -> bool {
+        long.bad >= BAD_MIN && long.burn(target) >= self.burn && short.burn(target) >= self.burn
+    }
+}
+
 /// Fewer bad requests than these in the long window are bad luck and no alert: of few requests each is a large share.
 pub const BAD_MIN: u64 = 5;
+
+/// Most points of a [`Tracker::burn_down`], but for the first and what is now.
+pub const POINTS_MAX: usize = 240;
 
 /// Windows up to this are counted by the minute.
 const MINUTES_MS: u64 = 6 * HOUR_MS;
@@ -130,15 +140,38 @@ impl Tracker {
         1.0 - self.within(now_ms, window_ms).burn(target)
     }
 
+    /// How the budget was spent: what was left of it when, from the first request within the window on. The last is what
+    /// [`Tracker::budget_left`] says now, for the budget is that of all requests up to now. By the minute where minutes tell all of it,
+    /// by the hour otherwise, and of these no more than [`POINTS_MAX`]. Nothing where nothing was counted.
+    pub fn burn_down(&self, now_ms: u64, target: f64, window_ms: u64) -> Vec<(u64, f64)> {
+        let since = now_ms.saturating_sub(window_ms);
+        let first_hour = self.hours.iter().find(|hour| hour.from_ms + HOUR_MS > since);
+        let by_minute = window_ms <= MINUTES_MS
+            || first_hour.is_some_and(|hour| hour.from_ms >= now_ms.saturating_sub(MINUTES_MS));
+        let (buckets, size) = if by_minute { (&self.minutes, MINUTE_MS) } else { (&self.hours, HOUR_MS) };
+        let within: Vec<&Bucket> = buckets.iter().filter(|bucket| bucket.from_ms + size > since).collect();
+        let Some(first) = within.first() else { return Vec::new() };
+        let total: u64 = within.iter().map(|bucket| bucket.total).sum();
+        let every = within.len().div_ceil(POINTS_MAX);
+        let mut points = vec![(first.from_ms.min(now_ms), 1.0)];
+        let mut bad = 0;
+        for (at, bucket) in within.iter().enumerate() {
+            bad += bucket.bad;
+            // Counted from the end, so that the last one is among them.
+            if (within.len() - 1 - at).is_multiple_of(every) {
+                points.push(((bucket.from_ms + size).min(now_ms), 1.0 - Counts { total, bad }.burn(target)));
+            }
+        }
+        // Since the last request nothing was spent.
+        points.extend(points.last().filter(|(at, _)| *at < now_ms).map(|(_, left)| (now_ms, *left)));
+        points
+    }
+
     /// The rules by which an alert is due now.
     pub fn due(&self, now_ms: u64, target: f64, window_ms: u64) -> impl Iterator<Item = Rule> {
         RULES.into_iter().filter(move |rule| {
-            let long = self.within(now_ms, rule.long_ms);
-            let short = self.within(now_ms, rule.short_ms);
             rule.long_ms <= window_ms
-                && long.bad >= BAD_MIN
-                && long.burn(target) >= rule.burn
-                && short.burn(target) >= rule.burn
+                && rule.is_due(target, self.within(now_ms, rule.long_ms), self.within(now_ms, rule.short_ms))
         })
     }
 }
@@ -224,7 +257,41 @@ mod tests {
         assert_eq!(serde_json::from_str::<Tracker>(&json).unwrap(), tracker);
     }
 
+    #[test]
+    fn what_was_spent_when() {
+        let mut tracker = Tracker::default();
+        assert!(tracker.burn_down(START, TARGET, WINDOW).is_empty());
+        let now = serve(&mut tracker, START, HOUR_MS, 0.0);
+        let now = serve(&mut tracker, now, 10 * MINUTE_MS, 0.01);
+        let points = tracker.burn_down(now, TARGET, WINDOW);
+        assert!(points.len() > 60, "the first hours are told by the minute: {}", points.len());
+        assert_eq!((points[0], points[59].1), ((START, 1.0), 1.0));
+        let left =
+            |ago: u64| points.iter().rev().find(|(at, _)| *at <= now - ago).map_or(0.0, |(_, left)| *left);
+        assert!(left(5 * MINUTE_MS) < 0.8 && left(5 * MINUTE_MS) > left(0), "{points:?}");
+    }
+
     proptest! {
+        /// The budget only gets less, ends where it stands now, and has no more points than may be.
+        #[test]
+        fn a_budget_burns_down_to_what_is_left(
+            steps in prop::collection::vec((1_u64..20 * HOUR_MS, 0_u64..50, 0_u64..50), 1..300),
+            hours in 1_u64..2_000,
+        ) {
+            let mut tracker = Tracker::default();
+            let (mut now, window) = (START, hours * HOUR_MS);
+            for (step, total, bad) in steps {
+                now += step;
+                tracker.record(now, Counts { total, bad }, window);
+            }
+            let points = tracker.burn_down(now, TARGET, window);
+            prop_assert!(points.len() <= POINTS_MAX + 2);
+            prop_assert!(points.windows(2).all(|two| two[0].0 <= two[1].0 && two[0].1 >= two[1].1), "{points:?}");
+            let told = points.last().map_or(1.0, |(_, left)| *left);
+            prop_assert!((told - tracker.budget_left(now, TARGET, window)).abs() < 1e-9, "{points:?}");
+            prop_assert!(points.last().is_none_or(|(at, _)| *at == now));
+        }
+
         /// A window has what was recorded in it, but for the minute or the hour that it begins in.
         #[test]
         fn windows_count(steps in prop::collection::vec((1_u64..HOUR_MS, 0_u64..50, 0_u64..50), 1..200), minutes in 1_u64..3_000) {

@@ -130,6 +130,10 @@ impl Sources for View {
                     super::measure::api::metrics(&self.node, &query).map_err(Problem::invalid)
                 }
                 Measured::Objectives => Ok(super::measure::api::slos(&self.node)),
+                Measured::Standings => Ok(super::measure::api::standings(&self.node)),
+                Measured::Changes(query) => {
+                    super::measure::api::changes(&self.node, &query).map_err(Problem::invalid)
+                }
                 Measured::Digest => Ok(super::measure::digest::top(&self.node).await),
             }
         })

@@ -141,7 +141,7 @@ impl Printer {
     /// Somebody, or the node itself, has done something to the system.
     pub(crate) fn changed(&self, kind: &'static str, text: String) {
         let text = self.redact(&text);
-        let change = Change { at_ms: unix_ms(), kind, text };
+        let change = Change { at_ms: unix_ms(), kind: kind.into(), text };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).note(change);
     }
 

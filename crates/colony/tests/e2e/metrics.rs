@@ -175,6 +175,29 @@ fn a_budget_that_burns_is_posted_and_shown() {
     let text = String::from_utf8(world.run(&["status"]).stdout).expect("text");
     assert!(text.contains("page: cart spends the error budget") && text.contains("99.9% answered"), "{text}");
     assert!(world.printed().iter().any(|line| line["event"] == "alert-fires"));
+    // The same for who looks closer: by which rules, how it was spent, what was done, and on the map.
+    let told = asked(&world, "/api/slos");
+    let availability = &told["slos"][0];
+    assert_eq!(
+        (&availability["rules"][0]["long"], &availability["rules"][0]["due"]),
+        (&"1h".into(), &true.into())
+    );
+    let spent = availability["spent"].as_array().expect("points");
+    assert!(spent[0][1] == 1.0 && spent.last().expect("one")[1] == availability["budget_left"], "{spent:?}");
+    assert_eq!(told["alerts"][0]["changes"][0]["kind"], "breaker", "{told}");
+    assert_eq!(told["past"], serde_json::json!([]));
+    let done = asked(&world, "/api/changes?from=-5m");
+    let kinds: Vec<&str> =
+        done["changes"].as_array().expect("changes").iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, ["start", "breaker"], "{done}");
+    assert_eq!(asked(&world, "/api/changes?from=1&to=2")["changes"], serde_json::json!([]));
+    let map = asked(&world, "/api/map");
+    let node =
+        map["nodes"].as_array().expect("nodes").iter().find(|node| node["id"] == "cart").expect("cart");
+    assert_eq!(
+        node["slo"],
+        serde_json::json!({ "state": "exhausted", "remaining": 0.0, "name": "availability", "alert": "page" })
+    );
 }
 
 /// `promtool` finds nothing to complain about.

@@ -28,7 +28,8 @@ use crate::assets;
 use crate::live::{Live, Sample};
 use crate::map::{Durable, Found, view};
 use crate::problem::Problem;
-use crate::sources::{Operation, Sources};
+use crate::promises::promises;
+use crate::sources::{Measured, Operation, Sources};
 
 /// Largest body of a request.
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -92,7 +93,9 @@ impl Served {
             cpu: cpu.filter_map(|one| Some((one.pid?, one.cpu_ms?))).collect(),
         };
         let durable = self.durable().await.unwrap_or_default();
-        let found = Found { manifest: sources.manifest(), plane, services, durable };
+        let standings = sources.measured(Measured::Standings).await.unwrap_or_default();
+        let promises = promises(&standings);
+        let found = Found { manifest: sources.manifest(), plane, services, durable, promises };
         self.live().take(sample, |now, before| {
             let view = view(&found, now, before).into_iter();
             view.map(|(key, value)| (key, sources.redacted(value))).collect::<BTreeMap<_, _>>()

@@ -1,4 +1,4 @@
-//! `/metrics`, as Prometheus reads it; `/api/metrics`, how one went; `/api/slos`, `/api/top`; and what is kept of traces and logs, whose addresses and answers are those of the crate that
+//! `/metrics`, as Prometheus reads it; `/api/metrics`, how one went; `/api/changes`, `/api/slos`, `/api/top`; and what is kept of traces and logs, whose addresses and answers are those of the crate that
 //! keeps them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,12 +19,17 @@ pub(super) fn routes() -> Router<Served> {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/api/metrics", get(metric))
+        .route("/api/changes", get(changes))
         .route("/api/slos", get(slos))
         .route("/api/top", get(top))
 }
 
 async fn metric(State(served): State<Served>, uri: Uri) -> Answer {
     measured(&served, Measured::Metric(uri.query().unwrap_or("").to_owned())).await
+}
+
+async fn changes(State(served): State<Served>, uri: Uri) -> Answer {
+    measured(&served, Measured::Changes(uri.query().unwrap_or("").to_owned())).await
 }
 
 async fn slos(State(served): State<Served>) -> Answer {

@@ -30,9 +30,24 @@ pub(in crate::node) fn metrics(node: &Node, query: &str) -> Result<Value, String
     }))
 }
 
-/// `slos`: how objectives stand, and which alerts fire.
+/// `slos`: how objectives stand, which alerts fire, and which did.
 pub(in crate::node) fn slos(node: &Node) -> Value {
-    json!({ "slos": node.measures.standings(), "alerts": node.measures.alerts() })
+    let measures = &node.measures;
+    json!({ "slos": measures.details(), "alerts": measures.alerts(), "past": measures.past_alerts() })
+}
+
+/// How objectives stand, and no more.
+pub(in crate::node) fn standings(node: &Node) -> Value {
+    json!(node.measures.standings())
+}
+
+/// `changes?from=&to=`: what was done to the system in a range.
+///
+/// # Errors
+/// What is wrong with the question.
+pub(in crate::node) fn changes(node: &Node, query: &str) -> Result<Value, String> {
+    let (from_ms, to_ms) = range(&parameters(query), unix_ms())?;
+    Ok(json!({ "from_ms": from_ms, "to_ms": to_ms, "changes": node.measures.changes(from_ms, to_ms) }))
 }
 
 fn known() -> Value {
@@ -52,9 +67,8 @@ fn curve(curve: Curve) -> Value {
 }
 
 fn question(name: String, asked: &[(String, String)], now_ms: u64) -> Result<Query, String> {
-    let said = |key: &str| asked.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
-    let to_ms = said("to").map_or(Ok(now_ms), |text| moment(text, now_ms))?;
-    let from_ms = said("from").map_or(Ok(to_ms.saturating_sub(RANGE_MS)), |text| moment(text, now_ms))?;
+    let said = |key: &str| said(asked, key);
+    let (from_ms, to_ms) = range(asked, now_ms)?;
     let finest = (to_ms.saturating_sub(from_ms) / POINTS).max(5_000);
     let step_ms = said("step").map_or(Ok(finest), str::parse);
     let step_ms = step_ms.map_err(|_| "`step` is a number of milliseconds".to_owned())?;
@@ -72,6 +86,17 @@ fn question(name: String, asked: &[(String, String)], now_ms: u64) -> Result<Que
         step_ms,
         take,
     })
+}
+
+fn said<'a>(asked: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    asked.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+}
+
+fn range(asked: &[(String, String)], now_ms: u64) -> Result<(u64, u64), String> {
+    let to_ms = said(asked, "to").map_or(Ok(now_ms), |text| moment(text, now_ms))?;
+    let from_ms =
+        said(asked, "from").map_or(Ok(to_ms.saturating_sub(RANGE_MS)), |text| moment(text, now_ms))?;
+    Ok((from_ms, to_ms))
 }
 
 fn moment(text: &str, now_ms: u64) -> Result<u64, String> {

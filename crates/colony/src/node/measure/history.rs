@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use telemetry::alerts::{Alert, Board, Change, Changes, Turn};
+use telemetry::alerts::{Alert, Board, Change, Changes, Past, Turn};
 use telemetry::catalogue as names;
 use telemetry::exposition::Sample;
 use telemetry::series::disk::{Bounds, Disk};
@@ -15,14 +15,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::amiss::{self, Growth};
-use super::objectives::{Objectives, Standing};
+use super::objectives::{Detail, Objectives, Standing};
 use super::webhook::Post;
 use crate::node::printer::Printer;
 use crate::node::{Node, TELEMETRY, unix_ms};
 
 /// How often everything is looked at.
 pub(super) const EVERY: Duration = Duration::from_secs(5);
-/// Every how many looks what was counted of objectives is written down: once a minute.
+/// Every how many looks what was counted of objectives, and what was done, is written down: once a minute.
 const WRITTEN_EVERY: u64 = 12;
 
 /// What is remembered.
@@ -59,6 +59,7 @@ impl Measures {
     pub(in crate::node) fn start(node: Arc<Node>) -> JoinHandle<()> {
         tokio::spawn(async move {
             let read = node.measures.clone();
+            node.printer.changed("start", "the node was started".to_owned());
             if let Ok(Err(error)) = spawn_blocking(move || read.read()).await {
                 node.printer.note(&format!("metrics are not kept over a restart: {error}"));
             }
@@ -86,27 +87,34 @@ impl Measures {
         let mut window = Window::new(Settings::default());
         let disk = Disk::open(&self.folder, Bounds::default(), unix_ms(), &mut window);
         *self.objectives() = Objectives::read(&self.folder.join(OBJECTIVES));
+        let earlier = std::fs::read(self.folder.join(CHANGES)).ok();
+        let earlier = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        lock(&self.changes).restore(earlier.unwrap_or_default());
         *self.window() = window;
         *lock(&self.disk) = Some(disk?);
         Ok(())
     }
 
-    fn write(&self, frame: &Frame, with_objectives: bool) -> std::io::Result<()> {
+    fn write(&self, frame: &Frame, with_kept: bool) -> std::io::Result<()> {
         if let Some(disk) = &mut *lock(&self.disk) {
             disk.write(frame, &self.window())?;
         }
-        if with_objectives {
+        if with_kept {
             self.keep()?;
         }
         Ok(())
     }
 
-    /// Writes down what was counted of objectives.
+    /// Writes down what was counted of objectives, and what was done to the system.
     pub(in crate::node) fn keep(&self) -> std::io::Result<()> {
-        let written = self.objectives().written();
-        let (path, next) = (self.folder.join(OBJECTIVES), self.folder.join("objectives.new"));
-        std::fs::write(&next, written)?;
-        std::fs::rename(next, path)
+        let counted = self.objectives().written();
+        let changes = serde_json::to_vec(&self.changes(0, u64::MAX))?;
+        for (name, written) in [(OBJECTIVES, counted), (CHANGES, changes)] {
+            let (path, next) = (self.folder.join(name), self.folder.join(name).with_extension("new"));
+            std::fs::write(&next, written)?;
+            std::fs::rename(next, path)?;
+        }
+        Ok(())
     }
 
     pub(in crate::node) fn window(&self) -> MutexGuard<'_, Window> {
@@ -120,6 +128,29 @@ impl Measures {
     /// How objectives stand.
     pub(in crate::node) fn standings(&self) -> Vec<Standing> {
         self.objectives().standings(unix_ms())
+    }
+
+    /// How objectives stand, for who looks closer.
+    pub(in crate::node) fn details(&self) -> Vec<Detail> {
+        self.objectives().details(unix_ms())
+    }
+
+    /// What was done to the system in a range, in order.
+    pub(in crate::node) fn changes(&self, from_ms: u64, to_ms: u64) -> Vec<Change> {
+        lock(&self.changes).between(from_ms, to_ms).cloned().collect()
+    }
+
+    /// Alerts that are over, the last one first, with what changed at that time.
+    pub(in crate::node) fn past_alerts(&self) -> Vec<Value> {
+        let past: Vec<Past> = lock(&self.board).past().cloned().collect();
+        let changes = lock(&self.changes);
+        let told = |past: Past| {
+            let beside = changes.beside_past(&past);
+            let mut told = json!(past);
+            told["changes"] = json!(beside);
+            told
+        };
+        past.into_iter().map(told).collect()
     }
 
     /// Alerts that fire, with what changed at that time.
@@ -199,3 +230,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 const OBJECTIVES: &str = "objectives.json";
+const CHANGES: &str = "changes.json";

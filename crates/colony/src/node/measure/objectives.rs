@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use telemetry::alerts::{Condition, Severity};
 use telemetry::catalogue as names;
 use telemetry::exposition::{Sample, Value};
-use telemetry::slo::{Counts, Tracker};
+use telemetry::slo::{Counts, RULES, Rule, Tracker};
 
 /// What was counted of all objectives.
 #[derive(Default)]
@@ -62,6 +62,30 @@ pub(in crate::node) struct Standing {
     burn: BTreeMap<&'static str, f64>,
     /// The most severe alert that is due.
     alert: Option<Severity>,
+}
+
+/// The same for who looks closer.
+#[derive(Serialize)]
+pub(in crate::node) struct Detail {
+    #[serde(flatten)]
+    standing: Standing,
+    /// The rules by which it alerts.
+    rules: Vec<Held>,
+    /// How the budget was spent: when, and what was left of it then.
+    spent: Vec<(u64, f64)>,
+}
+
+/// A rule held against what was counted.
+#[derive(Serialize)]
+struct Held {
+    severity: Severity,
+    /// It takes this burn rate, over both windows.
+    burn: f64,
+    long: &'static str,
+    short: &'static str,
+    long_burn: f64,
+    short_burn: f64,
+    due: bool,
 }
 
 const BURN_WINDOWS: [(&str, u64); 7] = [
@@ -199,6 +223,21 @@ impl Objectives {
         self.declared.iter().filter_map(one).collect()
     }
 
+    /// How they stand, by which rules they alert, and how their budgets were spent.
+    pub(super) fn details(&self, now_ms: u64) -> Vec<Detail> {
+        let one = |(declared, standing): (&Declared, Standing)| {
+            let tracker = self.kept.trackers.get(&declared.key())?;
+            Some(Detail {
+                standing,
+                rules: held(declared, tracker, now_ms),
+                spent: tracker.burn_down(now_ms, declared.target, declared.window_ms),
+            })
+        };
+        // Those without a tracker have no standing either.
+        let counted = self.declared.iter().filter(|one| self.kept.trackers.contains_key(&one.key()));
+        counted.zip(self.standings(now_ms)).filter_map(one).collect()
+    }
+
     pub(super) fn gather(&self, now_ms: u64, out: &mut Vec<Sample>) {
         for standing in self.standings(now_ms) {
             let labels = [standing.service.as_str(), standing.objective];
@@ -217,6 +256,25 @@ fn declared(service: &str, objective: &Objective) -> Vec<Declared> {
     availability.into_iter().chain(latency).collect()
 }
 
+/// The rules that apply to an objective, as they stand.
+fn held(declared: &Declared, tracker: &Tracker, now_ms: u64) -> Vec<Held> {
+    let name =
+        |window: u64| BURN_WINDOWS.iter().find(|(_, known)| *known == window).map_or("", |(name, _)| name);
+    let one = |rule: &Rule| {
+        let (long, short) = (tracker.within(now_ms, rule.long_ms), tracker.within(now_ms, rule.short_ms));
+        Held {
+            severity: rule.severity,
+            burn: rule.burn,
+            long: name(rule.long_ms),
+            short: name(rule.short_ms),
+            long_burn: long.burn(declared.target),
+            short_burn: short.burn(declared.target),
+            due: rule.is_due(declared.target, long, short),
+        }
+    };
+    RULES.iter().filter(|rule| rule.long_ms <= declared.window_ms).map(one).collect()
+}
+
 /// One alert a severity: several rules say the same thing at several speeds.
 fn amiss(declared: &Declared, tracker: &Tracker, now_ms: u64) -> Vec<Condition> {
     let mut conditions: Vec<Condition> = Vec::new();
@@ -226,12 +284,17 @@ fn amiss(declared: &Declared, tracker: &Tracker, now_ms: u64) -> Vec<Condition> 
         }
         let burn = tracker.within(now_ms, rule.long_ms).burn(declared.target);
         let left = tracker.budget_left(now_ms, declared.target, declared.window_ms) * 100.0;
+        let left = if left > 0.0 {
+            format!("{left:.0} % of it are left")
+        } else {
+            "nothing of it is left".to_owned()
+        };
         let (service, what) = (&declared.service, declared.what.word());
         conditions.push(Condition {
             key: format!("slo {service} {what} {}", rule.severity.word()),
             severity: rule.severity,
             summary: format!(
-                "{service} spends the error budget of its {what} {burn:.1} times faster than it may; {left:.0} % of it are left"
+                "{service} spends the error budget of its {what} {burn:.1} times faster than it may; {left}"
             ),
             holds_ms: 0,
         });
@@ -293,6 +356,21 @@ mod tests {
         assert!(
             (standings[0].budget_left + 9.0).abs() < 1e-6 && (standings[0].burn["1h"] - 10.0).abs() < 1e-6
         );
+        let detail = serde_json::to_value(&all.details(now + 5_000)[0]).expect("JSON");
+        assert_eq!((&detail["service"], &detail["bad"]), (&"cart".into(), &10.into()));
+        let rules: Vec<(&str, bool)> = detail["rules"]
+            .as_array()
+            .expect("rules")
+            .iter()
+            .map(|rule| (rule["long"].as_str().expect("a window"), rule["due"] == true))
+            .collect();
+        assert_eq!(
+            rules,
+            [("1h", false), ("6h", true), ("1d", true), ("3d", true)],
+            "it burns ten times too fast"
+        );
+        let last = detail["spent"].as_array().and_then(|spent| spent.last()).expect("a point");
+        assert_eq!(last, &serde_json::json!([now + 5_000, detail["budget_left"]]));
         // A restart of the node forgets nothing; what is promised no more is not kept.
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("kept");
