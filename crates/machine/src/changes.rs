@@ -24,6 +24,9 @@ pub const CHANGES_MAX: u64 = 1_000_000;
 /// Most changes that are given up at once beyond those that made it necessary, so that no entry takes long.
 pub const TRIMMED_MAX: usize = 256;
 
+/// Most changes that are looked at for those of one item.
+pub const CHANGES_VISITED_MAX: usize = 4_000;
+
 /// For how long changes are kept.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct Keep {
@@ -212,6 +215,31 @@ pub(crate) fn after(
         ControlFlow::Continue(())
     });
     Ok(Changes { changes, last: span.last })
+}
+
+/// The last changes of a list for which `is` holds, the latest first, `max` of them at most; and whether there are no others.
+pub(crate) fn last(
+    state: &(impl Read + ?Sized),
+    list: &Key,
+    is: impl Fn(&Change) -> bool,
+    max: usize,
+) -> (Vec<Change>, bool) {
+    let span = span(state, list);
+    let [from, to] = [span.first.max(1), span.last + 1].map(|position| list.clone().u64(position));
+    let (mut found, mut visited, mut whole) = (Vec::new(), 0, true);
+    state.scan(from.as_bytes(), to.as_bytes(), Order::Backwards, &mut |key, value| {
+        if found.len() == max || visited == CHANGES_VISITED_MAX {
+            whole = false;
+            return ControlFlow::Break(());
+        }
+        visited += 1;
+        let change: Change = decode(key, value.clone());
+        if is(&change) {
+            found.push(change);
+        }
+        ControlFlow::Continue(())
+    });
+    (found, whole)
 }
 
 /// Where a list begins and ends.

@@ -200,6 +200,11 @@ impl<'a> Parts<'a> {
         Parts(key.get(1..).unwrap_or_default())
     }
 
+    /// Of what follows a prefix ([`Key::rest_of`]).
+    pub fn within(rest: &'a [u8]) -> Parts<'a> {
+        Parts(rest)
+    }
+
     /// A name.
     pub fn name(&mut self) -> Option<&'a str> {
         let end = self.0.iter().position(|byte| *byte == 0)?;

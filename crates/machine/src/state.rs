@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use crate::key::Key;
+use crate::key::{Key, Parts};
 
 /// Which way a scan goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,31 @@ pub trait Read {
         });
         found
     }
+}
+
+/// Up to `max` of the names that stand next in the keys that begin with `within`: those that begin with `prefix`, after `after`.
+/// Each is looked for by itself, whatever lies under the one before.
+pub(crate) fn names(
+    state: &(impl Read + ?Sized),
+    within: &Key,
+    prefix: &str,
+    after: Option<&str>,
+    max: usize,
+) -> Vec<String> {
+    let first = within.clone().bytes(prefix.as_bytes());
+    let end = first.end();
+    let mut from = match after.filter(|after| *after >= prefix) {
+        Some(after) => within.clone().name(after).end(),
+        None => first,
+    };
+    let mut found = Vec::new();
+    while found.len() < max && from < end {
+        let Some((key, _)) = state.first(from.as_bytes(), end.as_bytes(), Order::Forwards) else { break };
+        let Some(name) = within.rest_of(&key).and_then(|rest| Parts::within(rest).name()) else { break };
+        from = within.clone().name(name).end();
+        found.push(name.to_owned());
+    }
+    found
 }
 
 /// An ordered map of bytes that a machine writes to.

@@ -41,6 +41,27 @@ fn the_same_key_in_two_scopes_is_two_items() {
 }
 
 #[test]
+fn stores_and_scopes_are_found_and_counted() {
+    let mut world = World::new();
+    for (store, scope, key) in
+        [("shop", "web", "a"), ("shop", "web", "b"), ("shop", "", "a"), ("carts", "x", "a")]
+    {
+        world.kv(Put { store: store.into(), scope: scope.into(), ..put(key) }, &[b"1"]).unwrap();
+    }
+    world.kv(Put { ttl_ms: 10, ..put("late") }, &[b"1"]).unwrap();
+    assert_eq!(kv::stores(&world.state, None, 10), ["carts", "shop"]);
+    assert_eq!(kv::stores(&world.state, Some("carts"), 10), ["shop"]);
+    assert_eq!(kv::stores(&world.state, None, 1), ["carts"]);
+    assert_eq!(kv::scopes(&world.state, "shop", None, 10), ["", "web"]);
+    assert_eq!(kv::scopes(&world.state, "shop", Some(""), 10), ["web"]);
+    let count = |world: &World, max| kv::count(&world.state, "shop", "web", max, world.now());
+    assert_eq!(count(&world, 3), (3, true));
+    assert_eq!(count(&world, 2), (2, false), "no more are looked at");
+    world.sleep(10);
+    assert_eq!(count(&world, 3), (2, true), "what has expired is not there");
+}
+
+#[test]
 fn the_first_write_wins_where_an_etag_is_named() {
     let mut world = World::new();
     let etag = world.kv(put("k"), &[b"1"]).unwrap().etag;

@@ -49,6 +49,27 @@ fn a_transaction_is_seen_as_what_came_of_it() {
 }
 
 #[test]
+fn the_changes_of_one_item_are_found_from_the_last_on() {
+    let mut world = defined(Keep { count: 4, ..Keep::default() });
+    let history = |world: &World, key: &str, max| {
+        let (changes, whole) = kv::history(&world.state, "shop", "web", key.as_bytes(), max).unwrap();
+        (changes.iter().map(|change| change.etag).collect::<Vec<_>>(), whole)
+    };
+    world.put("a", 0);
+    world.put("b", 0);
+    world.run(Entry::new(delete("a"))).unwrap();
+    world.put("a", 0);
+    assert_eq!(history(&world, "a", 10), (vec![5, 0, 2], true), "zero: it was gone");
+    assert_eq!(history(&world, "a", 2), (vec![5, 0], false));
+    assert_eq!(history(&world, "c", 10), (vec![], true));
+    world.put("b", 0);
+    assert_eq!(history(&world, "a", 10), (vec![5, 0], true), "the first is not kept any more");
+    let other = kv::history(&world.state, "shop", "other", b"a", 10).unwrap();
+    assert_eq!(other, (vec![], true), "the same key in another scope is another item");
+    assert_eq!(code(kv::history(&world.state, "else", "web", b"a", 10)), Code::NotFound);
+}
+
+#[test]
 fn who_comes_too_late_is_told_so() {
     let mut world = defined(Keep { count: 3, ..Keep::default() });
     for _ in 0..5 {

@@ -131,7 +131,15 @@ fn locks_are_listed_by_name_in_their_scope() {
     };
     assert_eq!(names("", 10), ["a", "b", "c"]);
     assert_eq!(names("a", 1), ["b"]);
+    let held = |world: &World, max| -> Vec<String> {
+        let held = lock::held(&world.state, max, world.now()).into_iter();
+        held.map(|(place, lease)| format!("{}/{}/{} {}", place.store, place.scope, place.name, lease.owner))
+            .collect()
+    };
+    assert_eq!(held(&world, 2), ["shop/other/till me", "shop/web/a me"]);
+    assert_eq!(held(&world, 10).len(), 4);
     world.sleep(10);
+    assert_eq!(held(&world, 10), Vec::<String>::new());
     assert!(lock::list(&world.state, "shop", "web", "", 10, world.now()).is_empty());
 }
 

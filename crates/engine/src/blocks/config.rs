@@ -10,6 +10,7 @@ use machine::effect::Channel;
 use machine::{Entry, Read, Refusal, Shard, Time};
 
 use super::{Ask, dressing, unexpected};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::feed::{Begin, Ends, Feed, Follow, Looked, Position};
 use crate::store::Store;
@@ -92,6 +93,17 @@ impl Edit {
 }
 
 dressing!(Configuration);
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Up to `max` stores of configuration that have or had items, by name: those after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn configurations(&self, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
+        super::union(&self.inner, max, |state| config::stores(state, after, max))
+    }
+}
 
 impl<'a, L: Log, S: Store> Configuration<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, store: &'a str) -> Configuration<'a, L, S> {

@@ -10,6 +10,7 @@ pub use machine::job::{Listed, Missed, NAMES_MAX, Page, Schedule, duration, poin
 use machine::{Entry, Shard, Time};
 
 use super::{Ask, Outgoing, dressing, named, time, unexpected};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::store::Store;
 
@@ -66,6 +67,17 @@ impl When {
 }
 
 dressing!(Jobs);
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Up to `max` scopes that have jobs, by name: those after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn job_scopes(&self, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
+        super::union(&self.inner, max, |state| job::scopes(state, after, max))
+    }
+}
 
 impl<'a, L: Log, S: Store> Jobs<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, scope: &'a str) -> Jobs<'a, L, S> {

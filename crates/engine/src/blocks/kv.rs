@@ -15,6 +15,7 @@ use machine::{Entry, Read, Refusal, Shard, Stored, Time};
 
 use super::{Ask, Outgoing, Part, dressing, named, unexpected};
 use crate::define::{self, Standing};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::feed::{Begin, Ends, Feed, Follow, Looked};
 use crate::store::Store;
@@ -71,11 +72,24 @@ pub enum Action {
     Check,
 }
 
+/// An item without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its key.
+    pub key: Bytes,
+    /// How many bytes its value has.
+    pub bytes: usize,
+    /// Its ETag, which is never zero.
+    pub etag: u64,
+    /// When it expires, if it does.
+    pub expires: Option<Time>,
+}
+
 /// A page of items by ascending key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T = Item> {
     /// The items.
-    pub items: Vec<Item>,
+    pub items: Vec<T>,
     /// What the next page begins after; nothing if this is the last.
     pub next: Option<Bytes>,
 }
@@ -103,6 +117,24 @@ pub struct Changed {
     pub time: Time,
     /// What was put, if the store keeps that.
     pub value: Option<Bytes>,
+}
+
+/// How many items there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// So many were counted.
+    pub items: u64,
+    /// Whether these are all.
+    pub whole: bool,
+}
+
+/// What has become of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Its changes, the latest first.
+    pub changes: Vec<Changed>,
+    /// Whether these are all that are kept.
+    pub whole: bool,
 }
 
 impl Write {
@@ -162,6 +194,17 @@ impl Write {
 }
 
 dressing!(Kv);
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Up to `max` stores that have items, be it ones that have expired, by name: those after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn stores(&self, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
+        super::union(&self.inner, max, |state| kv::stores(state, after, max))
+    }
+}
 
 impl<'a, L: Log, S: Store> Kv<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, store: &'a str) -> Result<Kv<'a, L, S>, Error> {
@@ -376,13 +419,69 @@ impl<'a, L: Log, S: Store> Kv<'a, L, S> {
     pub async fn list(&self, page: &kv::Page) -> Result<Listing, Error> {
         match self.placement {
             Placement::Scope => self.list_in(self.shard(b""), page),
-            Placement::Key => {
-                let shards = self.ask.inner.shards().all();
-                let pages =
-                    shards.map(|shard| self.list_in(shard, page)).collect::<Result<Vec<_>, Error>>()?;
-                Ok(merged(pages, page.max.min(kv::PAGE_ITEMS_MAX)))
-            }
+            Placement::Key => self.merged(page, |shard| self.list_in(shard, page)),
         }
+    }
+
+    /// As [`Kv::list`], without the values.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn heads(&self, page: &kv::Page) -> Result<Listing<Head>, Error> {
+        match self.placement {
+            Placement::Scope => self.heads_in(self.shard(b""), page),
+            Placement::Key => self.merged(page, |shard| self.heads_in(shard, page)),
+        }
+    }
+
+    /// Up to `max` scopes that have items in the store, be it ones that have expired, by name: those after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn scopes(&self, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
+        super::union(self.ask.inner, max, |state| kv::scopes(state, self.store, after, max))
+    }
+
+    /// How many items the scope has, of which no more than `max` are looked at in a shard.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn count(&self, max: usize) -> Result<Counted, Error> {
+        let count =
+            |shard| self.ask.read(shard, |state, now| kv::count(state, self.store, self.scope, max, now));
+        let counts = match self.placement {
+            Placement::Scope => vec![count(self.shard(b""))?],
+            Placement::Key => self.ask.inner.shards().all().map(count).collect::<Result<Vec<_>, Error>>()?,
+        };
+        let items = counts.iter().map(|(items, _)| items).sum();
+        Ok(Counted { items, whole: counts.iter().all(|(_, whole)| *whole) })
+    }
+
+    /// The last changes of an item, `max` of them at most, with what was put where the store keeps that; nothing if it keeps no
+    /// changes.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn history(&self, key: &[u8], max: usize) -> Result<Option<History>, Error> {
+        if self.settings().await?.changes.is_none() {
+            return Ok(None);
+        }
+        let ((found, whole), values) = self.ask.read_with(self.shard(key), |state, _| {
+            let (changes, whole) = kv::history(state, self.store, self.scope, key, max)?;
+            let stored = changes.iter().filter_map(|change| change.value.clone()).collect();
+            Ok(((changes, whole), stored))
+        })?;
+        let mut values = values.into_iter();
+        let changes = found.into_iter().map(|change| {
+            let (mut changed, stored) = found_change(change);
+            changed.value = (!stored.is_empty()).then(|| values.next()).flatten();
+            changed
+        });
+        Ok(Some(History { changes: changes.collect(), whole }))
     }
 
     /// Follows what changes in the store, of all scopes. The store must keep changes: [`Settings::changes`].
@@ -417,6 +516,27 @@ impl<'a, L: Log, S: Store> Kv<'a, L, S> {
         self.placement.shard(self.ask.inner.shards(), self.store, self.scope, key)
     }
 
+    fn merged<T: Keyed>(
+        &self,
+        page: &kv::Page,
+        list: impl Fn(Shard) -> Result<Listing<T>, Error>,
+    ) -> Result<Listing<T>, Error> {
+        let pages = self.ask.inner.shards().all().map(list).collect::<Result<Vec<_>, Error>>()?;
+        Ok(merged(pages, page.max.min(kv::PAGE_ITEMS_MAX)))
+    }
+
+    fn heads_in(&self, shard: Shard, page: &kv::Page) -> Result<Listing<Head>, Error> {
+        let listing =
+            self.ask.read(shard, |state, now| kv::list(state, self.store, self.scope, page, now))?;
+        let head = |(key, found): (Bytes, kv::Item)| Head {
+            key,
+            bytes: found.value.len(),
+            etag: found.etag,
+            expires: found.expires(),
+        };
+        Ok(Listing { items: listing.items.into_iter().map(head).collect(), next: listing.next })
+    }
+
     fn list_in(&self, shard: Shard, page: &kv::Page) -> Result<Listing, Error> {
         let (listing, values) = self.ask.read_with(shard, |state, now| {
             let listing = kv::list(state, self.store, self.scope, page, now);
@@ -429,17 +549,34 @@ impl<'a, L: Log, S: Store> Kv<'a, L, S> {
     }
 }
 
+/// What has a place in a listing.
+trait Keyed {
+    fn key(&self) -> &Bytes;
+}
+
+impl Keyed for Item {
+    fn key(&self) -> &Bytes {
+        &self.key
+    }
+}
+
+impl Keyed for Head {
+    fn key(&self) -> &Bytes {
+        &self.key
+    }
+}
+
 /// The first items of all pages, as one: nothing behind where one of them ended is known to be whole.
-fn merged(pages: Vec<Listing>, max: usize) -> Listing {
+fn merged<T: Keyed>(pages: Vec<Listing<T>>, max: usize) -> Listing<T> {
     let end = pages.iter().filter_map(|page| page.next.clone()).min();
-    let mut items: Vec<Item> = pages.into_iter().flat_map(|page| page.items).collect();
-    items.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    let mut items: Vec<T> = pages.into_iter().flat_map(|page| page.items).collect();
+    items.sort_unstable_by(|one, other| one.key().cmp(other.key()));
     if let Some(end) = &end {
-        items.retain(|item| item.key <= *end);
+        items.retain(|item| item.key() <= end);
     }
     if items.len() > max {
         items.truncate(max);
-        return Listing { next: items.last().map(|item| item.key.clone()), items };
+        return Listing { next: items.last().map(|item| item.key().clone()), items };
     }
     Listing { items, next: end }
 }
@@ -455,7 +592,7 @@ impl Follow for Changes {
     fn look(&self, state: &dyn Read, _: Time, after: u64, max: usize) -> Result<Looked<Changed>, Refusal> {
         let changes = kv::changes(state, &self.store, after, max)?;
         let upto = changes.changes.last().map_or(changes.last, |(position, _)| *position);
-        let found = changes.changes.into_iter().map(|(_, change)| found(change)).collect();
+        let found = changes.changes.into_iter().map(|(_, change)| found_change(change)).collect();
         Ok(Looked { found, after: upto, end: upto == changes.last })
     }
 
@@ -469,7 +606,7 @@ impl Follow for Changes {
     }
 }
 
-fn found(change: Change) -> (Changed, Vec<Stored>) {
+fn found_change(change: Change) -> (Changed, Vec<Stored>) {
     let Change { scope, key, etag, time_ms, value } = change;
     let etag = (etag > 0).then_some(etag);
     let changed = Changed { scope, key, etag, time: Time::from_millis(time_ms), value: None };

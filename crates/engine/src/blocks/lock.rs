@@ -1,13 +1,16 @@
 //! Locks: leases with fencing tokens.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use log::Log;
 use machine::command::Answer;
+pub use machine::lock::Place;
 use machine::{Entry, Shard, Time, lock};
 use tokio::time::Instant;
 
 use super::{Ask, dressing, millis, unexpected};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::store::Store;
 use crate::wait::Waiters;
@@ -30,6 +33,25 @@ pub struct Held {
 }
 
 dressing!(Lock);
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// The first `max` locks that somebody holds, by store, scope and name; each with its owner.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn locks(&self, max: usize) -> Result<Vec<(Place, String, Held)>, Error> {
+        let mut all = BTreeMap::new();
+        for shard in self.inner.shards().all() {
+            all.extend(self.inner.read(shard, |state, now| lock::held(state, max, now))?);
+        }
+        let told = |(place, lease): (Place, lock::Lease)| {
+            let held = Held { token: lease.token, until: lease.expires() };
+            (place, lease.owner, held)
+        };
+        Ok(all.into_iter().take(max).map(told).collect())
+    }
+}
 
 impl<'a, L: Log, S: Store> Lock<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, store: &'a str, scope: &'a str, name: &'a str) -> Lock<'a, L, S> {

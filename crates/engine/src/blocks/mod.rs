@@ -47,6 +47,7 @@ pub mod queue;
 pub mod stream;
 pub mod topic;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,6 +118,19 @@ impl<L: Log, S: Store> Engine<L, S> {
     pub fn configuration<'a>(&'a self, store: &'a str) -> config::Configuration<'a, L, S> {
         config::Configuration::new(Ask::new(&self.inner), store)
     }
+}
+
+/// The first `max` of what the shards have, each once, in order.
+fn union<L: Log, S: Store, T: Ord>(
+    inner: &Inner<L, S>,
+    max: usize,
+    look: impl Fn(&Overlay<S>) -> Vec<T>,
+) -> Result<Vec<T>, Error> {
+    let mut all = BTreeSet::new();
+    for shard in inner.shards().all() {
+        all.extend(inner.read(shard, |state, _| look(state))?);
+    }
+    Ok(all.into_iter().take(max).collect())
 }
 
 /// Refuses what can be no name. A write with one is refused by its entry; to read by one would find nothing, or something else.

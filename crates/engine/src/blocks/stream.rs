@@ -1,16 +1,20 @@
 //! Event streams: the facts of things, in order.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use log::Log;
 pub use machine::Order;
 use machine::command::Answer;
 use machine::effect::Channel;
 use machine::stream;
+use machine::stream::Checkpoint;
 pub use machine::stream::{EVENTS_READ_MAX, Event, Expected, Life, Settings, Spread, Stream};
 use machine::{Code, Entry, Read, Refusal, Shard, Stored, Time};
 
 use super::{Ask, dressing, named, unexpected};
 use crate::define::{self, Standing};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::feed::{Begin, Ends, Feed, Follow, Looked, Position};
 use crate::store::Store;
@@ -87,6 +91,19 @@ pub struct Filter {
     pub streams: String,
 }
 
+/// How far a projection is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Projection {
+    /// Its name.
+    pub name: String,
+    /// Up to where it has read.
+    pub position: Position,
+    /// When it was moved last.
+    pub moved: Time,
+    /// How many events it has not read.
+    pub behind: u64,
+}
+
 impl NewEvent {
     /// One without id or metadata.
     pub fn new(r#type: impl Into<String>, payload: impl Into<Bytes>) -> NewEvent {
@@ -104,6 +121,17 @@ impl NewEvent {
 }
 
 dressing!(Streams);
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// Up to `max` stores of streams by name: those after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn stream_stores(&self, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
+        super::union(&self.inner, max, |state| stream::stores(state, after, max))
+    }
+}
 
 impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     pub(super) fn new(ask: Ask<'a, L, S>, store: &'a str) -> Result<Streams<'a, L, S>, Error> {
@@ -148,6 +176,48 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     pub async fn settings(&self) -> Result<Option<Settings>, Error> {
         let home = stream::home(self.ask.inner.shards(), self.store);
         self.ask.read(home, |state, _| stream::settings(state, self.store))
+    }
+
+    /// Up to `max` streams by name: those whose names begin so, after `after`. Those that were deleted are among them.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn list(&self, prefix: &str, after: &str, max: usize) -> Result<Vec<(String, Stream)>, Error> {
+        let mut all = BTreeMap::new();
+        for shard in self.shards() {
+            all.extend(
+                self.ask.read(shard, |state, _| stream::streams(state, self.store, prefix, after, max))?,
+            );
+        }
+        Ok(all.into_iter().take(max).collect())
+    }
+
+    /// How many events there ever were.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn events(&self) -> Result<u64, Error> {
+        self.positions().map(|positions| positions.values().sum())
+    }
+
+    /// Up to `max` of the projections that have read of the store, by name. One of a name that saves to several stores is told of for
+    /// each.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn projections(&self, max: usize) -> Result<Vec<Projection>, Error> {
+        let positions = self.positions()?;
+        let mut found = Vec::new();
+        for shard in self.ask.inner.shards().all() {
+            let checkpoints = self.ask.read(shard, |state, _| stream::checkpoints(state, CHECKPOINTS_MAX))?;
+            found.extend(projections(self.store, &positions, checkpoints));
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        found.truncate(max);
+        Ok(found)
     }
 
     /// Appends events, all or none. Returns the stream's version and the position of the last event then.
@@ -232,11 +302,8 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     ///
     /// If there is no such store.
     pub async fn subscribe_all(&self, filter: Filter, from: &Begin) -> Result<Feed<L, S, Events>, Error> {
-        let shards = self.ask.inner.shards();
-        let home = stream::home(shards, self.store);
-        let its = shards.all().filter(|shard| self.spread == Spread::ByStream || *shard == home);
         let follow = Events { store: self.store.to_owned(), stream: None, filter };
-        Feed::open(self.ask.inner, follow, its, Channel::stream(self.store), from)
+        Feed::open(self.ask.inner, follow, self.shards(), Channel::stream(self.store), from)
     }
 
     /// A stream, also if it was deleted; nothing if there never was one.
@@ -316,6 +383,22 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
         Position::of(self.shard(stream), version)
     }
 
+    /// The position of the last event in each shard.
+    fn positions(&self) -> Result<BTreeMap<u32, u64>, Error> {
+        let position = |shard: Shard| {
+            let position = self.ask.read(shard, |state, _| stream::position(state, self.store))?;
+            Ok((shard.0, position))
+        };
+        self.shards().map(position).collect()
+    }
+
+    /// Those over which it lies.
+    fn shards(&self) -> impl Iterator<Item = Shard> + use<L, S> {
+        let shards = self.ask.inner.shards();
+        let (home, spread) = (stream::home(shards, self.store), self.spread);
+        shards.all().filter(move |shard| spread == Spread::ByStream || *shard == home)
+    }
+
     fn shard(&self, stream: &str) -> Shard {
         stream::shard(self.ask.inner.shards(), self.store, self.spread, stream)
     }
@@ -389,6 +472,29 @@ impl Filter {
     }
 }
 
+/// Of the checkpoints that lie in one shard, what they say of this store.
+fn projections(
+    store: &str,
+    positions: &BTreeMap<u32, u64>,
+    checkpoints: Vec<(String, String, u32, Checkpoint)>,
+) -> Vec<Projection> {
+    let mut of: BTreeMap<String, BTreeMap<u32, Checkpoint>> = BTreeMap::new();
+    for (projection, _, shard, at) in checkpoints.into_iter().filter(|(_, of, ..)| of == store) {
+        of.entry(projection).or_default().insert(shard, at);
+    }
+    let told = |(name, at): (String, BTreeMap<u32, Checkpoint>)| {
+        let read = |shard: &u32| at.get(shard).map_or(0, |at| at.position);
+        let behind = positions.iter().map(|(shard, last)| last.saturating_sub(read(shard))).sum();
+        let moved = Time::from_millis(at.values().map(|at| at.time).max().unwrap_or_default());
+        let position = Position::of_parts(at.iter().map(|(shard, at)| (*shard, at.position)));
+        Projection { name, position, moved, behind }
+    };
+    of.into_iter().map(told).collect()
+}
+
+/// Most checkpoints that are looked at in a shard.
+const CHECKPOINTS_MAX: usize = 10_000;
+
 fn pointers(event: &Event) -> Vec<Stored> {
     std::iter::once(&event.payload).chain(&event.metadata).cloned().collect()
 }
@@ -408,5 +514,31 @@ fn reply(answer: Option<Answer>) -> stream::Reply {
     match answer {
         Some(Answer::Stream(reply)) => reply,
         odd => unexpected(odd),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_projection_is_behind_by_what_it_has_not_read() {
+        let at = |name: &str, of: &str, shard, position, time| {
+            (name.to_owned(), of.to_owned(), shard, Checkpoint { position, time })
+        };
+        let checkpoints = vec![
+            at("sums", "orders", 0, 3, 10),
+            at("sums", "orders", 2, 5, 20),
+            at("names", "orders", 1, 1, 5),
+            at("sums", "carts", 1, 9, 30),
+        ];
+        let positions = BTreeMap::from([(0, 4), (1, 7), (2, 5)]);
+        let found = projections("orders", &positions, checkpoints);
+        let told: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.behind, one.moved)).collect();
+        assert_eq!(
+            told,
+            [("names", 4 + 6 + 5, Time::from_millis(5)), ("sums", 1 + 7, Time::from_millis(20))]
+        );
+        assert_eq!(found[1].position.to_string(), "0:3,2:5");
     }
 }

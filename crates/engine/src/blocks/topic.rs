@@ -1,6 +1,6 @@
 //! Topics: messages for groups of consumers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -113,11 +113,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// If they cannot be read.
     pub async fn topics(&self, prefix: &str, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
-        let mut all = BTreeSet::new();
-        for shard in self.inner.shards().all() {
-            all.extend(self.inner.read(shard, |state, _| topic::read::topics(state, prefix, after, max))?);
-        }
-        Ok(all.into_iter().take(max).collect())
+        super::union(&self.inner, max, |state| topic::read::topics(state, prefix, after, max))
     }
 }
 

@@ -11,7 +11,7 @@ mod read;
 mod write;
 
 pub use edit::{Edit, Set, What};
-pub use read::{changes, get, list, position};
+pub use read::{changes, get, list, position, stores};
 pub use write::Write;
 
 use std::collections::BTreeMap;

@@ -5,12 +5,18 @@ use std::ops::ControlFlow;
 use super::{Item, change_list, item_key, items_key};
 use crate::changes::{self, Changes};
 use crate::context::{decode, read};
+use crate::key::{Key, Table};
 use crate::refusal::Refusal;
-use crate::state::{Order, Read};
+use crate::state::{Order, Read, names};
 
 /// The item `key` of `store`.
 pub fn get(state: &(impl Read + ?Sized), store: &str, key: &str) -> Option<Item> {
     read(state, &item_key(store, key))
+}
+
+/// Up to `max` stores that have or had items in this shard, by name: those after `after`.
+pub fn stores(state: &(impl Read + ?Sized), after: Option<&str>, max: usize) -> Vec<String> {
+    names(state, &Key::new(Table::Config), "", after, max)
 }
 
 /// The items of `store` by key from after the key `after` on, `max` of them at most.

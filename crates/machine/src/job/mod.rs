@@ -37,7 +37,7 @@ pub use delete::{Delete, Deleted};
 pub use duration::{duration, point};
 pub use pause::{Pause, Resume};
 pub use put::Put;
-pub use read::{Listed, Page, get, list};
+pub use read::{Listed, Page, get, list, scopes};
 pub(crate) use run::fire;
 pub use schedule::{Every, Kind as ScheduleKind, Schedule};
 pub use text::{ParseError, schedule};

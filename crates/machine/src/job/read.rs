@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{Job, Progress, job_key, job_prefix, progress_key};
 use crate::context::{decode, read};
 use crate::key::{Key, Parts, Table};
-use crate::state::{Order, Read};
+use crate::state::{Order, Read, names};
 
 /// A job, and how far it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,11 @@ pub fn get(state: &(impl Read + ?Sized), scope: &str, name: &str) -> Option<List
     let job = read(state, &job_key(&prefix))?;
     let progress = read(state, &progress_key(&prefix))?;
     Some(Listed { name: name.to_owned(), job, progress })
+}
+
+/// Up to `max` scopes that have jobs in this shard, by name: those after `after`.
+pub fn scopes(state: &(impl Read + ?Sized), after: Option<&str>, max: usize) -> Vec<String> {
+    names(state, &Key::new(Table::Job), "", after, max)
 }
 
 /// Up to `max` jobs of a scope whose name begins with `prefix`; `from` is what an earlier page ended with.

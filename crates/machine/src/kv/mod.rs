@@ -33,7 +33,9 @@ pub use delete::Delete;
 pub use operation::{Action, Operation, Value};
 pub use placement::{Placement, home};
 pub use put::Put;
-pub use read::{Listing, Page, changes, definition, get, has_items, list, span};
+pub use read::{
+    Listing, Page, changes, count, definition, get, has_items, history, list, scopes, span, stores,
+};
 pub use transact::Transact;
 pub(crate) use write::{clear, expire};
 

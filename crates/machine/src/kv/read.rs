@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::{Define, Item, PAGE_ITEMS_MAX, PAGE_VISITED_MAX, Store, change_list, item_key, store_key};
-use crate::changes::{self, Changes, Span};
+use crate::changes::{self, Change, Changes, Span};
 use crate::context::{decode, read};
 use crate::key::{Key, Table};
 use crate::refusal::{Code, Refusal};
-use crate::state::{Order, Read};
+use crate::state::{Order, Read, names};
 use crate::time::Time;
 
 /// The item `key` of `scope` in `store`.
@@ -29,6 +29,32 @@ pub fn definition(state: &(impl Read + ?Sized), store: &str) -> Define {
 pub fn has_items(state: &(impl Read + ?Sized), store: &str) -> bool {
     let all = Key::new(Table::KvItem).name(store);
     state.first(all.as_bytes(), all.end().as_bytes(), Order::Forwards).is_some()
+}
+
+/// Up to `max` stores that have items in this shard, be it ones that have expired, by name: those after `after`.
+pub fn stores(state: &(impl Read + ?Sized), after: Option<&str>, max: usize) -> Vec<String> {
+    names(state, &Key::new(Table::KvItem), "", after, max)
+}
+
+/// Up to `max` scopes that have items of `store` in this shard, be it ones that have expired, by name: those after `after`.
+pub fn scopes(state: &(impl Read + ?Sized), store: &str, after: Option<&str>, max: usize) -> Vec<String> {
+    names(state, &Key::new(Table::KvItem).name(store), "", after, max)
+}
+
+/// How many items `scope` has in `store` in this shard, and whether these are all: no more than `max` are looked at.
+pub fn count(state: &(impl Read + ?Sized), store: &str, scope: &str, max: usize, now: Time) -> (u64, bool) {
+    let (mut count, mut visited, mut whole) = (0, 0, true);
+    state.scan_prefix(&item_key(store, scope, b""), &mut |key, value| {
+        if visited == max {
+            whole = false;
+            return ControlFlow::Break(());
+        }
+        visited += 1;
+        let item: Item = decode(key, value.clone());
+        count += u64::from(item.is_live(now));
+        ControlFlow::Continue(())
+    });
+    (count, whole)
 }
 
 /// Which part of a listing.
@@ -95,6 +121,24 @@ pub fn changes(
 ) -> Result<Changes, Refusal> {
     keeps_changes(state, store)?;
     changes::after(state, &change_list(store), after, max)
+}
+
+/// The last changes of an item that are kept, the latest first: `max` of them at most, among the last
+/// [`CHANGES_VISITED_MAX`](changes::CHANGES_VISITED_MAX) of `store` in this shard; and whether these are all that are kept.
+///
+/// # Errors
+///
+/// [`Code::NotFound`] if the store keeps no changes.
+pub fn history(
+    state: &(impl Read + ?Sized),
+    store: &str,
+    scope: &str,
+    key: &[u8],
+    max: usize,
+) -> Result<(Vec<Change>, bool), Refusal> {
+    keeps_changes(state, store)?;
+    let is = |change: &Change| change.scope == scope && change.key == key;
+    Ok(changes::last(state, &change_list(store), is, max))
 }
 
 /// Where the changes of `store` begin and end.

@@ -18,7 +18,7 @@ mod try_lock;
 mod unlock;
 
 pub use extend::Extend;
-pub use read::{get, list};
+pub use read::{Place, get, held, list};
 pub use try_lock::TryLock;
 pub use unlock::Unlock;
 

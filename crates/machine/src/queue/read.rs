@@ -10,8 +10,8 @@ use super::{
     ledger_key, ready_key, settings_key,
 };
 use crate::context::{decode, read};
-use crate::key::{Key, Parts, Table};
-use crate::state::{Order, Read};
+use crate::key::{Key, Table};
+use crate::state::{Order, Read, names};
 use crate::time::Time;
 
 /// An item as one sees who only looks.
@@ -86,18 +86,13 @@ pub struct Page {
 
 /// Up to `max` queues by name, those after `after`, with how many items of each stand where.
 pub fn queues(state: &(impl Read + ?Sized), after: Option<&str>, max: usize) -> Vec<(String, Ledger)> {
-    let all = Key::new(Table::Queue);
-    let mut from = after.map_or_else(|| all.clone(), |after| all.clone().name(after).end());
-    let mut found = Vec::new();
-    while found.len() < max {
-        let Some((key, _)) = state.first(from.as_bytes(), all.end().as_bytes(), Order::Forwards) else {
-            break;
-        };
-        let name = Parts::of(&key).name().unwrap_or_default().to_owned();
-        from = all.clone().name(&name).end();
-        found.push((name.clone(), counts(state, &name)));
-    }
-    found
+    let names = names(state, &Key::new(Table::Queue), "", after, max).into_iter();
+    names
+        .map(|name| {
+            let counts = counts(state, &name);
+            (name, counts)
+        })
+        .collect()
 }
 
 /// A queue's settings: the defaults if it was never defined.

@@ -45,8 +45,8 @@ pub use describe::Describe;
 pub use expected::Expected;
 pub use project::{Project, Step};
 pub use read::{
-    All, EventAt, Events, Filter, Found, checkpoint, description, find, latest_snapshot, read, read_all,
-    settings, streams,
+    All, EventAt, Events, Filter, Found, checkpoint, checkpoints, description, find, latest_snapshot,
+    position, read, read_all, settings, stores, streams,
 };
 pub use record::{Checkpoint, Description, Event, Life, Place, Settings, Snapshot, Spread, Store, Stream};
 pub use rewind::{Mark, Rewind};

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::context::{decode, read as message};
 use crate::key::{Key, Parts, Table, last_number};
-use crate::state::{Order, Read};
+use crate::state::{Order, Read, names};
 
 /// Which events a reader wants: those that are as all of this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,21 +70,32 @@ pub fn settings(state: &(impl Read + ?Sized), store: &str) -> Option<Settings> {
     message::<Store>(state, &store_key(store)).map(|store| store.settings)
 }
 
+/// Up to `max` stores by name: those after `after`.
+pub fn stores(state: &(impl Read + ?Sized), after: Option<&str>, max: usize) -> Vec<String> {
+    names(state, &Key::new(Table::StreamStore), "", after, max)
+}
+
+/// The position of the last event of `store` in this shard: how many there ever were.
+pub fn position(state: &(impl Read + ?Sized), store: &str) -> u64 {
+    message::<Store>(state, &store_key(store)).map_or(0, |store| store.position)
+}
+
 /// The stream `name` of `store`; nothing if there never was one.
 pub fn find(state: &(impl Read + ?Sized), store: &str, name: &str) -> Option<Stream> {
     message(state, &stream_key(store, name))
 }
 
-/// Up to `limit` streams of `store` in this shard whose names come after `after`, by name. Those that were
-/// deleted are among them.
+/// Up to `limit` streams of `store` in this shard whose names begin with `prefix` and come after `after`, by name. Those
+/// that were deleted are among them.
 pub fn streams(
     state: &(impl Read + ?Sized),
     store: &str,
+    prefix: &str,
     after: &str,
     limit: usize,
 ) -> Vec<(String, Stream)> {
-    let all = Key::new(Table::Stream).name(store);
-    let from = if after.is_empty() { all.clone() } else { stream_key(store, after).end() };
+    let all = Key::new(Table::Stream).name(store).bytes(prefix.as_bytes());
+    let from = if after < prefix || after.is_empty() { all.clone() } else { stream_key(store, after).end() };
     let mut streams = Vec::new();
     state.scan(from.as_bytes(), all.end().as_bytes(), Order::Forwards, &mut |key, value| {
         if streams.len() >= limit.min(EVENTS_READ_MAX) {
@@ -145,7 +156,7 @@ pub fn read_all(
     filter: &Filter<'_>,
     limit: usize,
 ) -> All {
-    let last = message::<Store>(state, &store_key(store)).map_or(0, |store| store.position);
+    let last = position(state, store);
     let (first, end, after_end) = match order {
         Order::Forwards => (from, last + 1, from.max(last + 1)),
         Order::Backwards => (1, from.min(last) + 1, 0),
@@ -197,6 +208,23 @@ pub fn checkpoint(
     shard: u32,
 ) -> Option<Checkpoint> {
     message(state, &projection_key(projection, store, shard))
+}
+
+/// Up to `max` checkpoints of projections that lie in this shard, each with the projection's name, the store that it reads and the
+/// shard of that.
+pub fn checkpoints(state: &(impl Read + ?Sized), max: usize) -> Vec<(String, String, u32, Checkpoint)> {
+    let mut found = Vec::new();
+    state.scan_prefix(&Key::new(Table::StreamProjection), &mut |key, value| {
+        if found.len() == max {
+            return ControlFlow::Break(());
+        }
+        let mut parts = Parts::of(key);
+        if let (Some(projection), Some(store), Some(shard)) = (parts.name(), parts.name(), parts.u32()) {
+            found.push((projection.to_owned(), store.to_owned(), shard, decode(key, value.clone())));
+        }
+        ControlFlow::Continue(())
+    });
+    found
 }
 
 fn found(state: &(impl Read + ?Sized), store: &str, place: Place) -> Found {

@@ -11,8 +11,8 @@ use super::{
     asides_prefix, group_key, group_settings_key, groups_prefix, message_key, partition_key, settings_key,
 };
 use crate::context;
-use crate::key::{Key, Parts, Table, last_number};
-use crate::state::{Order, Read};
+use crate::key::{Key, Table, last_number};
+use crate::state::{Order, Read, names};
 use crate::time::Time;
 
 /// What is set for a topic; nothing if nobody defined it.
@@ -22,20 +22,7 @@ pub fn settings(state: &(impl Read + ?Sized), topic: &str) -> Option<Settings> {
 
 /// Up to `max` topics by name: those whose names begin so, after `after`.
 pub fn topics(state: &(impl Read + ?Sized), prefix: &str, after: Option<&str>, max: usize) -> Vec<String> {
-    let all = Key::new(Table::Topic);
-    let end = all.clone().bytes(prefix.as_bytes()).end();
-    let mut from = match after.filter(|after| *after >= prefix) {
-        Some(after) => all.clone().name(after).end(),
-        None => all.clone().bytes(prefix.as_bytes()),
-    };
-    let mut found = Vec::new();
-    while found.len() < max && from < end {
-        let Some((key, _)) = state.first(from.as_bytes(), end.as_bytes(), Order::Forwards) else { break };
-        let name = Parts::of(&key).name().unwrap_or_default().to_owned();
-        from = all.clone().name(&name).end();
-        found.push(name);
-    }
-    found
+    names(state, &Key::new(Table::Topic), prefix, after, max)
 }
 
 /// What happens to messages that a group fails at.

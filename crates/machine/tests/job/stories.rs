@@ -296,6 +296,8 @@ fn jobs_are_listed_by_name_and_prefix_in_pages() {
         assert_eq!(listed("", max), names);
         assert_eq!(listed("report-", max), ["report-daily", "report-weekly"]);
     }
+    assert_eq!(machine::job::scopes(&desk.world.state, None, 10), [SCOPE, "other"]);
+    assert_eq!(machine::job::scopes(&desk.world.state, Some(SCOPE), 10), ["other"]);
 }
 
 #[test]

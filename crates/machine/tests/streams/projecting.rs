@@ -84,10 +84,16 @@ fn a_projection_is_set_back_under_who_runs_it() {
             more: Vec::new(),
         })
     };
+    let known = |world: &World| {
+        let found = stream::checkpoints(&world.state, 10).into_iter();
+        found.map(|(name, store, shard, at)| (name, store, shard, at.position)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&world), [("totals".to_owned(), STORE.to_owned(), SHARD, 9)]);
     run(&mut world, rewind(5)).expect("it is set back");
     assert_eq!(refused(&mut world, project(9, 12, put("total", None))).0, Code::Conflict);
     run(&mut world, rewind(0)).expect("it is set back");
     assert_eq!(stream::checkpoint(&world.state, "totals", STORE, SHARD), None);
+    assert_eq!(known(&world), []);
     run(&mut world, project(0, 3, put("total", None))).expect("it begins anew");
     check(&world);
 }

@@ -113,9 +113,18 @@ fn streams_are_listed_by_name() {
     let mut world = two_streams();
     run(&mut world, append("a-1", None, &["made"])).expect("it is appended");
     let names = |after: &str, limit| -> Vec<String> {
-        stream::streams(&world.state, STORE, after, limit).into_iter().map(|(name, _)| name).collect()
+        stream::streams(&world.state, STORE, "", after, limit).into_iter().map(|(name, _)| name).collect()
     };
     assert_eq!(names("", 10), ["a", "a-1", "b"]);
     assert_eq!(names("a", 1), ["a-1"]);
     assert_eq!(names("b", 10), Vec::<String>::new());
+    let beginning = |prefix: &str, after: &str| -> Vec<String> {
+        stream::streams(&world.state, STORE, prefix, after, 10).into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(beginning("a", ""), ["a", "a-1"]);
+    assert_eq!(beginning("a-", "a"), ["a-1"], "what is before all that begin so is no place among them");
+    assert_eq!(beginning("a", "a"), ["a-1"]);
+    assert_eq!(beginning("a", "b"), Vec::<String>::new(), "nor is what is behind them");
+    assert_eq!(stream::stores(&world.state, None, 10), [STORE]);
+    assert_eq!(stream::stores(&world.state, Some(STORE), 10), Vec::<String>::new());
 }
