@@ -27,6 +27,7 @@ PAGES = {
     "metrics": "/graphs",
     "slos": "/slos",
     "messages": "/messages",
+    "state": "/state",
     "policies": "/policies",
     "call": "/policies/" + urllib.parse.quote("checkout -> payments", safe=""),
     "break": "/break",

@@ -67,6 +67,13 @@ impl Host {
         instances.map(|instance| instance.api()).collect()
     }
 
+    /// The applications that are served at present, each as one of its instances, by their ids.
+    pub fn applications(&self) -> Vec<Arc<Api>> {
+        let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
+        let one = |app: &Instances| app.all.iter().find_map(Weak::upgrade);
+        apps.values().filter_map(one).map(|instance| instance.api()).collect()
+    }
+
     /// Who gets the next call of an application: each in turn, those last that are ending or whose application does not answer.
     pub(crate) fn next_instance(&self, app_id: &str) -> Option<Arc<Api>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,8 @@ import { help, search } from './search.js';
 import './map.js';
 import './services.js';
 import './messages.js';
+import './state.js';
+import './streams.js';
 import './policies.js';
 import './break.js';
 import './manifest.js';
@@ -16,6 +18,9 @@ import './traces.js';
 import './graphs.js';
 import './slos.js';
 import './nowhere.js';
+
+// Pages that are not in the list, and the one under which they are.
+const UNDER = { streams: 'state' };
 
 // Name, title, the key after `g`.
 export const PAGES = [
@@ -26,6 +31,7 @@ export const PAGES = [
   ['graphs', 'Metrics', 'r'],
   ['slos', 'SLOs', 'o'],
   ['messages', 'Messages', 'e'],
+  ['state', 'State', 'd'],
   ['policies', 'Policies', 'p'],
   ['break', 'Break something', 'b'],
   ['manifest', 'Manifest', 'f'],
@@ -62,8 +68,8 @@ function nav() {
   const links = PAGES.map(([name, title, key]) => link(`/${name}`, { 'data-page': name }, title, h('kbd', {}, `g ${key}`)));
   replace(document.getElementById('nav'), links);
   document.addEventListener('colony:page', ({ detail }) => {
-    for (const one of links) mark(one, 'aria-current', one.dataset.page === detail.name ? 'page' : null);
-    const page = PAGES.find(([name]) => name === detail.name);
+    for (const one of links) mark(one, 'aria-current', one.dataset.page === (UNDER[detail.name] ?? detail.name) ? 'page' : null);
+    const page = PAGES.find(([name]) => name === (UNDER[detail.name] ?? detail.name));
     const what = [...detail.rest, page?.[1]].filter(Boolean).join(' – ');
     const system = document.querySelector('#top .name').textContent;
     document.title = `${what || 'Colony'} – ${system}`;

@@ -18,10 +18,22 @@ const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) => h('th
 const table = (body, ...names) => h('div', { class: 'wide' }, h('table', {}, heads(...names), body));
 const numbers = (count) => Array.from({ length: count }, () => h('td', { class: 'n' }));
 
+// Payloads that cannot be read any more are nobody's who waits for them.
+function lost() {
+  const note = h('p', { class: 'bad', role: 'status', hidden: true });
+  get('/api/status').then(({ durable }) => {
+    const { payloads_lost: gone = 0, payloads_unreadable: unread = 0 } = durable ?? {};
+    note.hidden = !gone && !unread;
+    say(note, [gone ? `${show.count(gone)} times a payload was to be read that is damaged on the disk and lost: colony data verify names them.` : null,
+      unread ? `${show.count(unread)} times the disk could not read a payload; it is tried again.` : null].filter(Boolean).join(' '));
+  }, () => {});
+  return note;
+}
+
 function every(root, signal) {
   const [queues, topics] = [h('tbody', {}), h('tbody', {})];
   const [noQueue, noTopic] = [h('p', { class: 'empty' }, 'No queue holds anything here.'), h('p', { class: 'empty' }, 'No topic was published to here.')];
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Messages')), h('h2', {}, 'Queues'), noQueue, table(queues, 'Queue', ' Ready', ' Later', ' At work', ' Blocked', ' Dead', ''),
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Messages')), lost(), h('h2', {}, 'Queues'), noQueue, table(queues, 'Queue', ' Ready', ' Later', ' At work', ' Blocked', ' Dead', ''),
     h('h2', {}, 'Topics'), noTopic, table(topics, 'Topic', ' Partitions', ' Kept', ' Size', 'Groups and their lag'));
   const ofQueue = new Keyed(queues, (one) => h('tr', {}, h('td', {}, link(address('messages', ['queue', one.name]), {}, one.name)), numbers(5), h('td', {})), (row, one) => {
     const cells = row.children;

@@ -1,15 +1,19 @@
 //! What can be asked, a file a resource. Each has a `routes`, which is named below, and its section in `docs/console/api.md`.
 
 mod breakers;
+mod entities;
 mod events;
 mod faults;
 mod manifest;
 mod map;
 mod node;
+mod paging;
 mod payload;
 mod policies;
 mod queues;
 mod services;
+mod state;
+mod streams;
 mod telemetry;
 mod topics;
 
@@ -124,6 +128,9 @@ pub(crate) fn routes(served: Served) -> Router {
         .merge(policies::routes())
         .merge(queues::routes())
         .merge(topics::routes())
+        .merge(state::routes())
+        .merge(streams::routes())
+        .merge(entities::routes())
         .merge(breakers::routes())
         .merge(faults::routes())
         .merge(manifest::routes())

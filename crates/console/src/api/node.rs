@@ -4,6 +4,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 
+use serde_json::{Value, json};
+
 use super::{Answer, Served};
 use crate::sources::Operation;
 
@@ -15,7 +17,20 @@ pub(super) fn routes() -> Router<Served> {
 }
 
 async fn status(State(served): State<Served>) -> Answer {
-    served.told(served.sources().status())
+    let mut status = served.sources().status();
+    status["durable"] = durable(&served).await;
+    served.told(status)
+}
+
+/// What of all that is durable cannot be read; null while it is not open here.
+async fn durable(served: &Served) -> Value {
+    match served.sources().durable().await {
+        Ok(durable) => {
+            let counted = durable.host.disk().metrics();
+            json!({ "payloads_lost": counted.lost, "payloads_unreadable": counted.unreadable })
+        }
+        Err(_) => Value::Null,
+    }
 }
 
 async fn apply(State(served): State<Served>) -> Answer {

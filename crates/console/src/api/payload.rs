@@ -9,8 +9,13 @@ const SHOWN_BYTES_MAX: usize = 16 << 10;
 
 /// `text`, or `base64` where it is none; `bytes` is how many there are, `cut` whether these are not all.
 pub(super) fn told(payload: &[u8]) -> Value {
-    let cut = payload.len() > SHOWN_BYTES_MAX;
-    let shown = &payload[..payload.len().min(SHOWN_BYTES_MAX)];
+    told_up_to(SHOWN_BYTES_MAX, payload)
+}
+
+/// The same, and so many bytes of it at most.
+pub(super) fn told_up_to(max: usize, payload: &[u8]) -> Value {
+    let cut = payload.len() > max;
+    let shown = &payload[..payload.len().min(max)];
     let text = match std::str::from_utf8(shown) {
         Ok(text) => Some(text),
         // Cut in the middle of a letter.
@@ -39,5 +44,6 @@ mod tests {
             (shown["text"].as_str().map(str::len), shown["cut"].as_bool()),
             (Some(SHOWN_BYTES_MAX - 1), Some(true))
         );
+        assert_eq!(told_up_to(3, b"abcd"), json!({ "text": "abc", "bytes": 4, "cut": true }));
     }
 }
