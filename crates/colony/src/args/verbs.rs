@@ -39,6 +39,19 @@ pub(crate) struct Payload {
     pub(crate) content_type: Option<String>,
 }
 
+/// What is sent, by word or by the flags of Dapr's command line.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AnyPayload {
+    #[command(flatten)]
+    pub(crate) word: Payload,
+    /// The same as DATA, and always as it stands
+    #[arg(short = 'd', long, value_name = "TEXT", conflicts_with = "payload", allow_hyphen_values = true)]
+    pub(crate) body: Option<String>,
+    /// What is in this file, in place of DATA
+    #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["payload", "body"])]
+    pub(crate) data_file: Option<PathBuf>,
+}
+
 /// What a write is done once under.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Once {
@@ -63,13 +76,7 @@ pub(crate) struct Publish {
     #[arg(short = 't', long = "topic", id = "named", value_name = "TOPIC", hide = true)]
     pub(crate) named: Option<String>,
     #[command(flatten)]
-    pub(crate) what: Payload,
-    /// The same as DATA, and always as it stands
-    #[arg(short = 'd', long, value_name = "TEXT", conflicts_with = "payload", allow_hyphen_values = true)]
-    pub(crate) body: Option<String>,
-    /// What is in this file, in place of DATA
-    #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["payload", "body"])]
-    pub(crate) data_file: Option<PathBuf>,
+    pub(crate) what: AnyPayload,
     /// The pubsub that the topic belongs to
     #[arg(short, long, value_name = "NAME", default_value = "pubsub")]
     pub(crate) pubsub: String,
@@ -184,9 +191,44 @@ pub(crate) struct State {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StateCommand {
+    List(ListState),
     Get(GetState),
     Set(SetState),
     Delete(DeleteState),
+}
+
+/// List the stores of a node, or the items of one, of all applications
+///
+/// An item a line: key, scope (as a rule the application whose it is), bytes and ETag. It asks the node of `colony up`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony state list\n\
+    colony state list carts --prefix ada\n\
+    colony state list carts --json | jq -r '.items[].key'")]
+pub(crate) struct ListState {
+    /// The store
+    pub(crate) store: Option<String>,
+    /// Only items of this scope
+    #[arg(long, requires = "store")]
+    pub(crate) scope: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+/// Which of many are listed.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Page {
+    /// Only those that begin so
+    #[arg(long, requires = "store", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// Only what comes after that: the `next` of an answer in JSON
+    #[arg(long, requires = "store", value_name = "NEXT")]
+    pub(crate) after: Option<String>,
+    /// Most of them, up to 500
+    #[arg(short = 'n', long, requires = "store", value_name = "N")]
+    pub(crate) max: Option<u32>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Print the value of an item, as it was written; exit 1 if there is none
@@ -260,9 +302,23 @@ pub(crate) struct Stream {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StreamCommand {
+    List(ListStreams),
     Append(AppendStream),
     Read(ReadStream),
     Projection(StreamProjection),
+}
+
+/// List the stores of streams of a node with their projections, or the streams of one
+///
+/// A stream a line: name, version and how many of its events are kept. It asks the node of `colony up`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "colony stream list\n\
+    colony stream list facts --prefix order-")]
+pub(crate) struct ListStreams {
+    /// The store of streams
+    pub(crate) store: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
 }
 
 /// Append an event to a stream
@@ -437,13 +493,7 @@ pub(crate) struct Invoke {
     #[arg(short, long, value_name = "METHOD")]
     pub(crate) method: String,
     #[command(flatten)]
-    pub(crate) what: Payload,
-    /// The same as DATA, and always as it stands
-    #[arg(short = 'd', long, value_name = "TEXT", conflicts_with = "payload", allow_hyphen_values = true)]
-    pub(crate) body: Option<String>,
-    /// What is in this file, in place of DATA
-    #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["payload", "body"])]
-    pub(crate) data_file: Option<PathBuf>,
+    pub(crate) what: AnyPayload,
     /// The method of HTTP
     #[arg(short, long, value_name = "VERB", default_value = "POST")]
     pub(crate) verb: String,
@@ -485,11 +535,13 @@ impl Verb {
             Verb::Send(args) => args.through.json,
             Verb::Receive(args) => args.through.json,
             Verb::State(args) => match &args.what {
+                StateCommand::List(args) => args.page.json,
                 StateCommand::Get(args) => args.through.json,
                 StateCommand::Set(args) => args.through.json,
                 StateCommand::Delete(args) => args.through.json,
             },
             Verb::Stream(args) => match &args.what {
+                StreamCommand::List(args) => args.page.json,
                 StreamCommand::Append(args) => args.through.json,
                 StreamCommand::Read(args) => args.through.json,
                 StreamCommand::Projection(args) => args.through.json,

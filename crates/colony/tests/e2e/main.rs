@@ -20,6 +20,7 @@ mod discovery;
 mod dns;
 mod door;
 mod endings;
+mod entities;
 mod explain;
 mod failures;
 mod faults;

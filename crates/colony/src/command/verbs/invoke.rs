@@ -18,7 +18,7 @@ use crate::terminal;
 
 pub(super) async fn run(args: &Invoke, data: Option<&Path>) -> Result<ExitCode, Failure> {
     let app_id = args.app_id.as_deref().or(args.named.as_deref()).unwrap_or_default();
-    let payload = Data::or_flags(&args.what, args.body.as_deref(), args.data_file.as_deref())?;
+    let payload = Data::or_flags(&args.what)?;
     let verb = Method::from_bytes(args.verb.as_bytes())
         .map_err(|_| Failure::new(format!("`{}` is no method of HTTP", args.verb)))?;
     let way = way(args, app_id, data).await?;

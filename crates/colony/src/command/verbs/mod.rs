@@ -6,6 +6,7 @@
 mod ask;
 mod invoke;
 mod jobs;
+mod kept;
 mod payload;
 mod publish;
 mod queue;
@@ -34,11 +35,13 @@ pub(super) async fn run(verb: &Verb, data: Option<&Path>) -> Result<ExitCode, Fa
         Verb::Send(args) => queue::send(args, data).await,
         Verb::Receive(args) => queue::receive(args, data).await,
         Verb::State(args) => match &args.what {
+            StateCommand::List(args) => kept::state(args, data).await,
             StateCommand::Get(args) => state::get(args, data).await,
             StateCommand::Set(args) => state::set(args, data).await,
             StateCommand::Delete(args) => state::delete(args, data).await,
         },
         Verb::Stream(args) => match &args.what {
+            StreamCommand::List(args) => kept::streams(args, data).await,
             StreamCommand::Append(args) => stream::append(args, data).await,
             StreamCommand::Read(args) => stream::read(args, data).await,
             StreamCommand::Projection(args) => stream::projection(args, data).await,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::args::verbs::Payload;
+use crate::args::verbs::{AnyPayload, Payload};
 use crate::failure::{Failure, NO_SENSE};
 
 /// What is sent, and what it is.
@@ -35,12 +35,12 @@ impl Data {
     }
 
     /// The same, or what flags say in its place.
-    pub(super) fn or_flags(what: &Payload, text: Option<&str>, file: Option<&Path>) -> Result<Data, Failure> {
-        let content_type = what.content_type.as_deref();
-        match (text, file) {
+    pub(super) fn or_flags(what: &AnyPayload) -> Result<Data, Failure> {
+        let content_type = what.word.content_type.as_deref();
+        match (&what.body, &what.data_file) {
             (Some(text), _) => Ok(Data::typed(Bytes::copy_from_slice(text.as_bytes()), content_type)),
             (None, Some(file)) => Ok(Data::typed(in_file(file)?, content_type)),
-            (None, None) => Data::of(what),
+            (None, None) => Data::of(&what.word),
         }
     }
 

@@ -14,13 +14,13 @@ use crate::failure::Failure;
 
 pub(super) async fn run(args: &Publish, data: Option<&Path>) -> Result<(), Failure> {
     let topic = args.topic.as_deref().or(args.named.as_deref()).unwrap_or_default();
-    let flags = (args.body.as_deref(), args.data_file.as_deref());
+    let has_flags = args.what.body.is_some() || args.what.data_file.is_some();
     // Dapr's may say nothing.
-    let mut payload = match flags == (None, None) && args.named.is_none() {
-        true => Data::some(&args.what)?,
-        false => Data::or_flags(&args.what, flags.0, flags.1)?,
+    let mut payload = match has_flags || args.named.is_some() {
+        true => Data::or_flags(&args.what)?,
+        false => Data::some(&args.what.word)?,
     };
-    if args.what.content_type.is_none() && is_envelope(&payload) {
+    if args.what.word.content_type.is_none() && is_envelope(&payload) {
         payload.content_type = "application/cloudevents+json".to_owned();
     }
     let way = find(&args.through, Whose::Applications, data).await?;
