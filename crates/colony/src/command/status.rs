@@ -45,6 +45,7 @@ fn render(status: &Value, colours: bool) -> String {
     out.push_str(&alerts(status, colours));
     out.push_str(&faults(status, colours));
     out.push_str(&certificates(status, colours));
+    out.push_str(&durable(status, colours));
     out.push_str(&services(status, colours));
     let externals = externals(status, colours);
     if !externals.is_empty() {
@@ -57,7 +58,64 @@ fn render(status: &Value, colours: bool) -> String {
         out.push_str(&calls);
     }
     out.push_str(&objectives(status, colours));
+    out.push_str(&otlp(status, colours));
     out.push('\n');
+    out
+}
+
+/// What is lost of all that was to be kept.
+fn durable(status: &Value, colours: bool) -> String {
+    let durable = &status["durable"];
+    let mut out = String::new();
+    if let lost @ 1.. = number(durable, "payloads_lost") {
+        let _ = writeln!(
+            out,
+            "  {} {lost} times a payload was to be read that is damaged and lost: `colony data verify` names them",
+            paint(colours, Style::Bad, "data:")
+        );
+    }
+    if let unreadable @ 1.. = number(durable, "payloads_unreadable") {
+        let _ = writeln!(
+            out,
+            "  {} {unreadable} times the disk could not read a payload; it is tried again",
+            paint(colours, Style::Warn, "data:")
+        );
+    }
+    if out.is_empty() { out } else { out + "\n" }
+}
+
+/// Where telemetry is sent, and whether it arrives.
+fn otlp(status: &Value, colours: bool) -> String {
+    let otlp = &status["otlp"];
+    let sent = &otlp["sent"];
+    if sent.is_null() {
+        return String::new();
+    }
+    let to: Vec<&str> = list(otlp, "to").iter().filter_map(Value::as_str).collect();
+    let count = |key: &str| number(sent, key);
+    let mut out = format!(
+        "\n  {} to {}: {} spans, {} log records and {} metric points have arrived\n",
+        paint(colours, Style::Dim, "otlp:"),
+        to.join(", "),
+        count("spans"),
+        count("logs"),
+        count("points"),
+    );
+    if let Some(trouble) = sent["trouble"].as_str() {
+        let waiting = mib(&Value::from(count("waiting_bytes") >> 10));
+        let _ = writeln!(
+            out,
+            "  {} nothing arrives there: {trouble}; {waiting} wait",
+            paint(colours, Style::Bad, "note:")
+        );
+    }
+    for (key, why) in
+        [("dropped", "for there was no room to wait"), ("refused", "which the collector did not want")]
+    {
+        if let some @ 1.. = count(key) {
+            let _ = writeln!(out, "  {} {some} were given up, {why}", paint(colours, Style::Warn, "note:"));
+        }
+    }
     out
 }
 
@@ -435,4 +493,38 @@ fn number(value: &Value, key: &str) -> u64 {
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_said_and_what_is_well_is_not() {
+        assert_eq!(durable(&json!({ "durable": null }), false), "");
+        assert_eq!(
+            durable(&json!({ "durable": { "payloads_lost": 0, "payloads_unreadable": 0 } }), false),
+            ""
+        );
+        let told = durable(&json!({ "durable": { "payloads_lost": 2, "payloads_unreadable": 1 } }), false);
+        assert!(told.contains("data: 2 times") && told.contains("colony data verify"), "{told}");
+        assert!(told.contains("data: 1 times the disk could not read"), "{told}");
+    }
+
+    #[test]
+    fn what_is_sent_to_a_collector_is_said_with_what_keeps_it() {
+        assert_eq!(otlp(&json!({ "otlp": { "to": [], "sent": null } }), false), "");
+        let mut sent = json!({ "spans": 5, "logs": 2, "points": 9, "refused": 0, "dropped": 0, "waiting_bytes": 0, "trouble": null });
+        let told = |sent: &Value| otlp(&json!({ "otlp": { "to": ["http://c:4317"], "sent": sent } }), false);
+        let well = "\n  otlp: to http://c:4317: 5 spans, 2 log records and 9 metric points have arrived\n";
+        assert_eq!(told(&sent), well);
+        sent["trouble"] = "connection refused".into();
+        sent["waiting_bytes"] = 4096.into();
+        sent["dropped"] = 3.into();
+        let ill = told(&sent);
+        assert!(ill.contains("nothing arrives there: connection refused"), "{ill}");
+        assert!(ill.contains("3 were given up, for there was no room"), "{ill}");
+    }
 }

@@ -117,6 +117,8 @@ catalogue! {
     ENGINE_APPLY_TIME: Counter "colony.engine.apply.time" in "s" by [];
     /// Checkpoints by how they ended.
     ENGINE_CHECKPOINTS: Counter "colony.engine.checkpoints" in "{checkpoint}" by ["outcome"];
+    /// How often a payload was to be read that is damaged on the disk and lost, or that the disk could not read just then.
+    ENGINE_PAYLOADS_FAILED: Counter "colony.engine.payloads_failed" in "{payload}" by ["reason"];
     /// Bytes that the log takes on disk.
     ENGINE_LOG_SIZE: Gauge "colony.engine.log_size" in "By" by [];
 

@@ -35,7 +35,7 @@ fn of_engine(engine: &Embedded, out: &mut Vec<Sample>) {
         out.push(Sample::number(&names::SHARD_APPLIED, &shard, applied as f64));
     }
     let counted = engine.metrics();
-    let values: [(&'static Metric, &[&str], f64); 10] = [
+    let values: [(&'static Metric, &[&str], f64); 12] = [
         (&names::ENGINE_COMMANDS, &[], counted.commands as f64),
         (&names::ENGINE_REFUSALS, &["overloaded"], counted.overloaded as f64),
         (&names::ENGINE_REFUSALS, &["unwritable"], counted.refused as f64),
@@ -45,6 +45,8 @@ fn of_engine(engine: &Embedded, out: &mut Vec<Sample>) {
         (&names::ENGINE_APPLY_TIME, &[], counted.apply.as_secs_f64()),
         (&names::ENGINE_CHECKPOINTS, &["written"], counted.checkpoints as f64),
         (&names::ENGINE_CHECKPOINTS, &["failed"], counted.checkpoints_failed as f64),
+        (&names::ENGINE_PAYLOADS_FAILED, &["lost"], counted.lost as f64),
+        (&names::ENGINE_PAYLOADS_FAILED, &["unreadable"], counted.unreadable as f64),
         (&names::ENGINE_LOG_SIZE, &[], engine.log_bytes() as f64),
     ];
     out.extend(values.map(|(metric, labels, value)| Sample::number(metric, labels, value)));
