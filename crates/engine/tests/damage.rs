@@ -1,5 +1,7 @@
 //! What becomes of payloads that are damaged on the disk: whoever asks for one is told, and all else goes on.
 
+mod small;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use log::Log as _;
 use log::disk::{Disk as _, Simulated};
 use machine::topic::{self, NewMessage, Place, Publish};
 use machine::{Command, Effect, Entry, Shard, Shards, Time, kv, outbox, queue};
+use small::{config, key, put, value};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payload_that_is_lost_is_an_error_and_all_else_goes_on() {
@@ -195,37 +198,6 @@ impl World {
         let done = log::repair(&self.disk, &[u64::MAX; 16]).expect("it can be repaired");
         assert_eq!((done.stepped_over.len(), done.given_up.len()), (1, 0), "{done:?}");
     }
-}
-
-/// Small, so that segments are filled and checkpoints written within a test; and all reads are of the disk.
-fn config() -> Config {
-    let log = log::Config {
-        segment_bytes: 64 << 10,
-        record_bytes_max: 16 << 10,
-        cache_bytes: 0,
-        ..log::Config::default()
-    };
-    Config {
-        body_bytes_max: 8 << 10,
-        checkpoint_log_bytes: 64 << 10,
-        log_bytes_slack: 128 << 10,
-        checkpoint_after: Duration::from_secs(3600),
-        log,
-        ..Config::default()
-    }
-}
-
-fn key(number: u32) -> Bytes {
-    Bytes::from(format!("key {number}"))
-}
-
-fn value(number: u32) -> Bytes {
-    Bytes::from((number | 0xA5A5_0000).to_le_bytes().repeat(256))
-}
-
-fn put(number: u32) -> Entry {
-    let put = kv::Put { store: "store".to_owned(), key: key(number), ..kv::Put::default() };
-    Entry::new(put).with_body(value(number))
 }
 
 fn get(engine: &Engine<log::Embedded<Simulated>, Memory>, number: u32) -> Result<Option<Bytes>, Error> {

@@ -1,6 +1,8 @@
 //! What becomes of all where the disk answers with errors: whoever needs what it cannot read or write is told, nothing is taken
 //! for lost, all else goes on, and everything is there when the disk works again.
 
+mod small;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use log::Log as _;
 use log::disk::{Faults, Simulated};
 use machine::topic::{self, NewMessage, Place, Publish};
 use machine::{Command, Entry, Order, Shard, Shards, Time, kv, outbox};
+use small::{config, key, put, value};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payload_that_the_disk_cannot_read_is_an_error_and_there_the_next_time() {
@@ -226,42 +229,11 @@ impl Store for Failing {
     }
 }
 
-/// Small, so that segments are filled and checkpoints written within a test; and all reads are of the disk.
-fn config() -> Config {
-    let log = log::Config {
-        segment_bytes: 64 << 10,
-        record_bytes_max: 16 << 10,
-        cache_bytes: 0,
-        ..log::Config::default()
-    };
-    Config {
-        body_bytes_max: 8 << 10,
-        checkpoint_log_bytes: 64 << 10,
-        log_bytes_slack: 128 << 10,
-        checkpoint_after: Duration::from_secs(3600),
-        log,
-        ..Config::default()
-    }
-}
-
 /// What makes the log longer, and nothing more alive.
 async fn write_over<S: Store>(engine: &Engine<log::Embedded<Simulated>, S>) {
     for number in 100..110 {
         engine.propose(Shard(0), put(number)).await.expect("it is taken");
     }
-}
-
-fn key(number: u32) -> Bytes {
-    Bytes::from(format!("key {number}"))
-}
-
-fn value(number: u32) -> Bytes {
-    Bytes::from((number | 0xA5A5_0000).to_le_bytes().repeat(256))
-}
-
-fn put(number: u32) -> Entry {
-    let put = kv::Put { store: "store".to_owned(), key: key(number), ..kv::Put::default() };
-    Entry::new(put).with_body(value(number))
 }
 
 fn get<S: Store>(engine: &Engine<log::Embedded<Simulated>, S>, number: u32) -> Result<Option<Bytes>, Error> {
