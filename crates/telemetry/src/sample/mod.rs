@@ -113,6 +113,8 @@ struct Open {
     last_ms: u64,
     start_ns: u64,
     must: Option<Why>,
+    /// How many of the first spans are saved.
+    saved: usize,
 }
 
 impl Sampler {
@@ -214,6 +216,16 @@ impl Sampler {
         self.open.get(trace_id).map(|open| open.part(*trace_id, None))
     }
 
+    /// Whether a trace is not decided on, and something of it is there.
+    pub fn is_open(&self, trace_id: &[u8; 16]) -> bool {
+        self.open.contains_key(trace_id)
+    }
+
+    /// What has come of traces that are not decided on since this was asked last.
+    pub fn unsaved(&mut self) -> Vec<Part> {
+        self.open.iter_mut().filter_map(|(trace_id, open)| open.unsaved(*trace_id)).collect()
+    }
+
     /// How many there are, and what they take in memory.
     pub fn gathered(&self) -> (usize, usize) {
         (self.open.len(), self.bytes)
@@ -273,7 +285,8 @@ impl Sampler {
 
 impl Open {
     fn new(now_ms: u64, start_ns: u64) -> Open {
-        Open { spans: Vec::new(), bytes: 0, first_ms: now_ms, last_ms: now_ms, start_ns, must: None }
+        let spans = Vec::new();
+        Open { spans, bytes: 0, first_ms: now_ms, last_ms: now_ms, start_ns, must: None, saved: 0 }
     }
 
     /// What it takes.
@@ -308,6 +321,12 @@ impl Open {
         self.spans
             .iter()
             .all(|span| span.parent.is_none_or(|parent| is_answer(span) || known.contains(&parent)))
+    }
+
+    fn unsaved(&mut self, trace_id: [u8; 16]) -> Option<Part> {
+        let spans = self.spans[self.saved..].to_vec();
+        self.saved = self.spans.len();
+        (!spans.is_empty()).then_some(Part { trace_id, start_ns: self.start_ns, kept: None, spans })
     }
 
     fn part(&self, trace_id: [u8; 16], kept: Option<Kept>) -> Part {

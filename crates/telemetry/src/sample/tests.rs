@@ -56,6 +56,21 @@ impl World {
     }
 }
 
+#[test]
+fn what_came_of_open_traces_is_told_once_to_be_saved() {
+    let mut world = World::new(Limits::default());
+    world.comes(root(1, "a"));
+    world.comes(inner(2, 9));
+    let told = |world: &mut World| world.sampler.unsaved().iter().map(|part| part.spans.len()).sum::<usize>();
+    assert_eq!((told(&mut world), told(&mut world)), (2, 0));
+    world.comes(inner(2, 8));
+    assert_eq!(told(&mut world), 1);
+    world.comes(inner(1, 2));
+    world.passes(3_000);
+    assert!(!world.sampler.is_open(&id(1)) && world.sampler.is_open(&id(2)));
+    assert_eq!(told(&mut world), 0, "what is decided on is not open");
+}
+
 /// A window so small that little of anything fits.
 fn small() -> Limits {
     Limits { window_bytes: 1 << 20, window_s: 3_600, ..Limits::default() }

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! Recorder ─► inbox ─► thread, every 50 ms: sampler ─► what is kept, in memory ─► tail, every second ─► blocks
-//!                         │                  └ traces not decided on ┐                  │                   │
-//!                         └► taps                                    └────── queries ───┴───────────────────┘
+//!                         │                  ├ traces not decided on ┐                  │                   │
+//!                         └► taps            │                       └────── queries ───┴───────────────────┘
+//!                                            └► beside the tail, every second, until they are decided on
 //! ```
 //!
 //! Handing over never waits: what there is no room for is dropped and counted ([`Stats`]). Whatever was handed over is found by

@@ -33,7 +33,7 @@ impl State {
     pub(super) fn new(contents: Contents, limits: Limits, seed: u64) -> State {
         let in_blocks = contents.logs.iter().map(|block| block.zone.newest);
         let newest_log = in_blocks.chain(contents.records.iter().map(|log| log.seq)).max().unwrap_or(0);
-        State {
+        let mut state = State {
             sampler: Sampler::new(limits, seed),
             unsealed_spans: 0,
             unsealed_bytes: 0,
@@ -49,7 +49,19 @@ impl State {
             lost: 0,
             write_error: None,
             newest_log,
+        };
+        state.go_on(contents.undecided);
+        state
+    }
+
+    /// Takes what an earlier process had not decided on. It is on the disk already.
+    fn go_on(&mut self, undecided: Vec<Part>) {
+        let mut kept = Vec::new();
+        for span in undecided.into_iter().flat_map(|part| part.spans) {
+            self.sampler.span(0, span, &mut kept);
         }
+        drop(self.sampler.unsaved());
+        self.keep(kept);
     }
 
     /// Takes what was recorded.

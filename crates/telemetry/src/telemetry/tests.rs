@@ -51,6 +51,40 @@ fn a_trace_is_found_before_it_is_decided_on_and_after_a_restart() {
     assert_eq!(ids, [[2; 16], [1; 16]], "newest first");
 }
 
+/// What a process that is killed leaves: whatever is on the disk at that moment.
+fn as_if_killed(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        // A file may go while this is looked at.
+        let _ = std::fs::copy(entry.path(), copy.path().join(entry.file_name()));
+    }
+    copy
+}
+
+#[test]
+fn a_trace_that_is_not_decided_on_outlives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = telemetry(dir.path());
+    // Its cause is still to come, so it is not decided on for half a minute.
+    let open = Span { parent: Some([9; 8]), kind: crate::span::Kind::Client, ..traced(1) };
+    first.recorder().span(open.clone());
+    let left = until(|| {
+        let left = as_if_killed(dir.path());
+        Telemetry::read(left.path()).unwrap().trace(&[1; 16]).map(|trace| (trace.summary.kept, left))
+    });
+    assert_eq!(left.0, None, "it is there as what it is");
+    // The process that comes next goes on with it.
+    let second = telemetry(left.1.path());
+    second.recorder().span(Span { span_id: [7; 8], ..open });
+    until(|| second.trace(&[1; 16]).filter(|trace| trace.all.len() == 2));
+    second.end();
+    let trace = second.trace(&[1; 16]).unwrap();
+    assert_eq!((trace.summary.kept, trace.all.len()), (Some(crate::Why::Share), 2));
+    let files = std::fs::read_dir(left.1.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(files.into_iter().all(|name| !name.to_string_lossy().contains("open")), "all is decided on");
+    first.end();
+}
+
 #[test]
 fn taps_give_what_they_are_for() {
     let dir = tempfile::tempdir().unwrap();

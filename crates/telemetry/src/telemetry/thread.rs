@@ -108,14 +108,18 @@ impl Writer {
     }
 
     fn append(&mut self, shared: &Shared) -> io::Result<()> {
-        let (parts, logs) = {
-            let state = shared.state();
-            (state.parts[self.parts_written..].to_vec(), state.logs[self.logs_written..].to_vec())
+        let (parts, logs, undecided, over) = {
+            let mut state = shared.state();
+            let has_room = self.window.has_room_for_undecided();
+            let undecided = if has_room { state.sampler.unsaved() } else { Vec::new() };
+            let over = self.window.over(|trace_id| state.sampler.is_open(trace_id));
+            let parts = state.parts[self.parts_written..].to_vec();
+            (parts, state.logs[self.logs_written..].to_vec(), undecided, over)
         };
         self.window.append(&parts, &logs, unix_ms())?;
         self.parts_written += parts.len();
         self.logs_written += logs.len();
-        Ok(())
+        self.window.save(&undecided, &over, unix_ms())
     }
 
     fn seal_parts(&mut self, shared: &Shared) -> io::Result<()> {

@@ -204,7 +204,7 @@ impl<R: Row> Half<R> {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
+pub(super) fn create(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().append(true).create_new(true).open(path)?;
     file.write_all(MARK)?;
     Ok(file)
@@ -214,12 +214,12 @@ fn tail_name(name: &str) -> String {
     format!("{name}-tail")
 }
 
-fn path(dir: &Path, name: &str, number: u64) -> PathBuf {
+pub(super) fn path(dir: &Path, name: &str, number: u64) -> PathBuf {
     dir.join(format!("{name}-{number:08}"))
 }
 
 /// Files of a name by their numbers.
-fn numbered(dir: &Path, name: &str) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(super) fn numbered(dir: &Path, name: &str) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();

@@ -1,6 +1,7 @@
 //! What is kept on the disk, in the folder `telemetry` of a node's data: spans and records of logs, bounded in size and age.
 //!
-//! Two halves, `spans-N` and `logs-N` with a tail each (`half`), of files of blocks (`file`) of columns (`columns`). Of each block a
+//! Two halves, `spans-N` and `logs-N` with a tail each (`half`), of files of blocks (`file`) of columns (`columns`); beside them
+//! `spans-open-N`, what came of traces that are not decided on (`undecided`). Of each block a
 //! zone is in memory, which says what it cannot have. The oldest file goes first, of the half that takes more: a flood of records
 //! does not wash spans away, nor the other way round.
 
@@ -12,6 +13,7 @@ mod reader;
 mod records;
 mod row;
 mod spans;
+mod undecided;
 mod zone;
 
 pub(crate) use file::Block;
@@ -19,6 +21,7 @@ pub(crate) use reader::Reader;
 pub(crate) use row::Row;
 pub(crate) use zone::Zone;
 
+use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +29,7 @@ use std::sync::Arc;
 
 use crate::part::{KeptLog, Part};
 use half::{Found, Half};
+use undecided::Undecided;
 
 /// A file is this share of the window, so that what is removed at a time is little.
 const FILES: u64 = 64;
@@ -38,6 +42,7 @@ const FILES_BY_AGE: u64 = 24;
 pub(crate) struct Window {
     spans: Half<Part>,
     logs: Half<Arc<KeptLog>>,
+    undecided: Undecided,
     bytes_max: u64,
     ms_max: u64,
     /// Held as long as it is written.
@@ -53,6 +58,8 @@ pub(crate) struct Contents {
     pub(crate) parts: Vec<Part>,
     /// The same.
     pub(crate) records: Vec<Arc<KeptLog>>,
+    /// Of traces that were not decided on.
+    pub(crate) undecided: Vec<Part>,
     /// How many places were not whole.
     pub(crate) damaged: u64,
 }
@@ -61,8 +68,11 @@ pub(crate) struct Contents {
 pub(crate) fn read(dir: &Path) -> io::Result<Contents> {
     let (_, spans) = Half::<Part>::find(dir, SPANS)?;
     let (_, logs) = Half::<Arc<KeptLog>>::find(dir, LOGS)?;
+    let (_, mut undecided, damaged) = Undecided::find(dir)?;
+    leave_out(&mut undecided, &spans.rows);
     Ok(Contents {
-        damaged: spans.damaged + logs.damaged,
+        damaged: spans.damaged + logs.damaged + damaged,
+        undecided,
         spans: spans.blocks,
         logs: logs.blocks,
         parts: spans.rows,
@@ -93,14 +103,22 @@ impl Window {
         let file_ms = (ms_max / FILES_BY_AGE).max(1);
         let (mut spans, found_spans) = Half::<Part>::find(dir, SPANS)?;
         let (mut logs, found_logs) = Half::<Arc<KeptLog>>::find(dir, LOGS)?;
-        let damaged = found_spans.damaged + found_logs.damaged;
+        let (mut open, mut undecided, damaged) = Undecided::find(dir)?;
+        leave_out(&mut undecided, &found_spans.rows);
+        open.begin(bytes_max);
+        // Said before the tail that tells it is gone.
+        let left: HashSet<[u8; 16]> = undecided.iter().map(|part| part.trace_id).collect();
+        let over = open.over(|trace_id| left.contains(trace_id));
+        open.write(&[], &over, now_ms)?;
+        let damaged = found_spans.damaged + found_logs.damaged + damaged;
         let begin = |found: &mut Vec<Arc<Block>>, block: Option<Arc<Block>>| found.extend(block);
         let Found { blocks: mut span_blocks, rows, .. } = found_spans;
         begin(&mut span_blocks, spans.begin(file_bytes, file_ms, &rows, now_ms)?);
         let Found { blocks: mut log_blocks, rows, .. } = found_logs;
         begin(&mut log_blocks, logs.begin(file_bytes, file_ms, &rows, now_ms)?);
-        let contents = Contents { spans: span_blocks, logs: log_blocks, damaged, ..Contents::default() };
-        Ok((Window { spans, logs, bytes_max, ms_max, _lock: lock }, contents))
+        let contents =
+            Contents { spans: span_blocks, logs: log_blocks, undecided, damaged, ..Contents::default() };
+        Ok((Window { spans, logs, undecided: open, bytes_max, ms_max, _lock: lock }, contents))
     }
 
     /// Appends to the tails what has come since the last time. What the spans took on the disk.
@@ -115,6 +133,22 @@ impl Window {
         Ok(bytes)
     }
 
+    /// Whether there is room for what is not decided on.
+    pub(crate) fn has_room_for_undecided(&self) -> bool {
+        self.undecided.has_room()
+    }
+
+    /// Traces of which something was saved and that are not open any more. They are not told again.
+    pub(crate) fn over(&mut self, is_open: impl Fn(&[u8; 16]) -> bool) -> Vec<[u8; 16]> {
+        self.undecided.over(is_open)
+    }
+
+    /// Saves what has come of traces that are not decided on, and says which are not open any more: after [`Window::append`] of what was
+    /// kept of them, or a crash in between would lose it.
+    pub(crate) fn save(&mut self, parts: &[Part], over: &[[u8; 16]], now_ms: u64) -> io::Result<()> {
+        self.undecided.write(parts, over, now_ms)
+    }
+
     /// Packs all parts that are in the tail into a block; and how much it is.
     pub(crate) fn seal_parts(&mut self, parts: &[Part], now_ms: u64) -> io::Result<(Arc<Block>, u64)> {
         self.spans.seal(parts, now_ms)
@@ -127,7 +161,7 @@ impl Window {
 
     /// What it takes on the disk.
     pub(crate) fn bytes(&self) -> u64 {
-        self.spans.bytes() + self.logs.bytes()
+        self.spans.bytes() + self.logs.bytes() + self.undecided.bytes()
     }
 
     /// Removes what is too old or too much; which files.
@@ -150,6 +184,18 @@ impl Window {
         }
         removed
     }
+}
+
+/// What was decided on and written, but for the last word that it is: the process ended in between.
+fn leave_out(undecided: &mut Vec<Part>, kept: &[Part]) {
+    let open: HashSet<[u8; 16]> = undecided.iter().map(|part| part.trace_id).collect();
+    let of_open = kept.iter().filter(|part| open.contains(&part.trace_id));
+    let known: HashSet<_> =
+        of_open.flat_map(|part| &part.spans).map(|span| (span.trace_id, span.span_id)).collect();
+    for part in &mut *undecided {
+        part.spans.retain(|span| !known.contains(&(span.trace_id, span.span_id)));
+    }
+    undecided.retain(|part| !part.spans.is_empty());
 }
 
 #[cfg(test)]

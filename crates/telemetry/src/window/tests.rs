@@ -210,6 +210,109 @@ fn a_file_of_another_version_is_passed_over() {
     assert_eq!((contents.spans.len(), contents.damaged), (0, 1));
 }
 
+/// Not decided on.
+fn open(n: u64) -> Part {
+    Part { kept: None, ..part(n) }
+}
+
+/// What there is of traces that are not decided on.
+fn undecided(dir: &Path) -> Vec<u64> {
+    let mut all: Vec<u64> =
+        read(dir).unwrap().undecided.iter().flat_map(|part| &part.spans).map(|span| span.start_ns).collect();
+    all.sort_unstable();
+    all
+}
+
+fn open_files(dir: &Path) -> usize {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("spans-open-")).count()
+}
+
+#[test]
+fn what_is_not_decided_on_is_there_until_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = Window::open(dir.path(), MIB, 100_000, 0).unwrap().0;
+    window.save(&[open(1), open(2)], &[], 1_000).unwrap();
+    window.save(&[open(3)], &[], 2_000).unwrap();
+    assert_eq!(undecided(dir.path()), [1, 2, 3]);
+    let over = window.over(|trace_id| *trace_id != open(1).trace_id);
+    assert_eq!(over, [open(1).trace_id]);
+    window.save(&[], &over, 3_000).unwrap();
+    assert_eq!(undecided(dir.path()), [2, 3]);
+    assert!(window.over(|trace_id| *trace_id != open(1).trace_id).is_empty(), "it is told once");
+    // Whoever opens it next has them, and says when they are over.
+    drop(window);
+    let (mut window, contents) = Window::open(dir.path(), MIB, 100_000, 4_000).unwrap();
+    assert_eq!((contents.undecided.len(), contents.damaged), (2, 0));
+    window.save(&[open(4)], &[], 4_000).unwrap();
+    assert_eq!(undecided(dir.path()), [2, 3, 4]);
+    let over = window.over(|_| false);
+    window.save(&[], &over, 5_000).unwrap();
+    assert_eq!((undecided(dir.path()), open_files(dir.path()), window.bytes()), (vec![], 0, 0));
+}
+
+#[test]
+fn files_of_what_is_not_decided_on_go_with_the_last_that_needs_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = Window::open(dir.path(), MIB, 100_000, 0).unwrap().0;
+    // A file every five seconds, of which the second has a trace that goes on for long.
+    for n in 1..=20 {
+        window.save(&[open(n)], &[], 5_000 * n).unwrap();
+        let over = window.over(|trace_id| [open(2).trace_id, open(n).trace_id].contains(trace_id));
+        window.save(&[], &over, 5_000 * n).unwrap();
+    }
+    assert_eq!((undecided(dir.path()), open_files(dir.path())), (vec![2, 20], 19));
+    let over = window.over(|trace_id| *trace_id == open(20).trace_id);
+    window.save(&[], &over, 100_000).unwrap();
+    assert_eq!((undecided(dir.path()), open_files(dir.path())), (vec![20], 1));
+}
+
+#[test]
+fn what_was_kept_is_not_open_even_if_nobody_could_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = Window::open(dir.path(), MIB, 100_000, 0).unwrap().0;
+    window.save(&[open(1), open(2)], &[], 1_000).unwrap();
+    window.append(&[part(1)], &[], 2_000).unwrap();
+    drop(window);
+    assert_eq!((undecided(dir.path()), all(&read(dir.path()).unwrap())), (vec![2], vec![1]));
+    // Nor after another crash, when it is in a block.
+    drop(Window::open(dir.path(), MIB, 100_000, 3_000).unwrap());
+    let contents = Window::open(dir.path(), MIB, 100_000, 4_000).unwrap().1;
+    assert_eq!((all(&contents), undecided(dir.path())), (vec![1], vec![2]));
+}
+
+#[test]
+fn what_is_not_decided_on_has_a_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = Window::open(dir.path(), 8 * MIB, 100_000, 0).unwrap().0;
+    let chance = |n: u64| crate::sample::mixed(&[n as u8; 16], n).to_string();
+    let mut saved = 0;
+    while window.has_room_for_undecided() {
+        let spans = (0..2_000).map(|n| Arc::new(Span { start_ns: saved, name: chance(n).into(), ..span() }));
+        window.save(&[Part { spans: spans.collect(), ..open(saved) }], &[], saved).unwrap();
+        saved += 1;
+        assert!(saved < 1_000, "{} bytes", window.bytes());
+    }
+    assert!(window.bytes() < 2 * MIB, "{}", window.bytes());
+}
+
+#[test]
+fn a_torn_end_of_what_is_not_decided_on_costs_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = Window::open(dir.path(), MIB, 100_000, 0).unwrap().0;
+    window.save(&[open(1)], &[], 1_000).unwrap();
+    let whole = window.bytes() as usize;
+    window.save(&[open(2)], &[], 1_500).unwrap();
+    drop(window);
+    let file = dir.path().join("spans-open-00000001");
+    let bytes = fs::read(&file).unwrap();
+    for cut in [whole, whole + 1, bytes.len() - 1, bytes.len()] {
+        fs::write(&file, &bytes[..cut]).unwrap();
+        let wanted = if cut == bytes.len() { vec![1, 2] } else { vec![1] };
+        assert_eq!(undecided(dir.path()), wanted, "cut at {cut}");
+    }
+}
+
 /// A file with blocks, a tail with more, and what they hold.
 fn written(dir: &Path) -> [PathBuf; 2] {
     let mut window = Window::open(dir, MIB, 1_000, 0).unwrap().0;
