@@ -185,6 +185,7 @@ fn cloud_event(bytes: &[u8]) {
         data,
         traceparent: "",
         tracestate: "",
+        baggage: "",
         wishes: &wishes,
         now_ms: 1,
     };

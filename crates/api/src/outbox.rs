@@ -125,6 +125,7 @@ fn event(
         data,
         traceparent: trace.parent,
         tracestate: trace.state,
+        baggage: trace.baggage,
         wishes: &wishes,
         now_ms,
     };

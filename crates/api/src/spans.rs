@@ -4,14 +4,25 @@
 //! application, a message) says that span instead, so that the trace goes on through both. What is brought to it is a span below
 //! the message's producer and linked with it, and the application is told of that one. With nobody to record, all goes on as it
 //! came. Names and attributes are told in `docs/telemetry/spans.md`.
+//!
+//! Where time went by waiting (for a commit, in a topic or queue) there is a span for it, with `colony.wait`, if it was long enough to be
+//! seen: each costs as much as any other span.
+
+mod binary;
+mod names;
+mod notes;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use binary::binary;
+pub(crate) use binary::{BINARY, bytes, of_binary};
 use components::pubsub::Delivery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use names::described;
+pub(crate) use notes::{Notes, noting, received};
 use telemetry::span::{Kind, LINKS_MAX, Link, Span, Status, Text, Value};
 use telemetry::{Recorder, TraceContext};
 
@@ -50,6 +61,19 @@ pub(crate) struct Begun {
     attributes: Vec<(Text, Value)>,
     at_ns: u64,
     since: Instant,
+    notes: Option<Arc<Notes>>,
+}
+
+/// Something that was waited for: a span of its own.
+struct Wait {
+    trace_id: [u8; 16],
+    parent: [u8; 8],
+    name: String,
+    what: &'static str,
+    start_ns: u64,
+    duration_ns: u64,
+    links: Vec<Link>,
+    attributes: Vec<(Text, Value)>,
 }
 
 impl Tracer {
@@ -85,8 +109,12 @@ impl Tracer {
 
     fn below(&self, headers: &mut HeaderMap, name: String, kind: Kind) -> Option<Begun> {
         let parent = headers.get(TRACEPARENT).and_then(|text| TraceContext::parse(text.as_bytes()));
-        let begun = self.begin(parent, name, kind)?;
+        let mut begun = self.begin(parent, name, kind)?;
+        begun.notes = Some(Arc::default());
         headers.insert(TRACEPARENT, begun.header());
+        if headers.contains_key(BINARY) {
+            headers.insert(BINARY, binary(&begun.context));
+        }
         Some(begun)
     }
 
@@ -98,8 +126,11 @@ impl Tracer {
         };
         let parent = if let [one] = producers[..] { one } else { None };
         let mut begun = self.begin(parent, format!("process {}", subscription.topic), Kind::Consumer)?;
-        begun.links = producers.into_iter().flatten().map(link).collect();
         begun.attributes = messaging("process", "process", &subscription.topic, &subscription.pubsub);
+        for (delivery, producer) in deliveries.iter().zip(&producers) {
+            self.waited_in_topic(&begun, &subscription.topic, delivery, *producer, deliveries.len() > 1);
+        }
+        begun.links = producers.into_iter().flatten().map(link).collect();
         match deliveries {
             [one] => {
                 let waited = SystemTime::now().duration_since(one.published).unwrap_or_default();
@@ -114,6 +145,35 @@ impl Tracer {
             }
         }
         Some(begun)
+    }
+
+    /// How long a message waited to be brought for the first time. Of one that is brought together with others, this is what leads
+    /// from its producer to who has it, so it is there however short it was.
+    fn waited_in_topic(
+        &self,
+        begun: &Begun,
+        topic: &str,
+        delivery: &Delivery,
+        producer: Option<TraceContext>,
+        is_one_of_several: bool,
+    ) {
+        let published = delivery.published.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let start_ns = published.as_nanos() as u64;
+        let duration_ns = begun.at_ns.saturating_sub(start_ns);
+        let is_recorded = |producer: &TraceContext| producer.is_sampled() || self.unsampled;
+        let Some(producer) = producer.filter(|one| is_recorded(one) && delivery.attempt <= 1) else { return };
+        if is_one_of_several || duration_ns >= WAIT_NS_MIN {
+            self.waited(Wait {
+                trace_id: producer.trace_id,
+                parent: producer.span_id,
+                name: format!("wait {topic}"),
+                what: "topic",
+                start_ns,
+                duration_ns,
+                links: vec![link(begun.context)],
+                attributes: vec![named("messaging.destination.name", topic.to_owned())],
+            });
+        }
     }
 
     /// The application works on an item of a queue, which was sent within this trace.
@@ -131,6 +191,18 @@ impl Tracer {
         let waited = (begun.at_ns / 1_000_000).saturating_sub(sent_ms);
         begun.attributes.push(named("colony.queue.wait_ms", Value::Float(waited as f64)));
         begun.attributes.push(named("colony.attempt", i64::from(attempt)));
+        if let (Some(parent), true) = (parent, attempt <= 1 && waited >= WAIT_NS_MIN / 1_000_000) {
+            self.waited(Wait {
+                trace_id: parent.trace_id,
+                parent: parent.span_id,
+                name: format!("wait {queue}"),
+                what: "queue",
+                start_ns: sent_ms * 1_000_000,
+                duration_ns: begun.at_ns.saturating_sub(sent_ms * 1_000_000),
+                links: vec![link(begun.context)],
+                attributes: vec![named("messaging.destination.name", queue.to_owned())],
+            });
+        }
         Some(begun)
     }
 
@@ -149,6 +221,7 @@ impl Tracer {
             attributes: Vec::new(),
             at_ns: at.as_nanos() as u64,
             since: Instant::now(),
+            notes: None,
         })
     }
 
@@ -186,35 +259,94 @@ impl Tracer {
     }
 
     fn end(&self, begun: Begun, error: Option<String>) {
-        let Begun { context, name, kind, parent, links, mut attributes, at_ns, since } = begun;
+        let Begun { context, name, kind, parent, mut links, mut attributes, at_ns, since, notes } = begun;
         let duration_ns = since.elapsed().as_nanos() as u64;
+        let (commits, producers) = notes.map(|notes| notes.take()).unwrap_or_default();
+        links.extend(producers.into_iter().map(link));
+        let waited: Duration = commits.iter().map(|commit| commit.ended - commit.begun).sum();
+        if !commits.is_empty() {
+            attributes.push(named("colony.commit.wait_ms", Value::Float(waited.as_secs_f64() * 1e3)));
+        }
         if let Some(error) = &error {
             attributes.push(named("error.type", error.clone()));
         }
-        let share = self.recorder.share();
-        share.offered(1, at_ns.saturating_add(duration_ns));
-        if error.is_none() && !share.has(&context.trace_id) {
-            return share.left_out(1);
-        }
-        // What there is no room for is counted there.
-        let _ = self.recorder.span(Span {
-            trace_id: context.trace_id,
+        let span = Span {
             span_id: context.span_id,
             parent,
+            name: name.into(),
+            kind,
+            status: error.map_or(Status::Unset, |error| Status::Error(error.into())),
+            attributes,
+            links,
+            ..self.span(context.trace_id, at_ns, duration_ns)
+        };
+        if !self.record(span) {
+            return;
+        }
+        for commit in commits {
+            let begun_ns = commit.begun.saturating_duration_since(since).as_nanos() as u64;
+            let duration_ns = (commit.ended - commit.begun).as_nanos() as u64;
+            if duration_ns >= WAIT_NS_MIN {
+                self.waited(Wait {
+                    trace_id: context.trace_id,
+                    parent: context.span_id,
+                    name: "commit".to_owned(),
+                    what: "commit",
+                    start_ns: at_ns.saturating_add(begun_ns),
+                    duration_ns,
+                    links: Vec::new(),
+                    attributes: vec![named("colony.commits", i64::from(commit.count))],
+                });
+            }
+        }
+    }
+
+    fn waited(&self, wait: Wait) {
+        let Wait { trace_id, parent, name, what, start_ns, duration_ns, links, mut attributes } = wait;
+        attributes.push(named("colony.wait", what));
+        self.record(Span {
+            span_id: self.random().max(1).to_be_bytes(),
+            parent: Some(parent),
+            name: name.into(),
+            attributes,
+            links,
+            ..self.span(trace_id, start_ns, duration_ns)
+        });
+    }
+
+    /// What is the same for all of them.
+    fn span(&self, trace_id: [u8; 16], start_ns: u64, duration_ns: u64) -> Span {
+        Span {
+            trace_id,
+            span_id: [0; 8],
+            parent: None,
             trace_state: Text::Static(""),
             service: self.service.clone(),
             instance: self.instance.clone(),
             scope: Text::Static("colony"),
-            name: name.into(),
-            kind,
-            start_ns: at_ns,
+            name: Text::Static(""),
+            kind: Kind::Internal,
+            start_ns,
             duration_ns,
-            status: error.map_or(Status::Unset, |error| Status::Error(error.into())),
-            attributes,
+            status: Status::Unset,
+            attributes: Vec::new(),
             events: Vec::new(),
-            links,
+            links: Vec::new(),
             dropped: 0,
-        });
+        }
+    }
+
+    /// Hands it over, if it is among the share of the traces that is recorded, or has failed; whether it is.
+    fn record(&self, span: Span) -> bool {
+        let share = self.recorder.share();
+        share.offered(1, span.end_ns());
+        if !span.is_error() && !share.has(&span.trace_id) {
+            share.left_out(1);
+            return false;
+        }
+        // What there is no room for is counted there.
+        let _ = self.recorder.span(span);
+        true
     }
 
     /// Unique rather than secret, as ids of messages are.
@@ -224,6 +356,11 @@ impl Tracer {
 }
 
 impl Begun {
+    /// Where is noted what is learned of it while it is answered.
+    pub(crate) fn notes(&self) -> Option<Arc<Notes>> {
+        self.notes.clone()
+    }
+
     /// As the next one is told of it.
     pub(crate) fn header(&self) -> HeaderValue {
         // Digits and dashes, all of them.
@@ -237,52 +374,6 @@ fn link(of: TraceContext) -> Link {
 
 fn producer(delivery: &Delivery) -> Option<TraceContext> {
     TraceContext::parse(Head::of(&delivery.message.data).ok()?.trace().as_bytes())
-}
-
-type Described = (String, Kind, Vec<(Text, Value)>);
-
-/// What a request asks for, by the segments of its path. None: nothing that is worth a span.
-fn described(method: &Method, path: &[&str]) -> Option<Described> {
-    let verb = match *method {
-        Method::GET | Method::HEAD => "get",
-        Method::DELETE => "delete",
-        _ => "put",
-    };
-    let group = *path.get(1)?;
-    let segment = |at: usize| path.get(at).copied().map(decoded).unwrap_or_default();
-    let (name, rest) = (segment(2), segment(3));
-    let of = |operation: &str| {
-        let attributes = vec![
-            named("colony.block", group.to_owned()),
-            named("colony.component", name.clone()),
-            named("colony.operation", operation.to_owned()),
-        ];
-        (format!("{operation} {name}"), Kind::Client, attributes)
-    };
-    Some(match group {
-        "invoke" => (format!("invoke {name}"), Kind::Client, vec![named("peer.service", name)]),
-        "publish" => {
-            let topic =
-                path[3.min(path.len())..].iter().map(|one| decoded(one)).collect::<Vec<_>>().join("/");
-            (format!("publish {topic}"), Kind::Producer, messaging("publish", "send", &topic, &name))
-        }
-        "queues" if rest == "send" => {
-            (format!("send {name}"), Kind::Producer, messaging("send", "send", &name, "queues"))
-        }
-        "queues" if rest == "receive" => {
-            (format!("receive {name}"), Kind::Client, messaging("receive", "receive", &name, "queues"))
-        }
-        "state" if ["transaction", "bulk", "query"].contains(&&*rest) => of(&rest),
-        "state" if *method == Method::POST || *method == Method::PUT => of("save"),
-        "streams" if *method == Method::POST && path.len() == 4 => of("append"),
-        "state" | "streams" | "jobs" | "queues" | "bindings" | "configuration" | "secrets" | "lock"
-        | "unlock" => of(verb),
-        _ => return None,
-    })
-}
-
-fn decoded(segment: &str) -> String {
-    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 /// By the conventions for messaging.
@@ -301,34 +392,5 @@ fn named(key: &'static str, value: impl Into<Value>) -> (Text, Value) {
 }
 
 const TRACEPARENT: &str = "traceparent";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is(method: Method, path: &str) -> Option<(String, Kind)> {
-        let path: Vec<&str> = path.split('/').collect();
-        described(&method, &path).map(|(name, kind, _)| (name, kind))
-    }
-
-    #[test]
-    fn requests_are_named_for_what_they_ask_of_whom() {
-        for (method, path, name, kind) in [
-            (Method::POST, "v1.0/publish/events/orders/new", "publish orders/new", Kind::Producer),
-            (Method::POST, "v1.0/invoke/shop/method/a/7", "invoke shop", Kind::Client),
-            (Method::POST, "v1.0/state/store", "save store", Kind::Client),
-            (Method::POST, "v1.0/state/store/transaction", "transaction store", Kind::Client),
-            (Method::GET, "v1.0/state/st%20re/secret-key", "get st re", Kind::Client),
-            (Method::DELETE, "v1.0/state/store/key", "delete store", Kind::Client),
-            (Method::POST, "v1.0/queues/mails/send", "send mails", Kind::Producer),
-            (Method::POST, "v1.0/streams/orders/7", "append orders", Kind::Client),
-            (Method::GET, "v1.0/streams/orders/7", "get orders", Kind::Client),
-        ] {
-            assert_eq!(is(method, path), Some((name.to_owned(), kind)), "{path}");
-        }
-        for nothing in ["v1.0/healthz", "v1.0/metadata", "v1.0", "", "v1.0/publish"] {
-            let described = is(Method::GET, nothing);
-            assert!(described.is_none() || nothing.ends_with("publish"), "{described:?}");
-        }
-    }
-}
+/// What was waited for less long is an attribute and no span: in a drawing it would not be seen.
+const WAIT_NS_MIN: u64 = 1_000_000;

@@ -14,6 +14,7 @@ pub mod backup;
 pub mod blocks;
 pub mod checkpoint;
 pub mod clock;
+pub mod commits;
 pub mod config;
 pub mod consume;
 mod define;

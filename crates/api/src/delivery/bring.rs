@@ -110,9 +110,10 @@ async fn attempt_together(
     let turn = api.app.turn().await;
     let limit = subscription.knobs.timeout;
     let begun = begin(api, subscription, group);
+    let trace = begun.as_ref().map(|(_, begun)| begun.header());
     let answered = match api.app.is_grpc() {
-        true => timeout(limit, grpc::several(&api.app, turn, subscription, route, group)).await,
-        false => timeout(limit, http::several(&api.app, turn, subscription, route, group)).await,
+        true => timeout(limit, grpc::several(&api.app, turn, subscription, route, group, trace)).await,
+        false => timeout(limit, http::several(&api.app, turn, subscription, route, group, trace)).await,
     };
     let verdicts = match answered {
         Ok(Ok(verdicts)) => verdicts,

@@ -6,6 +6,7 @@ use std::iter::successors;
 use components::pubsub::Delivery;
 use http::HeaderValue;
 use prost_types::value::Kind;
+use telemetry::TraceContext;
 use tonic::metadata::{AsciiMetadataValue, MetadataKey, MetadataMap, MetadataValue};
 use tonic::{Code, Request, Status};
 
@@ -15,7 +16,8 @@ use crate::proto::dapr::runtime::v1::app_callback_alpha_client::AppCallbackAlpha
 use crate::proto::dapr::runtime::v1::app_callback_client::AppCallbackClient;
 use crate::proto::dapr::runtime::v1::topic_event_bulk_request_entry::Event;
 use crate::proto::dapr::runtime::v1::{TopicEventBulkRequest, TopicEventBulkRequestEntry, TopicEventRequest};
-use crate::subscription::answer::{self as said, Verdict};
+use crate::spans;
+use crate::subscription::answer::{self as answers, Verdict};
 use crate::subscription::event;
 use crate::subscription::{Route, Subscription};
 
@@ -32,17 +34,18 @@ pub(super) async fn one(
         Ok(message) => message,
         Err(why) => return Ok(Verdict::Retry(why)),
     };
-    let own = trace.and_then(|trace| trace.to_str().ok()?.parse().ok());
-    let trace = own.or_else(|| published(&message));
+    let said = |name: &str| said(&message, name);
+    let (trace, baggage) = (trace.or_else(|| said("traceparent")), said("baggage"));
     let mut request = Request::new(message);
     *request.metadata_mut() = metadata(delivery);
-    if let Some(trace) = trace {
-        request.metadata_mut().insert("traceparent", trace);
+    tell(request.metadata_mut(), trace);
+    if let Some(baggage) = baggage.and_then(|baggage| AsciiMetadataValue::try_from(baggage.as_bytes()).ok()) {
+        request.metadata_mut().insert("baggage", baggage);
     }
     let mut client = AppCallbackClient::new(app.in_turn(turn));
     match client.on_topic_event(request).await {
-        Ok(response) => Ok(said::of_status(response.into_inner().status)),
-        Err(status) => answered(status).map(|status| said::of_error(&status)),
+        Ok(response) => Ok(answers::of_status(response.into_inner().status)),
+        Err(status) => answered(status).map(|status| answers::of_error(&status)),
     }
 }
 
@@ -53,17 +56,22 @@ pub(super) async fn several(
     subscription: &Subscription,
     route: &Route,
     deliveries: &[Delivery],
+    trace: Option<HeaderValue>,
 ) -> Result<Vec<Verdict>, Unanswered> {
     let ids: Vec<String> = deliveries.iter().map(|delivery| event::entry_id(delivery.receipt)).collect();
-    let request = || envelope(subscription, route, deliveries, &ids);
+    let request = || {
+        let mut request = Request::new(envelope(subscription, route, deliveries, &ids));
+        tell(request.metadata_mut(), trace.clone());
+        request
+    };
     let mut response = AppCallbackClient::new(app.in_turn(turn)).on_bulk_topic_event(request()).await;
     if response.as_ref().is_err_and(|status| status.code() == Code::Unimplemented) {
         // What older SDKs serve.
         response = AppCallbackAlphaClient::new(app.clone()).on_bulk_topic_event_alpha1(request()).await;
     }
     match response {
-        Ok(response) => Ok(said::of_bulk(response.into_inner(), &ids)),
-        Err(status) => answered(status).map(|status| vec![said::of_error(&status); deliveries.len()]),
+        Ok(response) => Ok(answers::of_bulk(response.into_inner(), &ids)),
+        Err(status) => answered(status).map(|status| vec![answers::of_error(&status); deliveries.len()]),
     }
 }
 
@@ -102,11 +110,22 @@ fn envelope(
     }
 }
 
-/// To which trace it belongs, if to any.
-fn published(event: &TopicEventRequest) -> Option<AsciiMetadataValue> {
-    match event.extensions.as_ref()?.fields.get("traceparent")?.kind.as_ref()? {
-        Kind::StringValue(trace) if !trace.is_empty() => trace.parse().ok(),
+/// What it was published with of its trace.
+fn said(event: &TopicEventRequest, name: &str) -> Option<HeaderValue> {
+    match event.extensions.as_ref()?.fields.get(name)?.kind.as_ref()? {
+        Kind::StringValue(said) if !said.is_empty() => said.parse().ok(),
         _ => None,
+    }
+}
+
+/// Says to which trace it belongs, in both of the ways that there are.
+fn tell(metadata: &mut MetadataMap, trace: Option<HeaderValue>) {
+    let Some(trace) = trace else { return };
+    if let Some(context) = TraceContext::parse(trace.as_bytes()) {
+        metadata.insert_bin(spans::BINARY, MetadataValue::from_bytes(&spans::bytes(&context)));
+    }
+    if let Ok(trace) = AsciiMetadataValue::try_from(trace.as_bytes()) {
+        metadata.insert("traceparent", trace);
     }
 }
 

@@ -26,11 +26,13 @@ pub(super) async fn one(
     trace: Option<HeaderValue>,
 ) -> Result<Verdict, Unanswered> {
     let mut headers = headers(subscription, delivery.message.metadata.iter());
-    let published = || {
-        let head = (!subscription.knobs.raw).then(|| Head::of(&delivery.message.data).ok()).flatten();
-        head.and_then(|head| HeaderValue::from_str(&head.trace()).ok()).filter(|trace| !trace.is_empty())
-    };
+    let head = (!subscription.knobs.raw).then(|| Head::of(&delivery.message.data).ok()).flatten();
+    let said = |text: &str| HeaderValue::from_str(text).ok().filter(|value| !value.is_empty());
+    let published = || head.as_ref().and_then(|head| said(&head.trace()));
     headers.insert("traceparent", trace.or_else(published).unwrap_or(NO_TRACE));
+    if let Some(baggage) = head.as_ref().and_then(|head| said(&head.baggage())) {
+        headers.insert("baggage", baggage);
+    }
     headers.insert(CONTENT_TYPE, EVENT);
     let body = event::whole(delivery, subscription);
     let (status, body) = post(app, turn, route, headers, body, ANSWER_BYTES_MAX).await?;
@@ -44,9 +46,11 @@ pub(super) async fn several(
     subscription: &Subscription,
     route: &Route,
     deliveries: &[Delivery],
+    trace: Option<HeaderValue>,
 ) -> Result<Vec<Verdict>, Unanswered> {
     let ids: Vec<String> = deliveries.iter().map(|delivery| event::entry_id(delivery.receipt)).collect();
     let mut headers = headers(subscription, [].into_iter());
+    headers.insert("traceparent", trace.unwrap_or(NO_TRACE));
     headers.insert(CONTENT_TYPE, JSON);
     let body = envelope(subscription, deliveries, &ids);
     let limit = ANSWER_BYTES_MAX + deliveries.len() * STATUS_BYTES;

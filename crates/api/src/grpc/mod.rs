@@ -38,6 +38,7 @@ use crate::proto::colony::v1::streams_server::StreamsServer;
 use crate::proto::colony::v1::topics_server::TopicsServer;
 use crate::proto::dapr::runtime::v1::dapr_server::DaprServer;
 use crate::proto::health::health_server::HealthServer;
+use crate::spans::{noting, of_binary};
 use crate::{access, idempotency, token};
 use dapr::Methods;
 use health::HealthMethods;
@@ -95,6 +96,7 @@ impl Services {
         {
             return error.to_status().into_http();
         }
+        of_binary(request.headers_mut());
         let api = Arc::clone(&self.api);
         let path = request.uri().path().to_owned();
         let begun = api.tracer.as_ref().filter(|_| !path.starts_with(HEALTH)).and_then(|tracer| {
@@ -116,7 +118,8 @@ impl Services {
             };
             response
         };
-        let response = deadline::within(limit, answer).await;
+        let notes = begun.as_ref().and_then(|(_, begun)| begun.notes());
+        let response = noting(notes, deadline::within(limit, answer)).await;
         if let Some((tracer, begun)) = begun {
             tracer.answered_by_grpc(begun, response.headers());
         }

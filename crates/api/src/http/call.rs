@@ -47,7 +47,7 @@ impl<'a> Call<'a> {
     /// The trace that it belongs to.
     pub(super) fn trace(&self) -> Trace<'a> {
         let text = |name| self.header(name).unwrap_or_default();
-        Trace { parent: text("traceparent"), state: text("tracestate") }
+        Trace::new(text("traceparent"), text("tracestate"), text("baggage"))
     }
 
     /// All of the body.

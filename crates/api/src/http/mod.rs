@@ -39,6 +39,7 @@ use crate::api::Api;
 use crate::deadline;
 use crate::error::Error;
 use crate::invoke::NO_TRACE;
+use crate::spans::noting;
 use crate::token;
 use answer::{Answer, Said};
 use call::{Call, is_no_route};
@@ -67,9 +68,13 @@ pub(crate) async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Respon
         Some((tracer, begun?))
     });
     let trace = Trace::of(&head.headers);
+    let notes = begun.as_ref().and_then(|(_, begun)| begun.notes());
     let answered = match deadline::arrived(&mut head.headers) {
-        None => answered(api, &mut head, &path, body).await,
-        Some(deadline) => Box::pin(deadline::within(deadline, answered(api, &mut head, &path, body))).await,
+        None => noting(notes, answered(api, &mut head, &path, body)).await,
+        Some(deadline) => {
+            let answered = deadline::within(deadline, answered(api, &mut head, &path, body));
+            Box::pin(noting(notes, answered)).await
+        }
     };
     let mut response = answered.unwrap_or_else(|error| answer::error(&error));
     if let Some((tracer, begun)) = begun {

@@ -32,6 +32,8 @@ pub(crate) struct Event<'a> {
     /// The trace that it belongs to; both empty if it belongs to none.
     pub(crate) traceparent: &'a str,
     pub(crate) tracestate: &'a str,
+    /// What goes along with the trace; a field of that name, if there is any.
+    pub(crate) baggage: &'a str,
     /// What is wished otherwise.
     pub(crate) wishes: &'a Wishes<'a>,
     /// Milliseconds since the epoch.
@@ -71,6 +73,9 @@ impl Event<'_> {
         let wishes = self.wishes;
         let content_type = if self.content_type.is_empty() { TEXT } else { self.content_type };
         let mut object = Object::with_capacity(self.data.len());
+        if !self.baggage.is_empty() {
+            object.text("baggage", self.baggage);
+        }
         object.data(content_type, self.data);
         object.text("datacontenttype", content_type);
         if let Some(expiration) = wishes.expires_ms(self.now_ms).map(time::rfc3339) {
@@ -118,6 +123,9 @@ impl Event<'_> {
             ("type", TYPE),
         ] {
             fields.entry(name.into()).and_modify(|field| field.or(value)).or_insert(Field::Text(value));
+        }
+        if !self.baggage.is_empty() {
+            fields.entry("baggage".into()).or_insert(Field::Text(self.baggage));
         }
         Ok(written(&fields, self.data.len()))
     }

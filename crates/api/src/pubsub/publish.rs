@@ -43,20 +43,29 @@ pub struct Failed {
     pub error: String,
 }
 
-/// The trace that a request belongs to; both empty if it belongs to none.
+/// The trace that a request belongs to, and what goes along with it; empty if it belongs to none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trace<'a> {
     /// As W3C has it.
     pub parent: &'a str,
     /// As W3C has it.
     pub state: &'a str,
+    /// As W3C has it; none if it is longer than its bound.
+    pub baggage: &'a str,
 }
 
+/// Longest baggage that goes along with what is sent or published, in bytes (W3C Baggage, 3.3.2).
+pub(crate) const BAGGAGE_BYTES_MAX: usize = 8_192;
+
 impl<'a> Trace<'a> {
+    pub(crate) fn new(parent: &'a str, state: &'a str, baggage: &'a str) -> Trace<'a> {
+        Trace { parent, state, baggage: if baggage.len() > BAGGAGE_BYTES_MAX { "" } else { baggage } }
+    }
+
     /// As metadata of gRPC has it.
     pub(crate) fn of(head: &'a MetadataMap) -> Trace<'a> {
         let text = |name| head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Trace { parent: text("traceparent"), state: text("tracestate") }
+        Trace::new(text("traceparent"), text("tracestate"), text("baggage"))
     }
 }
 
@@ -186,6 +195,7 @@ impl Publishing<'_> {
             data: &data,
             traceparent: self.trace.parent,
             tracestate: self.trace.state,
+            baggage: self.trace.baggage,
             wishes: &wishes,
             now_ms: self.now_ms,
         };

@@ -21,7 +21,9 @@ use crate::api::Api;
 use crate::error::Error;
 use crate::health::Phase;
 use crate::payload::Payload;
+use crate::pubsub::Trace;
 use crate::refused::{Codes, codes, refused};
+use crate::spans;
 
 /// A queue, for one request.
 pub struct Queue<'a> {
@@ -99,17 +101,18 @@ impl Api {
 }
 
 impl Queue<'_> {
-    /// Sends items. Returns what became of each.
+    /// Sends items, each with the trace that its sending belongs to, for who works on it. Returns what became of each.
     ///
     /// # Errors
     ///
     /// If none was taken.
-    pub async fn send(&self, items: Vec<Item>) -> Result<Vec<Result<Sent, Error>>, Error> {
+    pub async fn send(&self, items: Vec<Item>, trace: Trace<'_>) -> Result<Vec<Result<Sent, Error>>, Error> {
         let failed = |error| self.failed("sending to", &error);
         if items.is_empty() {
             return Err(invalid("there are no items to be sent"));
         }
-        let sent = self.of.send(items.into_iter().map(Item::lower)).await.map_err(failed)?;
+        let items = items.into_iter().map(|item| item.traced(trace).lower());
+        let sent = self.of.send(items).await.map_err(failed)?;
         Ok(sent.into_iter().map(|one| one.map_err(failed)).collect())
     }
 
@@ -130,7 +133,9 @@ impl Queue<'_> {
             _ = phases.wait_for(|phase| *phase == Phase::Stopping), if !asked.wait.is_zero() => Ok(Vec::new()),
         };
         let received = received.map_err(|error| self.failed("receiving from", &error))?;
-        Ok(received.into_iter().map(Work::of).collect())
+        let works: Vec<Work> = received.into_iter().map(Work::of).collect();
+        works.iter().filter_map(Work::sent_by).for_each(spans::received);
+        Ok(works)
     }
 
     /// Work that is done. Returns the receipts that were good no longer.
@@ -274,6 +279,22 @@ impl Queue<'_> {
 }
 
 impl Item {
+    /// What it says itself of its trace goes before.
+    fn traced(mut self, trace: Trace<'_>) -> Item {
+        let headers = &mut self.rest.headers;
+        let mut bytes: usize = headers.iter().map(|header| header.name.len() + header.value.len()).sum();
+        for (name, value) in TRACE.into_iter().zip([trace.parent, trace.state, trace.baggage]) {
+            bytes += name.len() + value.len();
+            // One that has no room for it is sent without.
+            let fits = bytes + CONTENT_TYPE.len() + self.payload.content_type.len() <= HEADERS_BYTES_MAX;
+            if !value.is_empty() && fits && !headers.iter().any(|header| header.name == name) {
+                headers
+                    .push(Header { name: name.to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) });
+            }
+        }
+        self
+    }
+
     fn lower(self) -> queue::Item {
         let mut item = self.rest;
         item.payload = self.payload.data;
@@ -286,6 +307,12 @@ impl Item {
 }
 
 impl Work {
+    /// The span by which it was sent, as `traceparent` has it.
+    pub(crate) fn sent_by(&self) -> Option<&[u8]> {
+        let sent = self.rest.headers.iter().find(|header| header.name == TRACE[0]);
+        sent.map(|header| &header.value[..])
+    }
+
     pub(crate) fn of(mut rest: queue::Work) -> Work {
         let data = std::mem::take(&mut rest.payload);
         Work { payload: Payload { data, content_type: take_type(&mut rest.headers) }, rest }
@@ -348,6 +375,10 @@ pub(crate) fn failed(name: &str, doing: &str, error: &engine::Error) -> Error {
 const CODES: Codes = codes!("QUEUE");
 /// The header that a content type is kept as.
 const CONTENT_TYPE: &str = "content-type";
+/// The headers that a trace is kept as.
+pub(crate) const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+/// Most bytes of headers, as the engine has it.
+const HEADERS_BYTES_MAX: usize = 16 << 10;
 /// Longest name of a queue, as the engine has it.
 const NAME_BYTES_MAX: usize = 255;
 /// Longest wait for items.

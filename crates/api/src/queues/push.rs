@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic::body::Body;
 
-use super::{CODES, Work, check_name, invalid};
+use super::{CODES, TRACE, Work, check_name, invalid};
 use crate::api::Api;
 use crate::app::{App, Unanswered};
 use crate::error::Error;
@@ -233,9 +233,8 @@ async fn work(instance: Arc<Instance>, queue: String, push: Push) {
 async fn deliver(instance: &Instance, queue: &str, route: &str, limit: Duration, work: Work) -> Outcome {
     let api = instance.api();
     let begun = api.tracer.as_ref().and_then(|tracer| {
-        let sent = work.rest.headers.iter().find(|header| header.name == "traceparent");
         let sent_ms = work.rest.sent.as_millis();
-        let begun = tracer.working(queue, sent.map(|header| &header.value[..]), sent_ms, work.rest.attempt);
+        let begun = tracer.working(queue, work.sent_by(), sent_ms, work.rest.attempt);
         Some((tracer, begun?))
     });
     let mut request = request(queue, route, work);
@@ -286,8 +285,10 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
         }
     };
     // As it was sent with, so that the trace goes on.
-    for queue::Header { name, value } in rest.headers.iter().filter(|header| is_trace(&header.name)) {
-        put(HeaderName::from_static(if name == "traceparent" { "traceparent" } else { "tracestate" }), value);
+    for name in TRACE {
+        if let Some(header) = rest.headers.iter().find(|header| header.name == name) {
+            put(HeaderName::from_static(name), &header.value);
+        }
     }
     for queue::Header { name, value } in &rest.headers {
         if let Ok(name) = HeaderName::try_from(format!("metadata.{name}")) {
@@ -305,10 +306,6 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
         put(HeaderName::from_static("colony-key"), encoded(&rest.key).as_bytes());
     }
     request
-}
-
-fn is_trace(name: &str) -> bool {
-    matches!(name, "traceparent" | "tracestate")
 }
 
 /// As in a path, for a name may have any letters and a header has not.

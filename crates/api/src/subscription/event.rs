@@ -30,6 +30,8 @@ pub struct Head<'a> {
     expiration: Option<&'a RawValue>,
     #[serde(borrow)]
     traceparent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    baggage: Option<&'a RawValue>,
 }
 
 impl<'a> Head<'a> {
@@ -54,6 +56,11 @@ impl<'a> Head<'a> {
     /// To which trace it belongs.
     pub fn trace(&self) -> Cow<'a, str> {
         text(self.traceparent)
+    }
+
+    /// What goes along with its trace.
+    pub fn baggage(&self) -> Cow<'a, str> {
+        text(self.baggage)
     }
 
     /// Until when it is of use, if not for ever.

@@ -126,3 +126,125 @@ async fn what_is_not_sampled_is_recorded_where_that_is_wanted() {
     assert_eq!(hex(&all[0].trace_id), TRACE[3..35]);
     world.end().await;
 }
+
+/// All spans, when there are so many of each name.
+async fn all_of(inbox: &Inbox, wanted: &[(&str, usize)]) -> Vec<Span> {
+    let all = std::cell::RefCell::new(Vec::<Span>::new());
+    let count = |name: &str| all.borrow().iter().filter(|span| &*span.name == name).count();
+    until(
+        || {
+            let spans = inbox.take(100).filter_map(|record| match record {
+                Record::Span(span) => Some(*span),
+                Record::Log(_) => None,
+            });
+            all.borrow_mut().extend(spans);
+            wanted.iter().all(|(name, wanted)| count(name) >= *wanted)
+        },
+        || format!("{wanted:?} among {:#?}", all.borrow()),
+    )
+    .await;
+    all.take()
+}
+
+fn number(span: &Span, key: &str) -> f64 {
+    match span.attribute(key) {
+        Some(Value::Float(number)) => *number,
+        other => panic!("{key} is {other:?}: {span:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_waits_in_a_queue_and_for_a_commit_is_seen_as_that() {
+    let app = Subscriber::new("[]", |_, _| done()).await;
+    let (recorder, inbox) = channel(1_000);
+    let world = beside_with(&app, |config| recorded(config, &recorder)).await;
+    assert_eq!(world.ask("PUT", "/v1.0/queues/mails", "{}").await.status, 204);
+    assert_eq!(world.ask("PUT", "/v1.0/queues/mails/push", r#"{"route":"/mail"}"#).await.status, 204);
+    let send = "/v1.0/queues/mails/send?delay=50ms";
+    let headers = [JSON, ("traceparent", TRACE), ("baggage", "customer=7")];
+    assert!(world.ask_with("POST", send, &headers, b"{}").await.status < 300);
+    let had = app.has(1, "/mail").await.remove(0);
+    let all = spans(&inbox, &["send mails", "process mails", "wait mails"]).await;
+    let (sent, processed, waited) = (&all[0], &all[1], &all[2]);
+    assert_eq!((waited.kind, waited.parent), (Kind::Internal, Some(sent.span_id)));
+    assert_eq!(waited.attribute("colony.wait"), Some(&Value::from("queue")));
+    assert_eq!(waited.links[0].span_id, processed.span_id, "it says who had it then");
+    assert!(waited.duration_ns >= 50_000_000 && waited.end_ns() <= processed.end_ns(), "{waited:?}");
+    assert!(number(sent, "colony.commit.wait_ms") > 0.0, "{sent:?}");
+    assert_eq!(had.header("baggage"), "customer=7");
+    // Who only reads waits for no commit.
+    world.get("/v1.0/state/things/key").await;
+    let read = spans(&inbox, &["get things"]).await.remove(0);
+    assert_eq!(read.attribute("colony.commit.wait_ms"), None);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_brought_together_is_led_to_from_each_producer() {
+    let subscribes = r#"[{"pubsubname":"pubsub","topic":"orders","route":"/orders",
+        "bulkSubscribe":{"enabled":true,"maxMessagesCount":2,"maxAwaitDurationMs":60000}}]"#;
+    let app = Subscriber::new(subscribes, |_, _| done()).await;
+    let (recorder, inbox) = channel(1_000);
+    let world = beside_with(&app, |config| recorded(config, &recorder)).await;
+    until(|| world.api.health.is_ready(), || "ready".to_owned()).await;
+    let traces = [TRACE.to_owned(), TRACE.replace("0af7", "1bf8")];
+    for trace in &traces {
+        let path = "/v1.0/publish/pubsub/orders";
+        let headers = [JSON, ("traceparent", trace.as_str()), ("baggage", "customer=7")];
+        assert_eq!(world.ask_with("POST", path, &headers, b"{}").await.status, 204);
+    }
+    let had = app.has(1, "/orders").await.remove(0);
+    assert_eq!(had.json()["entries"][1]["event"]["baggage"], "customer=7");
+    let all = all_of(&inbox, &[("wait orders", 2), ("process orders", 1)]).await;
+    let named = |name: &str| all.iter().filter(|span| &*span.name == name).cloned().collect::<Vec<_>>();
+    let (mut waits, processed) = (named("wait orders"), named("process orders").remove(0));
+    waits.sort_by_key(|wait| hex(&wait.trace_id));
+    assert_eq!((processed.parent, processed.links.len()), (None, 2), "it is in a trace of its own");
+    assert_eq!(had.header("traceparent")[..53], told(&processed)[..53], "which the application is told");
+    for (wait, trace) in waits.iter().zip(&traces) {
+        assert_eq!(hex(&wait.trace_id), trace[3..35]);
+        assert_eq!((wait.links[0].trace_id, wait.links[0].span_id), (processed.trace_id, processed.span_id));
+        assert_eq!(wait.attribute("colony.wait"), Some(&Value::from("topic")));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn items_that_are_sent_together_or_over_grpc_say_by_whom_and_who_takes_them_is_linked() {
+    use api::proto::colony::v1::{NewItem, ReceiveRequest, ReceiveResponse, SendRequest, SendResponse};
+
+    let (recorder, inbox) = channel(1_000);
+    let world = World::with(|config| recorded(config, &recorder)).await;
+    let two = br#"[{"data":1},{"data":2,"headers":{"traceparent":"mine"}}]"#;
+    let path = "/v1.0/queues/parcels/send/bulk";
+    let answer = world.ask_with("POST", path, &[JSON, ("traceparent", TRACE)], two).await;
+    assert!(answer.status < 300, "{answer:?}");
+    // As Dapr's runtime and older SDKs say it over gRPC.
+    let binary = "AABAQUJDREVGR0hJSktMTU5PAWFiY2RlZmdoAgE";
+    let metadata = http::HeaderMap::from_iter([
+        ("grpc-trace-bin".parse().unwrap(), binary.parse().unwrap()),
+        (http::HeaderName::from_static("baggage"), "customer=7".parse().unwrap()),
+    ]);
+    let send = SendRequest { queue: "parcels".to_owned(), items: vec![NewItem::default()] };
+    let sent: SendResponse = world.call_with("colony.v1.Queues/Send", &send, metadata).await.unwrap();
+    assert_eq!(sent.items.len(), 1);
+    let asked = ReceiveRequest { queue: "parcels".to_owned(), max: 10, ..ReceiveRequest::default() };
+    let items: ReceiveResponse = world.call("colony.v1.Queues/Receive", &asked).await.unwrap();
+    let all = spans(&inbox, &["send parcels", "colony.v1.Queues/Send", "colony.v1.Queues/Receive"]).await;
+    let (over_http, over_grpc, received) = (&all[0], &all[1], &all[2]);
+    assert_eq!(hex(&over_grpc.trace_id), "404142434445464748494a4b4c4d4e4f");
+    assert_eq!(hex(&over_grpc.parent.unwrap()), "6162636465666768");
+    let said = |at: usize, name: &str| items.items[at].headers.get(name).cloned().unwrap_or_default();
+    let mut traces: Vec<String> = (0..3).map(|at| said(at, "traceparent")).collect();
+    traces.sort();
+    let mut wanted = vec![told(over_http), told(over_grpc), "mine".to_owned()];
+    wanted.sort();
+    assert_eq!(traces, wanted);
+    assert!((0..3).any(|at| said(at, "baggage") == "customer=7"));
+    let mut linked: Vec<_> = received.links.iter().map(|link| link.span_id).collect();
+    linked.sort_unstable();
+    let mut producers = vec![over_http.span_id, over_grpc.span_id];
+    producers.sort_unstable();
+    assert_eq!(linked, producers);
+    world.end().await;
+}

@@ -8,6 +8,7 @@ use machine::{Entry, Reply, Shard};
 use tokio::sync::oneshot;
 
 use super::{Engine, Inner, lock};
+use crate::commits::Wait;
 use crate::error::Error;
 use crate::store::Store;
 use crate::worker::Letter;
@@ -62,6 +63,7 @@ impl<L: Log, S: Store> Engine<L, S> {
 impl<L: Log, S: Store> Inner<L, S> {
     pub(crate) async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
         let (reply, answer) = oneshot::channel();
+        let _wait = Wait::begin();
         self.put(shard, entry, Then::Tell(reply))?;
         answer.await.unwrap_or_else(|_| Err(Error::InDoubt(self.failure.get().cloned())))
     }
@@ -107,6 +109,7 @@ impl<L: Log, S: Store> Inner<L, S> {
     ) -> Result<Reply, Error> {
         let (reply, answer) = oneshot::channel();
         let mut answered = Answered { reply: None, undo: Some(undo) };
+        let _wait = Wait::begin();
         self.propose_then(shard, entry, move |outcome| {
             then();
             let outcome = outcome.map(|reply| {

@@ -19,6 +19,7 @@ use crate::proto::colony::v1::{
     PurgeRequest, Queue, QueueItem, ReceiveRequest, ReceiveResponse, ReceivedItem, RedriveRequest,
     RedriveResponse, ReleaseRequest, ResumeRequest, SendRequest, SendResponse, SettleResponse, WorkRequest,
 };
+use crate::pubsub::Trace;
 use crate::queues::{Receive, id, invalid, receipts};
 use convert::{counts, item, queue_item, reason, received, sent, settings, settled};
 
@@ -118,9 +119,10 @@ impl Api {
     }
 
     async fn send_items(&self, request: Request<SendRequest>) -> Result<SendResponse, Error> {
+        let head = request.metadata().clone();
         let (SendRequest { queue, items }, once) = asked(self, "Queues/Send", request)?;
         let items = items.into_iter().map(item).collect::<Result<_, _>>()?;
-        let outcomes = self.queue(&queue, once.as_ref())?.send(items).await?;
+        let outcomes = self.queue(&queue, once.as_ref())?.send(items, Trace::of(&head)).await?;
         Ok(SendResponse { items: outcomes.into_iter().map(sent).collect() })
     }
 

@@ -28,7 +28,7 @@ pub(super) async fn send(queue: &str, call: Call<'_>) -> Answer {
         text.parse().map_err(|_| invalid(format!("the priority {text:?} is no number from 0 to 9")))
     });
     let rest = engine_queue::Item {
-        headers: traced(headers(query.metadata()), &call),
+        headers: headers(query.metadata()),
         key: query.get("key").unwrap_or_default().into_owned(),
         priority: priority.transpose()?,
         delay: span("delay")?.unwrap_or_default(),
@@ -38,24 +38,25 @@ pub(super) async fn send(queue: &str, call: Call<'_>) -> Answer {
         ..engine_queue::Item::default()
     };
     let content_type = call.header("content-type").unwrap_or_default().to_owned();
-    let api = call.api;
+    let (api, trace) = (call.api, call.trace());
     let Asked { body: data, once } = call.asked().await?;
     let item = Item { payload: Payload { data, content_type }, rest };
-    let mut sent = api.queue(queue, once.as_ref())?.send(vec![item]).await?;
+    let mut sent = api.queue(queue, once.as_ref())?.send(vec![item], trace).await?;
     let sent = sent.pop().unwrap_or_else(|| Err(invalid("nothing was sent")))?;
     json_text(&told_sent(sent))
 }
 
 /// Several, each an object with its payload and the rest.
 pub(super) async fn send_bulk(queue: &str, call: Call<'_>) -> Answer {
-    let api = call.api;
+    let (api, trace) = (call.api, call.trace());
     let Asked { body, once } = call.asked().await?;
     let items: Vec<Object<Written<'_>>> = serde_json::from_slice(&body).map_err(Error::not_json)?;
     let items = items
         .into_iter()
         .enumerate()
         .map(|(at, Object(item))| item.item(&body).map_err(|wrong| invalid(format!("item {at}: {wrong}"))));
-    let sent = api.queue(queue, once.as_ref())?.send(items.collect::<Result<_, _>>()?).await?;
+    let items = items.collect::<Result<_, _>>()?;
+    let sent = api.queue(queue, once.as_ref())?.send(items, trace).await?;
     let told = sent.into_iter().map(|one| one.map_or_else(|error| error.to_json(), told_sent));
     json_text(&json!({ "items": told.collect::<Vec<_>>() }))
 }
@@ -337,16 +338,6 @@ impl<'a> Told<'a> {
 
 fn told_sent(sent: Sent) -> Value {
     json!({ "id": sent.id.to_string(), "duplicate": sent.duplicate })
-}
-
-/// With the trace that its sending belongs to, for who works on it.
-fn traced(mut headers: Vec<Header>, call: &Call<'_>) -> Vec<Header> {
-    for name in ["traceparent", "tracestate"] {
-        if let (Some(value), false) = (call.header(name), headers.iter().any(|header| header.name == name)) {
-            headers.push(Header { name: name.to_owned(), value: value.to_owned().into() });
-        }
-    }
-    headers
 }
 
 fn headers(named: BTreeMap<String, String>) -> Vec<Header> {

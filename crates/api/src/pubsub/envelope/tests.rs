@@ -15,6 +15,7 @@ fn event<'a>(content_type: &'a str, data: &'a [u8], wishes: &'a Wishes<'a>) -> E
         data,
         traceparent: "",
         tracestate: "",
+        baggage: "",
         wishes,
         now_ms: 951_782_400_999,
     }

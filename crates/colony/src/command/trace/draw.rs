@@ -1,6 +1,6 @@
 //! A trace as a drawing: a line for each span, with when it was, and what was logged in it where it was logged.
 //!
-//! `█` is where a span is on the critical path, `─` where it is not, `░` where it waited to be taken up.
+//! `█` is where a span is on the critical path, `─` where it is not, `░` where it waited to be taken up, or is nothing but a wait.
 
 use std::fmt::Write as _;
 
@@ -107,7 +107,8 @@ impl Drawing<'_> {
             * 1_000;
         let mut cells = vec![' '; self.bar];
         self.fill(&mut cells, start_ns.saturating_sub(row.waited_ns), row.waited_ns, '░');
-        self.fill(&mut cells, start_ns, number(row.span, "duration_ns"), '─');
+        let own = if row.span["attributes"]["colony.wait"].is_string() { '░' } else { '─' };
+        self.fill(&mut cells, start_ns, number(row.span, "duration_ns"), own);
         let path = self.trace["critical_path"].as_array().map(Vec::as_slice).unwrap_or_default();
         for stretch in path.iter().filter(|stretch| stretch["span_id"] == row.span["span_id"]) {
             self.fill(&mut cells, number(stretch, "offset_ns"), number(stretch, "duration_ns"), '█');
