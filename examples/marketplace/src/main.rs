@@ -22,6 +22,7 @@ mod remote;
 mod serve;
 mod store;
 mod storefront;
+mod tell;
 mod wiring;
 
 use std::process::ExitCode;

@@ -45,6 +45,7 @@ mod policies;
 mod port;
 mod probes;
 mod protocols;
+mod purchase;
 mod queues;
 #[cfg(feature = "conformance")]
 mod quickstarts;

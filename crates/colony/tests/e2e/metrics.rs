@@ -105,7 +105,7 @@ fn top_is_drawn_and_leaves_the_terminal_as_it_was() {
 }
 
 /// What the node answers over its socket.
-fn asked(world: &World, path: &str) -> Value {
+pub fn asked(world: &World, path: &str) -> Value {
     let mut socket = UnixStream::connect(world.dir.path().join(".colony/control.sock")).expect("it listens");
     let head = format!("GET {path} HTTP/1.1\r\nhost: colony\r\nconnection: close\r\n\r\n");
     socket.write_all(head.as_bytes()).expect("sent");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{Answer, World, request, server, until, wait};
 
 /// A node on ports that the kernel picks, with more of `telemetry`.
-fn shop(more: &str) -> String {
+pub fn shop(more: &str) -> String {
     format!(
         "name: shop\ngateway: {{ listen: 127.0.0.1:0, routes: [{{ to: app }}] }}\nservices:\n  app: {{ url: 'http://{}' }}\n\
          telemetry:\n  otlp: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n{more}",
@@ -15,7 +15,7 @@ fn shop(more: &str) -> String {
     )
 }
 
-fn address(world: &World, which: &str) -> String {
+pub fn address(world: &World, which: &str) -> String {
     world.status()["otlp"][which].as_str().expect("an address").to_owned()
 }
 
@@ -30,7 +30,7 @@ fn span(trace: &str, attribute: &str) -> String {
     json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": [span] }] }] }).to_string()
 }
 
-fn send(at: &str, path: &str, body: &str) -> Answer {
+pub fn send(at: &str, path: &str, body: &str) -> Answer {
     request(at, "POST", path, &[], Some(body))
 }
 

@@ -38,6 +38,7 @@ use crate::extract::check_customer;
 use crate::payments::{Charge, Payments};
 use crate::problem::Problem;
 use crate::remote::Reply;
+use crate::tell;
 use orders::Named;
 use turns::Turns;
 
@@ -163,10 +164,11 @@ impl Checkout for CheckoutService {
         let (customer, key) = (customer.to_owned(), key.map(str::to_owned));
         Box::pin(async move {
             let under_way = service.0.under_way.clone().read_owned().await;
-            let task = tokio::spawn(async move {
+            // On a task of its own it is for the sake of the same request.
+            let task = tokio::spawn(cx.clone().scope(async move {
                 let _under_way = under_way;
                 service.0.buy(&cx, &customer, key.as_deref()).await
-            });
+            }));
             task.await.unwrap_or_else(|e| {
                 Err(Problem::unavailable("checkout", format!("The checkout broke off: {e}")))
             })
@@ -247,7 +249,9 @@ impl Inner {
             items: cart.items,
             total_cents: cart.total_cents,
         };
-        self.orders.place(Record { order, cart_version: cart.version }).await
+        let record = self.orders.place(Record { order, cart_version: cart.version }).await?;
+        tell::info("an order is placed", &record.order.order_id);
+        Ok(record)
     }
 
     async fn pay(&self, cx: &Context, record: Record) -> Result<Order, Problem> {
@@ -259,11 +263,13 @@ impl Inner {
             Ok(_) => self.orders.note(id, Fact::Paid).await,
             Err(problem) if problem.is(StatusCode::PAYMENT_REQUIRED) => {
                 self.orders.note(id, Fact::Declined).await?;
+                tell::warn("the payment was declined", id);
                 return Err(declined(order, &problem.detail));
             }
             Err(problem) => Err(problem),
         };
         let record = paid.map_err(|problem| pending(id, &problem))?;
+        tell::info("an order is paid", id);
         self.peers.follow_up.paid(cx, &record).await;
         // What is to be seen beside the payment may be missing, but the payment was taken.
         Ok(self.orders.get(id).await.ok().flatten().unwrap_or(record).order)

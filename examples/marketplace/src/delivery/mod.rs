@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::date::Day;
 use crate::problem::Problem;
 use crate::remote::Reply;
+use crate::tell;
 
 /// What the other services ask of delivery.
 pub trait Delivery: Send + Sync {
@@ -69,7 +70,11 @@ impl Delivery for DeliveryService {
         let working_days = if wanted.pieces > PIECES_IN_ONE_PARCEL { 3 } else { 2 };
         let estimated = Day::today().after_working_days(working_days);
         let (order, customer) = (wanted.order.clone(), wanted.customer.clone());
-        Box::pin(self.deliveries.arrange(Arranged { order, customer, estimated }))
+        Box::pin(async move {
+            let arranged = self.deliveries.arrange(Arranged { order, customer, estimated }).await?;
+            tell::info("a delivery is arranged", &arranged.order);
+            Ok(arranged)
+        })
     }
 }
 

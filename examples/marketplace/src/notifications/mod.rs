@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::extract::check_customer;
 use crate::problem::Problem;
 use crate::remote::Reply;
+use crate::tell;
 
 /// What the other services ask of notifications.
 pub trait Notifications: Send + Sync {
@@ -61,6 +62,7 @@ impl Notifications for NotificationsService {
                 return Err(Problem::invalid(format!("A message has at most {TEXT_BYTES_MAX} bytes.")));
             }
             self.messages.add(message).await?;
+            tell::info("a customer is told", &message.order);
             Ok(message.clone())
         })
     }

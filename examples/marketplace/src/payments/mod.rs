@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::money::Euros;
 use crate::problem::Problem;
 use crate::remote::Reply;
+use crate::tell;
 
 /// What the other services ask of payments.
 pub trait Payments: Send + Sync {
@@ -99,6 +100,9 @@ impl PaymentsService {
             return Err(self.lost("before it was charged"));
         }
         let charged = self.ledger.charge(key, charge).await;
+        if charged.is_ok() {
+            tell::info("a card is charged", &charge.order);
+        }
         if luck < dial.failure + dial.after_charge {
             return Err(self.lost("after it was charged"));
         }
