@@ -22,6 +22,7 @@ use crate::secrets::SecretStores;
 use crate::spans::Tracer;
 use crate::state::Stores;
 use crate::undeclared::Undeclared;
+use crate::uses::Uses;
 
 /// The API of one application, with what is declared at a time. It keeps nothing itself that outlives it: what lasts is the
 /// engine's, or shared with the one that comes after it.
@@ -41,6 +42,7 @@ pub struct Api {
     pub(crate) locks: Locks,
     pub(crate) configurations: Configurations,
     pub(crate) undeclared: Arc<Undeclared>,
+    pub(crate) uses: Arc<Uses>,
     pub(crate) caller: Caller,
     pub(crate) guards: Guards,
     pub(crate) outside: Outside,
@@ -71,6 +73,7 @@ impl Api {
             caller: Caller::new(&config),
             guards: Guards::new(&config.resiliency, None),
             outside: Outside::new(&config, None),
+            uses: host.uses_of(&config.app_id),
             host,
             tracer: config.spans.clone().map(|spans| Tracer::new(spans, &config.app_id)),
             config,

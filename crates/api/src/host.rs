@@ -9,6 +9,7 @@ use engine::{Embedded, InMemory, OpenError};
 use crate::api::{Api, Say};
 use crate::config::Config;
 use crate::instance::Instance;
+use crate::uses::{Used, Uses};
 
 /// A node's engines, and the applications that are served on it.
 pub struct Host {
@@ -18,6 +19,8 @@ pub struct Host {
     settings: engine::Config,
     /// By their ids: those of several processes of one application are beside each other.
     apps: RwLock<BTreeMap<String, Instances>>,
+    /// What each application has used, by its id, also while it is not served.
+    uses: RwLock<BTreeMap<String, Arc<Uses>>>,
 }
 
 /// Those that serve one application.
@@ -31,7 +34,13 @@ struct Instances {
 impl Host {
     /// Nobody is served yet. What is kept in memory is kept with these settings as well.
     pub fn new(disk: Embedded, settings: engine::Config) -> Arc<Host> {
-        Arc::new(Host { disk, memory: OnceLock::new(), settings, apps: RwLock::default() })
+        Arc::new(Host {
+            disk,
+            memory: OnceLock::new(),
+            settings,
+            apps: RwLock::default(),
+            uses: RwLock::default(),
+        })
     }
 
     /// One more application; `say` gets its lines for people.
@@ -72,6 +81,18 @@ impl Host {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         let one = |app: &Instances| app.all.iter().find_map(Weak::upgrade);
         apps.values().filter_map(one).map(|instance| instance.api()).collect()
+    }
+
+    /// What every application has used since the node has begun, by its id.
+    pub fn uses(&self) -> Vec<(String, Vec<Used>)> {
+        let uses = self.uses.read().unwrap_or_else(PoisonError::into_inner);
+        uses.iter().map(|(app_id, uses)| (app_id.clone(), uses.all().collect())).collect()
+    }
+
+    /// Where it is counted what an application uses.
+    pub(crate) fn uses_of(&self, app_id: &str) -> Arc<Uses> {
+        let mut uses = self.uses.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(uses.entry(app_id.to_owned()).or_default())
     }
 
     /// Who gets the next call of an application: each in turn, those last that are ending or whose application does not answer.

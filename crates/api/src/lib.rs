@@ -57,6 +57,7 @@ mod time;
 mod token;
 pub mod topics;
 mod undeclared;
+pub mod uses;
 mod value;
 
 pub use api::{Api, Say};

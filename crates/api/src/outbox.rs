@@ -47,7 +47,11 @@ impl Api {
             events(&pubsub, outbox, &saved, &projections, trace).await
         };
         let events = publishing.await.map_err(|error| failed(&self.config.app_id, &error))?;
-        store.transact(saved, &events, moved).await
+        let done = store.transact(saved, &events, moved).await;
+        if let Ok(pubsub) = self.pubsub(&outbox.pubsub) {
+            pubsub.has_published(&outbox.topic, events.len(), if done.is_err() { events.len() } else { 0 });
+        }
+        done
     }
 }
 

@@ -69,6 +69,8 @@ function nav() {
   replace(document.getElementById('nav'), links);
   document.addEventListener('colony:page', ({ detail }) => {
     for (const one of links) mark(one, 'aria-current', one.dataset.page === (UNDER[detail.name] ?? detail.name) ? 'page' : null);
+    // On a phone there is not room for all.
+    links.find((one) => one.hasAttribute('aria-current'))?.scrollIntoView({ block: 'nearest', inline: 'center' });
     const page = PAGES.find(([name]) => name === (UNDER[detail.name] ?? detail.name));
     const what = [...detail.rest, page?.[1]].filter(Boolean).join(' – ');
     const system = document.querySelector('#top .name').textContent;

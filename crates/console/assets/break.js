@@ -1,70 +1,163 @@
-// Something made to fail on purpose, for a time, and undone; the map shows what follows.
+// Something made to fail on purpose, for a time, and undone; beside it the map shows what follows.
 
 import { h, Keyed, link, mark, say } from './dom.js';
+import { drawn, edgeState, flags, wellness } from './drawn.js';
 import * as show from './format.js';
 import { part, post, remove } from './net.js';
-import { address, page } from './router.js';
+import { address, go as goTo, page } from './router.js';
 import { doing } from './say.js';
 import * as store from './store.js';
 
-const WAYS = [['fail', 'Fail it'], ['slow', 'Slow it down'], ['reset', 'Lose its connections'], ['kill', 'Kill an instance']];
+const WAYS = [['slow', 'Slow a call'], ['fail', 'Fail a call'], ['reset', 'Lose connections'], ['kill', 'Kill an instance'], ['fill', 'Fill a queue']];
+const TIMES = [[30, '30 s'], [60, '1 min'], [300, '5 min'], [900, '15 min']];
 
 page('break', (root, at, signal) => {
+  let way = WAYS.some(([name]) => name === at.query.way) ? at.query.way : at.query.on?.startsWith('queue ') ? 'fill' : 'fail';
   const targets = h('select', { id: 'target' });
-  const way = h('select', {}, WAYS.map(([value, text]) => h('option', { value }, text)));
-  const status = h('input', { type: 'number', value: 503, min: 400, max: 599 });
-  const delay = h('input', { type: 'number', value: 500, min: 1, max: 600000 });
-  const percent = h('input', { type: 'number', value: 100, min: 1, max: 100 });
-  const time = h('select', {}, [[30, '30 s'], [60, '1 min'], [300, '5 min'], [900, '15 min']].map(([value, text]) => h('option', { value }, text)));
+  const number = (value, min, max) => h('input', { type: 'number', value, min, max });
+  const [status, delay, percent, count] = [number(503, 400, 599), number(500, 1, 600000), number(100, 1, 100), number(100, 1, 1000)];
+  const time = h('select', {}, TIMES.map(([value, text]) => h('option', { value }, text)));
   const field = (name, input) => h('label', {}, name, input);
-  const [ofStatus, ofDelay, ofPercent, ofTime] = [field('Status', status), field('Delay, ms', delay), field('% of tries', percent), field('For', time)];
+  const where = h('span', {}, 'Where');
+  const fields = { status: field('Status', status), delay: field('Delay, ms', delay), percent: field('% of tries', percent), count: field('Items', count), time: field('For', time) };
+  const NEEDS = { slow: ['delay', 'percent', 'time'], fail: ['status', 'percent', 'time'], reset: ['percent', 'time'], kill: [], fill: ['count', 'time'] };
+  const ways = WAYS.map(([name, text]) => h('button', { type: 'button', 'aria-pressed': 'false', 'data-way': name, onclick: () => { way = name; offer(); } }, text));
   const go = h('button', { class: 'main', onclick: () => doing(go, done, begin) }, 'Break it');
-  const done = (outcome) => (outcome.killed === undefined ? `fault ${outcome.id} strikes ${outcome.on}` : outcome.killed ? `${outcome.instance} was killed` : `${outcome.instance} has no process`);
-  const begin = () => {
+  const done = (outcome) => {
+    if (outcome.killed !== undefined) return outcome.killed ? `${outcome.instance} was killed; it is started again` : `${outcome.instance} has no process`;
+    return outcome.queue ? `${show.count(outcome.items)} items are in ${outcome.queue}` : `fault ${outcome.id} strikes ${outcome.on}`;
+  };
+  const begin = async () => {
     const on = targets.value;
-    if (way.value === 'kill') return post(`/api/instances/${part(on)}/kill`);
-    const fault = { on, percent: Number(percent.value), for_ms: Number(time.value) * 1000 };
-    if (way.value === 'fail') fault.status = Number(status.value);
-    if (way.value === 'slow') fault.delay_ms = [Number(delay.value), Number(delay.value)];
-    if (way.value === 'reset') fault.reset = true;
+    const for_ms = Number(time.value) * 1000;
+    if (way === 'kill') return post(`/api/instances/${part(on)}/kill`).then((outcome) => { if (outcome.killed) killed(on); return outcome; });
+    if (way === 'fill') return post('/api/fills', { queue: on, count: Number(count.value), payload: '{"test": true}', for_ms });
+    const fault = { on, percent: Number(percent.value), for_ms };
+    if (way === 'fail') fault.status = Number(status.value);
+    if (way === 'slow') fault.delay_ms = [Number(delay.value), Number(delay.value)];
+    if (way === 'reset') fault.reset = true;
     return post('/api/faults', fault);
   };
-  const body = h('tbody', {});
+
+  const force = h('ul', { class: 'broken' });
   const none = h('p', { class: 'empty' }, 'Nothing is broken on purpose.');
-  const all = h('button', { class: 'danger', onclick: () => doing(all, 'everything is undone', () => remove('/api/faults')) }, 'Undo all');
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Break something'), h('p', {}, 'It ends by itself. ', link('/map', {}, 'The map'), ' shows what follows.')),
-    h('div', { class: 'row end' }, field('What', way), field('Where', targets), ofStatus, ofDelay, ofPercent, ofTime, go),
-    h('h2', {}, 'In force'), none, h('div', { class: 'wide' }, h('table', {}, body)), h('p', {}), all);
-  let offered = '';
+  const all = h('button', { class: 'danger', onclick: () => doing(all, 'everything is undone', async () => {
+    await Promise.all([remove('/api/faults'), ...store.all('fill/').map((fill) => remove(`/api/fills/${fill.id}`))]);
+    return null;
+  }) }, 'Undo all');
+  const map = drawn({ choose: (id) => { if (id) goTo(address('map', [], { on: id })); }, signal, quiet: true });
+  const follows = h('ul', { class: 'follows' });
+  const calm = h('p', { class: 'empty' }, 'All is well.');
+  root.append(
+    h('div', { class: 'head' }, h('h1', {}, 'Break something'), h('p', {}, 'It ends by itself, and sooner by Undo.')),
+    h('div', { class: 'break' },
+      h('section', {}, h('div', { class: 'row ways', role: 'group', 'aria-label': 'What' }, ways),
+        h('div', { class: 'row end' }, h('label', {}, where, targets), Object.values(fields), go),
+        h('div', { class: 'head' }, h('h2', {}, 'In force'), h('span', { class: 'grow' }), all), none, force),
+      h('section', { class: 'beside' }, h('div', { class: 'head' }, h('h2', {}, 'What follows'), h('span', { class: 'grow' }), link('/map', {}, 'The whole map')), map.element, calm, follows)),
+  );
+
+  // Instances that were killed here, until they are back.
+  const away = new Map();
+  const killed = (id) => { away.set(id, { at: Date.now() }); };
+
+  let offered = null;
   const offer = () => {
     const nodes = store.all('node/');
-    const instances = nodes.filter((node) => node.is_ours).flatMap((node) => node.instances.map((one) => one.id));
-    const places = [...nodes.filter((node) => ['service', 'external'].includes(node.kind)).map((node) => node.name), ...store.all('call/').map((call) => call.call)];
-    const names = way.value === 'kill' ? instances : places;
-    const fault = way.value !== 'kill';
-    ofStatus.hidden = way.value !== 'fail';
-    ofDelay.hidden = way.value !== 'slow';
-    ofPercent.hidden = ofTime.hidden = !fault;
-    if (offered === names.join('\n')) return;
-    offered = names.join('\n');
-    const chosen = targets.value || at.query.on;
-    targets.replaceChildren(...names.map((name) => h('option', { value: name, selected: name === chosen }, name)));
+    const instances = () => nodes.filter((node) => node.is_ours).flatMap((node) => node.instances.map((one) => one.id));
+    const queues = () => nodes.filter((node) => node.kind === 'queue').map((node) => node.name);
+    const places = () => [...store.all('call/').map((call) => call.call), ...nodes.filter((node) => ['service', 'external'].includes(node.kind)).map((node) => node.name)];
+    const names = { kill: instances, fill: queues }[way]?.() ?? places();
+    for (const button of ways) mark(button, 'aria-pressed', String(button.dataset.way === way));
+    for (const [name, element] of Object.entries(fields)) element.hidden = !NEEDS[way].includes(name);
+    say(where, { kill: 'Instance', fill: 'Queue' }[way] ?? 'Call, or all calls of');
+    go.disabled = names.length === 0;
+    const key = [way, ...names].join('\n');
+    if (offered === key) return;
+    const chosen = targets.value || at.query.on?.replace(/^queue /, '');
+    offered = key;
+    targets.replaceChildren(...names.map((name) => h('option', { value: name, selected: name === chosen }, name)), ...(names.length ? [] : [h('option', { value: '' }, 'there is none')]));
   };
-  way.addEventListener('change', offer);
-  const rows = new Keyed(body, (fault) => h('tr', {}, h('td', {}, link(address('map', [], { on: fault.on }), {}, fault.on)), h('td', {}, effect(fault)), h('td', { class: 'n' }), h('td', { class: 'n' }),
-    h('td', { class: 'n' }, h('button', { onclick: (event) => doing(event.target, 'undone', () => remove(`/api/faults/${fault.id}`)) }, 'Undo'))), (row, fault) => {
-    say(row.children[2], `struck ${show.count(fault.struck)} of ${show.count(fault.tries)}`);
-    say(row.children[3], `${show.span(fault.remaining_ms)} left`);
-    mark(row, 'data-id', fault.id);
+
+  // When each ends, by the clock of this page: a document says it in whole seconds, and a second is long to look at.
+  const ends = new Map();
+  const left = (key, remaining_ms) => {
+    const said = Date.now() + remaining_ms;
+    const known = ends.get(key);
+    if (known === undefined || Math.abs(known - said) > 1500) ends.set(key, said);
+    return Math.max(0, ends.get(key) - Date.now());
+  };
+  const items = new Keyed(force, (item) => h('li', {}, h('div', {}, item.where, h('span', { class: 'dim' })), h('span', { class: 'n' }),
+    item.undo ? h('button', { onclick: (event) => doing(event.target, item.undone, item.undo) }, 'Undo') : h('span', {}), h('progress', { max: 1, 'aria-label': 'Time left' })), (row, item) => {
+    const [what, time, , bar] = row.children;
+    say(what.lastElementChild, item.what);
+    say(time, item.time);
+    bar.value = item.part;
+    mark(row, 'data-id', item.key);
   });
-  store.watch(() => {
-    offer();
-    const faults = store.all('fault/');
-    none.hidden = faults.length > 0;
-    all.hidden = faults.length < 2;
-    rows.show(faults, (fault) => fault.id);
-  }, signal);
+  const longest = new Map();
+  const timed = (key, remaining_ms) => {
+    const ms = left(key, remaining_ms);
+    longest.set(key, Math.max(ms, longest.get(key) ?? 0));
+    return { key, time: `${show.span(Math.ceil(ms / 1000) * 1000)} left`, part: ms / Math.max(1, longest.get(key)) };
+  };
+  const list = () => {
+    const faults = store.all('fault/').map((fault) => ({ ...timed(`fault ${fault.id}`, fault.remaining_ms), where: link(address('map', [], { on: fault.on }), {}, fault.on),
+      what: `${effect(fault)}; struck ${show.count(fault.struck)} of ${show.count(fault.tries)}`, undone: 'undone', undo: () => remove(`/api/faults/${fault.id}`) }));
+    const fills = store.all('fill/').map((fill) => ({ ...timed(`fill ${fill.id}`, fill.remaining_ms), where: link(address('messages', ['queue', fill.queue]), {}, fill.queue),
+      what: `${show.count(fill.items)} items were put in; ${standingOf(fill.queue)}`, undone: told, undo: () => remove(`/api/fills/${fill.id}`) }));
+    const gone = [...away].map(([id, one]) => ({ key: `kill ${id}`, where: link(address('services', [id.replace(/-\d+$/, '')]), {}, id), what: back(id, one), time: show.span(Date.now() - one.at), part: 0 }));
+    const every = [...faults, ...fills, ...gone];
+    none.hidden = every.length > 0;
+    all.hidden = faults.length + fills.length < 2;
+    items.show(every, (item) => item.key);
+  };
+  // Whether an instance is back; then it is not told of any more after a while.
+  const back = (id, one) => {
+    const instance = store.all('node/').flatMap((node) => node.instances ?? []).find((other) => other.id === id);
+    if (!one.down && instance?.state !== 'ready') one.down = true;
+    if ((one.down || Date.now() - one.at > 4000) && instance?.state === 'ready') one.back ??= Date.now();
+    if (one.back && Date.now() - one.back > 8000) away.delete(id);
+    return one.back ? `is back after ${show.span(one.back - one.at)}` : `was killed: ${instance?.state ?? 'gone'}`;
+  };
+  const news = new Keyed(follows, (one) => h('li', {}, link(address('map', [], { on: one.id }), {}, one.name), ' ', h('span', {})), (row, one) => {
+    say(row.lastElementChild, one.text);
+    mark(row, 'class', one.state);
+  });
+  const follow = () => {
+    map.draw();
+    const nodes = store.all('node/').filter((node) => ['warn', 'bad'].includes(wellness(node)))
+      .map((node) => ({ id: node.id, name: node.name ?? node.id, state: wellness(node), text: flags(node).join(', ').toLowerCase().replaceAll('slo', 'SLO') || node.why || node.trouble || node.state }));
+    const edges = map.edges().filter((edge) => edge.kind === 'call' && edge.declared !== false && edgeState(edge))
+      .map((edge) => ({ id: edge.id, name: `${edge.from} → ${edge.to}`, state: edgeState(edge), text: troubles(edge) }));
+    const every = [...edges, ...nodes].sort((a, b) => (a.state < b.state ? -1 : a.state > b.state ? 1 : 0)).slice(0, 12);
+    calm.hidden = every.length > 0;
+    news.show(every, (one) => one.id);
+  };
+  store.watch(() => { offer(); list(); follow(); }, signal);
+  // The bars run down evenly.
+  const tick = setInterval(list, 250);
+  signal.addEventListener('abort', () => clearInterval(tick));
 });
+
+const told = (done) => `${show.count(done.taken_back)} taken back${done.done ? `, ${show.count(done.done)} were worked on` : ''}${done.held_or_dead ? `, ${show.count(done.held_or_dead)} are at work or dead` : ''}`;
+
+function standingOf(queue) {
+  const node = store.get(`node/queue ${queue}`);
+  return node ? `${show.count(node.ready)} ready, ${show.count(node.leased)} at work, ${show.count(node.dead)} dead` : 'nothing is in it';
+}
+
+function troubles(edge) {
+  const all = [];
+  if (edge.faults?.length) all.push('a fault is in force');
+  if (edge.errors > 0) all.push(`${show.share(edge.errors)} fail`);
+  if (['open', 'forced-open', 'half-open'].includes(edge.breaker)) all.push(`breaker ${edge.breaker}`);
+  if (edge.refused > 0) all.push(`${show.rate(edge.refused)}/s refused`);
+  if (edge.retries > 0) all.push(`${show.rate(edge.retries)}/s tried again`);
+  if (edge.ejected) all.push(`${edge.ejected} ejected`);
+  if (edge.p99_us) all.push(`p99 ${show.micros(edge.p99_us)}`);
+  return all.join(', ');
+}
 
 function effect(fault) {
   const parts = [];

@@ -44,7 +44,9 @@ const FILES: &[(&str, &str)] = &files![
     "compare.js",
     "curves.js",
     "dom.js",
+    "drawn.js",
     "format.js",
+    "frame.js",
     "graphs.js",
     "heat.js",
     "json.js",
@@ -75,4 +77,5 @@ const FILES: &[(&str, &str)] = &files![
     "times.js",
     "traces.js",
     "waterfall.js",
+    "wires.js",
 ];

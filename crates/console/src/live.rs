@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use api::uses::How;
 use mesh::CallStatus;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
@@ -45,6 +46,8 @@ pub(crate) struct Sample {
     pub(crate) calls: BTreeMap<String, CallStatus>,
     /// Processor time in milliseconds, by process.
     pub(crate) cpu: BTreeMap<u32, u64>,
+    /// What services had used by then, and how often in vain: by service, how, and what.
+    pub(crate) uses: BTreeMap<(String, How, String), (u64, u64)>,
 }
 
 /// What a client is told next.
@@ -157,7 +160,12 @@ mod tests {
     use super::*;
 
     fn look(live: &Live, pairs: &[(&str, u64)]) {
-        let sample = Sample { at: Instant::now(), calls: BTreeMap::new(), cpu: BTreeMap::new() };
+        let sample = Sample {
+            at: Instant::now(),
+            calls: BTreeMap::new(),
+            cpu: BTreeMap::new(),
+            uses: BTreeMap::new(),
+        };
         live.take(sample, |_, _| {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect()
         });

@@ -1,18 +1,21 @@
 //! The map: who is there and who has to do with whom, from the manifest, with what happens on each way just now.
 //!
-//! Rates are of the last ten seconds, and so are the quantiles: of what was recorded meanwhile, not averaged.
+//! Rates are of the last ten seconds, and so are the quantiles: of what was recorded meanwhile, not averaged. What services use
+//! without the manifest saying so is in [`crate::used`], where everything stands in [`crate::layout`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use api::uses::Used;
 use manifest::valid::Manifest;
 use mesh::{CallStatus, FaultStatus, UpstreamStatus};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use supervisor::{InstanceStatus, ServiceStatus};
 use telemetry::HistogramSnapshot;
 
-use crate::layout::layout;
+use crate::layout::{Drawing, Place, TALL, WIDE, draw};
 use crate::live::{Sample, View};
+use crate::used;
 
 /// What is durable and stands on the map.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,38 @@ pub(crate) struct Durable {
     pub(crate) topics: Vec<(String, Value, Vec<String>)>,
     /// Queues as they are told, by name.
     pub(crate) queues: Vec<(String, Value)>,
+    /// What each service has used of what is there, by its name.
+    pub(crate) uses: Vec<(String, Vec<Used>)>,
+}
+
+/// The map as it was last laid out: that is done again where somebody has come or gone.
+#[derive(Debug, Default)]
+pub(crate) struct Laid {
+    names: Vec<String>,
+    ways: BTreeSet<(String, String)>,
+    drawings: Vec<(&'static str, Value)>,
+}
+
+impl Laid {
+    fn told(&mut self, names: Vec<String>, ways: BTreeSet<(String, String)>) -> &[(&'static str, Value)] {
+        if self.drawings.is_empty() || self.names != names || self.ways != ways {
+            let shapes = [("wide", WIDE), ("tall", TALL)];
+            let drawings =
+                shapes.map(|(name, shape)| (name, drawing_told(&draw(&names, &ways, shape), shape.lane)));
+            *self = Laid { names, ways, drawings: drawings.into() };
+        }
+        &self.drawings
+    }
+}
+
+fn drawing_told(drawing: &Drawing, lane: f64) -> Value {
+    let place = |place: &Place| json!([place.layer, place.at]);
+    let nodes: Map<String, Value> =
+        drawing.nodes.iter().map(|(name, at)| (name.clone(), place(at))).collect();
+    let passed = |way: &Vec<Place>| way.iter().map(place).collect::<Vec<_>>();
+    let ways: Vec<Value> =
+        drawing.ways.iter().map(|((from, to), way)| json!([from, to, passed(way)])).collect();
+    json!({ "layers": drawing.layers, "span": drawing.span, "lane": lane, "nodes": nodes, "ways": ways })
 }
 
 /// What a look has found.
@@ -34,22 +69,19 @@ pub(crate) struct Found {
 }
 
 /// Everything that a page shows live.
-pub(crate) fn view(found: &Found, now: &Sample, before: &Sample) -> View {
+pub(crate) fn view(found: &Found, now: &Sample, before: &Sample, laid: &mut Laid) -> View {
     let spent = now.at.duration_since(before.at);
     let calls: Vec<Lately<'_>> =
         found.plane.calls.iter().map(|call| Lately::of(found, call, before)).collect();
-    let edges = edges(found, &calls, spent);
+    let mut nodes = nodes(found, now, before, spent);
+    let edges = used::merged(edges(found, &calls, spent), &found.durable.uses, now, before, &mut nodes);
     let ways: BTreeSet<(String, String)> =
         edges.iter().map(|edge| (text(edge, "from"), text(edge, "to"))).collect();
-    let mut nodes = nodes(found, now, before, spent);
-    let names: Vec<String> = nodes.keys().cloned().collect();
-    for (name, (layer, order)) in layout(&names, &ways) {
-        if let Some(node) = nodes.get_mut(&name) {
-            node["layer"] = layer.into();
-            node["order"] = order.into();
-        }
-    }
-    let mut view: View = nodes.into_iter().map(|(name, node)| (format!("node/{name}"), node)).collect();
+    let stands = |(name, node): (&String, &Value)| is_on_the_map(name, node, &ways).then(|| name.clone());
+    let drawings = laid.told(nodes.iter().filter_map(stands).collect(), ways);
+    let mut view: View =
+        drawings.iter().map(|(shape, told)| (format!("drawing/{shape}"), told.clone())).collect();
+    view.extend(nodes.into_iter().map(|(name, node)| (format!("node/{name}"), node)));
     view.extend(calls.iter().map(|call| (format!("call/{}", call.status.call), call.told(spent))));
     view.extend(
         edges
@@ -58,6 +90,20 @@ pub(crate) fn view(found: &Found, now: &Sample, before: &Sample) -> View {
     );
     view.extend(found.plane.faults.iter().map(|fault| (format!("fault/{}", fault.id), fault_told(fault))));
     view
+}
+
+/// Queues that hold nothing and topics that nobody has published to have no place, unless somebody uses them.
+fn is_on_the_map(name: &str, node: &Value, ways: &BTreeSet<(String, String)>) -> bool {
+    let holds = |keys: &[&str]| keys.iter().any(|key| node[key].as_u64().is_some_and(|count| count > 0));
+    match node["kind"].as_str() {
+        Some("queue") => holds(&["ready", "delayed", "leased", "blocked", "dead"]) || is_used(name, ways),
+        Some("topic") => holds(&["published"]) || is_used(name, ways),
+        _ => true,
+    }
+}
+
+fn is_used(name: &str, ways: &BTreeSet<(String, String)>) -> bool {
+    ways.iter().any(|(from, to)| from == name || to == name)
 }
 
 /// The name of the gateway on the map.
@@ -151,7 +197,9 @@ fn edges(found: &Found, calls: &[Lately<'_>], spent: Duration) -> Vec<Value> {
             "from": from,
             "to": to,
             "calls": calls.iter().map(|call| &call.status.call).collect::<Vec<_>>(),
+            "declared": true,
             "used": calls.iter().any(|call| call.status.requests > 0),
+            "share": calls.iter().find_map(|call| call.status.share),
             "rate": rate(sum(|call| call.requests), spent),
             "errors": share(sum(|call| call.status_5xx), sum(|call| call.requests)),
             "p50_us": quantile(&latency, 0.5),
@@ -167,7 +215,7 @@ fn edges(found: &Found, calls: &[Lately<'_>], spent: Duration) -> Vec<Value> {
         let known = groups.iter().filter(|group| found.manifest.services.contains_key(*group));
         known.map(move |group| {
             json!({
-                "kind": "subscription", "from": format!("topic {name}"), "to": group, "used": true,
+                "kind": "subscription", "from": format!("topic {name}"), "to": group, "used": true, "declared": true,
                 "lag": told["groups"][group]["lag"],
             })
         })
@@ -215,6 +263,7 @@ fn service_told(service: &ServiceStatus, cpu: impl Fn(u32) -> Option<f64>) -> Va
         "name": service.name,
         "state": service.state,
         "why": service.why,
+        "rollout": service.rollout,
         "wanted": service.wanted,
         "ready": service.ready,
         "is_ours": !service.external,
@@ -253,11 +302,11 @@ fn cpu(pid: u32, now: &Sample, before: &Sample, spent: Duration) -> Option<f64> 
     (!spent.is_zero()).then(|| rounded(used as f64 / spent.as_millis().max(1) as f64))
 }
 
-fn rate(count: u64, spent: Duration) -> Option<f64> {
+pub(crate) fn rate(count: u64, spent: Duration) -> Option<f64> {
     (!spent.is_zero()).then(|| rounded(count as f64 / spent.as_secs_f64()))
 }
 
-fn share(count: u64, of: u64) -> Option<f64> {
+pub(crate) fn share(count: u64, of: u64) -> Option<f64> {
     (of > 0).then(|| rounded(count as f64 / of as f64))
 }
 
@@ -285,7 +334,7 @@ fn severity(breaker: &str) -> u8 {
     }
 }
 
-fn text(value: &Value, key: &str) -> String {
+pub(crate) fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().to_owned()
 }
 

@@ -104,6 +104,7 @@ mod tests {
             why: None,
             last_lines: Vec::new(),
             waits_for: waits_for.iter().map(|&name| name.into()).collect(),
+            rollout: None,
             wanted: 1,
             ready: 0,
             command: String::new(),

@@ -40,5 +40,5 @@ pub use event::Event;
 pub use guardian::{GUARDIAN_ARGUMENT, guardian_main};
 pub use holder::{Holder, port_holder};
 pub use once::{Program, Programs, Running};
-pub use status::{InstanceState, InstanceStatus, ServiceStatus, State};
+pub use status::{InstanceState, InstanceStatus, Rollout, ServiceStatus, State};
 pub use supervisor::Supervisor;

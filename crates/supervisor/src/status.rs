@@ -20,6 +20,9 @@ pub struct ServiceStatus {
     /// The services that must be ready before it is started, while it waits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+    /// How far the replacement of its instances is, while they are being replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     /// How many instances there should be.
     pub wanted: u32,
     /// How many instances get requests.
@@ -30,6 +33,17 @@ pub struct ServiceStatus {
     pub external: bool,
     /// By number.
     pub instances: Vec<InstanceStatus>,
+}
+
+/// A replacement under way of the instances of a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Rollout {
+    /// New instances that get requests.
+    pub replaced: u32,
+    /// New instances that there will be.
+    pub of: u32,
+    /// Old instances that are still there.
+    pub old: u32,
 }
 
 /// An instance as it is now.

@@ -17,6 +17,7 @@ use crate::resiliency::{Family, Guard, Judged, Stopped};
 use crate::spans::{Begun, Tracer};
 use crate::subscription::answer::Verdict;
 use crate::subscription::{Route, Subscription, aim};
+use crate::uses::How;
 
 /// Brings an event to where it goes.
 pub(super) async fn one(api: &Api, subscription: &Subscription, delivery: &Delivery) -> Verdict {
@@ -40,6 +41,7 @@ async fn attempt(api: &Api, subscription: &Subscription, route: &Route, delivery
         false => timeout(limit, http::one(&api.app, turn, subscription, route, delivery, trace)).await,
     };
     let verdict = answered.map_or_else(|_| late(limit), |answered| answered.unwrap_or_else(unanswered));
+    count(api, subscription, slice::from_ref(&verdict));
     if let Some((tracer, begun)) = begun {
         tracer.dealt_with(begun, [&verdict]);
     }
@@ -120,10 +122,19 @@ async fn attempt_together(
         Ok(Err(error)) => vec![unanswered(error); group.len()],
         Err(_) => vec![late(limit); group.len()],
     };
+    count(api, subscription, &verdicts);
     if let Some((tracer, begun)) = begun {
         tracer.dealt_with(begun, &verdicts);
     }
     verdicts
+}
+
+/// Notes that messages were brought.
+fn count(api: &Api, subscription: &Subscription, verdicts: &[Verdict]) {
+    let failed = verdicts.iter().filter(|verdict| is_failure(verdict)).count();
+    let Subscription { pubsub, topic, .. } = subscription;
+    let counts = (verdicts.len() as u64, failed as u64);
+    api.uses.count_of(How::Consume, pubsub, topic, counts, api.pubsubs.declared(pubsub).is_some());
 }
 
 fn begin<'a>(

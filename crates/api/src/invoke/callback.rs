@@ -32,7 +32,9 @@ impl Target {
         let request = Request::from_parts(MetadataMap::from_headers(said), tonic::Extensions::new(), message);
         let app = self.app().map_err(|unanswered| Status::from_error(Box::new(unanswered)))?;
         let mut callback = app.callback().max_decoding_message_size(ANSWER_BYTES_MAX);
-        callback.on_invoke(request).await
+        let answered = callback.on_invoke(request).await;
+        self.count(caller, answered.is_ok());
+        answered
     }
 }
 

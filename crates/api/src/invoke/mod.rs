@@ -23,6 +23,7 @@ use crate::api::Api;
 use crate::app::{App, Held, Unanswered};
 use crate::deadline;
 use crate::error::Error;
+use crate::uses::How;
 pub(crate) use bounded::Bounded;
 pub(crate) use callback::{OF_GRPC, answered, is_unanswered, metadata};
 pub(crate) use errors::{denied_call, failed};
@@ -131,6 +132,7 @@ impl Target {
                 Err(unhealthy) => Err(unhealthy),
             },
         };
+        self.count(caller, sent.as_ref().is_ok_and(|response| !response.status().is_server_error()));
         let mut response = sent.map_err(|unanswered| failed(id, unanswered))?;
         headers::hop_by_hop(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
@@ -151,7 +153,20 @@ impl Target {
         if let Some(callee) = self.other() {
             caller.caller.name(request.headers_mut(), callee);
         }
-        self.app()?.send(request).await
+        let sent = match self.app() {
+            Ok(app) => app.send(request).await,
+            Err(unhealthy) => Err(unhealthy),
+        };
+        // A status of gRPC may come at the end: what is known here is whether it was answered.
+        self.count(caller, sent.is_ok());
+        sent
+    }
+
+    /// Notes that another application was called; the data plane counts what goes by its way itself.
+    fn count(&self, caller: &Api, is_fine: bool) {
+        if let Target::Other(callee) = self {
+            caller.uses.count(How::Call, &callee.config.app_id, 1, u64::from(!is_fine));
+        }
     }
 
     /// Whether it is an application that speaks gRPC.

@@ -23,6 +23,7 @@ use crate::idempotency;
 use crate::ids::{Id, Ids};
 use crate::resiliency::{Asking, Family};
 use crate::state::Engine;
+use crate::uses::{How, Uses};
 
 pub use self::engine::{Prepared, Topics};
 pub(crate) use envelope::{BINARY, CLOUD_EVENT, Event, JSON, media};
@@ -67,6 +68,8 @@ pub struct PubSub<'a> {
     ids: &'a Ids,
     keeper: Keeper<'a>,
     asking: Asking<'a>,
+    uses: &'a Uses,
+    is_declared: bool,
 }
 
 /// Who keeps a broker's messages.
@@ -105,7 +108,16 @@ impl Api {
             _ => topics(Engine::Disk(self.host.disk())),
         };
         let asking = self.guards.asking(Family::PubSub, name);
-        Ok(PubSub { name, app_id: &self.config.app_id, declared, ids: &self.ids, keeper, asking })
+        Ok(PubSub {
+            name,
+            app_id: &self.config.app_id,
+            declared,
+            ids: &self.ids,
+            keeper,
+            asking,
+            uses: &self.uses,
+            is_declared: self.pubsubs.declared.contains_key(name),
+        })
     }
 
     fn check_undeclared_pubsub(&self, name: &str) -> Result<(), Error> {
@@ -199,6 +211,12 @@ impl<'a> PubSub<'a> {
                 Err(pubsub::Error::Invalid(format!("pubsub {} is kept outside of the engine", self.name)))
             }
         }
+    }
+
+    /// Notes that the application publishes to a topic: so many messages, some of them in vain.
+    pub(crate) fn has_published(&self, topic: &str, count: usize, failed: usize) {
+        let counts = (count as u64, failed as u64);
+        self.uses.count_of(How::Publish, self.name, topic, counts, self.is_declared);
     }
 
     /// Whose requests these are.

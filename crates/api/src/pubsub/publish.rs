@@ -102,7 +102,9 @@ impl<'a> PubSub<'a> {
         self.check(topic)?;
         let is_raw = self.is_raw(topic, &publish.metadata)?;
         let message = self.publishing(topic, trace, is_raw).message(publish)?;
-        self.send(topic, message).await.map_err(|error| self.failing(topic).publish(&error))
+        let sent = self.send(topic, message).await;
+        self.has_published(topic, 1, usize::from(sent.is_err()));
+        sent.map_err(|error| self.failing(topic).publish(&error))
     }
 
     /// Publishes several messages, each by itself: those that were not published. `metadata` is that of the request.
@@ -131,7 +133,10 @@ impl<'a> PubSub<'a> {
             messages.push(publishing.message(publish)?);
             names.push(id);
         }
+        let count = messages.len();
         let sent = self.send_many(topic, messages).await;
+        let failed = sent.as_ref().map_or(count, |sent| sent.iter().filter(|one| one.is_err()).count());
+        self.has_published(topic, count, failed);
         let outcomes = sent.map_err(|error| self.failing(topic).publish(&error))?;
         let failed = names
             .into_iter()

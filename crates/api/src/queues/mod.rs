@@ -24,6 +24,7 @@ use crate::payload::Payload;
 use crate::pubsub::Trace;
 use crate::refused::{Codes, codes, refused};
 use crate::spans;
+use crate::uses::How;
 
 /// A queue, for one request.
 pub struct Queue<'a> {
@@ -111,8 +112,11 @@ impl Queue<'_> {
         if items.is_empty() {
             return Err(invalid("there are no items to be sent"));
         }
+        let count = items.len() as u64;
         let items = items.into_iter().map(|item| item.traced(trace).lower());
         let sent = self.of.send(items).await.map_err(failed)?;
+        let refused = sent.iter().filter(|one| one.is_err()).count() as u64;
+        self.api.uses.count(How::Send, self.name, count, refused);
         Ok(sent.into_iter().map(|one| one.map_err(failed)).collect())
     }
 
@@ -133,6 +137,7 @@ impl Queue<'_> {
             _ = phases.wait_for(|phase| *phase == Phase::Stopping), if !asked.wait.is_zero() => Ok(Vec::new()),
         };
         let received = received.map_err(|error| self.failed("receiving from", &error))?;
+        self.api.uses.count(How::Work, self.name, received.len() as u64, 0);
         let works: Vec<Work> = received.into_iter().map(Work::of).collect();
         works.iter().filter_map(Work::sent_by).for_each(spans::received);
         Ok(works)
@@ -153,7 +158,10 @@ impl Queue<'_> {
     ///
     /// If none was good.
     pub async fn nack(&self, receipts: &[Receipt], nack: &Nack) -> Result<Vec<Receipt>, Error> {
-        self.of.nack(receipts, nack).await.map_err(|error| self.failed("giving back items of", &error))
+        let fenced = self.of.nack(receipts, nack).await;
+        let fenced = fenced.map_err(|error| self.failed("giving back items of", &error))?;
+        self.api.uses.count(How::Work, self.name, 0, receipts.len().saturating_sub(fenced.len()) as u64);
+        Ok(fenced)
     }
 
     /// Work that was not begun. Returns the receipts that were good no longer.

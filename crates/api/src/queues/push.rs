@@ -29,6 +29,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::refused::refused;
 use crate::time::rfc3339_millis;
+use crate::uses::How;
 
 /// How a queue is pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,6 +243,8 @@ async fn deliver(instance: &Instance, queue: &str, route: &str, limit: Duration,
         request.headers_mut().insert("traceparent", begun.header());
     }
     let outcome = asked(&instance.app, request, limit).await;
+    let in_vain = matches!(outcome, Outcome::Failed { .. });
+    api.uses.count(How::Work, queue, 1, u64::from(in_vain));
     if let Some((tracer, begun)) = begun {
         tracer.worked(begun, !matches!(outcome, Outcome::Done));
     }

@@ -19,6 +19,7 @@ use crate::api::Api;
 use crate::config::{Block, Config, Place, Prefix};
 use crate::error::Error;
 use crate::resiliency::Family;
+use crate::uses::How;
 
 pub use engine::{Engine, Kept};
 pub use request::{Concurrency, Consistency, Delete, Operation, Options, Save, ttl};
@@ -67,6 +68,7 @@ impl Api {
                 &self.stores.otherwise
             }
         };
+        self.uses.count_of(How::State, "", name, (1, 0), self.stores.declared.contains_key(name));
         let keeper = match (&declared.place, self.host.memory()) {
             (Place::Outside(store), _) => Keeper::Outside(&*store.0),
             (Place::Memory, Some(memory)) => Keeper::Engine(Kept::new(name, Engine::Memory(memory))),

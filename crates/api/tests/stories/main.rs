@@ -29,4 +29,5 @@ mod streams;
 mod subscriber;
 mod subscribing;
 mod topics;
+mod uses;
 mod world;

@@ -115,7 +115,7 @@ async fn what_is_asked_for_is_a_span_and_what_fails_is_one_that_failed() {
 #[tokio::test]
 async fn what_is_not_sampled_is_recorded_where_that_is_wanted() {
     let (recorder, inbox) = channel(1_000);
-    let wanting = |config: &mut Config| {
+    let wanting = |config: &mut api::Config| {
         recorded(config, &recorder);
         config.spans.as_mut().expect("just set").unsampled = true;
     };

@@ -11,6 +11,7 @@ mod configured;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod console;
+mod console_map;
 mod daemons;
 mod data;
 mod delivery;

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Answer, Served};
 
@@ -25,5 +25,9 @@ async fn map(State(served): State<Served>) -> Answer {
             Some(node)
         })
         .collect();
-    served.told(json!({ "nodes": nodes, "edges": of("edge/"), "faults": of("fault/") }))
+    let drawings: Map<String, Value> = view
+        .iter()
+        .filter_map(|(key, value)| Some((key.strip_prefix("drawing/")?.to_owned(), value.clone())))
+        .collect();
+    served.told(json!({ "nodes": nodes, "edges": of("edge/"), "faults": of("fault/"), "drawings": drawings }))
 }

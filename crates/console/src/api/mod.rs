@@ -4,6 +4,7 @@ mod breakers;
 mod entities;
 mod events;
 mod faults;
+mod fills;
 mod manifest;
 mod map;
 mod node;
@@ -18,7 +19,7 @@ mod telemetry;
 mod topics;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -28,12 +29,14 @@ use axum::{Json, Router};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+use self::fills::Fills;
 use crate::assets;
 use crate::live::{Live, Sample};
-use crate::map::{Durable, Found, view};
+use crate::map::{Durable, Found, Laid, view};
 use crate::problem::Problem;
 use crate::promises::promises;
 use crate::sources::{Measured, Operation, Sources};
+use crate::used;
 
 /// Largest body of a request.
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -47,6 +50,8 @@ pub(crate) struct Served(Arc<Inner>);
 struct Inner {
     sources: Arc<dyn Sources>,
     live: Live,
+    laid: Mutex<Laid>,
+    fills: Fills,
     followers: Arc<Semaphore>,
 }
 
@@ -55,7 +60,8 @@ type Answer = Result<Json<Value>, Problem>;
 
 impl Served {
     pub(crate) fn new(sources: Arc<dyn Sources>, live: Live) -> Served {
-        Served(Arc::new(Inner { sources, live, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) }))
+        let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
+        Served(Arc::new(Inner { sources, live, laid: Mutex::default(), fills: Fills::default(), followers }))
     }
 
     fn sources(&self) -> &dyn Sources {
@@ -90,18 +96,22 @@ impl Served {
         let Some(_turn) = self.live().turn().await else { return };
         let sources = self.sources();
         let (plane, services) = (sources.plane(), sources.services());
+        let durable = self.durable().await.unwrap_or_default();
         let cpu = services.iter().flat_map(|service| &service.instances);
         let sample = Sample {
             at: Instant::now(),
             calls: plane.calls.iter().map(|call| (call.call.clone(), call.clone())).collect(),
             cpu: cpu.filter_map(|one| Some((one.pid?, one.cpu_ms?))).collect(),
+            uses: used::counts(&durable.uses),
         };
-        let durable = self.durable().await.unwrap_or_default();
         let standings = sources.measured(Measured::Standings).await.unwrap_or_default();
         let promises = promises(&standings);
         let found = Found { manifest: sources.manifest(), plane, services, durable, promises };
         self.live().take(sample, |now, before| {
-            let view = view(&found, now, before).into_iter();
+            let mut laid = self.0.laid.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut view = view(&found, now, before, &mut laid);
+            view.extend(self.0.fills.told().into_iter().map(|(id, told)| (format!("fill/{id}"), told)));
+            let view = view.into_iter();
             view.map(|(key, value)| (key, sources.redacted(value))).collect::<BTreeMap<_, _>>()
         });
     }
@@ -114,7 +124,8 @@ impl Served {
         let engine = durable.host.disk();
         let queues = engine.queues(None, queues::QUEUES_MAX).await?;
         let queues = queues.iter().map(|(name, ledger)| (name.clone(), queues::told(name, ledger))).collect();
-        Ok(Durable { topics: topics::looks(engine).await?, queues })
+        let topics = topics::looks(engine).await?;
+        Ok(Durable { topics, queues, uses: durable.host.uses() })
     }
 }
 
@@ -133,6 +144,7 @@ pub(crate) fn routes(served: Served) -> Router {
         .merge(entities::routes())
         .merge(breakers::routes())
         .merge(faults::routes())
+        .merge(fills::routes())
         .merge(manifest::routes())
         .merge(events::routes())
         .route("/assets/{name}", get(assets::file))

@@ -2,7 +2,7 @@
 
 use super::instance::{Failure, Instance, millis};
 use super::{Machine, Phase};
-use crate::status::{InstanceState, ServiceStatus, State};
+use crate::status::{InstanceState, Rollout, ServiceStatus, State};
 use policy::Time;
 
 /// The status of a service without what changes by itself.
@@ -40,6 +40,7 @@ impl Machine {
             why: failure.as_ref().map(|failure| failure.why.clone()),
             last_lines: failure.map(|failure| failure.last_lines).unwrap_or_default(),
             waits_for,
+            rollout: self.rollout(),
             wanted: if matches!(self.phase, Phase::Stopped) { 0 } else { self.wanted },
             ready: u32::try_from(self.published.len()).unwrap_or(u32::MAX),
             command: self.spec.command(),
@@ -47,6 +48,16 @@ impl Machine {
             instances: self.instances.values().map(Instance::status).collect(),
         };
         Snapshot { status, started: self.instances.values().map(|instance| instance.started).collect() }
+    }
+
+    fn rollout(&self) -> Option<Rollout> {
+        let is_new = |instance: &&Instance| instance.generation == self.generation;
+        let count = |all: usize| u32::try_from(all).unwrap_or(u32::MAX);
+        self.is_rolling().then(|| Rollout {
+            replaced: count(self.instances.values().filter(is_new).filter(|new| new.is_ready()).count()),
+            of: self.wanted,
+            old: count(self.instances.values().filter(|one| !is_new(one)).count()),
+        })
     }
 
     fn state(&self) -> (State, Option<Failure>) {

@@ -220,6 +220,24 @@ fn a_roll_never_publishes_none_and_starts_one_more_at_most() {
 }
 
 #[test]
+fn how_far_a_roll_is_can_be_seen_until_it_is_over() {
+    let mut world = World::running(service("good", 2));
+    let rollout = |world: &World| world.machine.snapshot().status().rollout;
+    assert_eq!(rollout(&world), None);
+    let job = world.roll("good", 2);
+    let mut seen = Vec::new();
+    while !world.is_done(job) {
+        seen.extend(rollout(&world));
+        world.pass(1);
+    }
+    seen.dedup();
+    assert_eq!((seen[0].replaced, seen[0].of, seen[0].old), (0, 2, 2));
+    assert!(seen.iter().any(|roll| roll.replaced == 1 && roll.old >= 1), "{seen:?}");
+    assert!(seen.windows(2).all(|pair| pair[0].replaced <= pair[1].replaced), "{seen:?}");
+    assert_eq!(rollout(&world), None);
+}
+
+#[test]
 fn a_new_version_that_crashes_leaves_the_old() {
     let mut world = World::running(service("good", 2));
     let job = world.roll("crash", 3);

@@ -24,6 +24,7 @@ use crate::host::Host;
 use crate::proto::colony::v1::work_request::Say;
 use crate::proto::colony::v1::{ReceivedItem, WorkBegin, WorkFailed, WorkRequest};
 use crate::queues::{Work, invalid};
+use crate::uses::{How, Uses};
 
 type Items = BoxStream<'static, Result<ReceivedItem, Status>>;
 
@@ -49,7 +50,8 @@ pub(super) async fn begin(api: &Arc<Api>, mut said: Streaming<WorkRequest>) -> R
         true => api.config.app_id.clone(),
         false => begin.consumer.clone(),
     };
-    tasks.spawn(run(host, phases, consumer, begin, (lease, said), items));
+    let worked = (consumer, Arc::clone(&api.uses));
+    tasks.spawn(run(host, phases, worked, begin, (lease, said), items));
     let coming = stream::unfold((coming, tasks), |(mut coming, tasks)| async move {
         let item = coming.recv().await?;
         Some((item, (coming, tasks)))
@@ -60,7 +62,7 @@ pub(super) async fn begin(api: &Arc<Api>, mut said: Streaming<WorkRequest>) -> R
 async fn run(
     host: Arc<Host>,
     mut phases: watch::Receiver<Phase>,
-    consumer: String,
+    (consumer, uses): (String, Arc<Uses>),
     begin: WorkBegin,
     (lease, said): (Option<Duration>, Streaming<WorkRequest>),
     items: mpsc::Sender<Result<ReceivedItem, Status>>,
@@ -72,8 +74,12 @@ async fn run(
     }
     let open = Arc::new(Open::default());
     let handler = |work| {
-        let (open, items) = (Arc::clone(&open), items.clone());
-        async move { open.work(work, &items).await }
+        let (open, items, uses, queue) = (Arc::clone(&open), items.clone(), Arc::clone(&uses), queue.clone());
+        async move {
+            let outcome = open.work(work, &items).await;
+            uses.count(How::Work, &queue, 1, u64::from(matches!(outcome, Outcome::Failed { .. })));
+            outcome
+        }
     };
     let working = async {
         match host.disk().queue(&queue) {
