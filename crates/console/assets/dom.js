@@ -3,6 +3,12 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
+// Characters that are not seen but change what is: those that turn the direction of what follows, and controls. They stand there by
+// their numbers, so that a line is what it looks like.
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
+const number = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+export const plain = (text) => text.replace(HIDDEN, number);
+
 // Properties: `on*` listens, `class`, `data-*` and all else are attributes; null, undefined and false leave one out.
 function dress(element, properties) {
   for (const [name, value] of Object.entries(properties ?? {})) {
@@ -16,7 +22,7 @@ function dress(element, properties) {
 function fill(element, children) {
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
-    element.append(child instanceof Node ? child : document.createTextNode(String(child)));
+    element.append(child instanceof Node ? child : document.createTextNode(plain(String(child))));
   }
   return element;
 }
@@ -33,7 +39,7 @@ export function replace(element, ...children) {
 
 // A text that changes often: nothing is touched where it is the same.
 export function say(element, text) {
-  const next = text === null || text === undefined ? '' : String(text);
+  const next = text === null || text === undefined ? '' : plain(String(text));
   if (element.textContent !== next) element.textContent = next;
 }
 

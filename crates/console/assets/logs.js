@@ -12,22 +12,37 @@ const test = (text) => {
 
 page('logs', (root, at, signal) => {
   const { service = '', text = '' } = at.query;
+  let of = service;
   const choice = h('select', { 'aria-label': 'Service', onchange: () => turn({ service: choice.value }) }, h('option', { value: '' }, 'All services'));
-  const names = store.all('node/').filter((node) => node.kind === 'service').map((node) => node.name);
-  for (const name of new Set([...names, ...(service ? [service] : [])])) choice.append(h('option', { value: name, selected: name === service }, name));
+  let offered = '';
+  const offer = () => {
+    const known = store.all('node/').filter((node) => node.kind === 'service').map((node) => node.name);
+    const names = [...new Set([...known, ...(of ? [of] : [])])];
+    if (offered === names.join('\n')) return;
+    offered = names.join('\n');
+    choice.replaceChildren(choice.firstElementChild, ...names.map((name) => h('option', { value: name }, name)));
+    choice.value = of;
+  };
   const search = h('input', { type: 'search', placeholder: 'Contains', 'aria-label': 'Contains', value: text });
-  let box = lines({ service: service || undefined, matches: test(text) }, signal);
+  // Ended with the page, or by another choice.
+  let ended = new AbortController();
+  signal.addEventListener('abort', () => ended.abort());
+  let box = lines({ service: service || undefined, matches: test(text) }, ended.signal);
   search.addEventListener('input', () => { box.only(test(search.value)); turn({ text: search.value }, { replace: true }); });
   root.append(h('div', { class: 'head' }, h('h1', {}, 'Logs'), h('span', { class: 'grow' }), choice, search), box);
-  let of = service;
-  let ended = new AbortController();
+  store.watch(offer, signal);
   return (to) => {
+    const wanted = to.query.text ?? '';
+    if (search.value !== wanted) {
+      search.value = wanted;
+      box.only(test(wanted));
+    }
     if ((to.query.service ?? '') === of) return;
     of = to.query.service ?? '';
+    offer();
     choice.value = of;
     ended.abort();
     ended = new AbortController();
-    signal.addEventListener('abort', () => ended.abort());
     const next = lines({ service: of || undefined, matches: test(search.value) }, ended.signal);
     box.replaceWith(next);
     box = next;

@@ -4,11 +4,16 @@ const pages = new Map();
 let current = null;
 
 // A page is a function of (root, place, signal): it fills the root, and lets go of what it holds when the signal aborts. Where it
-// returns a function, that is called for changes of the place within the page, rather than building it anew.
+// returns a function, that is called where only the query has changed, rather than building it anew.
 export const page = (name, build) => pages.set(name, build);
 
+// What is no text stays as it is.
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
 export function place() {
-  const [name = '', ...rest] = location.pathname.split('/').filter(Boolean).map(decodeURIComponent);
+  const [name = '', ...rest] = location.pathname.split('/').filter(Boolean).map(decoded);
   return { name: name || 'map', rest, query: Object.fromEntries(new URLSearchParams(location.search)) };
 }
 
@@ -39,13 +44,13 @@ export function turn(changes, options) {
 export function show() {
   const at = place();
   const build = pages.get(at.name) ?? pages.get('nowhere');
-  if (current?.build === build && current.update) return current.update(at);
+  if (current?.build === build && current.path === location.pathname && current.update) return current.update(at);
   current?.ended.abort();
   const root = document.getElementById('page');
   root.replaceChildren();
   root.scrollTop = 0;
   const ended = new AbortController();
-  current = { build, ended };
+  current = { build, ended, path: location.pathname };
   current.update = build(root, at, ended.signal);
   document.dispatchEvent(new CustomEvent('colony:page', { detail: at }));
 }

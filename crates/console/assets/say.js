@@ -1,14 +1,16 @@
 // What came of something that was asked for, for a while at the lower edge.
 
+import { say } from './dom.js';
+
 const place = () => document.getElementById('said');
 let timer;
 
 export function told(text, kind = 'good') {
   const said = place();
   said.dataset.kind = kind;
-  said.textContent = text;
+  say(said, text);
   clearTimeout(timer);
-  timer = setTimeout(() => { said.textContent = ''; }, kind === 'bad' ? 9000 : 4000);
+  timer = setTimeout(() => { say(said, ''); }, kind === 'bad' ? 9000 : 4000);
 }
 
 // Does something that a button asks for: the button waits meanwhile, and what goes wrong is said.

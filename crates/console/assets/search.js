@@ -53,6 +53,8 @@ export function search() {
   input.addEventListener('keydown', (event) => {
     if (event.key === 'ArrowDown') at += 1;
     else if (event.key === 'ArrowUp') at -= 1;
+    // Otherwise a browser would only empty the field.
+    else if (event.key === 'Escape') dialog.close();
     else if (event.key !== 'Enter') return;
     event.preventDefault();
     const found = show();

@@ -3,6 +3,8 @@
 mod apis;
 mod backup;
 mod balancing;
+#[cfg(feature = "conformance")]
+mod browser;
 mod builds;
 mod calls;
 mod commands;

@@ -47,6 +47,16 @@ impl World {
 
     /// The same, with another program for one service.
     pub fn marketplace_but(other: &str, program_of_other: &str) -> World {
+        World::marketplace_with(other, program_of_other, &[])
+    }
+
+    /// The same with a console, to be looked at.
+    #[cfg(feature = "conformance")]
+    pub fn marketplace_with_console() -> World {
+        World::marketplace_with("", "", &["--console", "127.0.0.1:0"])
+    }
+
+    fn marketplace_with(other: &str, program_of_other: &str, more: &[&str]) -> World {
         let program = marketplace_program();
         let mut overlay = String::new();
         for service in [
@@ -64,17 +74,17 @@ impl World {
                 false => format!("  {service}: {{ build: ~, run: {} {service} }}\n", program.display()),
             });
         }
-        World::shop("colony.yaml", &overlay)
+        World::shop("colony.yaml", &overlay, more)
     }
 
     /// The same shop as one process.
     pub fn monolith() -> World {
         let run = format!("  shop: {{ build: ~, run: {} monolith }}\n", marketplace_program().display());
-        World::shop("monolith.yaml", &run)
+        World::shop("monolith.yaml", &run, &[])
     }
 
     /// The shop that a manifest of the marketplace says, with `services` otherwise.
-    fn shop(manifest: &str, services: &str) -> World {
+    fn shop(manifest: &str, services: &str, more: &[&str]) -> World {
         let alone = MARKETPLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let source = root().join("examples/marketplace");
@@ -85,7 +95,7 @@ impl World {
         std::fs::copy(source.join(manifest), dir.path().join("colony.yaml")).expect("copied");
         let overlay = format!("gateway: {{ listen: 127.0.0.1:0 }}\nservices:\n{services}");
         std::fs::write(dir.path().join("test.yaml"), overlay).expect("written");
-        let mut world = World::start_in(dir, &["--overlay", "test.yaml"], &[]);
+        let mut world = World::start_in(dir, &[&["--overlay", "test.yaml"], more].concat(), &[]);
         world.alone = Some(alone);
         world.wait_for("all-ready");
         world

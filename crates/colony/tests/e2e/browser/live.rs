@@ -1,0 +1,110 @@
+//! What changes while somebody looks shows without a reload.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::page::Page;
+use super::shop::Shop;
+use crate::world::{kill, lives, try_request, wait};
+
+/// Would be gone after a reload.
+const MARK: &str = "window.__mark = true; return true";
+const MARKED: &str = "return window.__mark === true";
+
+#[test]
+fn requests_show_as_rates_where_they_go() {
+    let shop = Shop::open();
+    let page = Page::logged_in(&shop.looked);
+    page.is(
+        "the way that was never gone",
+        "return document.querySelectorAll('.edge[data-used=\"false\"]').length >= 1",
+    );
+    page.run(MARK, &[]);
+    let (gateway, over) = (shop.world().gateway(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let asks = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = try_request(&gateway, "GET", "/ask", &[], None);
+            }
+        });
+        // However this ends, whoever asks ends too.
+        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let row = "return [...document.querySelectorAll('main tbody tr')].find((row) => row.firstChild.textContent === 'front' && \
+                       row.querySelector('a').textContent === 'packer')?.querySelector('td.n').textContent.match(/^[1-9]/)";
+            page.is("a rate in the table", row);
+            page.is("a flow on the map", "return document.querySelectorAll('.edge[data-flow]').length >= 2");
+            page.click("#nav a", "Policies");
+            let row = "return [...document.querySelectorAll('main tbody tr')].find((row) => \
+                       row.textContent.startsWith('front -> packer'))?.children[2].textContent.match(/^[1-9]/)";
+            page.is("a rate of the call", row);
+            page.click("#nav a", "Services");
+            page.is("a line of rates", "return [...document.querySelectorAll('main .spark path')].some((path) => (path.getAttribute('d') ?? '').length > 20)");
+        }));
+        over.store(true, Ordering::Relaxed);
+        let _ = asks.join();
+        if let Err(panic) = seen {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    page.open("/map");
+    page.is("quiet again", "return document.querySelectorAll('.edge').length >= 2 && !document.querySelector('.edge[data-flow]')");
+}
+
+#[test]
+fn lines_ends_and_starts_show_as_they_happen() {
+    let shop = Shop::open();
+    let page = Page::logged_in(&shop.looked);
+    page.press(&["g", "l"]);
+    page.headed("Logs");
+    page.run(MARK, &[]);
+    shop.write("the first apple");
+    page.says(".line .text", "the first apple");
+    shop.write(r#"{"level":"error","msg":"no apples left"}"#);
+    page.says(".line .text", "no apples left");
+
+    page.click("#nav a", "Services");
+    page.click("main tbody a", "packer");
+    page.headed("packer");
+    let before = shop.world().pids("packer")[0];
+    page.says("main tbody td", &before.to_string());
+    kill(before, libc::SIGKILL);
+    wait("its end", || !lives(before));
+    page.says_no_more("main tbody td", &before.to_string());
+    wait("another", || shop.world().service("packer")["ready"] == 1);
+    page.says("main tbody td", &shop.world().pids("packer")[0].to_string());
+    page.is("one restart", "return document.querySelector('main tbody tr').children[4].textContent === '1'");
+    page.says(".head .state", "ready");
+    page.is("the same document", MARKED);
+}
+
+#[test]
+fn a_node_that_went_away_and_came_back_is_followed_again() {
+    let mut shop = Shop::open();
+    let page = Page::logged_in(&shop.looked);
+    page.says(".connection", "live");
+    page.run(MARK, &[]);
+    shop.looked.world.signal(libc::SIGKILL);
+    shop.looked.world.exit_code();
+    page.says(".connection", "connection lost");
+    // It is the page that was there, not an empty one.
+    page.says(".node text", "packer");
+    let world = shop.world().up_again();
+    page.says(".connection", "live");
+    page.is("the services", "return document.querySelectorAll('.node[data-state=good]').length >= 2");
+    page.click("#nav a", "Manifest");
+    page.says("main pre", "name: shop");
+    page.is("the same document", MARKED);
+    // Nobody had to log in anew: the session is good for the folder, not for the process.
+    page.reload();
+    page.says("main pre", "name: shop");
+    page.forgive(|error| {
+        ["ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY"].iter().any(|lost| error.contains(lost))
+    });
+    drop(world);
+    page.says(".connection", "connection lost");
+    page.forgive(|error| {
+        ["ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY"].iter().any(|lost| error.contains(lost))
+    });
+    // It goes on asking until it is left.
+    page.visit("about:blank");
+    page.forgive(|error| error.contains("ERR_CONNECTION"));
+}

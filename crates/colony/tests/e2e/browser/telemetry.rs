@@ -1,0 +1,87 @@
+//! Traces, metrics and objectives: asked for, narrowed, and looked into.
+
+use serde_json::json;
+
+use super::page::Page;
+use super::shop::Shop;
+
+const ENTER: &str = "\u{E007}";
+
+#[test]
+fn a_trace_is_found_drawn_and_looked_into() {
+    let shop = Shop::open();
+    let page = Page::logged_in(&shop.looked);
+    page.press(&["g", "t"]);
+    page.headed("Traces");
+    // They come while one looks.
+    for _ in 0..3 {
+        assert_eq!(shop.ask("GET", "/ask", None).body, "made");
+    }
+    shop.looked.post("/api/faults", json!({ "on": "front -> packer", "status": 503, "for_ms": 600_000 }));
+    assert_eq!(shop.ask("GET", "/ask", None).status, 503);
+    page.says("main a.trace", "503");
+    page.is("those that are well", "return document.querySelectorAll('main a.trace').length >= 4");
+
+    page.choose_labelled("Outcome", "Failed");
+    page.is(
+        "those that failed alone",
+        "const all = [...document.querySelectorAll('main a.trace')]; \
+        return all.length >= 1 && all.every((one) => one.textContent.includes('503'))",
+    );
+    assert_eq!(page.address(), "/traces?error=true");
+    page.click("main a.trace", "503");
+    page.says("[role=treeitem]", "packer");
+    page.says("main .facts", "failed");
+    page.click("[role=treeitem] .label", "front");
+    page.says("main aside h3", "Attributes");
+    page.says("main aside", "http.request.method");
+    let at = page.address();
+    assert!(at.contains("span="), "{at}");
+    page.reload();
+    page.says("main aside", "http.request.method");
+    page.back();
+    page.says("main a.trace", "503");
+    page.fill_labelled("Service", "nobody");
+    page.press(&[ENTER]);
+    page.says("main .empty", "No trace has all of that");
+}
+
+#[test]
+fn metrics_are_added_and_a_time_is_chosen() {
+    let shop = Shop::open();
+    for _ in 0..5 {
+        assert_eq!(shop.ask("GET", "/ask", None).body, "made");
+    }
+    let page = Page::logged_in(&shop.looked);
+    page.press(&["g", "r"]);
+    page.headed("Metrics");
+    page.says(".charts h2", "colony.call.requests");
+    page.click("main button", "Add a metric");
+    page.fill("dialog input", "colony.call.retries");
+    page.press(&[ENTER]);
+    page.says(".charts h2", "colony.call.retries");
+    assert!(page.address().contains("colony.call.retries"), "{}", page.address());
+    page.is("lines", "return [...document.querySelectorAll('.charts .lines path')].some((path) => (path.getAttribute('d') ?? '').length > 5)");
+    page.drag(".charts svg.plot", 0.4, 0.8);
+    page.is("the time in the address", "const query = new URLSearchParams(location.search); return Number(query.get('to')) > Number(query.get('from'))");
+    let at = page.address();
+    page.reload();
+    page.says(".charts h2", "colony.call.retries");
+    assert_eq!(page.address(), at);
+    page.click("main button", "Live");
+    page.is("no time in the address", "return !new URLSearchParams(location.search).get('to')");
+}
+
+#[test]
+fn an_objective_is_told_with_its_budget() {
+    let shop = Shop::open();
+    assert_eq!(shop.ask("GET", "/ask", None).body, "made");
+    let page = Page::logged_in(&shop.looked);
+    page.press(&["g", "o"]);
+    page.headed("SLOs");
+    page.says(".objectives", "packer");
+    page.says(".objectives", "99.9 %");
+    page.open("/slos/packer");
+    page.headed("packer");
+    page.says(".objectives", "99.9 %");
+}
