@@ -8,11 +8,16 @@ export const HOUR_MS = 3600000;
 // How far back it goes unless it is said.
 export const SINCE = '15m';
 
-// From what stands behind the `?`. `attribute` may stand there several times.
+// The latest that a clock can tell (ECMA-262, section 21.4.1.1).
+const MOST_MS = 8.64e15;
+const isTime = (text) => /^\d+(\.\d+)?$/.test(text) && Number(text) <= MOST_MS;
+
+// From what stands behind the `?`, but for times that are none. `attribute` may stand there several times.
 export function read(search) {
   const given = new URLSearchParams(search);
   const asked = { attribute: given.getAll('attribute').filter(Boolean) };
   for (const word of [...WORDS, ...LOOKS]) if (given.get(word)) asked[word] = given.get(word);
+  for (const word of ['from', 'to']) if (asked[word] && !isTime(asked[word])) delete asked[word];
   return asked;
 }
 

@@ -65,3 +65,11 @@ test('rulers have round marks', () => {
   assert.equal(times.step(3600000, 60), 60000);
   assert.deepEqual([times.took(999), times.took(1500), times.took(-2.5e6), times.took(125e9)], ['999 ns', '2 µs', '−2.5 ms', '2 min 5 s']);
 });
+
+test('a time that is none is not asked for', () => {
+  for (const wrong of ['now', '-15m', '1e300', '9'.repeat(20), 'NaN', '<b>']) {
+    const asked = read(`?${new URLSearchParams({ from: wrong, to: wrong, service: 'cart' })}`);
+    assert.deepEqual(asked, { attribute: [], service: 'cart' }, wrong);
+  }
+  assert.deepEqual(read('?from=5&to=7.5'), { attribute: [], from: '5', to: '7.5' });
+});
