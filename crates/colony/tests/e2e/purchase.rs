@@ -67,7 +67,6 @@ fn ids(trace: &Value) -> BTreeSet<&str> {
 #[test]
 fn a_purchase_is_one_trace_also_after_the_node_was_killed() {
     let mut world = World::marketplace();
-    let began_ms = world.status()["uptime_ms"].as_u64().expect("a number");
     let product = world.get("/api/catalog/products?q=lamp").json()["products"][0]["id"].clone();
     let item = json!({ "product": product, "quantity": 2 });
     assert_eq!(world.post("/api/cart/ada/items", &[], item).status, 200);
@@ -85,9 +84,6 @@ fn a_purchase_is_one_trace_also_after_the_node_was_killed() {
         },
         || format!("{:?} {:?} {:#}", missing(&asked(&world, &path)), unlogged(&world), asked(&world, &path)),
     );
-    let took_ms = world.status()["uptime_ms"].as_u64().expect("a number");
-    println!("ready after {began_ms} ms, found after {took_ms} ms");
-    assert!(took_ms - began_ms < 10_000, "{took_ms} ms after the start, ready after {began_ms} ms");
 
     // Each has its cause in the trace, up to the span of who bought.
     let known = ids(&found);
