@@ -23,7 +23,8 @@ pub fn columns(what: What) -> &'static [Column] {
         What::Proxy => &PROXY,
         What::Durable | What::Api => &DURABLE,
         What::Idle => &IDLE,
-        What::Policies | What::Telemetry => &POLICIES,
+        What::Policies => &POLICIES,
+        What::Telemetry => &TELEMETRY,
     }
 }
 
@@ -112,6 +113,16 @@ const POLICIES: [Column; 7] = [
     P99,
     CPU,
     Column { head: "µs over default", cell: |row| signed(row.cpu_us_over_first.unwrap_or(0.0)) },
+    Column { head: "(lowest to highest)", cell: |row| span(row.spread.cpu_us_over_first, signed) },
+];
+
+const TELEMETRY: [Column; 7] = [
+    OPS,
+    OPS_ENDS,
+    P50,
+    P99,
+    CPU,
+    Column { head: "µs over the first", cell: |row| signed(row.cpu_us_over_first.unwrap_or(0.0)) },
     Column { head: "(lowest to highest)", cell: |row| span(row.spread.cpu_us_over_first, signed) },
 ];
 

@@ -309,7 +309,7 @@ fn messages_names_faults_and_the_manifest_are_text() {
     }
     // And what is searched for.
     page.open("/map");
-    page.says(".node text", "queue-name");
+    page.says(".node", "queue-name");
     page.press(&["/"]);
     page.says("dialog li", "queue-name");
     assert_eq!(page.run(FOREIGN, &[]), json!([]));

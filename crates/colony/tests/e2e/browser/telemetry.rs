@@ -61,7 +61,7 @@ fn metrics_are_added_and_a_time_is_chosen() {
     page.press(&[ENTER]);
     page.says(".charts h2", "colony.call.tries");
     assert!(page.address().contains("colony.call.tries"), "{}", page.address());
-    page.is("lines", "return [...document.querySelectorAll('.charts .lines path')].some((path) => (path.getAttribute('d') ?? '').length > 5)");
+    page.is("lines", "return [...document.querySelectorAll('.charts .strokes path')].some((path) => (path.getAttribute('d') ?? '').length > 5)");
     page.drag(".charts svg.plot", 0.4, 0.8);
     page.is("the time in the address", "const query = new URLSearchParams(location.search); return Number(query.get('to')) > Number(query.get('from'))");
     let at = page.address();
