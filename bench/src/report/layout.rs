@@ -106,25 +106,21 @@ const DURABLE: [Column; 7] = [
     Column { head: "loaded", cell: |row| format!("{:.0}", row.rss_mib) },
 ];
 
-const POLICIES: [Column; 7] = [
-    OPS,
-    OPS_ENDS,
-    P50,
-    P99,
-    CPU,
-    Column { head: "µs over default", cell: |row| signed(row.cpu_us_over_first.unwrap_or(0.0)) },
-    Column { head: "(lowest to highest)", cell: |row| span(row.spread.cpu_us_over_first, signed) },
-];
+const POLICIES: [Column; 7] = beside_the_first("µs over default");
+const TELEMETRY: [Column; 7] = beside_the_first("µs over the first");
 
-const TELEMETRY: [Column; 7] = [
-    OPS,
-    OPS_ENDS,
-    P50,
-    P99,
-    CPU,
-    Column { head: "µs over the first", cell: |row| signed(row.cpu_us_over_first.unwrap_or(0.0)) },
-    Column { head: "(lowest to highest)", cell: |row| span(row.spread.cpu_us_over_first, signed) },
-];
+/// With what each takes more than the first system, under this heading.
+const fn beside_the_first(head: &'static str) -> [Column; 7] {
+    [
+        OPS,
+        OPS_ENDS,
+        P50,
+        P99,
+        CPU,
+        Column { head, cell: |row| signed(row.cpu_us_over_first.unwrap_or(0.0)) },
+        Column { head: "(lowest to highest)", cell: |row| span(row.spread.cpu_us_over_first, signed) },
+    ]
+}
 
 const IDLE: [Column; 5] = [
     Column { head: "KiB/connection", cell: |row| format!("{:.2}", kib(row)) },

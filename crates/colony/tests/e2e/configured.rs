@@ -7,13 +7,15 @@ use tempfile::TempDir;
 use crate::sidecar::Sidecar;
 use crate::world::{binary, request, server};
 
-fn write(dir: &TempDir, name: &str, text: &str) {
+/// Writes a file below a folder.
+pub fn write(dir: &TempDir, name: &str, text: &str) {
     let path = dir.path().join(name);
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     std::fs::write(path, text).expect("written");
 }
 
-fn start(dir: &TempDir, app_id: &str, flags: &[&str]) -> Sidecar {
+/// A sidecar that was started in a folder.
+pub fn start(dir: &TempDir, app_id: &str, flags: &[&str]) -> Sidecar {
     let flags = [&["--app-id", app_id], flags].concat();
     Sidecar::start_in(Path::new(binary()), dir.path(), &flags, &[])
 }

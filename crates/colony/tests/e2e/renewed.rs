@@ -1,27 +1,14 @@
 //! Resources and configuration that change while the application API is served, through the built binary: nobody is started anew
 //! and nobody is refused.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::sidecar::Sidecar;
-use crate::world::{Answer, World, binary, request, slow_server, wait};
-
-fn write(dir: &TempDir, name: &str, text: &str) {
-    let path = dir.path().join(name);
-    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    std::fs::write(path, text).expect("written");
-}
-
-fn start(dir: &TempDir, app_id: &str, flags: &[&str]) -> Sidecar {
-    let flags = [&["--app-id", app_id], flags].concat();
-    Sidecar::start_in(Path::new(binary()), dir.path(), &flags, &[])
-}
+use crate::configured::{start, write};
+use crate::world::{Answer, World, request, slow_server, wait};
 
 fn component(name: &str, kind: &str, settings: &str) -> String {
     format!(
