@@ -1,6 +1,7 @@
 //! What must hold of any bytes that are sent as OTLP, for the fuzz target in `fuzz`. The corpus is played by the tests.
 
 use crate::otlp::{Batch, Signal, logs, metrics, to_protobuf, traces};
+use crate::series::foreign::Board;
 use crate::span::{ATTRIBUTES_MAX, EVENTS_MAX, LINKS_MAX, NAME_BYTES_MAX};
 use crate::{LogRecord, Span};
 
@@ -18,8 +19,12 @@ pub fn otlp(bytes: &[u8]) {
         Signal::Traces => read_spans(&request).iter().for_each(written_and_read),
         Signal::Logs => read_logs(&request).iter().for_each(logged_and_read),
         Signal::Metrics => {
-            let taken = metrics(&request).unwrap_or_default();
+            let board = Board::new(0);
+            let taken = metrics(&request, &mut |point| board.take(1, &point)).unwrap_or_default();
             assert!(taken.accepted <= request.len() as u64);
+            let mut samples = Vec::new();
+            board.samples(1, &mut samples);
+            assert!(samples.len() as u64 <= taken.accepted);
         }
     }
 }

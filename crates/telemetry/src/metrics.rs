@@ -209,7 +209,7 @@ fn add(cell: &AtomicU64, n: u64) {
 /// Below sixteen every value has a bucket of its own; above, the highest bit says the power of two
 /// and the four bits after it which of its sixteen buckets.
 #[inline]
-fn bucket(micros: u64) -> usize {
+pub(crate) fn bucket(micros: u64) -> usize {
     let micros = micros.min(MICROS_MAX);
     let shift = micros.max(SUB_BUCKETS).ilog2() - SUB_BITS;
     (u64::from(shift) * SUB_BUCKETS + (micros >> shift)) as usize

@@ -11,8 +11,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use manifest::valid::{Compression, ExportProtocol, OtlpListeners};
 use serde::Serialize;
+use telemetry::exposition::Sample;
 use telemetry::otlp::export::{Config, Exporter, Sent};
 use telemetry::otlp::receive::{self, Metrics, Received, Receiver};
+use telemetry::otlp::{Point, Signal, measured};
+use telemetry::series::foreign::Board;
 use telemetry::telemetry::{Tap, Telemetry};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -38,9 +41,12 @@ struct Listening {
     http: SocketAddr,
 }
 
-/// Where everything is sent at the moment.
-#[derive(Default)]
-struct Outlet(Mutex<Option<Running>>);
+/// Where everything is sent at the moment, and where metrics are kept.
+struct Outlet {
+    running: Mutex<Option<Running>>,
+    board: Board,
+    began_ns: u64,
+}
 
 struct Running {
     collector: Collector,
@@ -77,7 +83,8 @@ impl Otlp {
             .name("otlp".to_owned())
             .spawn(move || drop(runtime.block_on(ended)))
             .map_err(cannot)?;
-        let outlet = Arc::new(Outlet::default());
+        let began_ns = now_ns();
+        let outlet = Arc::new(Outlet { running: Mutex::default(), board: Board::new(began_ns), began_ns });
         let listening = listeners.map(|[grpc, http]| {
             let metrics = Arc::clone(&outlet);
             let receiver = Arc::new(Receiver::new(telemetry.recorder(), metrics, now_ns));
@@ -138,6 +145,22 @@ impl Otlp {
         Ok(())
     }
 
+    /// What services say of themselves.
+    pub(super) fn board(&self) -> &Board {
+        &self.outlet.board
+    }
+
+    /// Sends what the node itself has measured, as that of `service`, if metrics are sent anywhere.
+    pub(super) fn send_own(&self, samples: &[Sample], service: &str) {
+        if let Some(running) = &*self.outlet.running()
+            && running.collector.to.iter().any(|(signal, _)| *signal == Signal::Metrics)
+        {
+            let (request, points) = measured(samples, service, self.outlet.began_ns, now_ns());
+            // What there is no room for is counted there.
+            let _ = running.exporter.take(request.into(), points);
+        }
+    }
+
     /// Sends what is left, and ends.
     pub(super) async fn end(&self) {
         self.stop_sending().await;
@@ -179,13 +202,17 @@ impl Otlp {
 
 impl Outlet {
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Metrics for Outlet {
     fn take(&self, request: Bytes, points: u64) -> bool {
         self.running().as_ref().is_none_or(|running| running.exporter.take(request, points))
+    }
+
+    fn point(&self, point: &Point) {
+        self.board.take(super::unix_ms(), point);
     }
 }
 

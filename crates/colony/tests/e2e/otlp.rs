@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::metrics::asked;
 use crate::world::{Answer, World, request, server, until, wait};
 
 /// A node on ports that the kernel picks, with more of `telemetry`.
@@ -66,6 +67,49 @@ fn what_a_service_sends_is_kept_and_goes_on_to_a_collector() {
     });
     let sent = node.status()["otlp"]["sent"].clone();
     assert_eq!((&sent["dropped"], &sent["refused"], &sent["trouble"]), (&json!(0), &json!(0), &Value::Null));
+}
+
+/// The metrics that a list has, with this name.
+fn listed(world: &World, name: &str) -> Option<Value> {
+    let all = asked(world, "/api/metrics");
+    all["metrics"].as_array()?.iter().find(|metric| metric["name"] == name).cloned()
+}
+
+#[test]
+fn what_a_service_measures_is_asked_for_beside_what_the_node_does_and_that_goes_to_a_collector() {
+    let collector = World::up(&shop(""));
+    let to = format!("  export: {{ otlp: {{ endpoint: 'http://{}' }} }}\n", address(&collector, "http"));
+    let mut node = World::up(&shop(&to));
+    let points = |grown: &str| {
+        json!({ "resourceMetrics": [{
+            "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": "packer" } }] },
+            "scopeMetrics": [{ "metrics": [{ "name": "boxes.packed", "unit": "{box}", "sum": {
+                "aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [{
+                    "startTimeUnixNano": "1", "timeUnixNano": "2", "asInt": grown,
+                    "attributes": [{ "key": "size", "value": { "stringValue": "small" } }] }] } }] }] }] })
+        .to_string()
+    };
+    assert_eq!(send(&address(&node, "http"), "/v1/metrics", &points("3")).status, 200);
+    assert_eq!(send(&address(&node, "http"), "/v1/metrics", &points("4")).status, 200);
+    let packed = |world: &World| {
+        let query = "name=boxes.packed&take=increase&by=service,size&from=-5m&step=300000";
+        let series = asked(world, &format!("/api/metrics?{query}"))["series"][0].clone();
+        (series["labels"] == json!({ "service": "packer", "size": "small" }))
+            .then(|| series["points"][0][1].as_f64())
+            .flatten()
+    };
+    wait("what was packed", || packed(&node) == Some(7.0));
+    let known = listed(&node, "boxes.packed").expect("it is listed");
+    assert_eq!((&known["source"], &known["unit"]), (&json!("otlp"), &json!("{box}")));
+    assert_eq!(listed(&node, "colony.node.memory").expect("ours")["source"], "colony");
+    // The collector has it as it was sent, and what the node says of itself.
+    wait("what the node has measured", || listed(&collector, "boxes.packed").is_some());
+    // It has a metric of that name itself, so it takes no other; but it has been told.
+    wait("all of it", || received(&collector, "points") > 12);
+    node.signal(libc::SIGKILL);
+    node.exit_code();
+    let again = node.up_again();
+    wait("the same after a kill", || packed(&again) == Some(7.0));
 }
 
 #[test]
@@ -169,12 +213,66 @@ fn a_flood_of_megabytes_neither_grows_memory_nor_stalls_requests() {
     assert_eq!(counted, 60, "{all}");
 }
 
+/// Spans of as many traces, each with attributes that nobody has seen before.
+fn endless(request: u64) -> String {
+    let id = |n: u64| request * 1_000 + n + 1;
+    let attribute = |n: u64, at: u64| {
+        let value = format!("{:016x}", id(n) * 100 + at).repeat(64);
+        json!({ "key": format!("k{at}.{}", id(n)), "value": { "stringValue": value } })
+    };
+    let span = |n: u64| {
+        json!({
+            "traceId": format!("{:032x}", id(n)), "spanId": format!("{:016x}", id(n)), "name": format!("work {}", id(n)),
+            "kind": 2, "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000250000000",
+            "attributes": (0..20).map(|at| attribute(n, at)).collect::<Vec<_>>(),
+        })
+    };
+    let spans: Vec<Value> = (0..100).map(span).collect();
+    json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string()
+}
+
+#[test]
+fn a_flood_of_spans_with_endless_attributes_neither_grows_memory_nor_stalls_requests() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Instant;
+
+    let node = World::up(&shop(""));
+    let (http, gateway) = (address(&node, "http"), node.gateway());
+    node.get("/");
+    let before = node.status()["rss_kib"].as_u64().expect("known");
+    let (next, until) = (AtomicU64::new(0), Instant::now() + Duration::from_secs(6));
+    let longest = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while Instant::now() < until {
+                    let body = endless(next.fetch_add(1, Ordering::Relaxed));
+                    assert!(matches!(send(&http, "/v1/traces", &body).status, 200 | 429));
+                }
+            });
+        }
+        let mut longest = Duration::ZERO;
+        while Instant::now() < until {
+            let begun = Instant::now();
+            assert_eq!(request(&gateway, "GET", "/", &[], None).status, 200);
+            longest = longest.max(begun.elapsed());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        longest
+    });
+    let after = node.status()["rss_kib"].as_u64().expect("known");
+    let sent = 2 * next.load(Ordering::Relaxed);
+    let told = format!("{sent} MiB; {before} KiB, then {after} KiB; longest request {longest:?}");
+    assert!(after < before + (300 << 10) && longest < Duration::from_secs(5), "{told}");
+    let kept = asked(&node, "/api/telemetry");
+    assert!(kept["open_bytes"].as_u64().is_some_and(|bytes| bytes <= 32 << 20), "{kept}");
+}
+
 /// OpenTelemetry's own SDK, over both protocols, and a collector that is away for a while.
 #[cfg(feature = "conformance")]
 mod sdk {
     use std::process::Command;
 
-    use super::{World, address, received, shop, wait};
+    use super::{World, address, asked, received, shop, wait};
     use crate::port::free_port;
     use crate::sdk::python;
     use crate::world::root;
@@ -200,6 +298,19 @@ mod sdk {
         let all = ["spans", "logs", "points"].map(|what| received(&node, what));
         assert_eq!((all[0], all[1], received(&node, "rejected")), (6, 3, 0));
         assert!(all[2] >= 3, "{all:?}");
+        let told = |name: &str, take: &str| {
+            let query = format!("name={name}&take={take}&by=service&from=-5m&step=300000");
+            let series = asked(&node, &format!("/api/metrics?{query}"))["series"].clone();
+            let shop = series
+                .as_array()
+                .and_then(|all| all.iter().find(|one| one["labels"]["service"] == "shop-sdk"));
+            shop.and_then(|one| one["points"][0][1].as_f64())
+        };
+        // Each of the three programs has counted three.
+        wait("what was counted", || told("boxes", "increase") == Some(9.0));
+        wait("what was timed", || told("packing", "p50").is_some_and(|ms| (15.0..25.0).contains(&ms)));
+        wait("what was weighed", || told("weight", "p50").is_some_and(|kg| (1.8..2.3).contains(&kg)));
+        wait("what is stored", || told("stored", "value").is_some_and(|stored| stored > 0.0));
         wait("the outage", || node.status()["otlp"]["sent"]["trouble"].is_string());
         assert_eq!(node.status()["otlp"]["sent"]["spans"], 0);
         // The collector comes, and everything is there.

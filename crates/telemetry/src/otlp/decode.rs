@@ -10,8 +10,10 @@ use crate::span::{
     Status, Text, VALUE_BYTES_MAX, Value,
 };
 
+mod points;
 mod value;
 
+pub use points::{Point, PointValue, metrics};
 use value::{Budget, body, text};
 
 /// Hands each span of an `ExportTraceServiceRequest` to `each`, which says whether there was room for it.
@@ -45,30 +47,6 @@ pub fn logs(
     for_each(request, &mut |resource, _, bytes| {
         let record = record(bytes, resource, now_ns)?;
         taken.handed_over(each(record));
-        Ok(())
-    })?;
-    Ok(taken)
-}
-
-/// Counts the points of an `ExportMetricsServiceRequest`, each of which is looked at.
-///
-/// # Errors
-///
-/// As [`traces`].
-pub fn metrics(request: &[u8]) -> Result<Taken, Malformed> {
-    let mut taken = Taken::default();
-    for_each(request, &mut |_, _, metric| {
-        for field in Fields(metric) {
-            // `gauge`, `sum`, `histogram`, `exponential_histogram` and `summary` have their points in the same place.
-            if let (5 | 7 | 9 | 10 | 11, data) = field? {
-                for field in Fields(data.bytes()) {
-                    if let (1, point) = field? {
-                        Fields(point.bytes()).try_for_each(|field| field.map(drop))?;
-                        taken.accepted += 1;
-                    }
-                }
-            }
-        }
         Ok(())
     })?;
     Ok(taken)

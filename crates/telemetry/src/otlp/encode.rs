@@ -1,8 +1,11 @@
-//! From spans and records to a request.
+//! From spans, records and samples to a request.
 
 use std::collections::BTreeMap;
 
 use super::wire::{put_bytes, put_fixed64, put_in, put_some, put_varint};
+use crate::catalogue::{Kind as Counts, Metric};
+use crate::exposition::{BOUNDS, Sample, Value as Much};
+use crate::metrics::HistogramSnapshot;
 use crate::span::{Event, Kind, Link, LogRecord, Span, Status, Text, Value};
 
 /// A request that grows by what is put into it: spans, or records.
@@ -67,6 +70,87 @@ impl Batch {
         out
     }
 }
+
+/// Samples as an `ExportMetricsServiceRequest` of one service, which counts since `began_ns`, as it is at `now_ns` (both nanoseconds since
+/// 1970); and how many points there are in it. Counters and histograms are cumulative; these have the bounds that Prometheus gets.
+pub fn measured(samples: &[Sample], service: &str, began_ns: u64, now_ns: u64) -> (Vec<u8>, u64) {
+    let mut metrics: BTreeMap<&str, (&Metric, Vec<&Sample>)> = BTreeMap::new();
+    for sample in samples {
+        metrics.entry(sample.metric.name).or_insert_with(|| (sample.metric, Vec::new())).1.push(sample);
+    }
+    let mut out = Vec::new();
+    put_in(&mut out, 1, |out| {
+        put_in(out, 1, |out| {
+            put_in(out, 1, |out| pair(out, "service.name", &Value::from(service.to_owned())))
+        });
+        put_in(out, 2, |out| {
+            put_in(out, 1, |out| put_bytes(out, 1, b"colony"));
+            for (metric, samples) in metrics.values() {
+                put_in(out, 2, |out| write_metric(out, metric, samples, (began_ns, now_ns)));
+            }
+        });
+    });
+    (out, samples.len() as u64)
+}
+
+fn write_metric(out: &mut Vec<u8>, metric: &Metric, samples: &[&Sample], times: (u64, u64)) {
+    put_bytes(out, 1, metric.name.as_bytes());
+    put_bytes(out, 2, metric.help.as_bytes());
+    put_bytes(out, 3, metric.unit.as_bytes());
+    let field = match metric.kind {
+        Counts::Gauge => 5,
+        Counts::Counter | Counts::Lasting => 7,
+        Counts::Histogram => 9,
+    };
+    put_in(out, field, |out| {
+        for sample in samples {
+            put_in(out, 1, |out| write_point(out, sample, times));
+        }
+        if metric.kind != Counts::Gauge {
+            put_varint(out, 2, CUMULATIVE);
+        }
+        if matches!(metric.kind, Counts::Counter | Counts::Lasting) {
+            put_varint(out, 3, 1);
+        }
+    });
+}
+
+fn write_point(out: &mut Vec<u8>, sample: &Sample, (began_ns, now_ns): (u64, u64)) {
+    // What lasts has counted since a time that nobody knows any more.
+    if matches!(sample.metric.kind, Counts::Counter | Counts::Histogram) {
+        put_fixed64(out, 2, began_ns);
+    }
+    put_fixed64(out, 3, now_ns);
+    let place = match &sample.value {
+        Much::Number(number) => {
+            put_fixed64(out, 4, number.to_bits());
+            7
+        }
+        Much::Histogram(snapshot, _) => {
+            write_histogram(out, snapshot);
+            9
+        }
+    };
+    for (label, value) in sample.metric.labels.iter().zip(&sample.labels) {
+        put_in(out, place, |out| pair(out, label, &Value::from(value.clone())));
+    }
+}
+
+fn write_histogram(out: &mut Vec<u8>, snapshot: &HistogramSnapshot) {
+    put_fixed64(out, 4, snapshot.count());
+    put_fixed64(out, 5, (snapshot.sum() as f64 / 1e6).to_bits());
+    let packed = |out: &mut Vec<u8>, field: u32, numbers: &mut dyn Iterator<Item = u64>| {
+        let bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
+        put_bytes(out, field, &bytes);
+    };
+    let mut below = 0;
+    let ends = BOUNDS.iter().map(|(micros, _)| snapshot.count_within(*micros)).chain([snapshot.count()]);
+    packed(out, 6, &mut ends.map(|within| within - std::mem::replace(&mut below, within)));
+    packed(out, 7, &mut BOUNDS.iter().map(|(micros, _)| (*micros as f64 / 1e6).to_bits()));
+}
+
+/// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
+const CUMULATIVE: u64 = 2;
 
 fn write_span(out: &mut Vec<u8>, span: &Span) {
     put_bytes(out, 1, &span.trace_id);

@@ -15,8 +15,8 @@ mod json;
 pub mod receive;
 mod wire;
 
-pub use decode::{logs, metrics, traces};
-pub use encode::Batch;
+pub use decode::{Point, PointValue, logs, metrics, traces};
+pub use encode::{Batch, measured};
 pub use json::to_protobuf;
 pub use wire::Malformed;
 

@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Change, Frame, Key, Sparse, Window};
-use crate::catalogue;
+use super::{Change, Frame, Key, Sparse, Window, foreign};
+use crate::catalogue::{self, Kind};
 
 /// How much is kept on disk.
 #[derive(Clone, Copy, Debug)]
@@ -164,9 +164,19 @@ impl Segment {
         let number = *self.names.entry(Arc::clone(key)).or_insert(next);
         put(body, number);
         if number == next {
-            let words = std::iter::once(key.metric.name).chain(key.labels.iter().map(String::as_str));
-            put(body, 1 + key.labels.len() as u64);
-            for word in words {
+            let metric = key.metric;
+            let is_foreign = foreign::is_foreign(metric);
+            let labels = metric.labels.iter().zip(&key.labels);
+            let (first, labels): (String, Vec<String>) = match is_foreign {
+                false => (metric.name.to_owned(), key.labels.clone()),
+                // What the catalogue would know of it is said. An earlier version takes it for a metric that there is no more.
+                true => (
+                    [FOREIGN, metric.kind.word(), metric.unit, metric.name, metric.help].join(BETWEEN),
+                    labels.map(|(label, value)| [label, value.as_str()].join(BETWEEN)).collect(),
+                ),
+            };
+            put(body, 1 + labels.len() as u64);
+            for word in std::iter::once(&first).chain(&labels) {
                 put(body, word.len() as u64);
                 body.extend(word.as_bytes());
             }
@@ -214,10 +224,27 @@ fn decode_key(body: &mut &[u8]) -> Option<Option<Arc<Key>>> {
         *body = rest;
     }
     let labels = words.split_off(1.min(words.len()));
+    let parts: Vec<&str> = words.first()?.splitn(5, BETWEEN).collect();
+    if let [FOREIGN, kind, unit, name, help] = parts[..] {
+        return Some(foreign_key((kind, unit, name, help), &labels));
+    }
     let metric = catalogue::find(words.first()?).filter(|metric| metric.labels.len() == labels.len());
     Some(metric.map(|metric| Arc::new(Key { metric, labels })))
 }
 
+fn foreign_key((kind, unit, name, help): (&str, &str, &str, &str), labels: &[String]) -> Option<Arc<Key>> {
+    let kind =
+        [Kind::Gauge, Kind::Counter, Kind::Histogram].into_iter().find(|known| known.word() == kind)?;
+    let pairs: Vec<(&str, &str)> =
+        labels.iter().map(|label| label.split_once(BETWEEN)).collect::<Option<_>>()?;
+    let names: Vec<&str> = pairs.iter().map(|(name, _)| *name).collect();
+    let metric = foreign::metric(name, kind, unit, &names, help)?;
+    Some(Arc::new(Key { metric, labels: pairs.into_iter().map(|(_, value)| value.to_owned()).collect() }))
+}
+
+/// Begins what is told of a metric that a service has sent, whose parts have this between them: nothing that a name has.
+const FOREIGN: &str = "";
+const BETWEEN: &str = "\u{1}";
 const NUMBER: u64 = 0;
 const GONE: u64 = 1;
 /// And how many buckets there are above it.

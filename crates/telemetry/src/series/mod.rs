@@ -7,9 +7,12 @@
 //! Two tiers: as it was pushed for the last hour, by the minute for what is older. What a push made of the samples is a
 //! [`Frame`], which is also what lies on disk ([`disk`]): [absorbing](Window::absorb) the frames gives the window again.
 //!
+//! Besides the metrics of the catalogue there are those that services send ([`foreign`]).
+//!
 //! Time is an argument, and nothing here does I/O but [`disk`].
 
 pub mod disk;
+pub mod foreign;
 mod point;
 mod query;
 #[cfg(test)]

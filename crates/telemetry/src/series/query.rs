@@ -1,8 +1,8 @@
 //! What the window is asked, and how it answers: for each step of a range one point, of what was recorded in that step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{Change, Key, MINUTE_MS, Series, Window};
+use super::{Change, Key, MINUTE_MS, Series, Window, foreign};
 use crate::catalogue::{self, Kind, Metric};
 use crate::metrics::HistogramSnapshot;
 
@@ -42,9 +42,9 @@ pub enum Take {
     Increase,
     /// What a gauge said last.
     Value,
-    /// The time that this share took at most, in seconds.
+    /// The time that this share took at most, in seconds; of what services send in the unit that they send.
     Quantile(f64),
-    /// The mean time in seconds.
+    /// The mean time, as of a quantile.
     Mean,
 }
 
@@ -100,29 +100,36 @@ impl Window {
     ///
     /// If it makes no sense.
     pub fn query(&self, query: &Query) -> Result<Vec<Curve>, QueryError> {
-        let metric =
-            catalogue::find(&query.metric).ok_or_else(|| QueryError::NoMetric(query.metric.clone()))?;
-        let take = fitting(metric.kind, query.take)?;
+        let metrics = meant(&query.metric);
+        let first = *metrics.first().ok_or_else(|| QueryError::NoMetric(query.metric.clone()))?;
+        let take = fitting(first.kind, query.take)?;
+        // What services send has other labels at other times: what one of them lacks is empty.
+        let mut labels: Vec<&'static str> = Vec::new();
+        for label in metrics.iter().flat_map(|metric| metric.labels) {
+            if !labels.contains(label) {
+                labels.push(label);
+            }
+        }
         let asked = query.labels.iter().map(|(name, _)| name).chain(query.by.iter().flatten());
         for name in asked {
-            place(metric, name)?;
+            labels.iter().find(|known| *known == name).ok_or_else(|| QueryError::NoLabel(name.clone()))?;
         }
         let steps = query.to_ms.checked_sub(query.from_ms).and_then(|range| range.checked_div(query.step_ms));
         let steps = steps.filter(|steps| (1..=POINTS_MAX).contains(steps)).ok_or(QueryError::Range)? as usize;
         let mut groups: BTreeMap<Vec<&str>, Vec<Cell>> = BTreeMap::new();
-        let by: BTreeSet<usize> = match &query.by {
-            None => (0..metric.labels.len()).collect(),
-            Some(by) => by.iter().filter_map(|name| place(metric, name).ok()).collect(),
-        };
-        for (key, series) in self.series.iter().filter(|(key, _)| is_meant(key, metric, &query.labels)) {
-            let group = by.iter().map(|&at| key.labels[at].as_str()).collect();
-            let cells = groups.entry(group).or_insert_with(|| vec![Cell::default(); steps]);
-            self.fill(series, metric.kind, query, cells);
+        if let Some(by) = &query.by {
+            labels.retain(|label| by.iter().any(|name| name == label));
         }
+        for (key, series) in self.series.iter().filter(|(key, _)| is_meant(key, &metrics, &query.labels)) {
+            let group = labels.iter().map(|label| value(key, label)).collect();
+            let cells = groups.entry(group).or_insert_with(|| vec![Cell::default(); steps]);
+            self.fill(series, first.kind, query, cells);
+        }
+        let scale = foreign::scale(first.unit);
         let curve = |(group, cells): (Vec<&str>, Vec<Cell>)| {
-            let labels = by.iter().map(|&at| metric.labels[at]).zip(group.into_iter().map(str::to_owned));
+            let labels = labels.iter().copied().zip(group.into_iter().map(str::to_owned));
             let ends = (1..).map(|step: u64| query.from_ms + step * query.step_ms);
-            let values = cells.iter().map(|cell| cell.told(take, query.step_ms));
+            let values = cells.iter().map(|cell| cell.told(take, query.step_ms, scale));
             Curve { labels: labels.collect(), points: ends.zip(values).collect() }
         };
         Ok(most(groups.into_iter().map(curve).collect()))
@@ -182,7 +189,7 @@ fn hold(before: Option<&Change>, points: &[(Option<usize>, &Change)], until: usi
 }
 
 impl Cell {
-    fn told(&self, take: Take, step_ms: u64) -> Option<f64> {
+    fn told(&self, take: Take, step_ms: u64, scale: f64) -> Option<f64> {
         let count = self.histogram.count();
         let much = self.sum + count as f64;
         match take {
@@ -190,8 +197,8 @@ impl Cell {
             Take::Fitting | Take::Value | Take::Increase => Some(much),
             Take::Rate => Some(much * 1e3 / step_ms as f64),
             Take::Quantile(_) | Take::Mean if count == 0 => None,
-            Take::Quantile(share) => Some(self.histogram.quantile(share) as f64 / 1e6),
-            Take::Mean => Some(self.histogram.mean() / 1e6),
+            Take::Quantile(share) => Some(self.histogram.quantile(share) as f64 / scale),
+            Take::Mean => Some(self.histogram.mean() / scale),
         }
     }
 }
@@ -208,14 +215,20 @@ fn fitting(kind: Kind, take: Take) -> Result<Take, QueryError> {
     }
 }
 
-fn place(metric: &Metric, label: &str) -> Result<usize, QueryError> {
-    let place = metric.labels.iter().position(|known| *known == label);
-    place.ok_or_else(|| QueryError::NoLabel(label.to_owned()))
+/// That of the catalogue by this name, or those that were sent.
+fn meant(name: &str) -> Vec<&'static Metric> {
+    catalogue::find(name).map_or_else(|| foreign::named(name), |metric| vec![metric])
 }
 
-fn is_meant(key: &Key, metric: &'static Metric, labels: &[(String, String)]) -> bool {
-    std::ptr::eq(key.metric, metric)
-        && labels.iter().all(|(name, value)| place(metric, name).is_ok_and(|at| key.labels[at] == *value))
+/// The value of a label, empty if there is none of that name.
+fn value<'k>(key: &'k Key, label: &str) -> &'k str {
+    let place = key.metric.labels.iter().position(|known| *known == label);
+    place.and_then(|at| key.labels.get(at)).map_or("", String::as_str)
+}
+
+fn is_meant(key: &Key, metrics: &[&'static Metric], labels: &[(String, String)]) -> bool {
+    metrics.iter().any(|metric| std::ptr::eq(key.metric, *metric))
+        && labels.iter().all(|(name, wanted)| value(key, name) == wanted)
 }
 
 /// The curves with the most in them, in the order in which they were.

@@ -3,11 +3,13 @@
 use proptest::prelude::*;
 
 use super::disk::{Bounds, Disk, frames};
+use super::foreign::Board;
 use super::*;
 use crate::catalogue::{
     CALL_DURATION, NODE_MEMORY, NODE_UPTIME, QUEUE_ITEMS, SERVICE_READY, TELEMETRY_DROPPED, TOPIC_PUBLISHED,
 };
 use crate::metrics::Histogram;
+use crate::otlp::{Point, PointValue};
 
 const START: u64 = 1_000 * MINUTE_MS;
 const TICK: u64 = 5_000;
@@ -271,4 +273,103 @@ proptest! {
         prop_assert!(written.starts_with(&read));
         let _ = frames(&noise).count();
     }
+}
+
+fn sent(service: &str, name: &str, attributes: &[(&str, &str)], value: PointValue) -> Point {
+    Point {
+        service: service.to_owned().into(),
+        instance: format!("{service}-1").into(),
+        name: name.to_owned().into(),
+        unit: "ms".into(),
+        description: "What it says.".into(),
+        attributes: attributes
+            .iter()
+            .map(|(key, value)| ((*key).to_owned().into(), (*value).to_owned()))
+            .collect(),
+        start_ns: 1_000,
+        value,
+    }
+}
+
+#[test]
+fn what_services_send_is_kept_beside_what_is_ours_and_outlives_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (board, mut window) = (Board::new(500), Window::default());
+    let mut disk = Disk::open(dir.path(), Bounds::default(), START, &mut window).expect("opened");
+    let sum = |value| PointValue::Sum { value, is_delta: false };
+    for tick in 0..3_u64 {
+        let at = START + tick * TICK;
+        board.take(at, &sent("shop", "story.boxes", &[("size", "small")], sum(10.0 + tick as f64)));
+        board.take(at, &sent("shop", "story.boxes", &[], sum(1.0)));
+        let more = PointValue::Sum { value: 2.0, is_delta: true };
+        board.take(at, &sent("shop", "story.moves", &[], more));
+        let buckets = vec![(20.0, 9), (500.0, 1)];
+        let times = PointValue::Histogram { buckets, sum: 680.0, is_delta: true };
+        board.take(at, &sent("shop", "story.times", &[], times));
+        let mut samples = vec![counter(tick)];
+        board.samples(at, &mut samples);
+        let frame = window.push(at, &samples);
+        disk.write(&frame, &window).expect("written");
+    }
+    let to = START + 3 * TICK;
+    let look = |window: &Window| {
+        let query = Query {
+            metric: "story.boxes".to_owned(),
+            by: Some(vec!["size".to_owned()]),
+            from_ms: START - TICK,
+            to_ms: to,
+            step_ms: 4 * TICK,
+            take: Take::Increase,
+            ..Query::default()
+        };
+        let curves = window.query(&query).expect("a good question");
+        let told: Vec<_> =
+            curves.iter().map(|curve| (curve.labels[0].1.clone(), curve.points[0].1)).collect();
+        assert_eq!(told, [(String::new(), Some(1.0)), ("small".to_owned(), Some(12.0))]);
+        let moved = ask(window, "story.moves", START - TICK, to, 4 * TICK, Take::Increase);
+        assert_eq!(moved, [Some(6.0)]);
+        let median = ask(window, "story.times", START - TICK, to, 4 * TICK, Take::Quantile(0.5));
+        assert!(median[0].is_some_and(|ms| (19.0..22.0).contains(&ms)), "in its own unit: {median:?}");
+    };
+    look(&window);
+    let mut again = Window::default();
+    Disk::open(dir.path(), Bounds::default(), to, &mut again).expect("opened");
+    look(&again);
+    let shapes = foreign::named("story.boxes");
+    assert_eq!((shapes.len(), shapes[0].unit, shapes[0].kind), (2, "ms", Kind::Counter));
+}
+
+#[test]
+fn what_was_counted_before_anybody_looked_is_not_told_as_new() {
+    let board = Board::new(2_000);
+    let told = |value: f64| {
+        board.take(1, &sent("old", "story.before", &[], PointValue::Sum { value, is_delta: false }));
+        let mut samples = Vec::new();
+        board.samples(1, &mut samples);
+        match samples[0].value {
+            Value::Number(number) => number,
+            Value::Histogram(..) => panic!("{samples:?}"),
+        }
+    };
+    // It goes on, begins anew, and goes on.
+    assert_eq!([1_000.0, 1_005.0, 3.0, 4.0].map(told), [0.0, 5.0, 8.0, 9.0]);
+}
+
+#[test]
+fn a_service_that_sends_too_many_series_takes_no_room_of_others() {
+    let board = Board::new(0);
+    for n in 0..foreign::SERIES_OF_SERVICE_MAX + 7 {
+        board.take(1, &sent("loud", "story.many", &[("id", &n.to_string())], PointValue::Gauge(1.0)));
+    }
+    board.take(1, &sent("quiet", "story.one", &[], PointValue::Gauge(2.0)));
+    board.take(1, &sent("loud", TELEMETRY_DROPPED.name, &[], PointValue::Gauge(2.0)));
+    let mut samples = Vec::new();
+    board.samples(1, &mut samples);
+    assert_eq!((samples.len(), board.left_out()), (foreign::SERIES_OF_SERVICE_MAX + 1, 8));
+    assert!(samples.iter().all(|sample| sample.metric.name.starts_with("story.")), "ours is ours");
+    samples.clear();
+    board.samples(400_000, &mut samples);
+    assert!(samples.is_empty(), "who has said nothing for long is forgotten");
+    board.take(400_000, &sent("loud", "story.many", &[], PointValue::Gauge(1.0)));
+    assert_eq!(board.left_out(), 8, "and there is room again");
 }

@@ -1,8 +1,10 @@
 //! What is asked of metrics: over the control socket, and by whoever serves the same to people.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use telemetry::catalogue;
-use telemetry::series::{Curve, Query, Take};
+use telemetry::series::{Curve, Query, Take, foreign};
 
 use crate::node::{Node, unix_ms};
 
@@ -51,13 +53,30 @@ pub(in crate::node) fn changes(node: &Node, query: &str) -> Result<Value, String
 }
 
 fn known() -> Value {
-    let one = |metric: &&catalogue::Metric| {
+    let own = |metric: &&catalogue::Metric| {
         json!({
             "name": metric.name, "prometheus": metric.exposed(), "kind": metric.kind.word(), "unit": metric.unit,
-            "labels": metric.labels, "help": metric.help,
+            "labels": metric.labels, "help": metric.help, "source": "colony",
         })
     };
-    json!({ "metrics": catalogue::ALL.iter().map(one).collect::<Vec<_>>() })
+    let mut all: Vec<Value> = catalogue::ALL.iter().map(own).collect();
+    let mut sent: BTreeMap<&str, (&catalogue::Metric, Vec<&str>)> = BTreeMap::new();
+    for metric in foreign::all() {
+        let (first, labels) = sent.entry(metric.name).or_insert_with(|| (metric, Vec::new()));
+        // Those of another kind or unit are not asked for by this name.
+        if (first.kind, first.unit) == (metric.kind, metric.unit) {
+            let new: Vec<&str> =
+                metric.labels.iter().copied().filter(|label| !labels.contains(label)).collect();
+            labels.extend(new);
+        }
+    }
+    all.extend(sent.into_iter().map(|(name, (metric, labels))| {
+        json!({
+            "name": name, "kind": metric.kind.word(), "unit": metric.unit, "labels": labels, "help": metric.help,
+            "source": "otlp",
+        })
+    }));
+    json!({ "metrics": all })
 }
 
 fn curve(curve: Curve) -> Value {

@@ -2,6 +2,7 @@
 //! and what is amiss told to who is to know.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::node::{Node, TELEMETRY, unix_ms};
 
 /// How often everything is looked at.
 pub(super) const EVERY: Duration = Duration::from_secs(5);
+/// How often a collector is sent what the node has measured: the default of OpenTelemetry's SDKs, in milliseconds.
+const SENT_EVERY_MS: u64 = 60_000;
 /// Every how many looks what was counted of objectives, and what was done, is written down: once a minute.
 const WRITTEN_EVERY: u64 = 12;
 
@@ -36,7 +39,9 @@ pub(in crate::node) struct Measures {
     changes: Arc<Mutex<Changes>>,
     post: Post,
     /// Alerts that there was no room for.
-    unsent: std::sync::atomic::AtomicU64,
+    unsent: AtomicU64,
+    /// When a collector was sent what the node has measured.
+    sent_ms: AtomicU64,
 }
 
 impl Measures {
@@ -51,7 +56,8 @@ impl Measures {
             growth: Mutex::default(),
             changes: printer.changes(),
             post: Post::open(printer),
-            unsent: std::sync::atomic::AtomicU64::new(0),
+            unsent: AtomicU64::new(0),
+            sent_ms: AtomicU64::new(0),
         }
     }
 
@@ -165,6 +171,16 @@ impl Measures {
         lock(&self.board).firing().into_iter().map(told).collect()
     }
 
+    /// Whether it is time to send a collector what the node has measured.
+    fn is_own_due(&self, now_ms: u64) -> bool {
+        let last = self.sent_ms.load(Relaxed);
+        let is_due = now_ms.saturating_sub(last) >= SENT_EVERY_MS;
+        if is_due {
+            self.sent_ms.store(now_ms, Relaxed);
+        }
+        is_due
+    }
+
     /// What this itself has to tell.
     pub(super) fn gather(&self, out: &mut Vec<Sample>) {
         self.objectives().gather(unix_ms(), out);
@@ -179,7 +195,7 @@ impl Measures {
         };
         out.push(Sample::number(&names::TELEMETRY_SERIES, &[], series as f64));
         out.push(Sample::number(&names::TELEMETRY_DROPPED, &["samples"], dropped as f64));
-        let unsent = self.unsent.load(std::sync::atomic::Ordering::Relaxed);
+        let unsent = self.unsent.load(Relaxed);
         out.push(Sample::number(&names::TELEMETRY_DROPPED, &["alerts"], unsent as f64));
     }
 }
@@ -187,7 +203,7 @@ impl Measures {
 impl Node {
     /// Looks at everything once: what is amiss is told, and what changed is returned to be written.
     async fn look(&self) -> Frame {
-        let samples = super::gather(self).await;
+        let mut samples = super::gather(self).await;
         let (now, measures) = (unix_ms(), &self.measures);
         let (slo, alerts) = {
             let current = self.current();
@@ -200,9 +216,14 @@ impl Node {
             self.printer.alert(turn);
             let Some(to) = &alerts else { continue };
             if !measures.post.send(to, self.letter(turn)) {
-                measures.unsent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                measures.unsent.fetch_add(1, Relaxed);
             }
         }
+        if measures.is_own_due(now) {
+            let name = self.current().manifest.name.clone();
+            self.otlp.send_own(&samples, &name);
+        }
+        self.otlp.board().samples(now, &mut samples);
         measures.window().push(now, &samples)
     }
 

@@ -32,7 +32,8 @@ pub(super) async fn gather(node: &Node) -> Vec<Sample> {
         durable::gather(&look.host, &mut out).await;
     }
     let kept = node.telemetry.stats();
-    for (what, count) in [("records", kept.inbox_dropped), ("unwritten", kept.lost)] {
+    let points = node.otlp.board().left_out();
+    for (what, count) in [("records", kept.inbox_dropped), ("unwritten", kept.lost), ("points", points)] {
         out.push(Sample::number(&names::TELEMETRY_DROPPED, &[what], count as f64));
     }
     node.measures.gather(&mut out);

@@ -190,13 +190,107 @@ fn points_are_counted_whatever_they_are() {
             }
         });
     });
-    assert_eq!(metrics(&request).unwrap().accepted, 10);
+    assert_eq!(metrics(&request, &mut |_| ()).unwrap().accepted, 10);
     // A point that is cut off.
     let mut cut = Vec::new();
     put_in(&mut cut, 1, |out| {
         put_in(out, 2, |out| put_in(out, 2, |out| put_in(out, 5, |out| put_bytes(out, 1, &[0x09, 1]))));
     });
-    assert!(metrics(&cut).is_err());
+    assert!(metrics(&cut, &mut |_| ()).is_err());
+}
+
+fn points(request: &[u8]) -> Vec<Point> {
+    let mut points = Vec::new();
+    metrics(request, &mut |point| points.push(point)).unwrap();
+    points
+}
+
+#[test]
+fn what_is_measured_comes_back_as_points() {
+    use crate::catalogue::{CALL_DURATION, NODE_MEMORY, TELEMETRY_DROPPED};
+    use crate::exposition::{Sample, Value as Much};
+    use crate::otlp::measured;
+
+    let times = crate::metrics::Histogram::new();
+    [700, 700, 40_000_000].into_iter().for_each(|micros| times.record(micros));
+    let labels = ["a", "b", "a -> b"].map(str::to_owned).to_vec();
+    let samples = [
+        Sample::number(&NODE_MEMORY, &[], 5.0),
+        Sample::number(&TELEMETRY_DROPPED, &["spans"], 7.0),
+        Sample { metric: &CALL_DURATION, labels, value: Much::Histogram(times.snapshot(), Vec::new()) },
+    ];
+    let (request, count) = measured(&samples, "shop", 3, 9);
+    let points = points(&request);
+    assert_eq!((points.len(), count), (3, 3));
+    let of = |name: &str| points.iter().find(|point| &*point.name == name).unwrap();
+    let memory = of("colony.node.memory");
+    assert_eq!((&memory.value, &*memory.unit, &*memory.service), (&PointValue::Gauge(5.0), "By", "shop"));
+    let dropped = of("colony.telemetry.dropped");
+    assert_eq!(dropped.value, PointValue::Sum { value: 7.0, is_delta: false });
+    assert_eq!((dropped.start_ns, &dropped.attributes[..]), (3, &[("what".into(), "spans".to_owned())][..]));
+    let PointValue::Histogram { buckets, sum, is_delta: false } = &of("colony.call.duration").value else {
+        panic!("{points:?}");
+    };
+    assert!((sum - 40.0014).abs() < 1e-9, "{sum}");
+    assert_eq!(buckets[..], [(0.00075, 2), (30.0, 1)], "in the middle of the bucket, or at the last bound");
+}
+
+/// A request of one metric of one point.
+fn one_point(kind: u32, of_data: &[(u32, u64)], point: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    use crate::otlp::wire::put_varint;
+
+    let mut request = Vec::new();
+    put_in(&mut request, 1, |out| {
+        put_in(out, 2, |out| {
+            put_in(out, 2, |out| {
+                put_bytes(out, 1, b"boxes");
+                put_in(out, kind, |out| {
+                    put_in(out, 1, &point);
+                    of_data.iter().for_each(|(field, number)| put_varint(out, *field, *number));
+                });
+            });
+        });
+    });
+    request
+}
+
+#[test]
+fn exponential_histograms_have_powers_of_their_base_as_bounds() {
+    use crate::otlp::wire::put_varint;
+
+    // Scale 1: the base is the root of 2. Zigzag: 1 is 2, -3 is 5.
+    let request = one_point(10, &[(2, 1)], |out| {
+        put_fixed64(out, 5, 9.5_f64.to_bits());
+        put_varint(out, 6, 2);
+        put_fixed64(out, 7, 4);
+        put_in(out, 8, |out| {
+            put_varint(out, 1, 5);
+            put_bytes(out, 2, &[0, 3, 0x80, 0x01]);
+        });
+    });
+    let all = points(&request);
+    let PointValue::Histogram { buckets, sum, is_delta: true } = &all[0].value else { panic!("{all:?}") };
+    let counts: Vec<u64> = buckets.iter().map(|(_, count)| *count).collect();
+    assert_eq!((&counts[..], *sum), (&[4, 3, 128][..], 9.5));
+    let wanted = [0.0, 2_f64.powf(-0.75), 2_f64.powf(-0.25)];
+    assert!(
+        buckets.iter().zip(wanted).all(|((value, _), wanted)| (value - wanted).abs() < 1e-12),
+        "{buckets:?}"
+    );
+}
+
+#[test]
+fn a_sum_that_may_fall_is_a_gauge_or_a_change_of_one() {
+    let value = |out: &mut Vec<u8>| put_fixed64(out, 6, (-3_i64) as u64);
+    let told = |of_data: &[(u32, u64)]| points(&one_point(7, of_data, value)).remove(0).value;
+    assert_eq!(told(&[(2, 2)]), PointValue::Gauge(-3.0));
+    assert_eq!(told(&[(2, 1)]), PointValue::Change(-3.0));
+    assert_eq!(told(&[(2, 1), (3, 1)]), PointValue::Sum { value: -3.0, is_delta: true });
+    let nothing = |out: &mut Vec<u8>| {
+        value(out);
+        crate::otlp::wire::put_varint(out, 8, 1);
+    };
+    assert!(points(&one_point(5, &[], nothing)).is_empty(), "it says that nothing was recorded");
 }
 
 fn values() -> impl Strategy<Value = Value> {
@@ -288,7 +382,7 @@ proptest! {
     fn anything_is_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = traces(&bytes, &mut |_| true);
         let _ = logs(&bytes, 1, &mut |_| true);
-        let _ = metrics(&bytes);
+        let _ = metrics(&bytes, &mut |_| ());
     }
 
     #[test]

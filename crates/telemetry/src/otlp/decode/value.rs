@@ -113,7 +113,7 @@ pub(super) fn body(message: &[u8], budget: &mut Budget) -> Result<Text, Malforme
     })
 }
 
-fn json(value: &Value) -> Json {
+pub(super) fn json(value: &Value) -> Json {
     match value {
         Value::Text(text) => Json::String((**text).to_owned()),
         Value::Int(number) => Json::from(*number),

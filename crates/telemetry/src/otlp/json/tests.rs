@@ -73,7 +73,8 @@ fn points_are_read_by_the_rules() {
             {"scale": -1, "positive": {"offset": -2, "bucketCounts": [1, "2"]}}]}}
     ]}]}]}"#;
     let request = to_protobuf(Signal::Metrics, json.as_bytes(), MOST).unwrap();
-    assert_eq!(decode::metrics(&request).unwrap().accepted, 4);
+    let mut points = Vec::new();
+    assert_eq!(decode::metrics(&request, &mut |point| points.push(point.value)).unwrap().accepted, 4);
     // `scale` -1 is 1 in zigzag, `offset` -2 is 3.
     assert!(request.windows(2).any(|two| two == [0x30, 1]) && request.windows(2).any(|two| two == [0x08, 3]));
 }

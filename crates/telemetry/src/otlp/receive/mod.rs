@@ -29,7 +29,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{Malformed, Signal, Taken, decode};
+use super::{Malformed, Point, Signal, Taken, decode};
 use crate::Recorder;
 use body::Held;
 pub use counts::{Counts, Received};
@@ -49,6 +49,9 @@ pub struct Receiver {
 pub trait Metrics: std::fmt::Debug + Send + Sync {
     /// Takes an `ExportMetricsServiceRequest` that has been looked at. MUST NOT wait. Whether there was room for it.
     fn take(&self, request: Bytes, points: u64) -> bool;
+
+    /// Takes a point of one, before that. MUST NOT wait.
+    fn point(&self, _: &Point) {}
 }
 
 /// Nobody wants them: they are looked at and counted.
@@ -141,7 +144,7 @@ impl Receiver {
     }
 
     fn take_metrics(&self, request: Bytes) -> Result<Taken, Malformed> {
-        let mut taken = decode::metrics(&request)?;
+        let mut taken = decode::metrics(&request, &mut |point| self.metrics.point(&point))?;
         let points = taken.accepted;
         if points > 0 && !self.metrics.take(request, points) {
             taken = Taken { rejected: points, dropped: points, why: NO_ROOM, ..Taken::default() };
