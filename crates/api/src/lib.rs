@@ -24,6 +24,8 @@ mod delivery;
 mod duration;
 pub mod error;
 pub mod expression;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod grpc;
 pub mod health;
 pub mod host;
@@ -37,8 +39,6 @@ pub mod jobs;
 pub mod listeners;
 pub mod lock;
 pub mod metadata;
-#[cfg(test)]
-mod odd;
 mod outbox;
 pub mod payload;
 pub mod projection;

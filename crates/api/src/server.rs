@@ -165,7 +165,7 @@ fn http(config: &Config) -> Builder<TokioExecutor> {
 }
 
 /// Answers what comes over one connection.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) async fn serve_one<S>(stream: S, instance: Arc<Instance>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

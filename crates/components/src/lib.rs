@@ -10,9 +10,11 @@ pub mod configuration;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod lock;
+#[cfg(feature = "outside")]
 pub mod postgres;
 pub mod properties;
 pub mod pubsub;
+#[cfg(feature = "outside")]
 pub mod redis;
 pub mod secret;
 pub mod state;

@@ -138,13 +138,14 @@ fn not_available() -> Status {
 }
 
 /// Answers a request that did not come over a connection.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) async fn answer_one(api: &Arc<Api>, request: Request<Body>) -> Response<Body> {
     let mut services = Services::new(api);
     let path = request.uri().path();
     let Ok(response) = match () {
         () if path.starts_with(QUEUES) => services.queues.call(request).await,
         () if path.starts_with(STREAMS) => services.streams.call(request).await,
+        () if path.starts_with(TOPICS) => services.topics.call(request).await,
         () => services.dapr.call(request).await,
     };
     response

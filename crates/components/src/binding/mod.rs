@@ -3,6 +3,7 @@
 mod cron;
 mod direction;
 mod http;
+#[cfg(feature = "outside")]
 mod postgres;
 mod storage;
 
@@ -16,6 +17,7 @@ use crate::Reply;
 pub use cron::Cron;
 pub use direction::Direction;
 pub use http::Http;
+#[cfg(feature = "outside")]
 pub use postgres::Postgres;
 pub use storage::LocalStorage;
 

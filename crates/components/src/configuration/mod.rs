@@ -1,7 +1,10 @@
 //! Configuration: the contract, which is that of the engine's own stores, and adapters.
 
+#[cfg(feature = "outside")]
 pub mod postgres;
+#[cfg(feature = "outside")]
 pub mod redis;
+#[cfg(feature = "outside")]
 mod watched;
 
 use std::collections::BTreeMap;

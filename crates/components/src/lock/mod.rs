@@ -1,5 +1,6 @@
 //! Locks: the contract, which is that of the engine's own, and adapters.
 
+#[cfg(feature = "outside")]
 pub mod redis;
 
 use std::fmt;

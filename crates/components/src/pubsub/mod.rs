@@ -2,11 +2,17 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "outside")]
 mod consumer;
+#[cfg(feature = "outside")]
 mod in_order;
+#[cfg(feature = "outside")]
 pub mod jetstream;
+#[cfg(feature = "outside")]
 mod lent;
+#[cfg(feature = "outside")]
 pub mod rabbitmq;
+#[cfg(feature = "outside")]
 pub mod redis;
 mod scope;
 

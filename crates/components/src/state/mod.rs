@@ -1,6 +1,8 @@
 //! Stores of items: the contract, which is that of the engine's own, and adapters.
 
+#[cfg(feature = "outside")]
 pub mod postgres;
+#[cfg(feature = "outside")]
 pub mod redis;
 
 use std::fmt;

@@ -1,0 +1,4 @@
+//! Fuzzes `api::fuzz::request`, which says what must hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| api::fuzz::request(bytes));
