@@ -43,7 +43,8 @@ export function flags(node) {
   if (node.slo?.state === 'burning') all.push('SLO BURNS');
   if (node.rollout) all.push(`ROLLS ${node.rollout.replaced}/${node.rollout.of}`);
   if (node.ejected) all.push(`${node.ejected} EJECTED`);
-  if (node.dead) all.push(`${show.count(node.dead)} DEAD`);
+  if (node.aside) all.push(`${show.count(node.aside)} FAILING`);
+  if (node.dead && node.kind === 'queue') all.push(`${show.count(node.dead)} DEAD`);
   if (restarts(node)) all.push(`↻${restarts(node)}`);
   return all;
 }

@@ -165,7 +165,7 @@ function aboutNode(node, edges) {
     ['rollout', node.rollout && `${node.rollout.replaced} of ${node.rollout.of} replaced, ${node.rollout.old} old left`],
     ['faults', node.faults?.length ? link('/break', {}, `${node.faults.length} on purpose`) : null],
     ['instances', is('service') ? `${node.ready} of ${node.wanted} ready` : null], ['in flight', node.in_flight],
-    ['lag', node.lag], ['ready', is('queue') ? node.ready : null], ['at work', is('queue') ? node.leased : null], ['dead', node.dead || null],
+    ['lag', node.lag], ['ready', is('queue') ? node.ready : null], ['at work', is('queue') ? node.leased : null], ['failing', node.aside || null], [is('topic') ? 'became dead letters' : 'dead', node.dead || null],
     ['comes from', from.length ? names(from) : null], ['goes to', to.length ? names(to) : null],
   ]), h('div', { class: 'row' }, is('service') ? [link(address('services', [node.name]), {}, 'Service'), link(address('logs', [], { service: node.name }), {}, 'Logs')] : null,
     ['service', 'external'].includes(node.kind) ? [link(graphs({ upstream: node.name }), {}, 'Graphs'), link(address('traces', [], { service: node.name }), {}, 'Traces'), link(address('break', [], { on: node.name }), {}, 'Break it')] : null,

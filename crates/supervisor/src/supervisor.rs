@@ -126,7 +126,7 @@ impl Supervisor {
     }
 
     /// Changes the number of instances, from 1 to the service's `max`; waits until new ones are ready and
-    /// surplus ones have ended.
+    /// surplus ones have ended. A service that is stopped or has failed is built and started with so many.
     ///
     /// # Errors
     /// [`CommandError`]: as for `restart`, or the number is out of range.
@@ -136,10 +136,16 @@ impl Supervisor {
         if !(1..=max).contains(&instances) {
             return Err(CommandError::OutOfRange { service: service.to_owned(), asked: instances, max });
         }
-        self.command(&entry, Command::Scale(instances), None).await
+        let state = self.inner.shared.status(service).map(|status| status.state);
+        if !matches!(state, Some(State::Stopped | State::Failed)) {
+            return self.command(&entry, Command::Scale(instances), None).await;
+        }
+        self.build_again(&entry).await?;
+        let command = Command::Roll { spec: Arc::new(entry.spec.clone()), wanted: instances };
+        self.command(&entry, command, None).await
     }
 
-    /// Stops a service; it stays so until `restart` or a changed service in `apply`.
+    /// Stops a service; it stays so until `restart`, `scale` or a changed service in `apply`.
     ///
     /// # Errors
     /// [`CommandError`]: there is no such service, or it does not run here.

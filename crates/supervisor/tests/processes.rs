@@ -114,6 +114,9 @@ async fn scaling_up_and_down_and_refusing_nonsense() {
     assert_eq!((world.status("a").state, world.published("a").last().unwrap().len()), (State::Stopped, 0));
     world.supervisor.restart("a", None).await.unwrap();
     assert_eq!(world.status("a").state, State::Ready);
+    world.supervisor.stop("a").await.unwrap();
+    assert_eq!(world.supervisor.scale("a", 2).await.unwrap().instances.len(), 2, "it is started by that");
+    assert_eq!((world.status("a").state, world.published("a").last().unwrap().len()), (State::Ready, 2));
 }
 
 #[tokio::test]

@@ -183,6 +183,13 @@ impl Changes {
         self.0.push_back(change);
     }
 
+    /// Forgets one that did not come about.
+    pub fn forget(&mut self, change: &Change) {
+        if let Some(at) = self.0.iter().rposition(|noted| noted == change) {
+            self.0.remove(at);
+        }
+    }
+
     /// Takes what an earlier node has noted: it was before all that is known.
     pub fn restore(&mut self, earlier: Vec<Change>) {
         let room = CHANGES_MAX - self.0.len().min(CHANGES_MAX);
@@ -202,13 +209,11 @@ impl Changes {
 
     fn during(&self, alert: &Alert, until_ms: u64) -> Vec<Change> {
         let from_ms = alert.since_ms.saturating_sub(BEFORE_MS);
-        self.0
-            .iter()
-            .rev()
-            .filter(|change| (from_ms..=until_ms).contains(&change.at_ms))
-            .take(BESIDE_MAX)
-            .cloned()
-            .collect()
+        let within = |from_ms, to_ms| self.0.iter().rev().filter(move |one| (from_ms..=to_ms).contains(&one.at_ms));
+        // A cause comes before what it causes, so what follows takes only the room that is left.
+        let causes: Vec<_> = within(from_ms, alert.since_ms.min(until_ms)).take(BESIDE_MAX).collect();
+        let later = within(alert.since_ms + 1, until_ms).take(BESIDE_MAX - causes.len());
+        later.chain(causes).cloned().collect()
     }
 
     /// What changed in a range, in order.
@@ -264,6 +269,10 @@ mod tests {
         board.update(1_950_000, vec![condition("a", 0)]);
         let beside = changes.beside(&board.firing()[0]);
         assert_eq!(beside.iter().map(|change| &*change.kind).collect::<Vec<_>>(), ["restart", "fault"]);
+        (0..BESIDE_MAX as u64).for_each(|at| changes.note(change(2_000_000 + at, "restart")));
+        let beside = changes.beside(&board.firing()[0]);
+        assert_eq!((beside.len(), &*beside[BESIDE_MAX - 1].kind), (BESIDE_MAX, "fault"), "what follows hides no cause");
+        (0..BESIDE_MAX as u64).for_each(|at| changes.forget(&change(2_000_000 + at, "restart")));
         let over = Past { alert: board.firing()[0].clone(), until_ms: 1_960_000 };
         let beside = changes.beside_past(&over);
         assert_eq!(beside, [change(1_900_000, "fault")], "what came after it did not cause it");

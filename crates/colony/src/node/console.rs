@@ -15,7 +15,8 @@ use mesh::ForceError;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use supervisor::{CommandError, ServiceStatus};
+use supervisor::{CommandError, Done, ServiceStatus};
+use telemetry::alerts::Change;
 use telemetry::logs::LogWindow;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -183,7 +184,6 @@ fn no_call(call: &str) -> Problem {
 }
 
 async fn carry_out(node: &Arc<Node>, operation: Operation) -> Result<Value, Problem> {
-    let refused = |error: CommandError| refused(&error);
     let done = match operation {
         Operation::Apply => {
             let report = node.reload().await;
@@ -199,18 +199,18 @@ async fn carry_out(node: &Arc<Node>, operation: Operation) -> Result<Value, Prob
             Ok(json!({ "stopping": name, "manifest": node.source.file }))
         }
         Operation::Restart(service) => {
-            node.printer.changed("rollout", format!("the instances of {service} are replaced"));
-            serde_json::to_value(node.supervisor.restart(&service, None).await.map_err(refused)?)
+            let change = node.printer.changed("rollout", format!("the instances of {service} are replaced"));
+            serde_json::to_value(taken(node, &change, node.supervisor.restart(&service, None).await)?)
         }
         Operation::Stop(service) => {
-            node.printer.changed("stop", format!("{service} is stopped"));
-            let done = node.supervisor.stop(&service).await.map_err(refused)?;
+            let change = node.printer.changed("stop", format!("{service} is stopped"));
+            let done = taken(node, &change, node.supervisor.stop(&service).await)?;
             node.mesh.give_up(&service);
             serde_json::to_value(done)
         }
         Operation::Scale(service, instances) => {
-            node.printer.changed("scale", format!("{service} is to have {instances} instances"));
-            serde_json::to_value(node.supervisor.scale(&service, instances).await.map_err(refused)?)
+            let change = node.printer.changed("scale", format!("{service} is to have {instances} instances"));
+            serde_json::to_value(taken(node, &change, node.supervisor.scale(&service, instances).await)?)
         }
         Operation::Kill(instance) => kill(node, &instance),
         Operation::Breaker(call, force) => {
@@ -229,6 +229,16 @@ async fn carry_out(node: &Arc<Node>, operation: Operation) -> Result<Value, Prob
         }
     };
     done.map_err(Problem::internal)
+}
+
+/// What has come of an operation. What was refused has changed nothing, so it is not noted among the changes either.
+fn taken(node: &Node, change: &Change, done: Result<Done, CommandError>) -> Result<Done, Problem> {
+    done.map_err(|error| {
+        if error.is_callers() {
+            node.printer.unchanged(change);
+        }
+        refused(&error)
+    })
 }
 
 /// Ends an instance as a crash would: what comes of it is the supervisor's.

@@ -139,10 +139,16 @@ impl Printer {
     }
 
     /// Somebody, or the node itself, has done something to the system.
-    pub(crate) fn changed(&self, kind: &'static str, text: String) {
+    pub(crate) fn changed(&self, kind: &'static str, text: String) -> Change {
         let text = self.redact(&text);
         let change = Change { at_ms: unix_ms(), kind: kind.into(), text };
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).note(change);
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).note(change.clone());
+        change
+    }
+
+    /// What was to be done was refused.
+    pub(crate) fn unchanged(&self, change: &Change) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).forget(change);
     }
 
     /// What was done to the system lately.

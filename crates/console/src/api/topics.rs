@@ -82,7 +82,8 @@ async fn look(engine: &Embedded, name: &str) -> Result<(Value, Vec<String>), Pro
         "bytes": bytes,
         "published": published,
         "lag": lag,
-        "dead": groups.values().map(|group| group.aside).sum::<u64>(),
+        "aside": groups.values().map(|group| group.aside).sum::<u64>(),
+        "dead": groups.values().map(|group| group.dead).sum::<u64>(),
         "groups": groups.iter().map(|(name, group)| {
             let told = json!({ "lag": group.lag, "aside": group.aside, "dead": group.dead, "skipped": group.skipped });
             (name.clone(), told)
