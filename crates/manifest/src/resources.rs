@@ -427,9 +427,13 @@ impl Reader<'_> {
         if matches!(keeper, Keeper::Disk | Keeper::Memory) {
             for setting in settings.drain(..) {
                 let message = format!("the setting `{}` has no effect on `{kind}`", clip(&setting.name));
-                self.found.push(Diagnostic::warning(codes::NO_EFFECT, setting.span, message).label(
-                    if has_prefix { "its only setting is `keyPrefix`" } else { "it has no settings" },
-                ));
+                self.found.push(
+                    Diagnostic::warning(codes::NO_EFFECT, setting.span, message).label(if has_prefix {
+                        "it has none of that name"
+                    } else {
+                        "it has no settings"
+                    }),
+                );
             }
         }
         let block = match family {

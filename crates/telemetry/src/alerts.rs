@@ -209,7 +209,8 @@ impl Changes {
 
     fn during(&self, alert: &Alert, until_ms: u64) -> Vec<Change> {
         let from_ms = alert.since_ms.saturating_sub(BEFORE_MS);
-        let within = |from_ms, to_ms| self.0.iter().rev().filter(move |one| (from_ms..=to_ms).contains(&one.at_ms));
+        let within =
+            |from_ms, to_ms| self.0.iter().rev().filter(move |one| (from_ms..=to_ms).contains(&one.at_ms));
         // A cause comes before what it causes, so what follows takes only the room that is left.
         let causes: Vec<_> = within(from_ms, alert.since_ms.min(until_ms)).take(BESIDE_MAX).collect();
         let later = within(alert.since_ms + 1, until_ms).take(BESIDE_MAX - causes.len());
@@ -271,7 +272,11 @@ mod tests {
         assert_eq!(beside.iter().map(|change| &*change.kind).collect::<Vec<_>>(), ["restart", "fault"]);
         (0..BESIDE_MAX as u64).for_each(|at| changes.note(change(2_000_000 + at, "restart")));
         let beside = changes.beside(&board.firing()[0]);
-        assert_eq!((beside.len(), &*beside[BESIDE_MAX - 1].kind), (BESIDE_MAX, "fault"), "what follows hides no cause");
+        assert_eq!(
+            (beside.len(), &*beside[BESIDE_MAX - 1].kind),
+            (BESIDE_MAX, "fault"),
+            "what follows hides no cause"
+        );
         (0..BESIDE_MAX as u64).for_each(|at| changes.forget(&change(2_000_000 + at, "restart")));
         let over = Past { alert: board.firing()[0].clone(), until_ms: 1_960_000 };
         let beside = changes.beside_past(&over);

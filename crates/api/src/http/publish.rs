@@ -36,6 +36,8 @@ async fn one(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
     let metadata = call.query().metadata();
     let content_type = call.header("content-type").unwrap_or_default().to_owned();
     let trace = call.trace();
+    let failing = pubsub.failing(topic);
+    let unread = |why| if why == Unread::TooLarge { failing.publish(&why) } else { unread(&why) };
     let Asked { body: data, once } = call.asked_or(unread).await?;
     pubsub.once(once.as_ref())?.publish(topic, Publish { data, content_type, metadata }, trace).await?;
     Ok(empty())
@@ -48,6 +50,7 @@ async fn bulk(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
         "several messages are several commits: publish them one by one, or in a transaction",
     )?;
     let (metadata, trace) = (call.query().metadata(), call.trace());
+    let unread = |why| if why == Unread::TooLarge { failing.unmarshal(why) } else { unread(&why) };
     let body = call.body().await.map_err(unread)?;
     let written: Vec<Object<Written<'_>>> =
         serde_json::from_slice(&body).map_err(|wrong| failing.unmarshal(wrong))?;
@@ -139,7 +142,7 @@ fn joined<'a>(segments: &[&'a str]) -> Result<Cow<'a, str>, Error> {
     }
 }
 
-fn unread(why: Unread) -> Error {
+fn unread(why: &Unread) -> Error {
     Error::new("ERR_BODY_READ", StatusCode::BAD_REQUEST, tonic::Code::InvalidArgument, why.to_string())
 }
 

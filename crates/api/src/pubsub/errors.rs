@@ -1,6 +1,5 @@
 //! What can go wrong with publishing, in the words that SDKs match.
 
-use components::pubsub;
 use http::StatusCode;
 use tonic::Code;
 
@@ -15,7 +14,7 @@ pub(crate) struct Failing<'a> {
 
 impl Failing<'_> {
     /// The broker did not take it.
-    pub(crate) fn publish(self, error: &pubsub::Error) -> Error {
+    pub(crate) fn publish(self, error: &impl std::fmt::Display) -> Error {
         let Failing { pubsub, topic } = self;
         let message = format!("error when publishing to topic {topic} in pubsub {pubsub}: {error}");
         let metadata = vec![("error", error.to_string()), ("topic", topic.to_owned())];

@@ -129,6 +129,7 @@ impl Queue<'_> {
         if asked.wait > WAIT_MAX {
             return Err(invalid(format!("a wait of {:?}; {WAIT_MAX:?} are the most", asked.wait)));
         }
+        asked.lease.map_or(Ok(()), check_lease)?;
         let received = self.of.receive(&asked.consumer, asked.max, asked.lease, asked.wait);
         let mut phases = self.api.health.watch();
         let received = tokio::select! {
@@ -177,8 +178,9 @@ impl Queue<'_> {
     ///
     /// # Errors
     ///
-    /// If none was good.
+    /// If none was good, or the leases would end at once.
     pub async fn extend(&self, receipts: &[Receipt], lease: Duration) -> Result<Vec<Receipt>, Error> {
+        check_lease(lease)?;
         self.of.extend(receipts, lease).await.map_err(|error| self.failed("extending leases of", &error))
     }
 
@@ -368,6 +370,14 @@ fn check_name(name: &str) -> Result<(), Error> {
     match fits {
         true => Ok(()),
         false => Err(invalid(format!("{name:?} is no name of a queue"))),
+    }
+}
+
+/// Who has a lease that is over when it begins has nothing of it.
+fn check_lease(lease: Duration) -> Result<(), Error> {
+    match lease.as_millis() {
+        0 => Err(invalid(format!("a lease of {lease:?}; a millisecond is the least"))),
+        _ => Ok(()),
     }
 }
 

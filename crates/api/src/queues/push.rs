@@ -16,6 +16,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -311,9 +312,10 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
     request
 }
 
-/// As in a path, for a name may have any letters and a header has not.
+/// As in a path, for a name may have any letters and a header has not. Decoded it is what it was, so `%` is encoded as well.
 fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::CONTROLS).to_string()
+    const ODD: &AsciiSet = &CONTROLS.add(b'%');
+    utf8_percent_encode(text, ODD).to_string()
 }
 
 /// What an answer of success says: as with messages of a topic, it may ask for more.

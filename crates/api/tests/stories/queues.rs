@@ -145,6 +145,7 @@ async fn what_queues_do_not_take_is_refused() {
         ("receive", r#"{"max":1001}"#, "ERR_QUEUE_INVALID"),
         ("receive", r#"{"wait":"1h"}"#, "ERR_QUEUE_INVALID"),
         ("receive", r#"{"lease":"13h"}"#, "ERR_QUEUE_INVALID"),
+        ("receive", r#"{"lease":"0s"}"#, "ERR_QUEUE_INVALID"),
         ("ack", "{}", "ERR_MALFORMED_REQUEST"),
         ("ack", r#"{"receipts":[]}"#, "ERR_QUEUE_INVALID"),
         ("ack", r#"{"receipts":["1"]}"#, "ERR_QUEUE_INVALID"),
@@ -296,9 +297,9 @@ async fn an_application_is_pushed_items_until_it_has_done_them() {
             let body = body.collect().await.unwrap().to_bytes();
             let header =
                 |name: &str| head.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-            let attempt = header("colony-attempt");
-            seen.send((head.uri.path().to_owned(), header("metadata.trace"), attempt.clone(), body.clone()))
-                .unwrap();
+            let (attempt, key) = (header("colony-attempt"), header("colony-key"));
+            let said_of = format!("{}{key} {}", head.uri.path(), header("metadata.trace"));
+            seen.send((said_of, attempt.clone(), body.clone())).unwrap();
             match (&body[..], attempt.as_str()) {
                 (b"\"never\"", _) => said(200, r#"{"status":"DROP"}"#),
                 (_, "1") => said(500, "out of paper"),
@@ -318,11 +319,17 @@ async fn an_application_is_pushed_items_until_it_has_done_them() {
     assert_eq!(told, json!({ "route": "/pack", "concurrency": 2, "lease": "1m", "timeout": "1m" }));
     send(&world, json!([{ "data": { "order": 1 }, "headers": { "trace": "abc" } }])).await;
     let mut next = async || {
-        let (route, trace, attempt, body) = timeout(PATIENCE, seeing.recv()).await.unwrap().unwrap();
-        (format!("{route} {trace} {attempt}"), body)
+        let (said_of, attempt, body) = timeout(PATIENCE, seeing.recv()).await.unwrap().unwrap();
+        (format!("{said_of} {attempt}"), body)
     };
     assert_eq!(next().await, ("/pack abc 1".to_owned(), "{\"order\":1}".into()));
     assert_eq!(next().await, ("/pack abc 2".to_owned(), "{\"order\":1}".into()));
+    // Keys are told apart, also one that looks as another is encoded.
+    for (key, told) in [("é", "%C3%A9"), ("%C3%A9", "%25C3%25A9")] {
+        send(&world, json!([{ "data": 2, "key": key }])).await;
+        assert_eq!(next().await.0, format!("/pack{told}  1"));
+        assert_eq!(next().await.0, format!("/pack{told}  2"));
+    }
     send(&world, json!([{ "data": "never" }])).await;
     assert_eq!(next().await.1, "\"never\"");
     until_counts(&world, json!({ "ready": 0, "delayed": 0, "blocked": 0, "leased": 0, "dead": 1 })).await;

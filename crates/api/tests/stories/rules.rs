@@ -87,6 +87,15 @@ async fn bodies_have_a_bound() {
     let large = world.post("/v1.0/state/s", &item(1_000_000)).await;
     assert_eq!(large.refused(), (400, "ERR_MALFORMED_REQUEST".into()));
     assert!(large.json()["message"].as_str().unwrap().ends_with("stream too large"), "{large:?}");
+    // As Dapr has it, each in its own words.
+    let long = format!("[{}]", "1".repeat(2_000));
+    let refused = [
+        ("/v1.0/publish/pubsub/t", 500, "ERR_PUBSUB_PUBLISH_MESSAGE"),
+        ("/v1.0/publish/bulk/pubsub/t", 400, "ERR_PUBSUB_EVENTS_SER"),
+    ];
+    for (path, status, code) in refused {
+        assert_eq!(world.post(path, &long).await.refused(), (status, code.into()), "{path}");
+    }
     let chunked = "3e9\r\n".to_owned() + &"x".repeat(1001) + "\r\n0\r\n\r\n";
     let mut stream = TcpStream::connect(&world.http).await.unwrap();
     let head =

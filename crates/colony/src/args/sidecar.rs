@@ -135,6 +135,9 @@ impl Sidecar {
 /// None is written -1 or 0.
 pub(crate) type AppPort = Option<u16>;
 
+/// How `daprd` is asked what it is.
+const VERSIONS: [&str; 4] = ["--version", "-version", "--build-info", "-build-info"];
+
 /// The words of a command line, as clap understands them.
 pub(crate) fn understood(words: Vec<OsString>) -> Vec<OsString> {
     let mut words = words;
@@ -144,6 +147,11 @@ pub(crate) fn understood(words: Vec<OsString>) -> Vec<OsString> {
     match command_at(&words) {
         Some(at) if words[at] == NAME => {
             let flags = words.split_off(at + 1);
+            if flags.iter().any(|flag| VERSIONS.iter().any(|version| flag == version)) {
+                words.truncate(1);
+                words.push("--version".into());
+                return words;
+            }
             words.extend(Flags::of(NAME).understood(flags));
             words
         }
@@ -317,6 +325,15 @@ mod tests {
         let both = ["colony", "sidecar", "--app-id=shop", "--dapr-http-port=0"];
         assert_eq!(words("colony sidecar -app-id shop --dapr-http-port=0"), both);
         assert_eq!(words("/opt/bin/daprd --app-id shop -dapr-http-port 0")[1..], both[1..]);
+    }
+
+    #[test]
+    fn it_says_its_version_whatever_else_is_asked() {
+        for asked in
+            ["daprd --version", "/opt/bin/daprd -version", "colony sidecar --app-id shop --build-info"]
+        {
+            assert_eq!(words(asked)[1..], ["--version"], "{asked}");
+        }
     }
 
     #[test]
