@@ -1,11 +1,12 @@
 // Two traces beside each other, each from its own beginning: what both have on one row, with how much longer it took.
 
 import { h, link, mark, replace, say } from './dom.js';
+import * as show from './format.js';
 import { get, part } from './net.js';
 import { address, turn } from './router.js';
 import { rows as rowsOf } from './rows.js';
 import { aligned, startNs } from './spans.js';
-import * as times from './times.js';
+import { dated, zone } from './time.js';
 import { failed, KINDS, ticks } from './waterfall.js';
 
 const INDENT = 14;
@@ -45,9 +46,9 @@ export function compare(root, id, at, signal) {
     mark(label, 'title', `${span.service} ${span.name}`);
     label.style.paddingLeft = `${2 + Math.min(row.depth, DEPTH_MAX) * (isNarrow() ? 8 : INDENT)}px`;
     for (const [cell, side, trace] of [[a, row.a, one], [b, row.b, other]]) {
-      replace(cell, side ? link(address('traces', [trace.trace_id], { span: side.span_id }), { class: side.status === 'error' ? 'bad' : '' }, times.took(side.duration_ns)) : h('span', { class: 'dim' }, '–'));
+      replace(cell, side ? link(address('traces', [trace.trace_id], { span: side.span_id }), { class: side.status === 'error' ? 'bad' : '' }, show.took(side.duration_ns)) : h('span', { class: 'dim' }, '–'));
     }
-    say(delta, row.delta === null ? (row.a ? 'only in A' : 'only in B') : row.delta === 0 ? '0' : `${row.delta > 0 ? '+' : ''}${times.took(row.delta)}`);
+    say(delta, row.delta === null ? (row.a ? 'only in A' : 'only in B') : row.delta === 0 ? '0' : `${row.delta > 0 ? '+' : ''}${show.took(row.delta)}`);
     mark(delta, 'class', !matters(row) ? 'n dim' : row.delta === null ? 'n warn' : row.delta > 0 ? 'n bad' : 'n good');
     replace(bars, piece(row.a, one, 'on'), piece(row.b, other, 'off'));
   }
@@ -59,13 +60,13 @@ export function compare(root, id, at, signal) {
     replace(axis.lastElementChild, ticks(axis.lastElementChild, 0, longest()));
     box.show(shown);
   };
-  const line = (word, trace) => h('div', {}, h('b', {}, word), ' ', link(address('traces', [trace.trace_id]), {}, `${trace.service} ${trace.name}`), ` ${times.took(trace.first_duration_ns)}, ${trace.span_count} spans, `,
-    trace.error_count ? h('span', { class: 'bad' }, `${trace.error_count} failed, `) : '', h('span', { class: 'dim' }, `${times.moment(trace.start_us / 1000, utc)} ${times.zone(trace.start_us / 1000, utc)}`));
+  const line = (word, trace) => h('div', {}, h('b', {}, word), ' ', link(address('traces', [trace.trace_id]), {}, `${trace.service} ${trace.name}`), ` ${show.took(trace.first_duration_ns)}, ${trace.span_count} spans, `,
+    trace.error_count ? h('span', { class: 'bad' }, `${trace.error_count} failed, `) : '', h('span', { class: 'dim' }, `${dated(trace.start_us / 1000, utc)} ${zone(trace.start_us / 1000, utc)}`));
   Promise.all([get(`/api/traces/${part(id)}`), get(`/api/traces/${part(otherId)}`)]).then((both) => {
     if (signal.aborted) return;
     [one, other] = both;
     const delta = other.first_duration_ns - one.first_duration_ns;
-    replace(head, h('div', { class: 'head' }, h('h1', {}, link('/traces', {}, 'Traces'), h('span', { class: 'dim' }, ' / '), 'A and B'), h('p', {}, delta === 0 ? 'They took the same time.' : `B took ${times.took(Math.abs(delta))} ${delta > 0 ? 'longer' : 'less'}.`), h('span', { class: 'grow' }),
+    replace(head, h('div', { class: 'head' }, h('h1', {}, link('/traces', {}, 'Traces'), h('span', { class: 'dim' }, ' / '), 'A and B'), h('p', {}, delta === 0 ? 'They took the same time.' : `B took ${show.took(Math.abs(delta))} ${delta > 0 ? 'longer' : 'less'}.`), h('span', { class: 'grow' }),
       link(address('traces', [otherId], { with: id, utc: utc ? 'true' : '' }), {}, 'The other way round')), h('div', { class: 'facts' }, line('A', one), line('B', other)));
     bar.hidden = axis.hidden = false;
     draw();

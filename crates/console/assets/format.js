@@ -1,4 +1,4 @@
-// Numbers and times as people read them, of even width where they stand below each other.
+// Numbers and stretches of time as people read them, of even width where they stand below each other.
 
 export const NONE = '–';
 
@@ -23,12 +23,21 @@ export function share(part) {
   return `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
 }
 
+// Nanoseconds.
+export function took(ns) {
+  const sign = ns < 0 ? '−' : '';
+  const size = Math.abs(ns);
+  if (size < 1e3) return `${sign}${Math.round(size)} ns`;
+  if (size < 1e6) return `${sign}${Math.round(size / 1e3)} µs`;
+  if (size < 1e7) return `${sign}${(size / 1e6).toFixed(1)} ms`;
+  if (size < 1e9) return `${sign}${Math.round(size / 1e6)} ms`;
+  if (size < 120e9) return `${sign}${(size / 1e9).toFixed(2)} s`;
+  return `${sign}${Math.floor(size / 60e9)} min ${Math.round((size % 60e9) / 1e9)} s`;
+}
+
 export function micros(us) {
   if (us === null || us === undefined) return NONE;
-  if (us < 1000) return `${us} µs`;
-  if (us < 10000) return `${(us / 1000).toFixed(1)} ms`;
-  if (us < 1000000) return `${Math.round(us / 1000)} ms`;
-  return `${(us / 1000000).toFixed(us < 10000000 ? 2 : 1)} s`;
+  return us < 1000 ? `${us} µs` : took(us * 1000);
 }
 
 export function kib(size) {
@@ -51,16 +60,3 @@ export function span(ms) {
 }
 
 export const ago = (unixMs) => (unixMs ? `${span(Math.max(0, Date.now() - unixMs))} ago` : NONE);
-
-const two = (number) => String(number).padStart(2, '0');
-
-export function clock(unixMs) {
-  const at = new Date(unixMs);
-  const ms = String(at.getMilliseconds()).padStart(3, '0');
-  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${ms}`;
-}
-
-export function day(unixMs) {
-  const at = new Date(unixMs);
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(unixMs)}`;
-}

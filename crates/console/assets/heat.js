@@ -1,11 +1,11 @@
 // The map of heat: how many requests took how long when. A drag, or arrows and Enter, asks for a stretch of time and latency.
 
-import { query, range, written } from './asked.js';
+import { query, written } from './asked.js';
 import { cellAt, Counts, enclosed, laid, leasts } from './cells.js';
 import { h, mark, replace, s, say } from './dom.js';
 import * as show from './format.js';
 import { get } from './net.js';
-import * as times from './times.js';
+import { clock, range, round, ticks } from './time.js';
 
 const EVERY_MS = 5000;
 // So long after it a trace may still be decided on.
@@ -42,9 +42,9 @@ export function heat(chosen, signal) {
     let above = Infinity;
     const rulers = plan.marks.filter(({ at, y }) => at % 2 === 1 && y < size.height - 4 && above - y > 22 && ((above = y), true));
     replace(ruled,
-      rulers.map(({ ns, y }) => [s('line', { x1: 0, x2: size.width, y1: y, y2: y }), s('text', { x: -8, y: y + 4, 'text-anchor': 'end' }, times.took(ns))]),
+      rulers.map(({ ns, y }) => [s('line', { x1: 0, x2: size.width, y1: y, y2: y }), s('text', { x: -8, y: y + 4, 'text-anchor': 'end' }, show.took(ns))]),
       s('line', { class: 'base', x1: 0, x2: size.width, y1: size.height, y2: size.height }),
-      times.marks(view.from, view.to, Math.max(2, Math.floor(size.width / 84)), asked.utc).map(({ at, text }) => [
+      ticks(view.from, view.to, Math.max(2, Math.floor(size.width / 84)), asked.utc).map(({ at, text }) => [
         s('line', { class: 'base', x1: across(at), x2: across(at), y1: size.height, y2: size.height + 4 }),
         across(at) > 14 && across(at) < size.width - 14 ? s('text', { x: across(at), y: size.height + 16, 'text-anchor': 'middle' }, text) : null]));
     columns();
@@ -85,9 +85,9 @@ export function heat(chosen, signal) {
 
   const words = (part) => {
     const latency = part.slower === null && part.faster === null ? 'any latency'
-      : part.slower === null ? `up to ${times.took(part.faster)}` : part.faster === null ? `over ${times.took(part.slower)}` : `${times.took(part.slower)} to ${times.took(part.faster)}`;
+      : part.slower === null ? `up to ${show.took(part.faster)}` : part.faster === null ? `over ${show.took(part.slower)}` : `${show.took(part.slower)} to ${show.took(part.faster)}`;
     const { count, errors } = part.count;
-    return `${times.clock(part.from, asked.utc).slice(0, 8)} to ${times.clock(part.to, asked.utc).slice(0, 8)}, ${latency}: ${many(count)}${errors > 0 ? `, ${many(errors)} failed` : ''}`;
+    return `${clock(part.from, asked.utc).slice(0, 8)} to ${clock(part.to, asked.utc).slice(0, 8)}, ${latency}: ${many(count)}${errors > 0 ? `, ${many(errors)} failed` : ''}`;
   };
   const pick = () => {
     picked.toggleAttribute('hidden', !corner);
@@ -151,8 +151,8 @@ export function heat(chosen, signal) {
   // All of it, or what may have changed since.
   const ask = async (isAnew) => {
     const turn = ++asking;
-    const { from, to, open } = range(asked, Date.now());
-    const step = isAnew ? times.step(to - from, Math.max(12, Math.floor(inner().width / COLUMN_WIDTH))) : counts.step;
+    const { from, to } = range(asked);
+    const step = isAnew ? round(to - from, Math.max(12, Math.floor(inner().width / COLUMN_WIDTH))) : counts.step;
     const next = { from: Math.floor(from / step) * step, to: Math.max(Math.ceil(to / step), Math.floor(from / step) + 1) * step };
     const since = isAnew ? next.from : Math.max(next.from, Math.floor((to - SETTLES_MS) / step) * step);
     try {
@@ -162,7 +162,6 @@ export function heat(chosen, signal) {
       counts.take(told);
       counts.forget(next.from);
       view = next;
-      asked.isOpen = open;
       if (!drags) draw();
     } catch (error) {
       if (turn !== asking || signal.aborted) return;
@@ -172,7 +171,7 @@ export function heat(chosen, signal) {
     }
   };
   const timer = setInterval(() => {
-    if (asked && !refused && range(asked, Date.now()).open && !document.hidden && !drags) ask(!counts);
+    if (asked && !refused && range(asked).live && !document.hidden && !drags) ask(!counts);
   }, EVERY_MS);
   signal.addEventListener('abort', () => clearInterval(timer));
   let width = 0;

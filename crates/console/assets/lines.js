@@ -1,8 +1,8 @@
 // Lines as they come, of which only those in sight are in the page: ten thousand scroll like ten.
 
 import { h, link, replace } from './dom.js';
-import { clock } from './format.js';
 import { query } from './net.js';
+import { clock } from './time.js';
 
 const HEIGHT = 20;
 const LINES_MAX = 10000;

@@ -6,6 +6,7 @@ import { get, part, post, query } from './net.js';
 import { address, page } from './router.js';
 import { doing } from './say.js';
 import * as store from './store.js';
+import { clock } from './time.js';
 
 page('messages', (root, at, signal) => {
   const [kind, ...rest] = at.rest;
@@ -153,7 +154,7 @@ function topic(root, name, at, signal) {
       partition.replaceChildren(...Array.from({ length: found.partitions }, (_, i) => h('option', { value: i }, `partition ${i}`)));
     }
     const last = found.messages.slice(-50).reverse();
-    replace(messages, last.length ? last.map((one) => h('tr', {}, h('td', { class: 'n' }, one.offset), h('td', { class: 'mono' }, show.clock(one.unix_ms)), h('td', { class: 'mono' }, one.key), h('td', {}, body(one.payload))))
+    replace(messages, last.length ? last.map((one) => h('tr', {}, h('td', { class: 'n' }, one.offset), h('td', { class: 'mono' }, clock(one.unix_ms)), h('td', { class: 'mono' }, one.key), h('td', {}, body(one.payload))))
       : h('tr', {}, h('td', { colspan: 4, class: 'empty' }, 'Nothing is kept in this partition.')));
   };
   let known;

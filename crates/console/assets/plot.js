@@ -4,7 +4,7 @@
 import { h, Keyed, mark, replace, s, say } from './dom.js';
 import { extent, last, nearest, path } from './curves.js';
 import { linear, told, valueTicks } from './scale.js';
-import { stamp, timeTicks } from './time.js';
+import { stamp, ticks } from './time.js';
 
 const HEIGHT = 170;
 const EDGE = { top: 8, right: 10, bottom: 20, left: 58 };
@@ -90,7 +90,7 @@ export function plot(sight, { label, height = HEIGHT, floor = -Infinity, onpick 
     replace(grid, values.ticks.map(({ value, text }) => [
       s('line', { x1: EDGE.left, x2: EDGE.left + inner(), y1: y(value), y2: y(value), 'data-zero': value === 0 }),
       s('text', { x: EDGE.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, text),
-    ]), timeTicks(from, to, Math.max(2, Math.floor(inner() / 90))).map(({ at, text }) => [
+    ]), ticks(from, to, Math.max(2, Math.floor(inner() / 90))).map(({ at, text }) => [
       s('line', { x1: x(at), x2: x(at), y1: height - EDGE.bottom, y2: height - EDGE.bottom + 4 }),
       // What would stand over the edge begins or ends there.
       s('text', { x: x(at), y: height - 4, 'text-anchor': x(at) > width - 24 ? 'end' : 'middle' }, text),

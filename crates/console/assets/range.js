@@ -3,10 +3,12 @@
 
 import { h, mark, say } from './dom.js';
 import { place, turn } from './router.js';
-import { local, PRESETS, range, stamp, USUAL } from './time.js';
+import { field, ofField, PRESETS, range, stamp, USUAL } from './time.js';
 
 // What of `from` and `to` says so; anything else that the address says stays as it is.
 const go = (from, to = null, options) => turn({ from: from === USUAL && to === null ? null : from, to }, options);
+
+const isUtc = () => place().query.utc === 'true';
 
 export const choose = (from, to) => go(String(Math.round(from)), String(Math.round(to)));
 
@@ -17,8 +19,8 @@ export function rangeControl() {
   const begin = h('input', { type: 'datetime-local', step: 1, 'aria-label': 'From' });
   const end = h('input', { type: 'datetime-local', step: 1, 'aria-label': 'To' });
   const set = () => {
-    const [from, to] = [Date.parse(begin.value), Date.parse(end.value)];
-    if (from < to) { fields.hidden = true; choose(from, to); } else begin.focus();
+    const [from, to] = [begin, end].map((one) => ofField(one.value, isUtc()));
+    if (from !== null && to !== null && from < to) { fields.hidden = true; choose(from, to); } else begin.focus();
   };
   const fields = h('form', { class: 'row', hidden: true, onsubmit: (event) => { event.preventDefault(); set(); } }, begin, '–', end, h('button', { class: 'main' }, 'Set'));
   const words = h('span', { class: 'words' });
@@ -35,16 +37,23 @@ export function rangeControl() {
   const control = h('div', { class: 'range row', role: 'group', 'aria-label': 'Time' }, presets, own, fixed, fields);
   const fill = () => {
     const { from, to } = range(place().query);
-    begin.value = local(from);
-    end.value = local(to);
+    begin.value = field(from, isUtc());
+    end.value = field(to, isUtc());
   };
   control.show = () => {
     const { query } = place();
     const now = range(query);
-    fixed.hidden = now.live;
-    say(words, now.live ? '' : `${stamp(now.from)} – ${stamp(now.to)}`);
-    for (const button of presets) mark(button, 'aria-pressed', String(now.live && button.dataset.from === (query.from ?? USUAL)));
-    mark(own, 'aria-pressed', String(!now.live));
+    const told = [stamp(now.from, isUtc()), now.live ? 'now' : stamp(now.to, isUtc())].join(' – ');
+    let isOffered = false;
+    for (const button of presets) {
+      const isOn = now.live && button.dataset.from === (query.from ?? USUAL);
+      isOffered ||= isOn;
+      mark(button, 'aria-pressed', String(isOn));
+    }
+    mark(own, 'aria-pressed', String(!isOffered));
+    fixed.hidden = isOffered;
+    live.hidden = now.live;
+    say(words, told);
   };
   control.show();
   return control;

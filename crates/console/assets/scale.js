@@ -80,3 +80,18 @@ export function valueTicks(least, most, count, unit) {
 
 // From a range of values to a range of places.
 export const linear = (from, to, low, high) => (value) => low + ((value - from) / (to - from || 1)) * (high - low);
+
+// Marks of a part of an axis of nanoseconds, at round values, at most so many.
+export function spanTicks(from, to, most) {
+  const length = Math.max(1, to - from);
+  const power = 10 ** Math.floor(Math.log10(length / most));
+  const by = NICE.map((nice) => nice * power).find((one) => length / one <= most) ?? 10 * power;
+  const found = [];
+  for (let at = Math.ceil(from / by) * by; at <= to; at += by) found.push({ at, text: at === 0 ? '0' : written(at) });
+  return found;
+}
+
+function written(ns) {
+  for (const [unit, size] of [['s', 1e9], ['ms', 1e6], ['µs', 1e3]]) if (Math.abs(ns) >= size) return `${Number((ns / size).toPrecision(6))} ${unit}`;
+  return `${Number(ns.toPrecision(6))} ns`;
+}

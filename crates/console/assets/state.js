@@ -3,11 +3,12 @@
 import { h, link, replace } from './dom.js';
 import * as show from './format.js';
 import { comparison, glimpse, value } from './json.js';
+import { listing } from './listing.js';
 import { get, part, put, query, remove } from './net.js';
 import { address, page, turn } from './router.js';
-import { listing } from './listing.js';
 import { doing } from './say.js';
 import { storeRow } from './streams.js';
+import { dated } from './time.js';
 
 page('state', (root, at, signal) => (at.rest[0] ? store(root, at.rest[0], at, signal) : every(root, signal)));
 
@@ -57,13 +58,13 @@ function every(root) {
   section(root, 'Jobs', null, ['Job', 'Application', 'Schedule', 'Next', 'Last', ' Runs'], async () => {
     const told = await get('/api/jobs');
     const row = (one) => h('tr', {}, h('td', { class: 'mono' }, one.name), h('td', {}, one.app), h('td', { class: 'mono' }, one.schedule ?? 'once'),
-      h('td', { class: one.paused ? 'warn' : null }, one.paused ? 'paused' : one.next_unix_ms ? show.day(one.next_unix_ms) : show.NONE), h('td', {}, show.ago(one.last_unix_ms)),
+      h('td', { class: one.paused ? 'warn' : null }, one.paused ? 'paused' : one.next_unix_ms ? dated(one.next_unix_ms) : show.NONE), h('td', {}, show.ago(one.last_unix_ms)),
       h('td', { class: 'n' }, one.runs_max ? `${show.count(one.runs)} of ${show.count(one.runs_max)}` : show.count(one.runs)));
     return { found: told.jobs.map(row), more: told.more };
   });
   section(root, 'Locks that are held', null, ['Lock', 'Store', 'Scope', 'Owner', ' Token', 'Until'], async () => {
     const told = await get('/api/locks');
-    const row = (one) => h('tr', {}, h('td', { class: 'mono' }, one.name), h('td', {}, one.store), h('td', {}, one.scope), h('td', { class: 'mono' }, one.owner), h('td', { class: 'n' }, one.token), h('td', {}, show.day(one.until_unix_ms)));
+    const row = (one) => h('tr', {}, h('td', { class: 'mono' }, one.name), h('td', {}, one.store), h('td', {}, one.scope), h('td', { class: 'mono' }, one.owner), h('td', { class: 'n' }, one.token), h('td', {}, dated(one.until_unix_ms)));
     return { found: told.locks.map(row), more: told.more };
   });
   section(root, 'Configuration', null, ['Key', 'Store', 'Value', 'Version', ' Revision'], async () => {
@@ -79,7 +80,7 @@ function store(root, name, at, signal) {
   const prefix = h('input', { type: 'search', 'aria-label': 'Keys that begin with', placeholder: 'Keys that begin with …', value: how.prefix ?? '' });
   const scope = h('select', { 'aria-label': 'Scope', hidden: true, onchange: () => turn({ scope: scope.value, key: '', in: '', from: '', to: '' }) });
   const detail = h('aside', { 'aria-label': 'Item', 'aria-live': 'polite' });
-  const whole = h('div', { class: 'browse' });
+  const whole = h('div', { class: 'both browse' });
   let wait;
   prefix.addEventListener('input', () => {
     clearTimeout(wait);
@@ -89,7 +90,8 @@ function store(root, name, at, signal) {
   const list = listing({
     label: `Items of ${name}`,
     heads: ['Key', 'Value', 'Size'].map((head, i) => h('span', { class: ['key', 'glimpse', 'size'][i] }, head)),
-    row: (item) => [h('span', { class: 'key' }, item.key), h('span', { class: 'glimpse' }, glimpse(item.value)), h('span', { class: 'size' }, show.bytes(item.bytes))],
+    key: (item) => JSON.stringify([item.scope, item.key]),
+    cells: (item) => [h('span', { class: 'key' }, item.key), h('span', { class: 'glimpse' }, glimpse(item.value)), h('span', { class: 'size' }, show.bytes(item.bytes))],
     to: (item) => address('state', [name], { ...how, key: item.key, in: item.scope, from: '', to: '' }),
     isOn,
     empty: 'There are no such items.',
@@ -123,7 +125,7 @@ function store(root, name, at, signal) {
     how = to.query;
     if (['prefix', 'scope', 'place'].some((field) => (before[field] ?? '') !== (how[field] ?? ''))) list.anew();
     if (document.activeElement !== prefix) prefix.value = how.prefix ?? '';
-    list.again();
+    list.redraw();
     look();
   };
 }
@@ -132,9 +134,9 @@ function item(root, path, found, how, { again, anew }) {
   const place = query({ place: how.place, scope: found.scope });
   const isThere = found.etag !== undefined;
   const pairs = [['Scope', found.scope || 'none'], ['Size', isThere && show.bytes(found.value.bytes)], ['ETag', isThere && h('span', { class: 'mono' }, found.etag)],
-    ['Expires', found.expires_unix_ms && show.day(found.expires_unix_ms)], ['', found.hidden && h('span', { class: 'dim' }, 'Secrets of the manifest are hidden in it.')]].filter(([, text]) => text);
+    ['Expires', found.expires_unix_ms && dated(found.expires_unix_ms)], ['', found.hidden && h('span', { class: 'dim' }, 'Secrets of the manifest are hidden in it.')]].filter(([, text]) => text);
   const changes = found.history?.changes ?? [];
-  const versions = changes.filter((change) => change.value).map((change) => [change.etag, `ETag ${change.etag}, ${show.day(change.unix_ms).slice(5, -4)}`, change.value]);
+  const versions = changes.filter((change) => change.value).map((change) => [change.etag, `ETag ${change.etag}, ${dated(change.unix_ms).slice(5, -4)}`, change.value]);
   if (isThere && !versions.some(([etag]) => etag === found.etag)) versions.unshift([found.etag, `ETag ${found.etag}, now`, found.value]);
   const body = h('div', {}, isThere ? h('div', { class: 'block' }, value(found.value)) : h('p', { class: 'dim' }, 'It is gone.'));
   const canEdit = isThere && found.value.text !== undefined && !found.value.cut && !found.hidden;
@@ -149,11 +151,11 @@ function item(root, path, found, how, { again, anew }) {
       canEdit ? h('button', { 'data-edit': true, onclick: () => edit(body, found, `${path}/${part(found.key)}${place}`, () => { anew(); again(); }) }, 'Edit') : null,
       isThere ? h('button', { class: 'danger', 'data-delete': true, onclick: asked }, 'Delete') : null,
       h('button', { class: 'plain', onclick: () => turn({ key: null, in: null, from: null, to: null }) }, 'Close')),
-    h('dl', {}, pairs.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)])), body,
+    h('dl', { class: 'short' }, pairs.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)])), body,
     h('h3', {}, 'History'),
     found.history === null ? h('p', { class: 'dim' }, 'The store keeps no changes.') : [
       comparison(versions, [how.from, how.to], ([from, to]) => turn({ from, to }, { replace: true })),
-      h('ol', { class: 'history' }, changes.map((change) => h('li', {}, h('time', {}, show.day(change.unix_ms)), ' ', change.etag ? `put, ETag ${change.etag}` : h('span', { class: 'warn' }, 'deleted or expired'),
+      h('ol', { class: 'history' }, changes.map((change) => h('li', {}, h('time', {}, dated(change.unix_ms)), ' ', change.etag ? `put, ETag ${change.etag}` : h('span', { class: 'warn' }, 'deleted or expired'),
         change.value ? h('details', {}, h('summary', {}, show.bytes(change.value.bytes)), value(change.value)) : null))),
       changes.length ? null : h('p', { class: 'dim' }, 'No change of it is kept.'), found.history.whole ? null : h('p', { class: 'dim' }, 'Earlier changes are not shown.')]);
 }

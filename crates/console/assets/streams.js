@@ -3,9 +3,10 @@
 import { h, link, replace } from './dom.js';
 import * as show from './format.js';
 import { comparison, value } from './json.js';
+import { listing } from './listing.js';
 import { get, part, query } from './net.js';
 import { address, page, turn } from './router.js';
-import { listing } from './listing.js';
+import { dated } from './time.js';
 
 page('streams', (root, at, signal) => {
   const [name, ...stream] = at.rest;
@@ -49,7 +50,8 @@ function store(root, name, at, signal) {
   const list = listing({
     label: `Streams of ${name}`,
     heads: ['Stream', '', 'Events', 'Version'].map((head, i) => h('span', { class: ['key', 'glimpse', 'size', 'size'][i] }, head)),
-    row: (told) => [h('span', { class: 'key' }, told.stream), h('span', { class: 'glimpse' }, told.life === 'live' ? '' : told.life), h('span', { class: 'size' }, show.count(told.events)), h('span', { class: 'size' }, told.version)],
+    key: (told) => told.stream,
+    cells: (told) => [h('span', { class: 'key' }, told.stream), h('span', { class: 'glimpse' }, told.life === 'live' ? '' : told.life), h('span', { class: 'size' }, show.count(told.events)), h('span', { class: 'size' }, told.version)],
     to: (told) => address('streams', [name, told.stream]),
     empty: 'There are no such streams.',
     more: async (after) => {
@@ -59,7 +61,7 @@ function store(root, name, at, signal) {
       return { items: told.streams, next: told.next };
     },
   }, signal);
-  root.append(h('div', { class: 'head' }, h('h1', {}, link('/state', {}, 'State'), ' / ', link('/streams', {}, 'streams'), ` / ${name}`)), about, h('p', {}), h('div', { class: 'row browse-by' }, prefix), h('div', { class: 'browse' }, list));
+  root.append(h('div', { class: 'head' }, h('h1', {}, link('/state', {}, 'State'), ' / ', link('/streams', {}, 'streams'), ` / ${name}`)), about, h('p', {}), h('div', { class: 'row browse-by' }, prefix), list);
   return (to) => {
     const before = how;
     how = to.query;
@@ -83,11 +85,11 @@ function one(root, name, stream, at, signal) {
   const versions = () => [...snapshots.map((shot) => [`s${shot.version}`, `snapshot at ${shot.version}`, shot.payload]), ...events.map((event) => [String(event.version), `${event.version} ${event.type}`, event.payload])];
   const compare = () => replace(compared, comparison(versions(), [how.a, how.b], ([a, b]) => turn({ a, b }, { replace: true })));
   const since = (event, before) => (before ? h('span', {}, `, ${between(event.unix_ms, before.unix_ms)} after ${before.version}`) : null);
-  const entry = (event, before) => h('li', { 'data-version': event.version }, h('div', { class: 'row' }, h('b', { class: 'n' }, event.version), h('span', {}, event.type), h('time', {}, show.day(event.unix_ms), since(event, before)),
+  const entry = (event, before) => h('li', { 'data-version': event.version }, h('div', { class: 'row' }, h('b', { class: 'n' }, event.version), h('span', {}, event.type), h('time', {}, dated(event.unix_ms), since(event, before)),
     event.trace ? link(address('traces', [event.trace]), {}, 'Trace') : null, event.id ? h('span', { class: 'mono dim' }, event.id) : null),
   value(event.payload), event.metadata && Object.keys(event.metadata).length ? h('details', { class: 'meta' }, h('summary', { class: 'dim' }, 'Metadata'),
     event.metadata.bytes === undefined ? h('dl', {}, Object.entries(event.metadata).map(([field, text]) => [h('dt', {}, field), h('dd', { class: 'mono' }, typeof text === 'string' ? text : JSON.stringify(text))])) : value(event.metadata)) : null);
-  const shot = (told) => h('li', { class: 'snapshot' }, h('details', {}, h('summary', {}, `Snapshot of version ${told.version}, `, h('time', {}, show.day(told.unix_ms))), value(told.payload)));
+  const shot = (told) => h('li', { class: 'snapshot' }, h('details', {}, h('summary', {}, `Snapshot of version ${told.version}, `, h('time', {}, dated(told.unix_ms))), value(told.payload)));
   const draw = () => {
     replace(line, events.map((event, i) => {
       const own = snapshots.filter((told) => told.version === event.version).map(shot);

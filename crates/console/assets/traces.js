@@ -6,17 +6,17 @@ import { h, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
 import { heat, SETTLES_MS } from './heat.js';
 import { get } from './net.js';
+import { rangeControl } from './range.js';
 import { go, page } from './router.js';
 import { rows } from './rows.js';
 import * as store from './store.js';
-import * as times from './times.js';
+import { clock, DAY, HOUR, range, stamp, zone } from './time.js';
 import { waterfall } from './waterfall.js';
 
 const EVERY_MS = 2000;
 const PAGE = 100;
 // Most that are held: who looks further back asks for less.
 const LIST_MAX = 5000;
-const SINCE = [['5m', 'Last 5 minutes'], ['15m', 'Last 15 minutes'], ['1h', 'Last hour'], ['6h', 'Last 6 hours'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days']];
 const STATUS = 'http.response.status_code';
 
 page('traces', (root, at, signal) => {
@@ -49,12 +49,13 @@ addEventListener('popstate', () => { goesBack = true; setTimeout(() => { goesBac
 function list(root, signal) {
   let asked = asking.read(location.search);
   const turn = (changes) => go(asking.address({ ...asked, ...changes }));
-  const map = heat((part) => turn({ ...part, since: undefined }), signal);
+  const map = heat(turn, signal);
+  const time = rangeControl();
   const form = filters(turn, () => asked, signal);
   const chips = h('div', { class: 'row chips' });
   const fresh = h('button', { class: 'fresh', hidden: true, onclick: () => apply() });
   const state = h('p', { 'aria-live': 'off' });
-  const zone = h('button', { class: 'plain', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: asked.utc ? undefined : 'true' }) });
+  const clocks = h('button', { class: 'plain', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: asked.utc ? undefined : 'true' }) });
   const empty = h('div', { class: 'empty', hidden: true });
   const foot = h('p', { class: 'empty' });
   // What is shown, and what waits to be: traces, and where what is older goes on.
@@ -67,7 +68,7 @@ function list(root, signal) {
   box.addEventListener('pointerenter', (event) => { over = event.pointerType === 'mouse'; });
   box.addEventListener('pointerleave', () => { over = false; apply(); });
   const heads = h('div', { class: 'trace heads', 'aria-hidden': 'true' }, ['Began', 'What', 'Took', 'Status', 'Spans', 'Services', 'Kept for'].map((name, place) => h('span', { class: `c${place}` }, name)));
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Traces'), state, h('span', { class: 'grow' }), zone), form, chips, map, fresh, heads, box, empty, foot);
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Traces'), state, h('span', { class: 'grow' }), clocks), time, form, chips, map, fresh, heads, box, empty, foot);
 
   const apply = () => {
     shown = held ?? shown;
@@ -77,8 +78,8 @@ function list(root, signal) {
     tell();
   };
   const tell = () => {
-    const [{ open }, count] = [asking.range(asked, Date.now()), shown.traces.length];
-    say(state, `${count ? `${show.count(count)}${shown.next ? ' and more' : ''}, the newest first` : ''}${open ? `${count ? '; ' : ''}follows what comes` : ''}`);
+    const [{ live }, count] = [range(asked), shown.traces.length];
+    say(state, `${count ? `${show.count(count)}${shown.next ? ' and more' : ''}, the newest first` : ''}${live ? `${count ? '; ' : ''}follows what comes` : ''}`);
     heads.hidden = count === 0;
     empty.hidden = count > 0 || busy;
     if (!empty.hidden) replace(empty, nothing(asked, turn));
@@ -98,11 +99,11 @@ function list(root, signal) {
       if (!isStale()) failed?.(error);
     }
   };
-  const until = () => { const { to, open } = asking.range(asked, Date.now()); return open ? undefined : to; };
+  const until = () => { const { to, live } = range(asked); return live ? undefined : to; };
   const load = () => {
     turnOf += 1;
     refused = false;
-    from = asking.range(asked, Date.now()).from;
+    from = range(asked).from;
     return ask({ from, to: until() }, { limit: PAGE }, (told) => {
       [shown, held, cut, polled] = [{ traces: told.traces, next: told.next }, null, told.cut, Date.now()];
       gone.clear();
@@ -132,7 +133,7 @@ function list(root, signal) {
     });
   };
   const poll = () => {
-    if (document.hidden || busy || refused || !asking.range(asked, Date.now()).open) return;
+    if (document.hidden || busy || refused || !range(asked).live) return;
     const now = Date.now();
     const isStale = now - polled > SETTLES_MS / 2;
     const since = isStale ? from : Math.max(from, now - SETTLES_MS);
@@ -162,7 +163,9 @@ function list(root, signal) {
   signal.addEventListener('abort', () => { left = { at: asking.address(asked), shown, polled, from, y: scrollY }; });
   const begin = () => {
     asked = asking.read(location.search);
-    say(zone, `times: ${asked.utc ? 'UTC' : `local, ${times.zone(Date.now(), false)}`}`);
+    if (new URLSearchParams(location.search).has('since')) history.replaceState(null, '', asking.address(asked));
+    say(clocks, `times: ${asked.utc ? 'UTC' : `local, ${zone(Date.now())}`}`);
+    time.show();
     form.show(asked);
     replace(chips, chosen(asked, turn));
     chips.hidden = !chips.firstChild;
@@ -181,20 +184,18 @@ function list(root, signal) {
 // What narrows the list and has no field of its own.
 function chosen(asked, turn) {
   const chip = (text, without) => h('button', { class: 'chip', title: 'Take this away', onclick: () => turn(without) }, text, h('span', { 'aria-hidden': 'true' }, ' ×'));
-  const day = (ms) => times.moment(Number(ms), asked.utc).slice(0, 19);
   return [
     asked.caller || asked.callee ? chip(`${asked.caller ?? '?'} → ${asked.callee ?? '?'}`, { caller: undefined, callee: undefined }) : null,
     asked.attribute.map((one) => chip(one.startsWith(`${STATUS}=`) ? `status ${one.slice(STATUS.length + 1)}` : one, { attribute: asked.attribute.filter((other) => other !== one) })),
-    asked.from || asked.to ? chip(`${asked.from ? day(asked.from) : ''} to ${asked.to ? day(asked.to) : 'now'} ${times.zone(Number(asked.from ?? asked.to), asked.utc)}`, { from: undefined, to: undefined }) : null,
-    asking.isNarrowed(asked) || asked.from || asked.to ? h('button', { class: 'plain', onclick: () => turn(cleared()) }, 'Clear all') : null,
+    asking.isNarrowed(asked) ? h('button', { class: 'plain', onclick: () => turn(cleared()) }, 'Clear all') : null,
   ];
 }
 
-const cleared = () => ({ service: undefined, name: undefined, error: undefined, slower: undefined, faster: undefined, text: undefined, caller: undefined, callee: undefined, from: undefined, to: undefined, attribute: [] });
+const cleared = () => ({ service: undefined, name: undefined, error: undefined, slower: undefined, faster: undefined, text: undefined, caller: undefined, callee: undefined, attribute: [] });
 
 function nothing(asked, turn) {
-  const { from, to } = asking.range(asked, Date.now());
-  const wider = to - from < 24 * asking.HOUR_MS || asked.to ? h('button', { onclick: () => turn({ since: '24h', from: undefined, to: undefined }) }, 'Look at the last 24 hours') : null;
+  const { from, to, live } = range(asked);
+  const wider = to - from < DAY || !live ? h('button', { onclick: () => turn({ from: '-24h', to: undefined }) }, 'Look at the last 24 hours') : null;
   if (asking.isNarrowed(asked)) {
     return [h('p', {}, 'No trace has all of that in this time.'), h('div', { class: 'row' }, h('button', { onclick: () => turn(cleared()) }, 'Ask for anything'), wider)];
   }
@@ -225,16 +226,8 @@ function filters(turn, now, signal) {
   };
   const status = h('input', { size: 4, inputmode: 'numeric', placeholder: '503', onchange: () => added(status, (value) => `${STATUS}=${value}`) });
   const attribute = h('input', { size: 18, autocomplete: 'off', spellcheck: 'false', placeholder: 'key=value, key~part, key', onchange: () => added(attribute, (value) => value) });
-  const since = h('select', { onchange: () => {
-    if (since.value !== 'own') { turn({ since: since.value === asking.SINCE ? undefined : since.value, from: undefined, to: undefined }); return; }
-    const { from, to } = asking.range(now(), Date.now());
-    turn({ since: undefined, from: String(from), to: String(to) });
-  } }, SINCE.map(([value, word]) => h('option', { value }, word)), h('option', { value: 'own' }, 'From … to …'));
-  const moment = (key) => h('input', { type: 'datetime-local', step: 1, onchange: ({ target }) => turn({ [key]: target.value ? String(times.ofField(target.value, now().utc) ?? '') : undefined, since: undefined }) });
-  const [from, to] = [moment('from'), moment('to')];
   const field = (word, element) => h('label', {}, word, element);
-  const [ofFrom, ofTo] = [field('From', from), field('To', to)];
-  const box = h('details', { class: 'asks' }, h('summary', {}, 'Filter'), h('div', { class: 'row end' }, field('Time', since), ofFrom, ofTo, field('Service', service), field('Route or name', name),
+  const box = h('details', { class: 'asks' }, h('summary', {}, 'Filter'), h('div', { class: 'row end' }, field('Service', service), field('Route or name', name),
     field('Outcome', error), field('Status', status), field('At least', slower), field('At most', faster), field('Attribute', attribute), field('Text', text), known));
   let offered = '';
   store.watch(() => {
@@ -245,13 +238,9 @@ function filters(turn, now, signal) {
   }, signal);
   box.open = !isNarrow();
   box.show = (asked) => {
-    const own = asked.from || asked.to;
-    ofFrom.hidden = ofTo.hidden = !own;
-    for (const [element, value] of [[service, asked.service], [name, asked.name], [text, asked.text], [error, asked.error], [slower, asked.slower], [faster, asked.faster],
-      [since, own ? 'own' : asked.since ?? asking.SINCE], [from, asked.from && times.field(Number(asked.from), asked.utc)], [to, asked.to && times.field(Number(asked.to), asked.utc)]]) {
+    for (const [element, value] of [[service, asked.service], [name, asked.name], [text, asked.text], [error, asked.error], [slower, asked.slower], [faster, asked.faster]]) {
       if (element.value !== (value ?? '')) element.value = value ?? '';
     }
-    if (since.selectedIndex < 0) since.append(h('option', { value: asked.since, selected: true }, `Last ${asked.since}`));
   };
   return box;
 }
@@ -268,14 +257,14 @@ function fill(row, one, asked, isGone) {
   mark(to, 'href', `/traces/${one.trace_id}${asked.utc ? '?utc=true' : ''}`);
   mark(to, 'data-gone', isGone);
   const at = one.start_us / 1000;
-  say(began, Date.now() - at > 20 * asking.HOUR_MS ? times.moment(at, asked.utc).slice(5, 19) : times.clock(at, asked.utc));
+  say(began, Date.now() - at > 20 * HOUR ? stamp(at, asked.utc) : clock(at, asked.utc));
   if (!what.firstChild) what.append(h('span', { class: 'dim' }), ' ', h('span', {}));
   say(what.firstElementChild, one.service);
   say(what.lastElementChild, one.name);
   mark(what, 'title', `${one.service} ${one.name}`);
   const ns = one.first_duration_ns;
-  say(took, times.took(ns));
-  mark(took, 'title', one.duration_ns > ns ? `${times.took(one.duration_ns)} with what it set off` : null);
+  say(took, show.took(ns));
+  mark(took, 'title', one.duration_ns > ns ? `${show.took(one.duration_ns)} with what it set off` : null);
   say(status, one.status_code ?? '');
   mark(status, 'class', one.status_code >= 500 ? 'c3 bad' : 'c3');
   say(spans, one.error_count ? `${one.span_count}, ${one.error_count} failed` : `${one.span_count}`);

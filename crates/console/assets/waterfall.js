@@ -6,8 +6,9 @@ import { get, part } from './net.js';
 import { address, place, turn } from './router.js';
 import { rows as rowsOf } from './rows.js';
 import { doing, told } from './say.js';
+import { spanTicks } from './scale.js';
 import { eventWords, missing, onPath, outcomes, rows, startNs, stretches } from './spans.js';
-import * as times from './times.js';
+import { clock, dated, zone } from './time.js';
 
 const EVERY_MS = 2000;
 // So long after its beginning more may come, when it is decided on already.
@@ -99,13 +100,13 @@ export function waterfall(root, id, at, signal) {
     const did = outcomes(span);
     const said = span.status === 'error' && why !== String(status) && !did.some(({ state }) => state === 'bad');
     const words = [status >= 400 ? h('span', { class: status >= 500 ? 'bad' : 'warn' }, status) : null,
-      row.waited > 0 ? h('span', { class: 'warn' }, `waited ${times.took(row.waited)}`) : null,
+      row.waited > 0 ? h('span', { class: 'warn' }, `waited ${show.took(row.waited)}`) : null,
       did.map(({ text, state }) => h('span', { class: state || 'dim' }, text)), said ? h('span', { class: 'bad' }, why) : null,
       row.isEarly ? h('span', { class: 'warn' }, 'before its cause: clocks differ') : null, row.isFolded ? h('span', { class: 'dim' }, `${row.below} below`) : null];
     const pieces = [row.waited > 0 ? piece('wait', across(startNs(span, trace) - row.waited), begin) : null, piece(span.status === 'error' ? 'off bad' : 'off', begin, end),
       stretches(row.path, view.from, view.to).map((one) => piece(span.status === 'error' ? 'on bad' : 'on', one.begin, one.end))];
     return [[row.below ? h('span', { class: 'fold', 'aria-hidden': 'true' }, row.isFolded ? '▸' : '▾') : h('span', { class: 'fold none' }), h('span', { class: 'who' }, span.service), ' ',
-      KINDS[span.kind] ? h('span', { class: 'kind', title: KIND_WORDS[span.kind] }, `${KINDS[span.kind]} `) : null, h('span', { class: 'what', title: span.name }, span.name)], [pieces, words.flat().some(Boolean) ? remark(words, row.waited > 0 ? across(startNs(span, trace) - row.waited) : begin, end) : null], times.took(span.duration_ns)];
+      KINDS[span.kind] ? h('span', { class: 'kind', title: KIND_WORDS[span.kind] }, `${KINDS[span.kind]} `) : null, h('span', { class: 'what', title: span.name }, span.name)], [pieces, words.flat().some(Boolean) ? remark(words, row.waited > 0 ? across(startNs(span, trace) - row.waited) : begin, end) : null], show.took(span.duration_ns)];
   }
   // Words stand behind the bar, or before it where there is more room.
   function remark(words, begin, end) {
@@ -130,8 +131,8 @@ export function waterfall(root, id, at, signal) {
     }
     const { log } = row;
     const state = { error: 'bad', fatal: 'bad', warn: 'warn' }[log.level] ?? 'dim';
-    return [[h('span', { class: 'fold none' }), h('span', { class: `level ${state}` }, log.level || 'log'), ' ', h('span', { class: 'what mono', title: `${times.clock(log.at_us / 1000, look.utc)} ${log.service}: ${log.body}` }, log.body)],
-      [at >= 0 && at <= 1 ? dot(at, state) : null, h('span', { class: 'remark dim' }, isNarrow() ? `${times.took((us - trace.start_us) * 1000)} ${log.service}` : '')]];
+    return [[h('span', { class: 'fold none' }), h('span', { class: `level ${state}` }, log.level || 'log'), ' ', h('span', { class: 'what mono', title: `${clock(log.at_us / 1000, look.utc)} ${log.service}: ${log.body}` }, log.body)],
+      [at >= 0 && at <= 1 ? dot(at, state) : null, h('span', { class: 'remark dim' }, isNarrow() ? `${show.took((us - trace.start_us) * 1000)} ${log.service}` : '')]];
   }
   function dot(at, state = 'warn') {
     const element = h('i', { class: `dot ${state}` });
@@ -141,7 +142,7 @@ export function waterfall(root, id, at, signal) {
 
   const drawAxis = () => {
     const [label, , bars] = axis.children;
-    say(label, `${trace.service} ${times.clock(trace.start_us / 1000, look.utc)} ${times.zone(trace.start_us / 1000, look.utc)}`);
+    say(label, `${trace.service} ${clock(trace.start_us / 1000, look.utc)} ${zone(trace.start_us / 1000, look.utc)}`);
     replace(bars, ticks(bars, view.from, view.to), picked);
   };
   const picked = h('i', { class: 'window', hidden: true });
@@ -214,7 +215,7 @@ const TICK_WIDTH = 72;
 // The marks of a ruler of durations; what would not fit at its end is a mark alone.
 export function ticks(bars, from, to) {
   const width = Math.max(TICK_WIDTH, bars.clientWidth);
-  return times.ruler(from, to, Math.max(2, Math.floor(width / TICK_WIDTH))).map(({ at, text }) => {
+  return spanTicks(from, to, Math.max(2, Math.floor(width / TICK_WIDTH))).map(({ at, text }) => {
     const part = (at - from) / (to - from);
     const element = h('span', { class: 'tick' }, (1 - part) * width < TICK_WIDTH - 16 ? '' : text);
     element.style.left = `${(Math.min(part, 1 - 1 / width) * 100).toFixed(3)}%`;
@@ -248,8 +249,8 @@ function heading(trace, look) {
   const copied = () => navigator.clipboard.writeText(trace.trace_id).then(() => told('The id is copied'), () => told('The browser does not let the page copy', 'bad'));
   return [h('div', { class: 'head' }, h('h1', {}, link(`/traces${look.utc ? '?utc=true' : ''}`, {}, 'Traces'), h('span', { class: 'dim' }, ' / '), trace.service, ' ', trace.name), h('span', { class: 'grow' }),
     h('div', { class: 'row' }, h('button', { onclick: () => others(trace) }, 'Compare …'), h('button', { onclick: copied, title: trace.trace_id }, 'Copy id'), h('a', { href: `/api/traces/${trace.trace_id}`, target: '_blank', rel: 'noopener' }, 'JSON'))),
-  h('p', { class: 'facts' }, h('b', {}, times.took(trace.first_duration_ns)), trace.duration_ns > trace.first_duration_ns ? `, ${times.took(trace.duration_ns)} with what it set off` : null, `, ${times.moment(trace.start_us / 1000, look.utc)} `,
-    h('button', { class: 'plain word', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: look.utc ? '' : 'true' }, { replace: true }) }, times.zone(trace.start_us / 1000, look.utc)),
+  h('p', { class: 'facts' }, h('b', {}, show.took(trace.first_duration_ns)), trace.duration_ns > trace.first_duration_ns ? `, ${show.took(trace.duration_ns)} with what it set off` : null, `, ${dated(trace.start_us / 1000, look.utc)} `,
+    h('button', { class: 'plain word', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: look.utc ? '' : 'true' }, { replace: true }) }, zone(trace.start_us / 1000, look.utc)),
     `, ${trace.status_code ? `status ${trace.status_code}, ` : ''}${many(trace.span_count, 'span')} of ${many(trace.services.length, 'service')}, `, trace.error_count ? h('span', { class: 'bad' }, `${trace.error_count} failed, `) : '', kept)];
 }
 
@@ -267,7 +268,7 @@ function others(trace) {
     const slow = [...same].sort((a, b) => b.first_duration_ns - a.first_duration_ns).slice(0, 5);
     const offered = [['took longest', slow], ['the last', same.filter((one) => !slow.includes(one)).slice(0, 15)]];
     replace(list, same.length === 0 ? h('li', { class: 'empty' }, 'No other that began so is kept.') : offered.map(([word, some]) => some.map((one) => h('li', {},
-      link(`/traces/${trace.trace_id}?with=${one.trace_id}`, {}, h('span', {}, `${times.took(one.first_duration_ns)}${one.error_count ? `, ${one.error_count} failed` : ''}`), h('span', { class: 'dim' }, `${word}, ${times.moment(one.start_us / 1000, place().query.utc === 'true')}`))))));
+      link(`/traces/${trace.trace_id}?with=${one.trace_id}`, {}, h('span', {}, `${show.took(one.first_duration_ns)}${one.error_count ? `, ${one.error_count} failed` : ''}`), h('span', { class: 'dim' }, `${word}, ${dated(one.start_us / 1000, place().query.utc === 'true')}`))))));
     list.querySelector('a')?.focus();
   });
 }
@@ -287,8 +288,8 @@ function about(row, trace, path, look) {
   const onIt = path.get(span.span_id) ?? 0;
   const parts = outcomes(span);
   const call = span.attributes['colony.call'];
-  const pairs = [['kind', span.kind], ['began', `${times.clock(span.start_us / 1000, look.utc)}, ${times.took(startNs(span, trace))} in`], ['took', times.took(span.duration_ns)],
-    ['critical path', onIt ? `${times.took(onIt)}, ${show.share(onIt / Math.max(1, trace.duration_ns))} of all` : 'not on it'], ['waited', row.waited ? times.took(row.waited) : null],
+  const pairs = [['kind', span.kind], ['began', `${clock(span.start_us / 1000, look.utc)}, ${show.took(startNs(span, trace))} in`], ['took', show.took(span.duration_ns)],
+    ['critical path', onIt ? `${show.took(onIt)}, ${show.share(onIt / Math.max(1, trace.duration_ns))} of all` : 'not on it'], ['waited', row.waited ? show.took(row.waited) : null],
     ['instance', span.instance || null], ['recorded by', span.scope || null], ['span', h('span', { class: 'mono' }, span.span_id)], ['cut off', span.dropped ?? null]];
   const away = (linked) => (linked.trace_id === trace.trace_id ? address('traces', [trace.trace_id], { span: linked.span_id }) : address('traces', [linked.trace_id], { span: linked.span_id }));
   return [h('div', { class: 'head' }, h('h2', {}, span.service, ' ', span.name), h('span', { class: 'grow' }), close),
@@ -300,5 +301,5 @@ function about(row, trace, path, look) {
     h('h3', {}, 'Attributes'), attributesOf(span.attributes),
     span.links?.length ? [h('h3', {}, span.kind === 'consumer' ? 'Handed over by' : 'Linked with'), span.links.map((one) => h('div', {}, link(away(one), { class: 'mono' }, `${one.trace_id.slice(0, 8)}… ${one.span_id}`), one.trace_id === trace.trace_id ? ' in this trace' : ' in another trace',
       Object.keys(one.attributes).length ? attributesOf(one.attributes) : null))] : null,
-    span.events?.length ? [h('h3', {}, 'Events'), span.events.map((event) => h('div', {}, h('span', { class: 'dim' }, `${times.clock(event.at_us / 1000, look.utc)} `), event.name, attributesOf(event.attributes)))] : null];
+    span.events?.length ? [h('h3', {}, 'Events'), span.events.map((event) => h('div', {}, h('span', { class: 'dim' }, `${clock(event.at_us / 1000, look.utc)} `), event.name, attributesOf(event.attributes)))] : null];
 }

@@ -74,7 +74,6 @@ const FILES: &[(&str, &str)] = &files![
     "store.js",
     "streams.js",
     "time.js",
-    "times.js",
     "traces.js",
     "waterfall.js",
     "wires.js",

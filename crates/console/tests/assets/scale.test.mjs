@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { linear, told, unitOf, valueTicks } from '../../assets/scale.js';
+import { micros, took } from '../../assets/format.js';
+import { linear, spanTicks, told, unitOf, valueTicks } from '../../assets/scale.js';
 
 test('what is taken of a metric says its unit', () => {
   const duration = { unit: 's', kind: 'histogram' };
@@ -64,4 +65,15 @@ test('places are in proportion', () => {
   const y = linear(0, 10, 100, 0);
   assert.deepEqual([0, 5, 10].map(y), [100, 50, 0]);
   assert.equal(linear(3, 3, 0, 50)(3), 0, 'a range of nothing is no division by it');
+});
+
+test('rulers of durations have round marks', () => {
+  assert.deepEqual(spanTicks(0, 23e6, 6).map(({ text }) => text), ['0', '5 ms', '10 ms', '15 ms', '20 ms']);
+  assert.deepEqual(spanTicks(7e6, 12e6, 3).map(({ text }) => text), ['8 ms', '10 ms', '12 ms']);
+  assert.ok(spanTicks(0, 1, 5).length <= 6);
+});
+
+test('stretches of time are told in what fits', () => {
+  assert.deepEqual([took(999), took(1500), took(-2.5e6), took(125e9)], ['999 ns', '2 µs', '−2.5 ms', '2 min 5 s']);
+  assert.deepEqual([micros(null), micros(0), micros(3400), micros(12345678)], ['–', '0 µs', '3.4 ms', '12.35 s']);
 });
