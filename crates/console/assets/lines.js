@@ -1,7 +1,7 @@
 // Lines as they come, of which only those in sight are in the page: ten thousand scroll like ten.
 
 import { h, link, replace } from './dom.js';
-import { query } from './net.js';
+import { follow } from './net.js';
 import { clock } from './time.js';
 
 const HEIGHT = 20;
@@ -39,9 +39,7 @@ export function lines({ service, matches = () => true } = {}, signal) {
     follows = box.scrollTop + box.clientHeight >= box.scrollHeight - HEIGHT;
     soon();
   });
-  const source = new EventSource(`/api/events${query({ logs: 'true', service })}`);
-  source.addEventListener('logs', (event) => {
-    const told = JSON.parse(event.data);
+  const take = (told) => {
     all.push(...told.lines);
     shown.push(...told.lines.filter(test));
     if (all.length > LINES_MAX) {
@@ -49,8 +47,8 @@ export function lines({ service, matches = () => true } = {}, signal) {
       shown = all.filter(test);
     }
     soon();
-  });
-  signal?.addEventListener('abort', () => source.close());
+  };
+  follow({ logs: 'true', service }, { logs: take }, { signal });
   box.only = (next) => { test = next; shown = all.filter(test); soon(); };
   soon();
   return box;

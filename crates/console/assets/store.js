@@ -1,5 +1,7 @@
 // What is the case, by key, fed by the one stream of events. Who wants to know of changes is called once a frame, whatever came.
 
+import { follow } from './net.js';
+
 const documents = new Map();
 const watchers = new Set();
 const history = new Map();
@@ -10,13 +12,20 @@ export const connection = { state: 'connecting', since: Date.now() };
 
 export const get = (key) => documents.get(key);
 
+// What has been asked for since the last change.
+const lists = new Map();
+
 // All documents whose keys begin so, with the rest of the key.
 export function all(prefix) {
+  const known = lists.get(prefix);
+  if (known) return known;
   const found = [];
   for (const [key, value] of documents) {
     if (key.startsWith(prefix)) found.push({ id: key.slice(prefix.length), ...value });
   }
-  return found.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  found.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  lists.set(prefix, found);
+  return found;
 }
 
 // Calls `tell` after changes, until `signal` aborts; and once for what is there.
@@ -30,11 +39,11 @@ export function watch(tell, signal) {
 export const past = (key, field) => (history.get(key) ?? []).map((point) => point[field] ?? null);
 
 function told() {
+  lists.clear();
   if (due) return;
   due = true;
-  // A page that is not shown is told less often.
-  const later = document.hidden ? (tell) => setTimeout(tell, 1000) : requestAnimationFrame;
-  later(() => {
+  // Of a page that is not shown there are no frames.
+  requestAnimationFrame(() => {
     due = false;
     for (const tell of watchers) tell();
   });
@@ -46,37 +55,35 @@ function be(state) {
   told();
 }
 
+let remembered = Date.now();
+
 function remember() {
+  // What was while nobody looked is not known.
+  if (document.hidden) return;
+  const missed = Math.min(HISTORY, Math.max(0, Math.round((Date.now() - remembered) / 1000) - 1));
+  remembered = Date.now();
   for (const [key, value] of documents) {
     if (!key.startsWith('call/') && !key.startsWith('edge/')) continue;
-    const points = history.get(key) ?? [];
-    points.push({ rate: value.rate, errors: value.errors, p99_us: value.p99_us });
-    if (points.length > HISTORY) points.shift();
-    history.set(key, points);
+    const points = [...(history.get(key) ?? []), ...Array(missed).fill({}), { rate: value.rate, errors: value.errors, p99_us: value.p99_us }];
+    history.set(key, points.slice(-HISTORY));
   }
   for (const key of history.keys()) if (!documents.has(key)) history.delete(key);
 }
 
 export function begin() {
-  const source = new EventSource('/api/events');
-  source.addEventListener('open', () => be('live'));
-  source.addEventListener('view', (event) => {
-    documents.clear();
-    for (const [key, value] of Object.entries(JSON.parse(event.data))) documents.set(key, value);
-    be('live');
-    told();
-  });
-  source.addEventListener('changes', (event) => {
-    for (const [key, value] of Object.entries(JSON.parse(event.data))) {
-      if (value === null) documents.delete(key);
-      else documents.set(key, value);
-    }
-    told();
-  });
-  source.addEventListener('error', () => {
-    be('lost');
-    // After an answer that is no stream the browser does not try again by itself.
-    if (source.readyState === EventSource.CLOSED) setTimeout(begin, 2000);
-  });
-  if (!begin.remembers) begin.remembers = setInterval(remember, 1000);
+  follow({}, {
+    view(all) {
+      documents.clear();
+      for (const [key, value] of Object.entries(all)) documents.set(key, value);
+      told();
+    },
+    changes(some) {
+      for (const [key, value] of Object.entries(some)) {
+        if (value === null) documents.delete(key);
+        else documents.set(key, value);
+      }
+      told();
+    },
+  }, { told: be });
+  setInterval(remember, 1000);
 }

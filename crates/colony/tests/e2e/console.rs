@@ -221,6 +221,9 @@ fn what_changes_is_told_and_gone_on_with() {
             break;
         }
     }
+    // Who has closed the stream itself says in the address where it was.
+    let (event, ..) = next(&mut follow(&looked, &format!("/api/events?after={id}"), ""));
+    assert_eq!(event, "changes");
     let mut stream = follow(&looked, "/api/events?logs=true&service=worker", "");
     let (event, ..) = next(&mut stream);
     assert_eq!(event, "view");

@@ -2,7 +2,7 @@
 //!
 //! `view` carries everything, `changes` what is different since, by key. With `?logs=true` also `logs`: lines as they come, of all
 //! services or of `service=NAME`. The id of an event says up to where a client knows all of them, so that it goes on there when it
-//! comes again (`Last-Event-ID`), and begins anew where that is too long ago.
+//! comes again (`Last-Event-ID`, or `after=ID` of one that has closed the stream itself), and begins anew where that is too long ago.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -48,6 +48,8 @@ struct Wanted {
     #[serde(default)]
     logs: bool,
     service: Option<String>,
+    /// The id of the last event that it knows, where it cannot say so by `Last-Event-ID`.
+    after: Option<String>,
 }
 
 /// Up to where a client knows.
@@ -83,7 +85,9 @@ async fn events(
     let place = std::sync::Arc::clone(&served.0.followers).try_acquire_owned();
     let place =
         place.map_err(|_| Problem::unavailable("as many follow what changes as may; close some pages"))?;
-    let at = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(At::read).unwrap_or_default();
+    // A browser that comes again by itself asks the same again: what it says of its own is newer.
+    let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(wanted.after.as_deref());
+    let at = known.map(At::read).unwrap_or_default();
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     tokio::spawn(async move {
         let _place = place;

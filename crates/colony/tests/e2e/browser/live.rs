@@ -1,6 +1,9 @@
 //! What changes while somebody looks shows without a reload.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
 
 use super::page::Page;
 use super::shop::Shop;
@@ -74,6 +77,51 @@ fn lines_ends_and_starts_show_as_they_happen() {
     page.is("one restart", "return document.querySelector('main tbody tr').children[4].textContent === '1'");
     page.says(".head .state", "ready");
     page.is("the same document", MARKED);
+}
+
+/// When the page was hidden and when it was shown again, in milliseconds of its own clock.
+const WATCH: &str = "window.__hidden = []; \
+    document.addEventListener('visibilitychange', () => window.__hidden.push(performance.now())); return true";
+/// What it has asked of the node meanwhile.
+const ASKED: &str = "const [from, to] = window.__hidden; \
+    return performance.getEntriesByType('resource').filter((one) => one.startTime > from && one.startTime < to).map((one) => one.name)";
+
+#[test]
+fn tabs_that_nobody_sees_ask_for_nothing_and_catch_up() {
+    let shop = Shop::open();
+    let page = Page::logged_in(&shop.looked);
+    shop.write("the first apple");
+    // A page that follows lines, one that asks again and again, and more than a browser has connections to a host.
+    let mut tabs = Vec::new();
+    for path in ["/logs", "/traces", "/graphs", "/slos", "/map", "/map", "/map", "/services"] {
+        page.open(path);
+        page.says(".connection", "live");
+        page.run(WATCH, &[]);
+        tabs.push(page.new_tab());
+    }
+    page.open("/map");
+    page.says(".node text", "packer");
+    shop.looked.post("/api/faults", json!({ "on": "front -> packer", "status": 503, "for_ms": 600_000 }));
+    page.says("#top a.bad", "1 fault");
+    assert_eq!(shop.ask("GET", "/ask", None).status, 503);
+    shop.write("the second apple");
+    // Longer than any page waits until it asks again.
+    std::thread::sleep(Duration::from_secs(6));
+
+    for tab in &tabs {
+        page.to_tab(tab);
+        page.says("#top a.bad", "1 fault");
+        let asked = page.run(ASKED, &[]);
+        assert_eq!(asked, json!([]), "{}", page.address());
+    }
+    page.to_tab(&tabs[0]);
+    page.says(".line .text", "the second apple");
+    let lines = "return [...document.querySelectorAll('.line .text')].filter((one) => one.textContent === 'the first apple').length === 1";
+    page.is("each line once", lines);
+    page.to_tab(&tabs[1]);
+    page.says("main a.trace", "503");
+    page.to_tab(&tabs[7]);
+    page.says("main tbody a", "packer");
 }
 
 #[test]

@@ -70,6 +70,19 @@ impl Page {
         self.chrome.post("/refresh", json!({})).expect("it loads anew");
     }
 
+    /// Opens another tab before this one, which is hidden then; returns by what this one is known.
+    pub fn new_tab(&self) -> String {
+        let before = self.chrome.get("/window").expect("a tab");
+        let tab = self.chrome.post("/window/new", json!({ "type": "tab" })).expect("another tab");
+        self.to_tab(tab["handle"].as_str().expect("by what it is known"));
+        before.as_str().expect("by what it is known").to_owned()
+    }
+
+    /// Brings a tab to the front.
+    pub fn to_tab(&self, tab: &str) {
+        self.chrome.post("/window", json!({ "handle": tab })).expect("the tab");
+    }
+
     /// As wide and high as a phone.
     pub fn on_a_phone(&self) {
         let size = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
