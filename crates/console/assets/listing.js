@@ -3,11 +3,9 @@
 import { h, link, mark, replace, say } from './dom.js';
 import { rows } from './rows.js';
 
-const HEIGHT = 30;
-
 // `cells(item)` makes the cells of a row, `key(item)` tells it apart, `to(item)` is where it leads, `isOn(item)` whether it is the one that is
 // chosen; `more(after)` answers with a page: { items, next }. `anew()` begins again, `redraw()` is for when it leads elsewhere.
-export function listing({ label, heads, key, cells, to, isOn = () => false, more, empty }, signal) {
+export function listing({ label, heads, height = () => 30, key, cells, to, isOn = () => false, more, empty }, signal) {
   let [items, next, asking, turn] = [[], '', false, 0];
   const note = h('p', { class: 'empty' });
   const ask = async () => {
@@ -16,10 +14,14 @@ export function listing({ label, heads, key, cells, to, isOn = () => false, more
     asking = true;
     if (!items.length) say(note, 'Looking …');
     try {
-      const page = await more(next);
-      if (mine !== turn || signal?.aborted) return;
-      items = [...items, ...page.items];
-      next = page.next ?? null;
+      let page;
+      do {
+        page = await more(next);
+        if (mine !== turn || signal?.aborted) return;
+        items = [...items, ...page.items];
+        next = page.next ?? null;
+        // A page may have nothing, and say where to go on.
+      } while (next !== null && !page.items.length);
       say(note, items.length ? '' : empty);
     } catch (error) {
       if (mine !== turn) return;
@@ -31,7 +33,7 @@ export function listing({ label, heads, key, cells, to, isOn = () => false, more
     box.show(items);
   };
   const box = rows({
-    height: () => HEIGHT, key, focus: (row) => row.firstElementChild, more: ask, role: 'list', 'aria-label': label,
+    height, key, focus: (row) => row.firstElementChild, more: ask, role: 'list', 'aria-label': label,
     make: () => h('div', { role: 'listitem' }, link('', { class: 'line' })),
     update: (row, item) => {
       const line = row.firstElementChild;

@@ -1,6 +1,6 @@
 // State: what stores, streams, jobs, locks and configuration there are; the items of a store, and one with what has become of it.
 
-import { h, link, replace } from './dom.js';
+import { h, link, renew, replace } from './dom.js';
 import * as show from './format.js';
 import { comparison, glimpse, value } from './json.js';
 import { listing } from './listing.js';
@@ -23,8 +23,14 @@ function kept(changes) {
   return changes.values ? `${age}, with values` : age;
 }
 
+const SCOPES_TOLD = 6;
 // Where there is one, the number beside it is said already.
-const scopes = ({ scopes: all }) => (all.length === 1 ? all[0].scope || 'none' : all.map((scope) => `${scope.scope || 'none'} ${some(scope)}`).join(', '));
+function scopes({ scopes: all, more_scopes: more }) {
+  if (all.length === 1) return all[0].scope || 'none';
+  const rest = all.length - SCOPES_TOLD;
+  const told = all.slice(0, SCOPES_TOLD).map((scope) => `${scope.scope || 'none'} ${some(scope)}`).join(', ');
+  return rest > 0 ? `${told}, and ${more ? 'more than ' : ''}${show.count(rest)} more` : told;
+}
 
 // A section that is there if it has rows, or says why there is none.
 function section(root, title, none, names, ask) {
@@ -78,14 +84,17 @@ function store(root, name, at, signal) {
   let { query: how } = at;
   const path = `/api/state/${part(name)}`;
   const prefix = h('input', { type: 'search', 'aria-label': 'Keys that begin with', placeholder: 'Keys that begin with …', value: how.prefix ?? '' });
+  const begins = h('input', { type: 'search', 'aria-label': 'Scopes that begin with', placeholder: 'Scopes that begin with …', hidden: true, value: how.scope_prefix ?? '' });
   const scope = h('select', { 'aria-label': 'Scope', hidden: true, onchange: () => turn({ scope: scope.value, key: '', in: '', from: '', to: '' }) });
   const detail = h('aside', { 'aria-label': 'Item', 'aria-live': 'polite' });
   const whole = h('div', { class: 'both browse' });
   let wait;
-  prefix.addEventListener('input', () => {
-    clearTimeout(wait);
-    wait = setTimeout(() => turn({ prefix: prefix.value }, { replace: true }), 150);
-  });
+  for (const [field, name] of [[prefix, 'prefix'], [begins, 'scope_prefix']]) {
+    field.addEventListener('input', () => {
+      clearTimeout(wait);
+      wait = setTimeout(() => turn({ [name]: field.value, ...(field === begins ? { scope: '' } : {}) }, { replace: true }), 150);
+    });
+  }
   const isOn = (item) => item.key === how.key && item.scope === (how.in ?? item.scope);
   const list = listing({
     label: `Items of ${name}`,
@@ -96,15 +105,17 @@ function store(root, name, at, signal) {
     isOn,
     empty: 'There are no such items.',
     more: async (after) => {
-      const told = await get(`${path}${query({ place: how.place, scope: how.scope, prefix: how.prefix, after, limit: 200 })}`);
-      scope.hidden = told.scopes.length < 2;
-      if (scope.options.length !== told.scopes.length + 1) {
-        replace(scope, h('option', { value: '' }, 'All scopes'), told.scopes.map((one) => h('option', { value: one, selected: one === how.scope }, one || 'none')));
-      }
+      const told = await get(`${path}${query({ place: how.place, scope: how.scope, scope_prefix: how.scope_prefix, prefix: how.prefix, after, limit: 200 })}`);
+      begins.hidden = !told.more_scopes && !how.scope_prefix;
+      const offered = how.scope && !told.scopes.includes(how.scope) ? [how.scope, ...told.scopes] : told.scopes;
+      scope.hidden = offered.length < 2 && begins.hidden;
+      renew(scope, [offered, told.more_scopes], () => [h('option', { value: '' }, how.scope_prefix ? 'All of these scopes' : 'All scopes'), offered.map((one) => h('option', { value: one }, one || 'none')),
+        told.more_scopes ? h('option', { disabled: true }, `More than ${show.count(told.scopes.length)}: say how they begin`) : null]);
+      scope.value = how.scope ?? '';
       return told;
     },
   }, signal);
-  root.append(h('div', { class: 'head' }, h('h1', {}, link('/state', {}, 'State'), ` / ${name}`)), h('div', { class: 'row browse-by' }, prefix, scope), replace(whole, list, detail));
+  root.append(h('div', { class: 'head' }, h('h1', {}, link('/state', {}, 'State'), ` / ${name}`)), h('div', { class: 'row browse-by' }, prefix, begins, scope), replace(whole, list, detail));
   let known;
   const look = async () => {
     whole.toggleAttribute('data-on', how.key !== undefined);
@@ -123,8 +134,9 @@ function store(root, name, at, signal) {
   return (to) => {
     const before = how;
     how = to.query;
-    if (['prefix', 'scope', 'place'].some((field) => (before[field] ?? '') !== (how[field] ?? ''))) list.anew();
+    if (['prefix', 'scope', 'scope_prefix', 'place'].some((field) => (before[field] ?? '') !== (how[field] ?? ''))) list.anew();
     if (document.activeElement !== prefix) prefix.value = how.prefix ?? '';
+    if (document.activeElement !== begins) begins.value = how.scope_prefix ?? '';
     list.redraw();
     look();
   };

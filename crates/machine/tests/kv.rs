@@ -52,8 +52,10 @@ fn stores_and_scopes_are_found_and_counted() {
     assert_eq!(kv::stores(&world.state, None, 10), ["carts", "shop"]);
     assert_eq!(kv::stores(&world.state, Some("carts"), 10), ["shop"]);
     assert_eq!(kv::stores(&world.state, None, 1), ["carts"]);
-    assert_eq!(kv::scopes(&world.state, "shop", None, 10), ["", "web"]);
-    assert_eq!(kv::scopes(&world.state, "shop", Some(""), 10), ["web"]);
+    assert_eq!(kv::scopes(&world.state, "shop", "", None, 10), ["", "web"]);
+    assert_eq!(kv::scopes(&world.state, "shop", "", Some(""), 10), ["web"]);
+    assert_eq!(kv::scopes(&world.state, "shop", "we", None, 10), ["web"]);
+    assert!(kv::scopes(&world.state, "shop", "we", Some("web"), 10).is_empty());
     let count = |world: &World, max| kv::count(&world.state, "shop", "web", max, world.now());
     assert_eq!(count(&world, 3), (3, true));
     assert_eq!(count(&world, 2), (2, false), "no more are looked at");

@@ -84,11 +84,13 @@ async fn all(State(served): State<Served>) -> Answer {
     }
     let mut told = Vec::new();
     for ((store, place), apps) in stores {
-        let (mut scopes, mut settings) = (Vec::new(), None);
+        let (mut scopes, mut more_scopes, mut settings) = (Vec::new(), false, None);
         if let Some((_, engine)) = engines(host).find(|(at, _)| *at == place) {
             scopes = ask!(engine, engine => {
                 let mut told = Vec::new();
-                for scope in engine.kv(&store)?.scopes(None, SCOPES_MAX).await? {
+                let found = engine.kv(&store)?.scopes("", None, SCOPES_MAX + 1).await?;
+                more_scopes = found.len() > SCOPES_MAX;
+                for scope in found.into_iter().take(SCOPES_MAX) {
                     let counted = engine.kv(&store)?.scope(&scope).count(COUNTED_MAX).await?;
                     told.push(json!({ "scope": scope, "items": counted.items, "more": !counted.whole }));
                 }
@@ -101,8 +103,9 @@ async fn all(State(served): State<Served>) -> Answer {
             "place": place,
             "apps": apps,
             "items": scopes.iter().filter_map(|scope| scope["items"].as_u64()).sum::<u64>(),
-            "more": scopes.iter().any(|scope| scope["more"] == true),
+            "more": more_scopes || scopes.iter().any(|scope| scope["more"] == true),
             "scopes": scopes,
+            "more_scopes": more_scopes,
             "spread": settings.map(|settings| settings.spread),
             "changes": settings.and_then(kept_changes),
         }));
@@ -137,12 +140,15 @@ fn kept_changes(settings: Settings) -> Option<Value> {
     Some(json!({ "count": keep.count, "age_ms": keep.age_ms, "values": keep.values }))
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Look {
     /// Where it is kept, if there are two of the same name.
     place: Option<String>,
     /// Only of this scope.
     scope: Option<String>,
+    /// Only of scopes that begin so.
+    #[serde(default)]
+    scope_prefix: String,
     #[serde(default)]
     prefix: String,
     after: Option<String>,
@@ -160,7 +166,7 @@ async fn holder<'a>(
         return found.ok_or_else(|| Problem::invalid(format!("nothing is kept in {place:?} here")));
     }
     for (at, engine) in engines(host) {
-        let has = ask!(engine, engine => !engine.kv(store)?.scopes(None, 1).await?.is_empty());
+        let has = ask!(engine, engine => !engine.kv(store)?.scopes("", None, 1).await?.is_empty());
         if has {
             return Ok((at, engine));
         }
@@ -174,14 +180,33 @@ async fn items(
     query: Result<Query<Look>, QueryRejection>,
 ) -> Answer {
     let look = asked(query)?;
-    let wanted = limit(look.limit, PAGE_USUAL, PAGE_MAX)?;
-    let cursor = look.after.as_deref().map(str::parse::<Cursor>).transpose()?;
     let durable = served.sources().durable().await?;
     let (place, engine) = holder(&durable.host, &store, look.place.as_deref()).await?;
-    let scopes = ask!(engine, engine => engine.kv(&store)?.scopes(None, SCOPES_MAX).await)?;
-    let chosen = scopes.iter().filter(|scope| look.scope.as_ref().is_none_or(|only| *scope == only));
+    let mut told = page(engine, &store, &look).await?;
+    told["place"] = place.into();
+    served.told(told)
+}
+
+/// A page of items, which goes on through scope after scope.
+async fn page(engine: Engine<'_>, store: &str, look: &Look) -> Result<Value, Problem> {
+    let wanted = limit(look.limit, PAGE_USUAL, PAGE_MAX)?;
+    let cursor = look.after.as_deref().map(str::parse::<Cursor>).transpose()?;
+    let some = async |after: Option<&str>, max: usize| ask!(engine, engine => engine.kv(store)?.scopes(&look.scope_prefix, after, max).await);
+    let mut scopes = some(None, SCOPES_MAX + 1).await?;
+    let more_scopes = scopes.len() > SCOPES_MAX;
+    scopes.truncate(SCOPES_MAX);
+    // Those that it goes through: from where the page before has ended, which may be within one.
+    let chosen = match (&look.scope, &cursor) {
+        (Some(only), _) => vec![only.clone()],
+        (None, None) => scopes.clone(),
+        (None, Some(Cursor { scope, .. })) => {
+            [vec![scope.clone()], some(Some(scope), SCOPES_MAX - 1).await?].concat()
+        }
+    };
+    // If it does not end before, the next one begins behind the last of them.
+    let last = chosen.last().filter(|_| look.scope.is_none() && chosen.len() >= SCOPES_MAX).cloned();
     let (mut told, mut next) = (Vec::new(), None);
-    for Left { scope, after } in left(chosen.cloned().collect(), cursor.as_ref()) {
+    for Left { scope, after } in left(chosen, cursor.as_ref()) {
         if told.len() == wanted {
             // All before is told, and of this scope nothing.
             next = told.last().and_then(cursor_of);
@@ -189,7 +214,7 @@ async fn items(
         }
         let page = Page { prefix: look.prefix.clone().into(), after, max: wanted - told.len() };
         let (Listing { items, next: end }, values) = ask!(engine, engine => {
-            let kv = engine.kv(&store)?.scope(&scope);
+            let kv = engine.kv(store)?.scope(&scope);
             let listing = kv.heads(&page).await?;
             let small = listing.items.iter().filter(|head| head.bytes <= GLIMPSE_BYTES_MAX);
             let small: Vec<Bytes> = small.map(|head| head.key.clone()).collect();
@@ -207,10 +232,15 @@ async fn items(
             break;
         }
     }
-    served.told(json!({
+    let next = next.or_else(|| {
+        let scope = last?;
+        let key = told.last().filter(|found| found.scope == scope).map(|found| found.head.key.clone());
+        Some(Cursor { scope, key: key.unwrap_or_default() })
+    });
+    Ok(json!({
         "store": store,
-        "place": place,
         "scopes": scopes,
+        "more_scopes": more_scopes,
         "items": told.iter().map(Found::told).collect::<Vec<_>>(),
         "next": next.map(|next| next.to_string()),
     }))
@@ -258,7 +288,7 @@ async fn scope_of(
         return Ok(scope);
     }
     let mut found = Vec::new();
-    for scope in ask!(engine, engine => engine.kv(store)?.scopes(None, SCOPES_MAX).await)? {
+    for scope in ask!(engine, engine => engine.kv(store)?.scopes("", None, SCOPES_MAX).await)? {
         let item = ask!(engine, engine => engine.kv(store)?.scope(&scope).get(key.as_bytes()).await)?;
         found.extend(item.map(|_| scope));
     }
@@ -411,6 +441,57 @@ fn remaining(expires: Time, now: Time) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_go_through_all_scopes_and_those_that_begin_so() {
+        let memory = engine::InMemory::open_empty(engine::Config::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let all = SCOPES_MAX + 30;
+            for n in 0..all {
+                let kv = memory.kv("carts").unwrap().scope(&format!("shop-{n:03}"));
+                let key = if n % 2 == 0 { "even" } else { "odd" };
+                kv.put(key.into(), "1".into(), Write::default()).await.unwrap();
+            }
+            let told = async |look: Look| {
+                let (mut found, mut after) = (Vec::new(), look.after.clone());
+                loop {
+                    let look = Look {
+                        after,
+                        scope: look.scope.clone(),
+                        scope_prefix: look.scope_prefix.clone(),
+                        prefix: look.prefix.clone(),
+                        ..Look::default()
+                    };
+                    let page = page(Engine::Memory(&memory), "carts", &look).await.unwrap();
+                    let scopes = page["items"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|one| one["scope"].as_str().unwrap().to_owned());
+                    found.extend(scopes);
+                    after = page["next"].as_str().map(str::to_owned);
+                    if after.is_none() {
+                        return (
+                            found,
+                            page["scopes"].as_array().unwrap().len(),
+                            page["more_scopes"] == true,
+                        );
+                    }
+                }
+            };
+            let named = |from: usize, by: usize| {
+                (from..all).step_by(by).map(|n| format!("shop-{n:03}")).collect::<Vec<_>>()
+            };
+            assert_eq!(told(Look::default()).await, (named(0, 1), SCOPES_MAX, true));
+            let odd = Look { prefix: "odd".to_owned(), ..Look::default() };
+            assert_eq!(told(odd).await.0, named(1, 2));
+            let late = Look { scope_prefix: "shop-22".to_owned(), ..Look::default() };
+            assert_eq!(told(late).await, (named(220, 1), 10, false));
+            let one = Look { scope: Some("shop-229".to_owned()), ..Look::default() };
+            assert_eq!(told(one).await.0, ["shop-229"]);
+        });
+    }
 
     #[test]
     fn json_is_edited_into_json_and_text_into_text() {

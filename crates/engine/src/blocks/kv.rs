@@ -440,8 +440,8 @@ impl<'a, L: Log, S: Store> Kv<'a, L, S> {
     /// # Errors
     ///
     /// If they cannot be read.
-    pub async fn scopes(&self, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
-        super::union(self.ask.inner, max, |state| kv::scopes(state, self.store, after, max))
+    pub async fn scopes(&self, prefix: &str, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
+        super::union(self.ask.inner, max, |state| kv::scopes(state, self.store, prefix, after, max))
     }
 
     /// How many items the scope has, of which no more than `max` are looked at in a shard.

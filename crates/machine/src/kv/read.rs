@@ -37,8 +37,14 @@ pub fn stores(state: &(impl Read + ?Sized), after: Option<&str>, max: usize) -> 
 }
 
 /// Up to `max` scopes that have items of `store` in this shard, be it ones that have expired, by name: those after `after`.
-pub fn scopes(state: &(impl Read + ?Sized), store: &str, after: Option<&str>, max: usize) -> Vec<String> {
-    names(state, &Key::new(Table::KvItem).name(store), "", after, max)
+pub fn scopes(
+    state: &(impl Read + ?Sized),
+    store: &str,
+    prefix: &str,
+    after: Option<&str>,
+    max: usize,
+) -> Vec<String> {
+    names(state, &Key::new(Table::KvItem).name(store), prefix, after, max)
 }
 
 /// How many items `scope` has in `store` in this shard, and whether these are all: no more than `max` are looked at.
