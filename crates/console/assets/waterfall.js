@@ -248,7 +248,7 @@ function heading(trace, look) {
   const kept = !trace.kept ? 'not decided yet' : KEPT[trace.kept] ?? (trace.weight > 1.05 ? `stands for ${show.count(Math.round(trace.weight))} like it` : 'kept');
   const copied = () => navigator.clipboard.writeText(trace.trace_id).then(() => told('The id is copied'), () => told('The browser does not let the page copy', 'bad'));
   return [h('div', { class: 'head' }, h('h1', {}, link(`/traces${look.utc ? '?utc=true' : ''}`, {}, 'Traces'), h('span', { class: 'dim' }, ' / '), trace.service, ' ', trace.name), h('span', { class: 'grow' }),
-    h('div', { class: 'row' }, h('button', { onclick: () => others(trace) }, 'Compare …'), h('button', { onclick: copied, title: trace.trace_id }, 'Copy id'), h('a', { href: `/api/traces/${trace.trace_id}`, target: '_blank', rel: 'noopener' }, 'JSON'))),
+    h('div', { class: 'row' }, h('button', { onclick: () => others(trace) }, 'Compare …'), h('button', { onclick: copied, title: trace.trace_id }, 'Copy id'), trace.logs.length ? link(address('logs', [], { trace: trace.trace_id }), {}, 'Logs') : null, h('a', { href: `/api/traces/${trace.trace_id}`, target: '_blank', rel: 'noopener' }, 'JSON'))),
   h('p', { class: 'facts' }, h('b', {}, show.took(trace.first_duration_ns)), trace.duration_ns > trace.first_duration_ns ? `, ${show.took(trace.duration_ns)} with what it set off` : null, `, ${dated(trace.start_us / 1000, look.utc)} `,
     h('button', { class: 'plain word', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: look.utc ? '' : 'true' }, { replace: true }) }, zone(trace.start_us / 1000, look.utc)),
     `, ${trace.status_code ? `status ${trace.status_code}, ` : ''}${many(trace.span_count, 'span')} of ${many(trace.services.length, 'service')}, `, trace.error_count ? h('span', { class: 'bad' }, `${trace.error_count} failed, `) : '', kept)];
@@ -280,6 +280,17 @@ function shownValue(value) {
 
 const attributesOf = (attributes) => h('dl', {}, Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [h('dt', {}, key), h('dd', { class: 'mono' }, shownValue(value))]));
 
+// To what was logged in a span; where its lines do not say so, to those of its service in the trace, or else in its time.
+function logged(span, trace) {
+  const { service, span_id: id } = span;
+  const own = trace.logs.filter((log) => log.span_id === id).length;
+  const beside = trace.logs.some((log) => log.service === service);
+  if (own) return link(address('logs', [], { trace: trace.trace_id, span: id }), {}, 'Logs');
+  if (beside) return link(address('logs', [], { trace: trace.trace_id, service }), {}, 'Logs of its service in the trace');
+  const [from, to] = [Math.floor(span.start_us / 1000), Math.ceil((span.start_us + span.duration_ns / 1000) / 1000)];
+  return link(address('logs', [], { service, from, to: Math.max(to, from + 1) }), {}, 'Logs of its service in that time');
+}
+
 // All that is known of a span.
 function about(row, trace, path, look) {
   const close = h('button', { class: 'plain', onclick: () => turn({ span: '' }, { replace: true }) }, 'Close');
@@ -297,7 +308,7 @@ function about(row, trace, path, look) {
     parts.length ? h('p', {}, parts.map(({ text, state }, place) => [place ? ', ' : '', h('span', { class: state }, text)])) : null,
     h('dl', { class: 'short' }, pairs.filter(([, value]) => value !== null && value !== undefined).map(([key, value]) => [h('dt', {}, key), h('dd', {}, value)])),
     h('div', { class: 'row links' }, link(address('traces', [], { service: span.service, name: span.attributes['http.route'] ?? span.name }), {}, 'Traces like it'), call ? link(address('policies', [call]), {}, 'Its policies') : null,
-      link(address('logs', [], { service: span.service }), {}, 'Logs'), span.attributes['messaging.destination.name'] ? link('/messages', {}, 'Messages') : null),
+      logged(span, trace), span.attributes['messaging.destination.name'] ? link('/messages', {}, 'Messages') : null),
     h('h3', {}, 'Attributes'), attributesOf(span.attributes),
     span.links?.length ? [h('h3', {}, span.kind === 'consumer' ? 'Handed over by' : 'Linked with'), span.links.map((one) => h('div', {}, link(away(one), { class: 'mono' }, `${one.trace_id.slice(0, 8)}… ${one.span_id}`), one.trace_id === trace.trace_id ? ' in this trace' : ' in another trace',
       Object.keys(one.attributes).length ? attributesOf(one.attributes) : null))] : null,

@@ -20,10 +20,10 @@ pub(crate) struct Trace {
     /// Only with a span that failed
     #[arg(short, long)]
     pub(crate) error: bool,
-    /// Only with a first span that took so long at least, such as 300ms; with a service or name, with such a span of these
+    /// Only those that took so long at least, such as 300ms: their first span did, as the list says; with --service or --name, one of theirs
     #[arg(long, value_name = "TIME")]
     pub(crate) slower: Option<String>,
-    /// Only with a first span that took so long at most; likewise
+    /// Only those that took so long at most; likewise
     #[arg(long, value_name = "TIME")]
     pub(crate) faster: Option<String>,
     /// Only those that began so long ago at most, such as 10m

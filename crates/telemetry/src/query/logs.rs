@@ -29,6 +29,8 @@ pub struct LogQuery {
     pub event: Option<String>,
     /// The trace that they belong to.
     pub trace_id: Option<[u8; 16]>,
+    /// The span that they belong to.
+    pub span_id: Option<[u8; 8]>,
     /// What their attributes are.
     pub attributes: Vec<Condition>,
     /// How many at most; up to [`LIMIT_MAX`].
@@ -46,6 +48,7 @@ impl Default for LogQuery {
             text: None,
             event: None,
             trace_id: None,
+            span_id: None,
             attributes: Vec::new(),
             limit: LIMIT,
             before: None,
@@ -104,6 +107,7 @@ impl LogQuery {
             && severity >= self.severity_min
             && self.service.as_deref().is_none_or(|service| record.service == *service)
             && self.trace_id.is_none_or(|trace_id| record.trace_id == Some(trace_id))
+            && self.span_id.is_none_or(|span_id| record.span_id == Some(span_id))
             && self.event.as_deref().is_none_or(|event| match event {
                 "" => !record.event.is_empty(),
                 event => record.event == *event,

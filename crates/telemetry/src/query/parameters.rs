@@ -9,7 +9,7 @@ use crate::json::unhex;
 /// What is known of a parameter that is not.
 const TRACE_KEYS: &str =
     "service, name, error, slower, faster, attribute, text, caller, callee, from, to, since, limit, before";
-const LOG_KEYS: &str = "service, level, text, event, trace, attribute, from, to, since, limit, before";
+const LOG_KEYS: &str = "service, level, text, event, trace, span, attribute, from, to, since, limit, before";
 const HEAT_KEYS: &str =
     "service, name, error, slower, faster, attribute, text, caller, callee, from, to, since, columns";
 
@@ -67,6 +67,7 @@ impl LogQuery {
                 "text" => query.text = Some(value.to_owned()),
                 "event" => query.event = Some(if value == "*" { String::new() } else { value.to_owned() }),
                 "trace" => query.trace_id = Some(trace_id(value)?),
+                "span" => query.span_id = Some(span_id(value)?),
                 "attribute" => query.attributes.push(Condition::parse(value)),
                 "limit" => query.limit = number(key, value)?,
                 "before" => query.before = Some(value.parse()?),
@@ -131,6 +132,10 @@ impl Range {
 /// A sentence.
 pub fn trace_id(text: &str) -> Result<[u8; 16], String> {
     unhex(text).ok_or_else(|| format!("`{text}` is no id of a trace: that is 32 hexadecimal digits"))
+}
+
+fn span_id(text: &str) -> Result<[u8; 8], String> {
+    unhex(text).ok_or_else(|| format!("`{text}` is no id of a span: that is 16 hexadecimal digits"))
 }
 
 fn range(range: &mut Range, key: &str, value: &str, now_ns: u64) -> Result<bool, String> {
@@ -238,6 +243,15 @@ mod tests {
         assert_eq!(query.span.duration_min_ns, Some(1_500_000_000));
         assert_eq!(query.range.from_ns, 3_000_000_000_000);
         assert_eq!((query.span.error, query.span.name), (Some(true), None));
+    }
+
+    #[test]
+    fn records_are_asked_for_by_trace_and_span() {
+        let logs = |pairs: &[(&str, &str)]| LogQuery::from_pairs(pairs.iter().copied(), 0);
+        let query = logs(&[("trace", &"4b".repeat(16)), ("span", "00f067aa0ba902b7")]).unwrap();
+        assert_eq!(query.trace_id, Some([0x4b; 16]));
+        assert_eq!(query.span_id, Some([0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]));
+        assert!(logs(&[("span", "00f067")]).unwrap_err().contains("16 hexadecimal digits"));
     }
 
     #[test]

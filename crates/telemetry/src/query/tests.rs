@@ -212,6 +212,25 @@ proptest! {
     }
 }
 
+#[test]
+fn records_of_a_span_are_those_that_say_so() {
+    let of = |span: Option<u8>| LogRecord {
+        at_ns: 1,
+        severity: 9,
+        service: "shop".into(),
+        instance: Text::default(),
+        event: Text::default(),
+        body: "sold".into(),
+        attributes: Vec::new(),
+        trace_id: Some([1; 16]),
+        span_id: span.map(|n| [n; 8]),
+    };
+    let records = [of(Some(7)), of(Some(8)), of(None)];
+    let query = LogQuery { span_id: Some([7; 8]), ..LogQuery::default() };
+    let met = records.map(|record| query.is_met(&KeptLog { seq: 1, record }));
+    assert_eq!(met, [true, false, false]);
+}
+
 fn call(n: u8, service: &'static str, kind: Kind, parent: Option<u8>, took_ms: u64) -> Arc<Span> {
     Arc::new(Span {
         span_id: [n; 8],

@@ -1,4 +1,5 @@
-//! The list of traces, a line each, newest first.
+//! The list of traces, a line each, newest first, with how long their first span took: who asked has waited as long, and that is what
+//! `--slower` asks for.
 
 use std::fmt::Write as _;
 
@@ -27,7 +28,7 @@ pub(super) fn traces(told: &Value, colours: bool) -> String {
             "  {}  {}  {:>9}  {:>3}  {:>3} spans",
             paint(colours, Style::Dim, &clock(trace["start_us"].as_u64().unwrap_or(0), true)),
             pad(colours, style, &shown, width),
-            took(trace["duration_ns"].as_u64().unwrap_or(0)),
+            took(trace["first_duration_ns"].as_u64().unwrap_or(0)),
             status,
             trace["span_count"].as_u64().unwrap_or(0),
         );

@@ -29,7 +29,7 @@ fn purchase() -> Value {
     first["attributes"]["http.response.status_code"] = 201.into();
     json!({
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "service": "gateway", "name": "POST /api/checkout", "start_us": START,
-        "duration_ns": 200_000_000, "is_whole": true, "status_code": 201, "span_count": 7, "error_count": 1,
+        "duration_ns": 200_000_000, "first_duration_ns": 195_000_000, "is_whole": true, "status_code": 201, "span_count": 7, "error_count": 1,
         "services": ["checkout", "gateway", "notifications", "payments"], "kept": "error", "weight": 1.0,
         "spans": [
             first,
