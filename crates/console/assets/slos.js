@@ -61,9 +61,10 @@ page('slos', (root, at, signal) => {
       none.hidden = slos.length > 0;
       say(title, service ?? 'SLOs');
       replace(head, service ? link('/slos', {}, 'all objectives') : slos.length ? `${slos.length === 1 ? '1 objective' : `${slos.length} objectives`}, ${burning ? `${burning} in trouble` : 'all kept'}` : null);
-      const matter = alerts.filter((one) => isAbout(one, service) && !alerts.some((other) => isWorse(other, one)));
-      const ended = over.filter((one) => isAbout(one, service) && !over.some((other) => isWorse(other, one) && other.since_ms === one.since_ms));
-      renew(firing, matter, () => (matter.length ? [h('h2', {}, matter.length === 1 ? 'An alert fires' : `${matter.length} alerts fire`), matter.map((one) => alert(one, slos))] : null));
+      const matter = alerts.filter((one) => isAbout(one, service));
+      const sent = matter.filter((one) => !one.inhibited).length;
+      const ended = over.filter((one) => isAbout(one, service) && !one.inhibited);
+      renew(firing, matter, () => (matter.length ? [h('h2', {}, sent === 1 ? 'An alert fires' : `${sent} alerts fire`), matter.map((one) => alert(one, slos))] : null));
       renew(past, ended, () => (ended.length ? [h('h2', {}, 'Alerts that are over'), ended.map((one) => alert(one, slos))] : null));
       const before = [...objectives.children];
       shown.show(all, (one) => `${one.service} ${one.objective}`);
@@ -80,12 +81,11 @@ page('slos', (root, at, signal) => {
   return (to) => { service = to.rest[0] ?? null; draw(); };
 });
 
-// Where somebody is paged, the ticket of the same objective says nothing more.
-const isWorse = (one, other) => one.severity === 'page' && other.key === one.key.replace(/ page$/, ' ticket');
-
 const isAbout = ({ key }, service) => !service || [`slo ${service} `, `service ${service} `].some((start) => key.startsWith(start));
 
-function alert({ key, severity, summary, since_ms, until_ms, changes }, slos) {
+function alert({ key, severity, summary, since_ms, until_ms, changes, inhibited }, slos) {
+  // Where somebody is paged, the ticket of the same objective says nothing more.
+  if (inhibited) return h('div', { class: 'alert' }, h('p', { class: 'dim' }, `The ${severity} of the same objective is due, too, since ${stamp(since_ms)}; it is not sent while the page fires.`));
   const [, service, what] = key.match(/^slo (\S+) (availability|latency) /) ?? [];
   const promised = slos.find((one) => one.service === service && one.objective === what);
   const when = until_ms ? `${stamp(since_ms)} – ${stamp(until_ms)}` : `since ${stamp(since_ms)}`;

@@ -2,7 +2,9 @@
 //!
 //! Whoever looks at the system says each time which conditions hold ([`Board::update`]); the board knows since when, and what was
 //! told already. A condition fires when it has held without a break for as long as it says, and is resolved when it has not held
-//! for [`CLEAR_MS`]: what flickers is one alert. Time is an argument.
+//! for [`CLEAR_MS`]: what flickers is one alert. One that another one says more severely is inhibited while that fires: it is shown
+//! and not told (as [Alertmanager](https://prometheus.io/docs/alerting/latest/alertmanager/#inhibition) has it). What fires and what
+//! was told of it outlives the board by [`Board::kept`]. Time is an argument.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 /// Who has to do something, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Somebody, in the next days.
@@ -40,10 +42,12 @@ pub struct Condition {
     pub summary: String,
     /// For how long it has to be so.
     pub holds_ms: u64,
+    /// The key of the condition that says the same more severely: while that fires, nobody is told of this one.
+    pub inhibited_by: Option<String>,
 }
 
 /// A condition that is known of.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// What tells it from others.
     pub key: String,
@@ -53,13 +57,21 @@ pub struct Alert {
     pub summary: String,
     /// Since when it is so, in milliseconds since 1970.
     pub since_ms: u64,
-    /// Whether it was told of.
+    /// Whether it has held for long enough.
     pub firing: bool,
+    /// Whether another one that fires says it more severely.
+    #[serde(default)]
+    pub inhibited: bool,
     /// When it was last so.
     #[serde(skip)]
     seen_ms: u64,
     #[serde(skip)]
     holds_ms: u64,
+    #[serde(skip)]
+    inhibited_by: Option<String>,
+    /// Whether somebody was told that it fires.
+    #[serde(skip)]
+    told: bool,
 }
 
 /// What is to be told.
@@ -72,7 +84,7 @@ pub enum Turn {
 }
 
 /// An alert that is over.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Past {
     /// What it was.
     #[serde(flatten)]
@@ -86,6 +98,25 @@ pub struct Past {
 pub struct Board {
     known: BTreeMap<String, Alert>,
     past: VecDeque<Past>,
+    /// Since when what an earlier board knew is looked at again.
+    restored_ms: u64,
+}
+
+/// What outlives a board.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    firing: Vec<Firing>,
+    /// The last one first.
+    past: Vec<Past>,
+}
+
+/// An alert that fires, with what is nobody's matter but the board's.
+#[derive(Debug, Serialize, Deserialize)]
+struct Firing {
+    alert: Alert,
+    seen_ms: u64,
+    told: bool,
+    inhibited_by: Option<String>,
 }
 
 /// For how long a condition must not hold before its alert is over.
@@ -98,6 +129,31 @@ pub const PAST_MAX: usize = 50;
 impl Board {
     /// Takes what holds now; returns what is to be told.
     pub fn update(&mut self, now_ms: u64, conditions: Vec<Condition>) -> Vec<Turn> {
+        let held = self.take(now_ms, conditions);
+        for alert in self.known.values_mut().filter(|alert| held.contains(&alert.key)) {
+            alert.firing |= now_ms.saturating_sub(alert.since_ms) >= alert.holds_ms;
+        }
+        let is_over = |alert: &Alert| {
+            // What an earlier board knew may hold again in a moment.
+            let quiet_ms = now_ms.saturating_sub(alert.seen_ms.max(self.restored_ms));
+            !held.contains(&alert.key) && (!alert.firing || quiet_ms >= CLEAR_MS)
+        };
+        let over: Vec<String> =
+            self.known.values().filter(|alert| is_over(alert)).map(|alert| alert.key.clone()).collect();
+        let over: Vec<Alert> = over.iter().filter_map(|key| self.known.remove(key)).collect();
+        let mut turns = Vec::new();
+        for mut alert in over.into_iter().filter(|alert| alert.firing) {
+            alert.firing = false;
+            self.past.push_back(Past { alert: alert.clone(), until_ms: alert.seen_ms });
+            turns.extend(alert.told.then_some(Turn::Resolved(alert)));
+        }
+        self.past.drain(..self.past.len().saturating_sub(PAST_MAX));
+        turns.extend(self.tell());
+        turns
+    }
+
+    /// Takes on what holds; returns the keys of it.
+    fn take(&mut self, now_ms: u64, conditions: Vec<Condition>) -> BTreeSet<String> {
         let mut held = BTreeSet::new();
         for condition in conditions {
             if !self.known.contains_key(&condition.key) && self.known.len() >= ALERTS_MAX {
@@ -110,33 +166,53 @@ impl Board {
                 summary: String::new(),
                 since_ms: now_ms,
                 firing: false,
+                inhibited: false,
                 seen_ms: now_ms,
                 holds_ms: condition.holds_ms,
+                inhibited_by: condition.inhibited_by,
+                told: false,
             });
             alert.summary = condition.summary;
             alert.seen_ms = now_ms;
         }
+        held
+    }
+
+    /// Those that fire, nobody was told of and nothing inhibits.
+    fn tell(&mut self) -> Vec<Turn> {
+        let firing: BTreeSet<String> =
+            self.known.values().filter(|alert| alert.firing).map(|alert| alert.key.clone()).collect();
         let mut turns = Vec::new();
-        self.known.retain(|key, alert| {
-            let holds = held.contains(key);
-            if holds && !alert.firing && now_ms.saturating_sub(alert.since_ms) >= alert.holds_ms {
-                alert.firing = true;
+        for alert in self.known.values_mut().filter(|alert| alert.firing) {
+            alert.inhibited = alert.inhibited_by.as_ref().is_some_and(|other| firing.contains(other));
+            if !alert.told && !alert.inhibited {
+                alert.told = true;
                 turns.push(Turn::Fired(alert.clone()));
             }
-            let is_over = !holds && (!alert.firing || now_ms.saturating_sub(alert.seen_ms) >= CLEAR_MS);
-            if is_over && alert.firing {
-                alert.firing = false;
-                turns.push(Turn::Resolved(alert.clone()));
-            }
-            !is_over
-        });
-        let over = turns.iter().filter_map(|turn| match turn {
-            Turn::Fired(_) => None,
-            Turn::Resolved(alert) => Some(Past { alert: alert.clone(), until_ms: alert.seen_ms }),
-        });
-        self.past.extend(over);
-        self.past.drain(..self.past.len().saturating_sub(PAST_MAX));
+        }
         turns
+    }
+
+    /// What is to be known when this board is gone.
+    pub fn kept(&self) -> Kept {
+        let firing = self.known.values().filter(|alert| alert.firing).map(|alert| Firing {
+            alert: alert.clone(),
+            seen_ms: alert.seen_ms,
+            told: alert.told,
+            inhibited_by: alert.inhibited_by.clone(),
+        });
+        Kept { firing: firing.collect(), past: self.past().cloned().collect() }
+    }
+
+    /// Takes on what an earlier board has known. What fired then fires on, and nobody is told again; what does not hold any more is over
+    /// [`CLEAR_MS`] from now, as of when it was last so.
+    pub fn restore(&mut self, now_ms: u64, kept: Kept) {
+        self.restored_ms = now_ms;
+        for Firing { alert, seen_ms, told, inhibited_by } in kept.firing.into_iter().take(ALERTS_MAX) {
+            let alert = Alert { seen_ms, told, inhibited_by, ..alert };
+            self.known.insert(alert.key.clone(), alert);
+        }
+        self.past = kept.past.into_iter().take(PAST_MAX).rev().collect();
     }
 
     /// Those that are over, the last one first.
@@ -230,7 +306,27 @@ mod tests {
     use super::*;
 
     fn condition(key: &str, holds_ms: u64) -> Condition {
-        Condition { key: key.to_owned(), severity: Severity::Page, summary: key.to_owned(), holds_ms }
+        Condition {
+            key: key.to_owned(),
+            severity: Severity::Page,
+            summary: key.to_owned(),
+            holds_ms,
+            inhibited_by: None,
+        }
+    }
+
+    /// A page, or the ticket that it inhibits.
+    fn burning(severity: Severity) -> Condition {
+        let inhibited_by = (severity == Severity::Ticket).then(|| "a page".to_owned());
+        Condition { severity, inhibited_by, ..condition(&format!("a {}", severity.word()), 0) }
+    }
+
+    fn told(turns: &[Turn]) -> Vec<String> {
+        let one = |turn: &Turn| match turn {
+            Turn::Fired(alert) => format!("{} fires", alert.key),
+            Turn::Resolved(alert) => format!("{} is over", alert.key),
+        };
+        turns.iter().map(one).collect()
     }
 
     fn fired(turns: &[Turn]) -> usize {
@@ -257,6 +353,65 @@ mod tests {
         board.update(50, vec![]);
         assert!(board.update(110, vec![condition("a", 100)]).is_empty());
         assert_eq!(fired(&board.update(210, vec![condition("a", 100)])), 1);
+    }
+
+    #[test]
+    fn of_a_page_and_a_ticket_the_page_is_told() {
+        let mut board = Board::default();
+        let both = || vec![burning(Severity::Page), burning(Severity::Ticket)];
+        assert_eq!(told(&board.update(0, both())), ["a page fires"]);
+        let firing = board.firing();
+        assert_eq!(
+            firing.iter().map(|alert| (&*alert.key, alert.inhibited)).collect::<Vec<_>>(),
+            [("a page", false), ("a ticket", true)],
+            "both are shown"
+        );
+        // The ticket outlives the page: now it is told.
+        assert!(board.update(10_000, vec![burning(Severity::Ticket)]).is_empty());
+        let turns = board.update(70_000, vec![burning(Severity::Ticket)]);
+        assert_eq!(told(&turns), ["a page is over", "a ticket fires"]);
+        assert!(!board.firing()[0].inhibited);
+        // What was told is told to be over, whatever fires meanwhile; what was not is not.
+        assert_eq!(told(&board.update(80_000, both())), ["a page fires"]);
+        let turns = board.update(80_000 + CLEAR_MS, vec![burning(Severity::Page)]);
+        assert_eq!(told(&turns), ["a ticket is over"]);
+        board.update(200_000, both());
+        board.update(210_000, vec![]);
+        assert_eq!(told(&board.update(300_000, vec![])), ["a page is over"]);
+        assert_eq!(board.past().filter(|past| past.alert.key == "a ticket").count(), 2);
+    }
+
+    #[test]
+    fn what_fires_outlives_the_board_and_is_told_once() {
+        let mut board = Board::default();
+        board.update(0, vec![condition("over", 0)]);
+        board.update(
+            100_000,
+            vec![
+                condition("on", 0),
+                condition("soon", 60_000),
+                burning(Severity::Page),
+                burning(Severity::Ticket),
+            ],
+        );
+        let again = |board: &Board, now_ms| {
+            let written = serde_json::to_vec(&board.kept()).unwrap();
+            let mut next = Board::default();
+            next.restore(now_ms, serde_json::from_slice(&written).unwrap());
+            next
+        };
+        let mut next = again(&board, 500_000);
+        assert_eq!(next.firing(), board.firing(), "what fires, since when, and who inhibits whom");
+        assert_eq!(next.past().collect::<Vec<_>>(), board.past().collect::<Vec<_>>());
+        let turns = next
+            .update(505_000, vec![condition("on", 0), condition("soon", 60_000), burning(Severity::Ticket)]);
+        assert!(turns.is_empty(), "{turns:?}");
+        // It has not held since, for all that one knows until it is looked at for a while.
+        assert!(next.firing().iter().any(|alert| alert.key == "a page"));
+        let turns = next.update(560_000, vec![condition("on", 0), burning(Severity::Ticket)]);
+        assert_eq!(told(&turns), ["a page is over", "a ticket fires"]);
+        assert_eq!(next.past().next().unwrap().until_ms, 100_000, "as of when it was last so");
+        assert_eq!(again(&next, 600_000).firing()[0].since_ms, 100_000);
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn a_budget_that_burns_is_posted_and_shown() {
     let more = format!(
         "slo: {{ cart: {{ availability: 99.9%, latency: 300ms at p99 }} }}\nalerts: {{ webhook: '{url}', headers: {{ x-token: abc }} }}\n"
     );
-    let world = World::up(&(SHOP.replace("CART", &failing.to_string()) + &more));
+    let mut world = World::up(&(SHOP.replace("CART", &failing.to_string()) + &more));
     let call = world.status()["calls"][0]["call"].as_str().expect("a call").to_owned();
     assert!(world.run(&["breaker", &call, "closed"]).status.success());
     let letter = until(
@@ -176,16 +176,16 @@ fn a_budget_that_burns_is_posted_and_shown() {
     assert!(text.contains("page: cart spends the error budget") && text.contains("99.9% answered"), "{text}");
     assert!(world.printed().iter().any(|line| line["event"] == "alert-fires"));
     // The same for who looks closer: by which rules, how it was spent, what was done, and on the map.
-    let told = asked(&world, "/api/slos");
-    let availability = &told["slos"][0];
+    let shown = asked(&world, "/api/slos");
+    let availability = &shown["slos"][0];
     assert_eq!(
         (&availability["rules"][0]["long"], &availability["rules"][0]["due"]),
         (&"1h".into(), &true.into())
     );
     let spent = availability["spent"].as_array().expect("points");
     assert!(spent[0][1] == 1.0 && spent.last().expect("one")[1] == availability["budget_left"], "{spent:?}");
-    assert_eq!(told["alerts"][0]["changes"][0]["kind"], "breaker", "{told}");
-    assert_eq!(told["past"], serde_json::json!([]));
+    assert_eq!(shown["alerts"][0]["changes"][0]["kind"], "breaker", "{shown}");
+    assert_eq!(shown["past"], serde_json::json!([]));
     let done = asked(&world, "/api/changes?from=-5m");
     let kinds: Vec<&str> =
         done["changes"].as_array().expect("changes").iter().filter_map(|one| one["kind"].as_str()).collect();
@@ -198,6 +198,26 @@ fn a_budget_that_burns_is_posted_and_shown() {
         node["slo"],
         serde_json::json!({ "state": "exhausted", "remaining": 0.0, "name": "availability", "alert": "page" })
     );
+    // The ticket of the same objective is shown, and the page is all that is posted.
+    let firing = |world: &World| -> Vec<(String, bool, u64)> {
+        let alerts = asked(world, "/api/slos")["alerts"].as_array().cloned().unwrap_or_default();
+        let one = |alert: &Value| {
+            let key = alert["key"].as_str().unwrap_or_default().to_owned();
+            (key, alert["inhibited"] == true, alert["since_ms"].as_u64().unwrap_or(0))
+        };
+        alerts.iter().map(one).collect()
+    };
+    let before = firing(&world);
+    let keys: Vec<(&str, bool)> =
+        before.iter().map(|(key, inhibited, _)| (key.as_str(), *inhibited)).collect();
+    assert_eq!(keys, [("slo cart availability page", false), ("slo cart availability ticket", true)]);
+    // A restart forgets nothing of that, and nobody is told again.
+    world.signal(libc::SIGTERM);
+    world.exit_code();
+    let again = world.up_again();
+    wait("a look at what is amiss", || again.status()["slos"][0]["alert"] == "page");
+    assert_eq!(firing(&again), before);
+    assert!(told.try_recv().is_err() && !again.printed().iter().any(|line| line["event"] == "alert-fires"));
 }
 
 /// `promtool` finds nothing to complain about.

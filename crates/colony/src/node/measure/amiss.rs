@@ -41,12 +41,14 @@ fn services(samples: &[Sample]) -> Vec<Condition> {
             severity: Severity::Page,
             summary: format!("no instance of {service} is ready"),
             holds_ms: DOWN_MS,
+            inhibited_by: None,
         }),
         (wanted, ready) if ready < wanted => Some(Condition {
             key: format!("service {service} degraded"),
             severity: Severity::Ticket,
             summary: format!("{ready} of {wanted} instances of {service} are ready"),
             holds_ms: DEGRADED_MS,
+            inhibited_by: None,
         }),
         _ => None,
     };
@@ -74,6 +76,7 @@ impl Growth {
                     severity: Severity::Ticket,
                     summary: format!("dead letters {whose} become more: there are {value}"),
                     holds_ms: 0,
+                    inhibited_by: None,
                 });
             }
         }
@@ -91,7 +94,7 @@ fn disk(samples: &[Sample]) -> Option<Condition> {
         () => return None,
     };
     let summary = format!("{:.1} GB are free where the data folder lies", free / 1e9);
-    Some(Condition { key: key.to_owned(), severity, summary, holds_ms: 60_000 })
+    Some(Condition { key: key.to_owned(), severity, summary, holds_ms: 60_000, inhibited_by: None })
 }
 
 fn of<'s>(samples: &'s [Sample], metric: &'static Metric) -> impl Iterator<Item = (&'s [String], f64)> {

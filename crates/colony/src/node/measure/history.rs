@@ -25,7 +25,7 @@ use crate::node::{Node, TELEMETRY, unix_ms};
 pub(super) const EVERY: Duration = Duration::from_secs(5);
 /// How often a collector is sent what the node has measured: the default of OpenTelemetry's SDKs, in milliseconds.
 const SENT_EVERY_MS: u64 = 60_000;
-/// Every how many looks what was counted of objectives, and what was done, is written down: once a minute.
+/// Every how many looks what was counted of objectives, what fires, and what was done, is written down: once a minute.
 const WRITTEN_EVERY: u64 = 12;
 
 /// What is remembered.
@@ -96,6 +96,9 @@ impl Measures {
         let earlier = std::fs::read(self.folder.join(CHANGES)).ok();
         let earlier = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         lock(&self.changes).restore(earlier.unwrap_or_default());
+        let fired = std::fs::read(self.folder.join(ALERTS)).ok();
+        let fired = fired.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        lock(&self.board).restore(unix_ms(), fired.unwrap_or_default());
         *self.window() = window;
         *lock(&self.disk) = Some(disk?);
         Ok(())
@@ -111,11 +114,12 @@ impl Measures {
         Ok(())
     }
 
-    /// Writes down what was counted of objectives, and what was done to the system.
+    /// Writes down what was counted of objectives, what fires, and what was done to the system.
     pub(in crate::node) fn keep(&self) -> std::io::Result<()> {
         let counted = self.objectives().written();
+        let fires = serde_json::to_vec(&lock(&self.board).kept())?;
         let changes = serde_json::to_vec(&self.changes(0, u64::MAX))?;
-        for (name, written) in [(OBJECTIVES, counted), (CHANGES, changes)] {
+        for (name, written) in [(OBJECTIVES, counted), (ALERTS, fires), (CHANGES, changes)] {
             let (path, next) = (self.folder.join(name), self.folder.join(name).with_extension("new"));
             std::fs::write(&next, written)?;
             std::fs::rename(next, path)?;
@@ -251,4 +255,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 const OBJECTIVES: &str = "objectives.json";
+const ALERTS: &str = "alerts.json";
 const CHANGES: &str = "changes.json";

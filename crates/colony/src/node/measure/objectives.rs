@@ -1,6 +1,6 @@
 //! Objectives held against what the data plane counts: error budgets, burn rates, and what of them is an alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(super) struct Objectives {
     kept: Kept,
     /// The counters, as they were last.
     last: BTreeMap<String, Counts>,
+    /// Services of which an instance has been ready since the node was started.
+    ready: BTreeSet<String>,
     declared: Vec<Declared>,
 }
 
@@ -174,6 +176,7 @@ impl Objectives {
     ) -> Vec<Condition> {
         self.declare(slo);
         let mut conditions = Vec::new();
+        let starting = self.starting(samples);
         for declared in &self.declared {
             let (key, counted) = (declared.key(), declared.counted(samples));
             // What is promised only now is promised from now on; a call that went away takes its counts with it.
@@ -183,10 +186,27 @@ impl Objectives {
                 bad: counted.bad.saturating_sub(last.bad),
             };
             let tracker = self.kept.trackers.entry(key).or_default();
-            tracker.record(now_ms, grown, declared.window_ms);
+            let is_starting = starting.contains(&declared.service);
+            tracker.record(now_ms, if is_starting { Counts::default() } else { grown }, declared.window_ms);
             conditions.extend(amiss(declared, tracker, now_ms));
         }
         conditions
+    }
+
+    /// Services that were not ready yet when it was looked last: of such nobody expects an answer, and what was refused meanwhile
+    /// spends no budget. Externals start elsewhere, and always count.
+    fn starting(&mut self, samples: &[Sample]) -> BTreeSet<String> {
+        let counts = samples.iter().filter(|sample| *sample.metric == names::SERVICE_INSTANCES);
+        let ready = counts.filter(|sample| sample.labels.get(1).is_some_and(|state| state == "ready"));
+        let mut starting = BTreeSet::new();
+        for sample in ready {
+            let service = &sample.labels[0];
+            let is_ready = matches!(sample.value, Value::Number(count) if count > 0.0);
+            let is_new = !self.ready.contains(service);
+            starting.extend(is_new.then(|| service.clone()));
+            self.ready.extend((is_new && is_ready).then(|| service.clone()));
+        }
+        starting
     }
 
     /// How they stand.
@@ -290,13 +310,15 @@ fn amiss(declared: &Declared, tracker: &Tracker, now_ms: u64) -> Vec<Condition> 
             "nothing of it is left".to_owned()
         };
         let (service, what) = (&declared.service, declared.what.word());
+        let key = |severity: Severity| format!("slo {service} {what} {}", severity.word());
         conditions.push(Condition {
-            key: format!("slo {service} {what} {}", rule.severity.word()),
+            key: key(rule.severity),
             severity: rule.severity,
             summary: format!(
                 "{service} spends the error budget of its {what} {burn:.1} times faster than it may; {left}"
             ),
             holds_ms: 0,
+            inhibited_by: (rule.severity == Severity::Ticket).then(|| key(Severity::Page)),
         });
     }
     conditions
@@ -353,6 +375,7 @@ mod tests {
         let standings = all.standings(now + 5_000);
         assert_eq!((standings[0].requests, standings[0].bad), (1_000, 10));
         assert_eq!((standings[1].requests, standings[1].bad), (1_000, 40));
+        assert_eq!(conditions[1].inhibited_by.as_deref(), Some("slo cart availability page"));
         assert!(
             (standings[0].budget_left + 9.0).abs() < 1e-6 && (standings[0].burn["1h"] - 10.0).abs() < 1e-6
         );
@@ -380,5 +403,23 @@ mod tests {
         assert_eq!(again.standings(now + 10_000)[0].bad, 10);
         again.update(now + 15_000, &BTreeMap::new(), &[]);
         assert!(again.standings(now + 15_000).is_empty() && again.kept.trackers.is_empty());
+    }
+
+    #[test]
+    fn what_is_refused_before_a_service_was_ready_spends_nothing() {
+        let mut all = Objectives::default();
+        let looked = |ready: f64, failures: u64| {
+            let mut samples = samples(0, failures, 0, 0);
+            samples.push(Sample::number(&names::SERVICE_INSTANCES, &["cart", "wanted"], 2.0));
+            samples.push(Sample::number(&names::SERVICE_INSTANCES, &["cart", "ready"], ready));
+            samples
+        };
+        let now = 1_700_000_000_000;
+        for (at, ready, failures, bad) in
+            [(0, 0.0, 0, 0), (5, 0.0, 50, 0), (10, 1.0, 60, 0), (15, 1.0, 67, 7), (20, 0.0, 70, 10)]
+        {
+            all.update(now + at * 1_000, &slo(), &looked(ready, failures));
+            assert_eq!(all.standings(now + at * 1_000)[0].bad, bad, "after {at} s");
+        }
     }
 }
