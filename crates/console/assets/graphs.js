@@ -46,11 +46,61 @@ function fits(metric) {
   return of;
 }
 
+const THOSE = 'Those shown';
+
+// What alone is to be seen, chosen by keys: the metrics that have the label, the label, and one of its values.
+function filterForm(sight) {
+  const metric = h('select', { onchange: () => offerLabels() }, h('option', { value: '' }, THOSE));
+  const label = h('select', { onchange: () => offerValues() });
+  const value = h('input', { list: 'label-values', autocomplete: 'off', spellcheck: 'false', size: 18, required: true });
+  const values = h('datalist', { id: 'label-values' });
+  const field = (word, element) => h('label', {}, word, element);
+  const set = (event) => {
+    event.preventDefault();
+    const only = value.value.trim();
+    if (!only || !label.value) return;
+    value.value = '';
+    turn({ [WHO.includes(label.value) ? 'service' : `label.${label.value}`]: only });
+  };
+  const form = h('form', { class: 'row end', onsubmit: set }, field('Metric', metric), field('Label', label), field('Value', value), values, h('button', {}, 'Only these'));
+  const box = h('details', { class: 'asks' }, h('summary', {}, 'Filter'), form);
+  const about = () => wanted().map(subject).filter((one) => one && (!metric.value || one.metric.name === metric.value));
+  const offerLabels = () => {
+    const known = [...new Set(about().flatMap((one) => one.labels))].sort();
+    const before = label.value;
+    renew(label, known, () => known.map((one) => h('option', {}, one)));
+    if (known.includes(before)) label.value = before;
+    offerValues();
+  };
+  // What the label was in this time.
+  const offerValues = async () => {
+    const [by, { from, to }] = [label.value, sight.range];
+    const asks = about().filter((one) => one.labels.includes(by)).slice(0, 8)
+      .map(({ metric: { name } }) => get(`/api/metrics${asked({ name, from, to, step: to - from, by })}`).then((told) => told.series.map((one) => one.labels[by]), () => []));
+    const found = [...new Set((await Promise.all(asks)).flat())].filter(Boolean).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+    if (by === label.value) renew(values, found, () => found.map((one) => h('option', { value: one })));
+  };
+  value.addEventListener('focus', () => offerValues());
+  box.open = innerWidth > 720;
+  let offered = '';
+  box.show = () => {
+    const names = [...new Set(wanted().map((one) => subject(one)?.metric.name).filter(Boolean))];
+    if (names.join() === offered) return;
+    offered = names.join();
+    const before = metric.value;
+    replace(metric, h('option', { value: '' }, THOSE), names.map((one) => h('option', {}, one)));
+    metric.value = names.includes(before) ? before : '';
+    offerLabels();
+  };
+  return box;
+}
+
 page('graphs', (root, at, signal) => {
   const sight = new Sight({ onselect: choose, onpoint: () => pointed() });
   const palette = new Palette();
   const control = rangeControl();
   const readout = h('span', { class: 'readout', 'aria-live': 'off' });
+  const form = filterForm(sight);
   const only = h('div', { class: 'row' });
   const add = h('button', { onclick: () => offer(add) }, 'Add a metric');
   const charts = h('div', { class: 'charts' });
@@ -58,7 +108,7 @@ page('graphs', (root, at, signal) => {
   const happened = h('tbody', {});
   const what = h('section', {}, h('h2', {}, 'What happened in this time'), h('div', { class: 'wide' }, h('table', { class: 'happened' }, happened)));
   root.append(h('div', { class: 'head' }, h('h1', {}, 'Metrics'), h('span', { class: 'grow' }), add),
-    h('div', { class: 'bar' }, control, readout), only, wrong, charts, what);
+    h('div', { class: 'bar' }, control, readout), form, only, wrong, charts, what);
   let [round, timer] = [0, null];
 
   const shown = new Keyed(charts, (one) => chart(one, sight, palette), () => {});
@@ -92,6 +142,7 @@ page('graphs', (root, at, signal) => {
     if (catalogue) {
       const before = [...charts.children];
       shown.show(wanted(), (one) => one.key);
+      form.show();
       for (const element of before) if (!element.isConnected) element.end();
       const [, ...loaded] = await Promise.all([events(sight), ...[...charts.children].map((element) => element.load())]);
       if (mine !== round || signal.aborted) return;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::page::Page;
 use super::shop::Shop;
+use crate::world::wait;
 
 const ENTER: &str = "\u{E007}";
 
@@ -84,4 +85,77 @@ fn an_objective_is_told_with_its_budget() {
     page.open("/slos/packer");
     page.headed("packer");
     page.says(".objectives", "99.9 %");
+}
+
+#[test]
+fn metrics_are_narrowed_by_a_label_and_its_value() {
+    let shop = Shop::open();
+    for _ in 0..5 {
+        assert_eq!(shop.ask("GET", "/ask", None).body, "made");
+    }
+    let page = Page::logged_in(&shop.looked);
+    page.open("/graphs");
+    page.says(".charts .key", "front");
+    page.choose_labelled("Metric", "colony.call.requests");
+    page.choose_labelled("Label", "call");
+    page.is(
+        "its values",
+        "return [...document.querySelectorAll('main datalist option')].some((one) => one.value === 'front -> packer')",
+    );
+    page.fill_labelled("Value", "front -> packer");
+    page.press(&[ENTER]);
+    page.says("main button.only", "call front -> packer");
+    assert_eq!(page.address(), "/graphs?label.call=front+-%3E+packer");
+    page.is(
+        "one line",
+        "const keys = [...document.querySelectorAll('.charts section:first-child .key .name')]; \
+         return keys.length === 1 && keys[0].textContent === 'packer'",
+    );
+    page.click("main button.only", "call");
+    page.is(
+        "all of them",
+        "return document.querySelectorAll('.charts section:first-child .key').length >= 2",
+    );
+}
+
+#[test]
+fn a_span_leads_to_what_was_logged_in_it() {
+    let shop = Shop::open();
+    assert_eq!(shop.ask("GET", "/ask", None).body, "made");
+    let mut spans = json!(null);
+    wait("the trace", || {
+        let found = shop.looked.get("/api/traces?service=front&limit=1");
+        let Some(id) = found["traces"][0]["trace_id"].as_str() else { return false };
+        spans = shop.looked.get(&format!("/api/traces/{id}"));
+        true
+    });
+    let id = spans["trace_id"].as_str().expect("an id").to_owned();
+    let all = spans["spans"].as_array().expect("spans");
+    let span = all.iter().find(|span| span["service"] == "front").expect("a span");
+    let span = span["span_id"].as_str().expect("an id").to_owned();
+    shop.write(&format!(r#"{{"msg":"asked in the span","trace_id":"{id}","span_id":"{span}"}}"#));
+    shop.write(&format!(r#"{{"msg":"said beside it","trace_id":"{id}"}}"#));
+    wait("both records", || {
+        let logs = shop.looked.get(&format!("/api/logs?trace={id}"));
+        logs["logs"].as_array().is_some_and(|logs| logs.len() == 2)
+    });
+    let page = Page::logged_in(&shop.looked);
+    page.open(&format!("/traces/{id}?span={span}"));
+    page.click("main aside .links a", "Logs");
+    page.says(".records .glimpse", "asked in the span");
+    page.says_no_more(".records .glimpse", "said beside it");
+    assert_eq!(page.address(), format!("/logs?trace={id}&span={span}"));
+    // All of the trace, and what is kept of everything.
+    page.click("main .chips button[title='Not only of this span']", "");
+    page.says(".records .glimpse", "said beside it");
+    page.click(".records a.line", "said beside it");
+    page.says("main .facts", "span");
+    page.back();
+    page.click("main .head button", "As they come");
+    page.says(".line .text", "said beside it");
+    page.choose("main select[aria-label=Service]", "front");
+    page.click("main .head button", "Look back");
+    page.says(".records .glimpse", "asked in the span");
+    page.choose("main select[aria-label=Level]", "Errors");
+    page.says(".listing .empty", "Nothing of that");
 }
