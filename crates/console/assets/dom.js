@@ -40,7 +40,10 @@ export function replace(element, ...children) {
 // A text that changes often: nothing is touched where it is the same.
 export function say(element, text) {
   const next = text === null || text === undefined ? '' : plain(String(text));
-  if (element.textContent !== next) element.textContent = next;
+  const only = element.firstChild;
+  // A text that is there is written anew, which costs less than another one.
+  if (only?.nodeType === Node.TEXT_NODE && !only.nextSibling) { if (only.data !== next) only.data = next; }
+  else if (element.textContent !== next) element.textContent = next;
 }
 
 export function mark(element, name, value) {
@@ -60,10 +63,11 @@ export function renew(element, what, build) {
 // A link within the console.
 export const link = (to, properties, ...children) => h('a', { href: to, ...properties }, ...children);
 
-// Keeps the element that stands for a key, so that focus and selection outlive a change.
+// Keeps the element that stands for a key, so that focus and selection outlive a change. `home(item)` is in what it stands where that is not
+// always `parent`; their order does not matter then.
 export class Keyed {
-  constructor(parent, make, update) {
-    Object.assign(this, { parent, make, update, shown: new Map() });
+  constructor(parent, make, update, home = null) {
+    Object.assign(this, { parent, make, update, home, shown: new Map() });
   }
 
   show(items, keyOf) {
@@ -78,7 +82,10 @@ export class Keyed {
         this.shown.set(key, element);
       }
       this.update(element, item);
-      if (element === at) at = at.nextElementSibling;
+      const home = this.home?.(item);
+      if (home) {
+        if (element.parentNode !== home) home.append(element);
+      } else if (element === at) at = at.nextElementSibling;
       else this.parent.insertBefore(element, at);
     }
     for (const [key, element] of this.shown) {

@@ -14,6 +14,8 @@ const isNarrow = () => innerWidth < 720;
 const LEAST = 0.62;
 // How much of a wide drawing is behind what tells of what is chosen.
 const PANEL = 300;
+// For so long words keep the room that they have needed.
+const ROOM_MS = 60000;
 
 const OPEN = ['open', 'forced-open'];
 const NOTED = [...OPEN, 'half-open', 'forced-closed'];
@@ -101,7 +103,8 @@ export function drawn({ choose, signal, quiet = false }) {
 
   let [on, over, lit, said, shape, narrow, shown] = [null, null, null, new Map(), null, null, false];
   let [told, edges] = [null, []];
-  let [spoken, roomy] = [new Map(), ''];
+  // How long the words of each were, and since when.
+  let [spoken, freed, roomy] = [new Map(), 0, ''];
 
   const picks = (g, id) => {
     g.addEventListener('click', (event) => { event.stopPropagation(); choose(id); });
@@ -125,9 +128,11 @@ export function drawn({ choose, signal, quiet = false }) {
   // Lights up what is on the ways through what is pointed at or chosen, and dims the rest.
   const light = () => {
     const about = over ?? on;
+    const before = lit;
     lit = about && shape && (shape.boxes.has(about) || shape.wires.has(about)) ? paths(edges.filter((edge) => shape.wires.has(edge.id)), about) : null;
-    mark(svg, 'data-lit', lit !== null);
-    for (const layer of [lines, texts, nodes]) {
+    if (lit || before) mark(svg, 'data-lit', lit !== null);
+    // Nothing was lit, and nothing is.
+    for (const layer of lit || before ? [lines, texts, nodes] : []) {
       for (const [id, g] of layer.shown) {
         mark(g, 'data-lit', lit?.has(id));
         mark(g, 'data-on', on === id);
@@ -164,6 +169,9 @@ export function drawn({ choose, signal, quiet = false }) {
     mark(g, 'aria-label', whole);
   });
 
+  // What is wrong lies over what is not.
+  const rank = (edge) => ['', 'warn', 'bad'].indexOf(edgeState(edge));
+  const ranks = [0, 1, 2].map(() => linesAt.appendChild(s('g', {})));
   const lines = new Keyed(linesAt, (edge) => picks(s('g', { class: 'edge', 'data-kind': edge.kind },
     s('title', {}), s('path', { class: 'line' }), s('path', { class: 'tip' }), s('path', { class: 'hit' })), edge.id), (g, edge) => {
     const wire = shape.wires.get(edge.id);
@@ -179,7 +187,7 @@ export function drawn({ choose, signal, quiet = false }) {
     mark(g, 'data-flow', edge.rate > 0);
     mark(g, 'data-state', edgeState(edge));
     say(title, `${edge.id}${edge.used ? '' : ': declared, never used'}${edge.declared === false ? ': used, not declared' : ''}`);
-  });
+  }, (edge) => ranks[rank(edge)]);
 
   const texts = new Keyed(wordsAt, (edge) => picks(s('text', { class: 'word', 'text-anchor': 'middle' }), edge.id), () => {});
 
@@ -233,24 +241,23 @@ export function drawn({ choose, signal, quiet = false }) {
     for (const edge of edges) if (edge.ejected) ejected.set(edge.to, Math.max(edge.ejected, ejected.get(edge.to) ?? 0));
     const all = store.all('node/').filter((node) => shape.boxes.has(node.id)).map((node) => ({ ...node, ejected: ejected.get(node.id) ?? 0 }));
     nodes.show(all, (node) => node.id);
-    // What is wrong lies over what is not.
-    const rank = (edge) => ['', 'warn', 'bad'].indexOf(edgeState(edge));
-    const ordered = [...edges].sort((a, b) => rank(a) - rank(b));
-    lines.show(ordered, (edge) => edge.id);
+    lines.show(edges, (edge) => edge.id);
     if (!quiet) texts.show(edges, (edge) => edge.id);
-    if (changed || !frame.moved) size();
-    if (!quiet) place(ordered, changed);
+    if (changed) size();
+    if (!quiet) place(changed);
     light();
     reveal();
   };
 
-  // Words are placed anew where one has become longer than its place, and not for every number.
-  const place = (ordered, changed) => {
-    const wanted = ordered.reverse().sort((a, b) => (b.id === on) - (a.id === on)).map((edge) => ({ id: edge.id, texts: wordsOf(edge) })).filter((one) => one.texts.length);
-    const fits = ({ id, texts: all }) => spoken.has(id) && all.every((text, at) => text.length <= (spoken.get(id)[at] ?? 0));
-    if (!changed && wanted.every(fits)) return;
-    spoken = new Map(wanted.map(({ id, texts: all }) => [id, all.map((text) => text.length)]));
-    said = worded(shape, wanted);
+  // Words are placed anew where one has become longer than its place, and not for every number: each has the room that it has needed lately.
+  const place = (changed) => {
+    const has = edges.map((edge) => ({ id: edge.id, texts: wordsOf(edge), rank: rank(edge) })).filter((one) => one.texts.length);
+    const room = (id, at) => spoken.get(id)?.[at] ?? 0;
+    if (!changed && has.every(({ id, texts: all }) => all.every((text, at) => text.length <= room(id, at)))) return;
+    if (changed || Date.now() - freed > ROOM_MS) [spoken, freed] = [new Map(), Date.now()];
+    for (const { id, texts: all } of has) spoken.set(id, all.map((text, at) => Math.max(text.length, room(id, at))));
+    const matters = [...has].sort((a, b) => (b.id === on) - (a.id === on) || b.rank - a.rank);
+    said = worded(shape, matters.map(({ id }) => ({ id, texts: spoken.get(id).map((length) => ' '.repeat(length)) })));
   };
 
   const size = () => {

@@ -2,9 +2,12 @@
 
 export const NONE = '–';
 
+// As `toLocaleString` writes numbers, which makes one of these each time.
+const GROUPED = new Intl.NumberFormat('en');
+
 export function count(number) {
   if (number === null || number === undefined) return NONE;
-  return number.toLocaleString('en');
+  return GROUPED.format(number);
 }
 
 export function rate(perSecond) {
@@ -12,7 +15,7 @@ export function rate(perSecond) {
   if (perSecond === 0) return '0';
   if (perSecond < 0.1) return '<0.1';
   if (perSecond < 10) return perSecond.toFixed(1);
-  return perSecond < 10000 ? Math.round(perSecond).toLocaleString('en') : `${(perSecond / 1000).toFixed(1)}k`;
+  return perSecond < 10000 ? GROUPED.format(Math.round(perSecond)) : `${(perSecond / 1000).toFixed(1)}k`;
 }
 
 export function share(part) {

@@ -8,6 +8,9 @@ import * as store from './store.js';
 
 export { wellness };
 
+// Every how many turns rows out of sight are brought up to date.
+const OUT_OF_SIGHT = 5;
+
 const KINDS = { call: 'calls', publish: 'publishes', subscription: 'is brought', send: 'sends', work: 'is worked on by', state: 'keeps state' };
 
 page('map', (root, at, signal) => {
@@ -24,13 +27,29 @@ page('map', (root, at, signal) => {
   const heads = (names, kind) => names.map((name) => h('th', { class: kind, scope: 'col' }, name));
   root.append(
     h('div', { class: 'head' }, h('h1', {}, 'Map'), head), notable, both, legend, h('h2', {}, 'Calls and messages'),
-    h('div', { class: 'wide' }, h('table', {}, h('thead', {}, h('tr', {}, heads(['From', '', 'To']), heads(['A second', 'Errors', 'p50', 'p99'], 'n'), heads(['']))), body)),
+    h('div', { class: 'wide' }, h('table', { class: 'edges' }, h('thead', {}, h('tr', {}, heads(['From', '', 'To']), heads(['A second', 'Errors', 'p50', 'p99'], 'n'), heads(['']))), body)),
   );
-  const rows = new Keyed(body, (edge) => h('tr', {}, h('td', {}, edge.from), h('td', { class: 'dim' }, KINDS[edge.kind] ?? edge.kind), h('td', {}, link(address('map', [], { on: edge.id }), {}, edge.to)),
-    [0, 1, 2, 3].map(() => h('td', { class: 'n' })), h('td', {})), (row, edge) => {
+  let turns = 0;
+  const inSight = new IntersectionObserver((entries) => {
+    for (const { target: row, isIntersecting } of entries) {
+      row.isSeen = isIntersecting;
+      if (isIntersecting) update(row, row.edge);
+    }
+  });
+  signal.addEventListener('abort', () => inSight.disconnect());
+  const made = (edge) => {
+    const row = h('tr', {}, h('td', {}, edge.from), h('td', { class: 'dim' }, KINDS[edge.kind] ?? edge.kind), h('td', {}, link(address('map', [], { on: edge.id }), {}, edge.to)),
+      [0, 1, 2, 3].map(() => h('td', { class: 'n' })), h('td', {}));
+    inSight.observe(row);
+    return row;
+  };
+  const update = (row, edge) => {
+    row.edge = edge;
     const document = store.get(`edge/${edge.id}`);
     mark(row, 'data-on', on === edge.id);
     if (row.of === document && row.faults === edge.faults.length) return;
+    // What nobody sees follows now and then.
+    if (row.of && row.isSeen === false && turns % OUT_OF_SIGHT !== 0) return;
     Object.assign(row, { of: document, faults: edge.faults.length });
     const cells = row.children;
     say(cells[3], edge.used ? show.rate(edge.rate) : 'never used');
@@ -41,8 +60,10 @@ page('map', (root, at, signal) => {
     say(cells[6], show.micros(edge.p99_us));
     say(cells[7], remarks(edge).join(', '));
     mark(cells[7], 'class', edgeState(edge));
-  });
+  };
+  const rows = new Keyed(body, made, update);
   const draw = () => {
+    turns += 1;
     map.draw();
     map.turn(on);
     const edges = map.edges();
