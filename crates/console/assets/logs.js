@@ -17,6 +17,8 @@ const PAGE = 200;
 // Of a trace all are read at once, for they are told in the order in which they were written.
 const OF_TRACE = { limit: 1000, pages: 5 };
 const WAIT_MS = 250;
+// A record that belongs to no trace leads to what its service said before it and after.
+const AROUND_MS = 5000;
 
 page('logs', (root, at, signal) => {
   let [shown, ended, update] = [null, null, null];
@@ -122,7 +124,7 @@ function records(root, at, signal) {
     height: () => (innerWidth <= 720 ? 44 : 26), key: (log) => log.seq,
     cells: (log) => [h('time', { class: 'when' }, stamp(log.at_us / 1000).slice(0, -8), clock(log.at_us / 1000)), h('span', { class: `level ${{ error: 'bad', fatal: 'bad', warn: 'warn' }[log.level] ?? 'dim'}` }, log.level),
       h('span', { class: 'who' }, log.instance || log.service), h('span', { class: 'glimpse', title: log.body }, log.body)],
-    to: (log) => (log.trace_id ? address('traces', [log.trace_id], { span: log.span_id }) : address('logs', [], { service: log.service, from: Math.floor(log.at_us / 1000) - 5000, to: Math.ceil(log.at_us / 1000) + 5000 })),
+    to: (log) => (log.trace_id ? address('traces', [log.trace_id], { span: log.span_id }) : address('logs', [], { service: log.service, from: Math.floor(log.at_us / 1000) - AROUND_MS, to: Math.ceil(log.at_us / 1000) + AROUND_MS, kept: 'true' })),
     empty: 'Nothing of that was written.',
     more: async (before) => {
       if (how.trace) return ofTrace();

@@ -288,7 +288,7 @@ function logged(span, trace) {
   if (own) return link(address('logs', [], { trace: trace.trace_id, span: id }), {}, 'Logs');
   if (beside) return link(address('logs', [], { trace: trace.trace_id, service }), {}, 'Logs of its service in the trace');
   const [from, to] = [Math.floor(span.start_us / 1000), Math.ceil((span.start_us + span.duration_ns / 1000) / 1000)];
-  return link(address('logs', [], { service, from, to: Math.max(to, from + 1) }), {}, 'Logs of its service in that time');
+  return link(address('logs', [], { service, from, to: Math.max(to, from + 1), kept: 'true' }), {}, 'Logs of its service in that time');
 }
 
 // All that is known of a span.
