@@ -449,9 +449,10 @@ mod tests {
         runtime.block_on(async {
             let all = SCOPES_MAX + 30;
             for n in 0..all {
-                let kv = memory.kv("carts").unwrap().scope(&format!("shop-{n:03}"));
+                let scope = format!("shop-{n:03}");
+                let kv = memory.kv("carts").unwrap().scope(&scope);
                 let key = if n % 2 == 0 { "even" } else { "odd" };
-                kv.put(key.into(), "1".into(), Write::default()).await.unwrap();
+                kv.put(key, "1", Write::default()).await.unwrap();
             }
             let told = async |look: Look| {
                 let (mut found, mut after) = (Vec::new(), look.after.clone());
