@@ -156,6 +156,7 @@ fn lines_spans_and_records_are_text() {
     looked_into(&page, &format!("/traces/{TRACE}?span=00f067aa0ba902b7"), &of_span);
     looked_into(&page, &format!("/traces/{TRACE}?with={TRACE}"), &["service-name"]);
     looked_into(&page, "/logs", &["plain-line", "json-line", "logfmt-line"]);
+    looked_into(&page, "/logs?kept=true", &["plain-line", "json-line", "logfmt-line"]);
     looked_into(&page, "/services/front", &["plain-line", "json-line", "logfmt-line"]);
     for name in
         ["", "map", "services", "policies", "messages", "graphs", "slos", "state", "break", "manifest"]
