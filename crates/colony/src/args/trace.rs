@@ -47,6 +47,12 @@ pub(crate) struct Trace {
 pub(crate) struct Logs {
     /// Only this service
     pub(crate) service: Option<String>,
+    /// Only this instance, such as checkout-1
+    #[arg(long, value_name = "ID")]
+    pub(crate) instance: Option<String>,
+    /// Only what has this in it, in capitals or not
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
     /// Go on as lines come, until Ctrl-C
     #[arg(short, long)]
     pub(crate) follow: bool,

@@ -1,7 +1,7 @@
 //! `colony logs`: what the services have written, and what they write.
 //!
-//! The last lines come from the node's memory as they were written, and so do those that follow. What is asked for by a trace, a time
-//! or a level comes from the window on the disk, as records; and so does all of a node that is down.
+//! The last lines come from the node's memory as they were written, and so do those that follow. What is asked for by a trace, a time,
+//! a level, an instance or a text comes from the window on the disk, as records; and so does all of a node that is down.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use telemetry::logs::{Line, Stream};
 use telemetry::parse::{self, Origin};
-use telemetry::query::parameters::severity;
+use telemetry::query::LogQuery;
+use telemetry::{KeptLog, LogRecord};
 
 use crate::args::Logs;
 use crate::client::Client;
@@ -35,7 +36,8 @@ pub(crate) async fn run(args: &Logs, data: Option<&Path>) -> Result<ExitCode, Fa
 }
 
 fn is_of_records(args: &Logs) -> bool {
-    args.trace.is_some() || args.since.is_some() || args.level.is_some()
+    let asked = [&args.trace, &args.since, &args.level, &args.instance, &args.text];
+    asked.into_iter().any(Option::is_some)
 }
 
 /// From memory.
@@ -55,22 +57,22 @@ async fn lines(args: &Logs, client: &Client) -> Result<ExitCode, Failure> {
 async fn show(mut stream: Incoming, args: &Logs) -> Result<(), Failure> {
     let mut text = Vec::new();
     let colours = terminal::colours();
-    let least = least(args)?;
+    let query = narrowed(args)?;
     while let Some(frame) = stream.frame().await {
         let Ok(frame) = frame else { break };
         let Some(data) = frame.data_ref() else { continue };
         text.extend_from_slice(data);
         while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = text.drain(..=end).collect();
-            print(&line, least, args.json, colours)?;
+            print(&line, query.as_ref(), args.json, colours)?;
         }
     }
     Ok(())
 }
 
-fn print(json: &[u8], least: u8, as_json: bool, colours: bool) -> Result<(), Failure> {
+fn print(json: &[u8], query: Option<&LogQuery>, as_json: bool, colours: bool) -> Result<(), Failure> {
     let Ok(line) = serde_json::from_slice::<Line>(json) else { return Ok(()) };
-    if least > 0 && matters(&line) < least {
+    if query.is_some_and(|query| !query.is_met(&KeptLog { seq: 0, record: parsed(&line) })) {
         return Ok(());
     }
     if as_json {
@@ -80,25 +82,25 @@ fn print(json: &[u8], least: u8, as_json: bool, colours: bool) -> Result<(), Fai
     terminal::print(&terminal::output_line(colours, NAME_WIDTH, name, stream, &line.text))
 }
 
-/// How much a line matters, as far as it says.
-fn matters(line: &Line) -> u8 {
+/// A line as the record that is kept of it.
+fn parsed(line: &Line) -> LogRecord {
     let origin = Origin {
         service: line.service.clone().into(),
         instance: line.instance.clone().into(),
         stream: line.stream,
         at_ns: line.unix_ms * 1_000_000,
     };
-    match parse::line(origin, &line.text).severity {
-        0 => INFO,
-        said => said,
-    }
+    parse::line(origin, &line.text)
 }
 
-/// What a record counts as that does not say how much it matters.
-const INFO: u8 = 9;
-
-fn least(args: &Logs) -> Result<u8, Failure> {
-    args.level.as_deref().map_or(Ok(0), severity).map_err(Failure::new)
+/// What is asked of lines as they come; none: all are wanted.
+fn narrowed(args: &Logs) -> Result<Option<LogQuery>, Failure> {
+    let asked = [("level", &args.level), ("instance", &args.instance), ("text", &args.text)];
+    let pairs: Vec<_> = asked.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))).collect();
+    if pairs.is_empty() {
+        return Ok(None);
+    }
+    LogQuery::from_pairs(pairs.into_iter(), 0).map(Some).map_err(Failure::new)
 }
 
 /// From the window.
@@ -114,6 +116,8 @@ async fn records(args: &Logs, kept: &Kept) -> Result<ExitCode, Failure> {
             ("trace", &args.trace),
             ("since", &args.since),
             ("level", &args.level),
+            ("instance", &args.instance),
+            ("text", &args.text),
         ];
         pairs.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))));
         let mut page = kept.ask("/api/logs", &pairs).await?;

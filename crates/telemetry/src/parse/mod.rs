@@ -1,7 +1,8 @@
 //! A line that a service wrote, as a record: JSON by the keys that logging libraries use, logfmt, or plain text, of which only a
 //! level and the id of a trace are looked for. A line that is none of these is its own message; nothing is lost but colours.
 //!
-//! Where it came out is told as the conventions have it (`log.iostream`). What it says of the time is believed within a day of when
+//! Where it came out is told as the conventions have it (`log.iostream`), and so is what stood there where the message is not all of
+//! it (`log.record.original`). What it says of the time is believed within a day of when
 //! it came.
 
 mod fields;
@@ -14,6 +15,9 @@ use std::borrow::Cow;
 use crate::logs::Stream;
 use crate::span::{LogRecord, Text, Value};
 use fields::Fields;
+
+/// The attribute that has the line itself (OpenTelemetry's semantic conventions, general attributes of logs).
+const ORIGINAL: &str = "log.record.original";
 
 /// Who has written a line, and when it came.
 #[derive(Clone, Debug)]
@@ -52,13 +56,17 @@ pub fn line(origin: Origin, text: &str) -> LogRecord {
 
 fn of_fields(mut fields: Fields, text: &str, at_ns: u64) -> LogRecord {
     let (trace_id, span_id) = fields.trace();
+    let (at_ns, severity, message) = (fields.time(at_ns), fields.severity(), fields.message());
+    let mut attributes = fields.rest();
+    if message.is_some() {
+        attributes.push((ORIGINAL.into(), text.to_owned().into()));
+    }
     LogRecord {
-        at_ns: fields.time(at_ns),
-        severity: fields.severity(),
-        body: fields.message().unwrap_or_else(|| text.to_owned().into()),
+        severity,
+        body: message.unwrap_or_else(|| text.to_owned().into()),
         trace_id,
         span_id,
-        attributes: fields.rest(),
+        attributes,
         ..empty(at_ns)
     }
 }

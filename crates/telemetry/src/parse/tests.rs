@@ -43,7 +43,8 @@ fn json_of_several_libraries() {
         assert_eq!(record.at_ns, NOW + 500_000_000, "{text}");
         assert_eq!(ids(&record), (TRACE.to_owned(), SPAN.to_owned()), "{text}");
         assert_eq!(record.attribute("n"), Some(&Value::Int(3)), "{text}");
-        assert_eq!(record.attributes.len(), 2, "{text}: {:?}", record.attributes);
+        assert_eq!(record.attribute("log.record.original"), Some(&text.clone().into()));
+        assert_eq!(record.attributes.len(), 3, "{text}: {:?}", record.attributes);
     }
 }
 
@@ -54,6 +55,7 @@ fn logfmt_is_told_from_text() {
     assert_eq!((record.attribute("took"), ids(&record).0), (Some(&Value::Int(31)), TRACE.to_owned()));
     for text in ["a = b", "see level=3 of it", "x=1 y=2", "level=info", "=", "level=info msg=\"open"] {
         assert_eq!(&*parsed(text).body, text);
+        assert_eq!(parsed(text).attribute("log.record.original"), None);
     }
 }
 

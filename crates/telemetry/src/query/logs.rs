@@ -21,6 +21,8 @@ pub struct LogQuery {
     pub range: Range,
     /// Who has written them.
     pub service: Option<String>,
+    /// Which instance of it.
+    pub instance: Option<String>,
     /// The least that they matter, by OpenTelemetry's numbers. Those of which it is not known count as 9, INFO.
     pub severity_min: u8,
     /// What they have in them, in capitals or not.
@@ -37,6 +39,8 @@ pub struct LogQuery {
     pub limit: usize,
     /// Only those before this place.
     pub before: Option<Cursor>,
+    /// Only those that came after the record with this number ([`KeptLog::seq`]), whatever their time: what is new since a page.
+    pub after: Option<u64>,
 }
 
 impl Default for LogQuery {
@@ -44,6 +48,7 @@ impl Default for LogQuery {
         LogQuery {
             range: Range::default(),
             service: None,
+            instance: None,
             severity_min: 0,
             text: None,
             event: None,
@@ -52,6 +57,7 @@ impl Default for LogQuery {
             attributes: Vec::new(),
             limit: LIMIT,
             before: None,
+            after: None,
         }
     }
 }
@@ -105,7 +111,9 @@ impl LogQuery {
         let severity = if record.severity == 0 { 9 } else { record.severity };
         self.range.has(record.at_ns)
             && severity >= self.severity_min
+            && self.after.is_none_or(|seq| log.seq > seq)
             && self.service.as_deref().is_none_or(|service| record.service == *service)
+            && self.instance.as_deref().is_none_or(|instance| record.instance == *instance)
             && self.trace_id.is_none_or(|trace_id| record.trace_id == Some(trace_id))
             && self.span_id.is_none_or(|span_id| record.span_id == Some(span_id))
             && self.event.as_deref().is_none_or(|event| match event {
@@ -119,6 +127,7 @@ impl LogQuery {
     fn may_be_in(&self, zone: &Zone, before_ns: u64) -> bool {
         self.range.overlaps(zone)
             && zone.from_ns <= before_ns
+            && self.after.is_none_or(|seq| zone.newest > seq)
             && (self.severity_min < 17 || zone.has_errors)
             && self.service.iter().all(|service| zone.has_service(service))
             && self.trace_id.is_none_or(|trace_id| zone.may_have(&trace_id))

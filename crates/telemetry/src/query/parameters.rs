@@ -9,7 +9,8 @@ use crate::json::unhex;
 /// What is known of a parameter that is not.
 const TRACE_KEYS: &str =
     "service, name, error, slower, faster, attribute, text, caller, callee, from, to, since, limit, before";
-const LOG_KEYS: &str = "service, level, text, event, trace, span, attribute, from, to, since, limit, before";
+const LOG_KEYS: &str =
+    "service, instance, level, text, event, trace, span, attribute, from, to, since, limit, before, after";
 const HEAT_KEYS: &str =
     "service, name, error, slower, faster, attribute, text, caller, callee, from, to, since, columns";
 
@@ -63,6 +64,7 @@ impl LogQuery {
         for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             match key {
                 "service" => query.service = Some(value.to_owned()),
+                "instance" => query.instance = Some(value.to_owned()),
                 "level" => query.severity_min = severity(value)?,
                 "text" => query.text = Some(value.to_owned()),
                 "event" => query.event = Some(if value == "*" { String::new() } else { value.to_owned() }),
@@ -71,6 +73,7 @@ impl LogQuery {
                 "attribute" => query.attributes.push(Condition::parse(value)),
                 "limit" => query.limit = number(key, value)?,
                 "before" => query.before = Some(value.parse()?),
+                "after" => query.after = Some(sequence(key, value)?),
                 _ if range(&mut query.range, key, value, now_ns)? => {}
                 _ => return Err(unknown(key, LOG_KEYS)),
             }
@@ -170,6 +173,11 @@ fn number(key: &str, value: &str) -> Result<usize, String> {
     value.parse().map_err(|_| format!("`{key}` is a number, and `{value}` is none"))
 }
 
+/// The number of a record.
+fn sequence(key: &str, value: &str) -> Result<u64, String> {
+    value.parse().map_err(|_| format!("`{key}` is the `seq` of a record, and `{value}` is none"))
+}
+
 fn truth(key: &str, value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| format!("`{key}` is `true` or `false`, not `{value}`"))
 }
@@ -252,6 +260,14 @@ mod tests {
         assert_eq!(query.trace_id, Some([0x4b; 16]));
         assert_eq!(query.span_id, Some([0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]));
         assert!(logs(&[("span", "00f067")]).unwrap_err().contains("16 hexadecimal digits"));
+    }
+
+    #[test]
+    fn what_is_new_is_asked_for_by_the_number_of_a_record() {
+        let logs = |pairs: &[(&str, &str)]| LogQuery::from_pairs(pairs.iter().copied(), 0);
+        let query = logs(&[("instance", "shop-1"), ("after", "17")]).unwrap();
+        assert_eq!((query.instance.as_deref(), query.after), (Some("shop-1"), Some(17)));
+        assert!(logs(&[("after", "1-2")]).unwrap_err().contains("`seq`"));
     }
 
     #[test]

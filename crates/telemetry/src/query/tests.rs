@@ -176,7 +176,8 @@ proptest! {
     fn records_are_what_a_look_at_everything_finds(
         records in prop::collection::vec(logs(), 0..60), cuts in prop::collection::vec(1_usize..20, 0..4),
         service in prop::option::of(0_usize..3), severity_min in prop::sample::select(vec![0_u8, 9, 17]),
-        text in prop::option::of("[ab]"), trace in prop::option::of(0_u8..4), limit in 1_usize..9,
+        text in prop::option::of("[ab]"), trace in prop::option::of(0_u8..4),
+        after in prop::option::of(0_u64..70), limit in 1_usize..9,
     ) {
         let mut left: Vec<Arc<KeptLog>> =
             records.into_iter().zip(1..).map(|(record, seq)| Arc::new(KeptLog { seq, record })).collect();
@@ -187,7 +188,7 @@ proptest! {
         }
         let world = World::new(Vec::new(), Vec::new(), blocks, left);
         let mut query = LogQuery {
-            service: service.map(|service| SERVICES[service].to_owned()), severity_min, text, trace_id: trace.map(|n| [n; 16]), limit,
+            service: service.map(|service| SERVICES[service].to_owned()), severity_min, text, trace_id: trace.map(|n| [n; 16]), after, limit,
             ..LogQuery::default()
         };
         let mut naive: Vec<_> = world.logs.iter().filter(|log| query.is_met(log)).cloned().collect();
@@ -229,6 +230,29 @@ fn records_of_a_span_are_those_that_say_so() {
     let query = LogQuery { span_id: Some([7; 8]), ..LogQuery::default() };
     let met = records.map(|record| query.is_met(&KeptLog { seq: 1, record }));
     assert_eq!(met, [true, false, false]);
+}
+
+#[test]
+fn records_of_an_instance_are_its_own_and_new_ones_those_with_a_higher_number() {
+    let of = |seq: u64, instance: &'static str| KeptLog {
+        seq,
+        record: LogRecord {
+            at_ns: 9 - seq,
+            severity: 9,
+            service: "shop".into(),
+            instance: instance.into(),
+            event: Text::default(),
+            body: "sold".into(),
+            attributes: Vec::new(),
+            trace_id: None,
+            span_id: None,
+        },
+    };
+    let records = [of(1, "shop-1"), of(2, "shop-2"), of(3, "shop-1")];
+    let met = |query: LogQuery| records.each_ref().map(|record| query.is_met(record));
+    let instance = Some("shop-1".to_owned());
+    assert_eq!(met(LogQuery { instance, ..LogQuery::default() }), [true, false, true]);
+    assert_eq!(met(LogQuery { after: Some(1), ..LogQuery::default() }), [false, true, true]);
 }
 
 fn call(n: u8, service: &'static str, kind: Kind, parent: Option<u8>, took_ms: u64) -> Arc<Span> {
