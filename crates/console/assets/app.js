@@ -5,6 +5,7 @@ import { get } from './net.js';
 import * as router from './router.js';
 import * as store from './store.js';
 import { help, search } from './search.js';
+import { stacks } from './stack.js';
 import './map.js';
 import './services.js';
 import './messages.js';
@@ -99,6 +100,7 @@ function keys() {
   });
 }
 
+stacks(document.getElementById('page'));
 frame();
 nav();
 keys();

@@ -1,155 +1,160 @@
-// Logs: the lines of all services, as they come; and the records that are kept of them, by trace, span, time, level and text.
+// Logs: what is kept of the lines of all services, and what comes; narrowed by service, level, text, time, trace, attribute; one of them opened.
 
-import { h, link, replace, say } from './dom.js';
-import { count } from './format.js';
-import { lines } from './lines.js';
-import { listing } from './listing.js';
-import { get, query } from './net.js';
+import { h, link, mark, replace, say } from './dom.js';
+import * as show from './format.js';
 import { rangeControl } from './range.js';
-import { address, page, turn } from './router.js';
+import { levelWord, records } from './records.js';
+import { address, page, place, turn } from './router.js';
+import { told as tell } from './say.js';
 import * as store from './store.js';
-import { clock, range, stamp } from './time.js';
+import { isNarrowed, keyOf, read } from './tail.js';
+import { dated, zone } from './time.js';
 
-// What asks for records; `kept=true` does where nothing else does.
-const OF_RECORDS = ['trace', 'span', 'level', 'from', 'to', 'kept'];
 const LEVELS = [['', 'Any level'], ['debug', 'Debug and above'], ['info', 'Info and above'], ['warn', 'Warnings and errors'], ['error', 'Errors']];
-const PAGE = 200;
-// Of a trace all are read at once, for they are told in the order in which they were written.
-const OF_TRACE = { limit: 1000, pages: 5 };
 const WAIT_MS = 250;
-// A record that belongs to no trace leads to what its service said before it and after.
-const AROUND_MS = 5000;
+// What stands round a line.
+const AROUND_MS = 30000;
+const ORIGINAL = 'log.record.original';
 
-page('logs', (root, at, signal) => {
-  let [shown, ended, update] = [null, null, null];
-  const build = (to) => {
-    const view = OF_RECORDS.some((one) => to.query[one]) ? records : follow;
-    if (view === shown) return update(to);
-    ended?.abort();
-    ended = new AbortController();
-    shown = view;
-    root.replaceChildren();
-    update = view(root, to, ended.signal);
-    return undefined;
+const NOTHING = { service: null, instance: null, level: null, text: null, event: null, trace: null, span: null, attribute: [], line: null };
+
+page('logs', (root, _, signal) => {
+  let asked = read(location.search);
+  const state = h('p', { 'aria-live': 'off' });
+  const clocks = h('button', { class: 'plain', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: asked.utc ? null : 'true' }) });
+  const time = rangeControl();
+  const form = filters(signal);
+  const chips = h('div', { class: 'row chips' });
+  const empty = h('div', { class: 'empty', hidden: true });
+  const panel = h('aside', { 'aria-label': 'Line' });
+  const list = records({ label: 'Lines, the earliest first', to: (record) => address('logs', [], { ...narrow(asked), line: keyOf(record) }) }, signal);
+  const both = h('div', { class: 'both logs' }, h('div', {}, list, empty), panel);
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Logs'), state, h('span', { class: 'grow' }), clocks), time, form, chips, both);
+
+  list.addEventListener('told', ({ detail }) => {
+    const { count, more, live, follows, failed, busy } = detail;
+    say(state, `${count ? `${show.count(count)} ${count === 1 ? 'line' : 'lines'}${more ? ' and more' : ''}` : ''}${live ? `${count ? '; ' : ''}${follows ? 'follows what comes' : 'what comes waits below'}` : ''}`);
+    empty.hidden = count > 0 || busy;
+    list.hidden = !empty.hidden;
+    if (!empty.hidden) replace(empty, failed ? h('p', { class: 'bad' }, failed) : more ? h('p', {}, 'Nothing of that was found as far as was looked.') : nothing(asked));
+  });
+  let current;
+  const open = (record) => {
+    current = record;
+    mark(both, 'data-on', Boolean(asked.line));
+    if (!asked.line) replace(panel);
+    else if (record) replace(panel, about(record, asked));
+    else replace(panel, h('div', { class: 'head' }, h('h2', {}, 'Line'), h('span', { class: 'grow' }), close()), h('p', {}, 'It is not kept any more.'));
   };
-  signal.addEventListener('abort', () => ended?.abort());
-  build(at);
-  return build;
+  list.addEventListener('found', ({ detail }) => open(detail));
+  const shut = () => {
+    const { line } = asked;
+    turn({ line: null }, { replace: true });
+    list.focusOn(line);
+  };
+  const close = () => h('button', { class: 'plain', onclick: shut }, 'Close');
+  root.addEventListener('keydown', (event) => { if (event.key === 'Escape' && asked.line && !event.target.closest('input, select')) shut(); }, { signal });
+  const begin = () => {
+    asked = read(location.search);
+    // What the range is chosen by is `from` alone.
+    if (place().query.since) history.replaceState(null, '', address('logs', [], asked));
+    say(clocks, `times: ${zone(Date.now(), Boolean(asked.utc))}`);
+    time.hidden = Boolean(asked.trace && !asked.from && !asked.to);
+    time.show();
+    form.show(asked);
+    replace(chips, chosen(asked));
+    chips.hidden = !chips.firstChild;
+    list.show(asked);
+    const known = asked.line ? list.get(asked.line) ?? (current && keyOf(current) === asked.line ? current : undefined) : null;
+    if (known !== undefined) open(known);
+  };
+  begin();
+  return begin;
+
+  function about(record, { utc }) {
+    const ms = record.at_us / 1000;
+    const isUtc = Boolean(utc);
+    const { [ORIGINAL]: original, ...attributes } = record.attributes;
+    const raw = original ?? record.body;
+    const only = (changes) => address('logs', [], { ...narrow(asked), ...changes });
+    const pairs = [['when', `${dated(ms, isUtc)} ${zone(ms, isUtc)}, ${show.ago(ms)}`], ['level', record.level ? `${levelWord(record.level)}, ${record.severity}` : 'not said'],
+      ['service', link(address('services', [record.service]), {}, record.service)], ['instance', record.instance ? link(only({ instance: record.instance, line: keyOf(record) }), { title: 'Only what it wrote' }, record.instance) : null],
+      ['event', record.event ?? null], ['trace', record.trace_id ? link(address('traces', [record.trace_id], { span: record.span_id, utc }), { class: 'mono' }, record.trace_id) : null], ['span', record.span_id ? h('span', { class: 'mono' }, record.span_id) : null]];
+    const around = address('logs', [], { from: Math.floor(ms) - AROUND_MS, to: Math.ceil(ms) + AROUND_MS, line: keyOf(record), utc });
+    const keys = Object.keys(attributes).sort();
+    const copied = () => navigator.clipboard.writeText(raw).then(() => tell('The line is copied'), () => tell('The browser does not let the page copy', 'bad'));
+    return [h('div', { class: 'head' }, h('h2', {}, record.level ? [h('span', { class: 'level', 'data-level': record.level }, levelWord(record.level)), ' '] : null, record.instance || record.service), h('span', { class: 'grow' }), close()),
+      h('pre', { class: 'said' }, record.body),
+      h('dl', { class: 'short' }, pairs.filter(([, value]) => value !== null).map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
+      h('div', { class: 'row links' }, link(around, {}, 'What was written around it'), record.trace_id ? link(address('logs', [], { trace: record.trace_id, line: keyOf(record), utc }), {}, 'All of its trace') : null),
+      h('h3', {}, 'Attributes'),
+      keys.length ? h('dl', {}, keys.map((key) => {
+        const value = attributes[key];
+        const text = typeof value === 'string' ? value : JSON.stringify(value);
+        const plain = typeof value === 'object' ? key : `${key}=${text}`;
+        return [h('dt', {}, key), h('dd', { class: 'mono' }, link(only({ attribute: [...new Set([...asked.attribute, plain])], line: keyOf(record) }), { title: `Only lines with ${plain}` }, text))];
+      })) : h('p', { class: 'dim' }, 'It has none.'),
+      h('div', { class: 'head' }, h('h3', {}, original === undefined ? 'The line' : 'The line as it was written'), h('span', { class: 'grow' }), h('button', { class: 'plain', onclick: copied }, 'Copy')),
+      h('pre', { class: 'raw' }, raw)];
+  }
 });
 
-// The service that is chosen, of those that there are.
-function services(of, signal) {
-  const choice = h('select', { 'aria-label': 'Service', onchange: () => turn({ service: choice.value }) }, h('option', { value: '' }, 'All services'));
-  let offered = '';
-  const offer = () => {
-    const known = store.all('node/').filter((node) => node.kind === 'service').map((node) => node.name);
-    const names = [...new Set([...known, ...(of ? [of] : [])])];
-    if (offered === names.join('\n')) return;
-    offered = names.join('\n');
-    choice.replaceChildren(choice.firstElementChild, ...names.map((name) => h('option', { value: name }, name)));
-    choice.value = of;
-  };
-  choice.show = (service) => { of = service; offer(); choice.value = of; };
-  store.watch(offer, signal);
-  return choice;
+// What the address has, without what is opened.
+const narrow = ({ line, ...asked }) => asked;
+
+function chosen(asked) {
+  const chip = (text, without) => h('button', { class: 'chip', title: 'Take this away', onclick: () => turn(without) }, text, h('span', { 'aria-hidden': 'true' }, ' ×'));
+  const led = (word, id, to, without) => h('span', { class: 'row' }, chip(`${word} ${id.slice(0, 8)}…`, without), link(to, {}, `Open the ${word}`));
+  return [asked.trace ? led('trace', asked.trace, address('traces', [asked.trace], { utc: asked.utc }), { trace: null, span: null }) : null,
+    asked.span ? led('span', asked.span, address('traces', [asked.trace ?? ''], { span: asked.span, utc: asked.utc }), { span: null }) : null,
+    asked.event ? chip(asked.event === '*' ? 'what Colony says' : `event ${asked.event}`, { event: null }) : null,
+    asked.attribute.map((one) => chip(one, { attribute: asked.attribute.filter((other) => other !== one) })),
+    isNarrowed(asked) ? h('button', { class: 'plain', onclick: () => turn(NOTHING) }, 'Clear all') : null];
 }
 
-const test = (text) => {
-  const wanted = text.toLowerCase();
-  return (line) => !wanted || line.text.toLowerCase().includes(wanted) || line.instance.toLowerCase().includes(wanted);
-};
-
-function follow(root, at, signal) {
-  const { service = '', text = '' } = at.query;
-  let of = service;
-  const choice = services(of, signal);
-  const search = h('input', { type: 'search', placeholder: 'Contains', 'aria-label': 'Contains', value: text });
-  // Ended with the page, or by another choice.
-  let ended = new AbortController();
-  signal.addEventListener('abort', () => ended.abort());
-  let box = lines({ service: service || undefined, matches: test(text) }, ended.signal);
-  search.addEventListener('input', () => { box.only(test(search.value)); turn({ text: search.value }, { replace: true }); });
-  const kept = h('button', { class: 'plain', onclick: () => turn({ kept: 'true' }) }, 'Look back');
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Logs'), h('p', {}, 'as they come'), kept, h('span', { class: 'grow' }), choice, search), box);
-  return (to) => {
-    const wanted = to.query.text ?? '';
-    if (search.value !== wanted) {
-      search.value = wanted;
-      box.only(test(wanted));
-    }
-    if ((to.query.service ?? '') === of) return;
-    of = to.query.service ?? '';
-    choice.show(of);
-    ended.abort();
-    ended = new AbortController();
-    const next = lines({ service: of || undefined, matches: test(search.value) }, ended.signal);
-    box.replaceWith(next);
-    box = next;
-  };
+function nothing(asked) {
+  const isWide = asked.from === '-24h';
+  const wider = isWide || asked.trace ? null : h('button', { onclick: () => turn({ from: '-24h', to: null }) }, 'Look at the last 24 hours');
+  return [h('p', {}, isNarrowed(asked) ? 'Nothing of that was written in this time.' : 'Nothing was written in this time.'),
+    h('div', { class: 'row' }, isNarrowed(asked) ? h('button', { onclick: () => turn(NOTHING) }, 'Ask for anything') : null, wider)];
 }
 
-function records(root, at, signal) {
-  let { query: how } = at;
-  const choice = services(how.service ?? '', signal);
-  const search = h('input', { type: 'search', placeholder: 'Contains', 'aria-label': 'Contains' });
-  const level = h('select', { 'aria-label': 'Level', onchange: () => turn({ level: level.value, kept: 'true' }) }, LEVELS.map(([value, word]) => h('option', { value }, word)));
-  const time = rangeControl();
-  const standing = h('p', { 'aria-live': 'polite' });
-  const chips = h('div', { class: 'row chips' });
-  const lively = h('button', { class: 'plain', onclick: () => turn(Object.fromEntries(OF_RECORDS.map((one) => [one, null]))) }, 'As they come');
+function filters(signal) {
+  const select = (key, word) => h('select', { 'aria-label': word, onchange: ({ target }) => turn({ [key]: target.value, line: null, ...(key === 'service' ? { instance: null } : {}) }) });
+  const [service, instance, level] = [select('service', 'Service'), select('instance', 'Instance'), select('level', 'Level')];
+  replace(level, LEVELS.map(([value, word]) => h('option', { value }, word)));
+  const search = h('input', { type: 'search', placeholder: 'Contains', 'aria-label': 'Contains', autocomplete: 'off', spellcheck: 'false' });
   let wait;
   search.addEventListener('input', () => {
     clearTimeout(wait);
-    wait = setTimeout(() => turn({ text: search.value }, { replace: true }), WAIT_MS);
+    wait = setTimeout(() => turn({ text: search.value, line: null }, { replace: true }), WAIT_MS);
   });
-  const asked = () => ({ service: how.service, level: how.level, text: how.text, trace: how.trace, span: how.span });
-  // A trace has a time of its own.
-  const within = () => {
-    if (how.trace && !how.from && !how.to) return {};
-    const { from, to, live } = range(how);
-    return { from, to: live ? null : to };
-  };
-  const ofTrace = async () => {
-    const [all, more] = [[], { next: '' }];
-    for (let read = 0; read < OF_TRACE.pages && more.next !== null; read += 1) {
-      const told = await get(`/api/logs${query({ ...asked(), ...within(), limit: OF_TRACE.limit, before: more.next })}`);
-      all.push(...told.logs);
-      more.next = told.next;
+  signal.addEventListener('abort', () => clearTimeout(wait));
+  const box = h('div', { class: 'row filters' }, service, instance, level, search);
+  let asked = {};
+  const offer = (choice, all, names, chosen) => {
+    const values = ['', ...new Set([...names, ...(chosen ? [chosen] : [])])];
+    const key = values.join('\n');
+    if (choice.dataset.offers !== key) {
+      choice.dataset.offers = key;
+      replace(choice, values.map((value) => h('option', { value }, value || all)));
     }
-    say(standing, `${count(all.length)} of a trace${more.next === null ? '' : ', the last'}, in order`);
-    return { items: all.reverse(), next: null };
+    if (choice.value !== (chosen ?? '')) choice.value = chosen ?? '';
   };
-  const list = listing({
-    label: 'Records', heads: ['When', 'Level', 'Who', 'What'].map((head, i) => h('span', { class: ['when', 'level', 'who', 'glimpse'][i] }, head)),
-    height: () => (innerWidth <= 720 ? 44 : 26), key: (log) => log.seq,
-    cells: (log) => [h('time', { class: 'when' }, stamp(log.at_us / 1000).slice(0, -8), clock(log.at_us / 1000)), h('span', { class: `level ${{ error: 'bad', fatal: 'bad', warn: 'warn' }[log.level] ?? 'dim'}` }, log.level),
-      h('span', { class: 'who' }, log.instance || log.service), h('span', { class: 'glimpse', title: log.body }, log.body)],
-    to: (log) => (log.trace_id ? address('traces', [log.trace_id], { span: log.span_id }) : address('logs', [], { service: log.service, from: Math.floor(log.at_us / 1000) - AROUND_MS, to: Math.ceil(log.at_us / 1000) + AROUND_MS, kept: 'true' })),
-    empty: 'Nothing of that was written.',
-    more: async (before) => {
-      if (how.trace) return ofTrace();
-      const told = await get(`/api/logs${query({ ...asked(), ...within(), limit: PAGE, before })}`);
-      say(standing, told.cut ? 'not everything was looked at: ask for less time, or for a service' : 'kept, the newest first');
-      return { items: told.logs, next: told.next };
-    },
-  }, signal);
-  list.classList.add('records');
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Logs'), standing, lively, h('span', { class: 'grow' }), choice, level, search), time, chips, list);
-  const show = () => {
-    choice.show(how.service ?? '');
-    level.value = how.level ?? '';
-    if (document.activeElement !== search) search.value = how.text ?? '';
-    time.hidden = Boolean(how.trace);
-    time.show();
-    const chip = (word, id, without, to) => h('span', { class: 'row' }, link(to, { class: 'mono' }, `${word} ${id}`), h('button', { class: 'chip', title: `Not only of this ${word}`, 'aria-label': `Not only of this ${word}`, onclick: () => turn(without) }, '×'));
-    replace(chips, how.trace ? chip('trace', how.trace, { trace: null, span: null, kept: 'true' }, address('traces', [how.trace])) : null,
-      how.span ? chip('span', how.span, { span: null }, address('traces', [how.trace ?? ''], { span: how.span })) : null);
-    chips.hidden = !chips.firstChild;
+  const draw = () => {
+    const nodes = store.all('node/').filter((node) => node.kind === 'service');
+    offer(service, 'All services', nodes.map((node) => node.name), asked.service);
+    const instances = nodes.find((node) => node.name === asked.service)?.instances.map((one) => one.id) ?? [];
+    offer(instance, 'All instances', instances, asked.instance);
+    instance.hidden = !asked.instance && instances.length < 2;
   };
-  show();
-  return (to) => {
-    how = to.query;
-    show();
-    list.anew();
+  box.show = (next) => {
+    asked = next;
+    draw();
+    if (level.value !== (asked.level ?? '')) level.value = asked.level ?? '';
+    if (level.selectedIndex < 0) level.append(h('option', { value: asked.level, selected: true }, asked.level));
+    if (document.activeElement !== search) search.value = asked.text ?? '';
   };
+  store.watch(draw, signal);
+  return box;
 }

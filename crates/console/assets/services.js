@@ -3,12 +3,16 @@
 import { spark } from './chart.js';
 import { h, Keyed, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
-import { lines } from './lines.js';
 import { wellness } from './map.js';
 import { get, part, post } from './net.js';
+import { records } from './records.js';
 import { address, page } from './router.js';
 import { doing } from './say.js';
 import * as store from './store.js';
+import { keyOf } from './tail.js';
+
+// How far back the output of a service is shown, of what is kept.
+const OUTPUT = '-24h';
 
 page('services', (root, at, signal) => (at.rest[0] ? one(root, at.rest[0], signal) : every(root, signal)));
 
@@ -51,9 +55,11 @@ function one(root, name, signal) {
     doing(event.target, done, () => post(`/api/services/${part(name)}/${path}`, path === 'scale' ? { instances: Number(instances.value) } : undefined)) }, text);
   const actions = h('div', { class: 'row' }, does('Restart', 'restart', `${name} was restarted`), does('Stop', 'stop', `${name} was stopped`, { class: 'danger' }),
     instances, does('Scale', 'scale', `${name} was scaled`));
+  const output = records({ label: `Output of ${name}`, to: (record) => address('logs', [], { service: name, from: OUTPUT, line: keyOf(record) }) }, signal);
   root.append(h('div', { class: 'head' }, h('h1', {}, name), state, h('span', { class: 'grow' }), actions),
     h('div', { class: 'wide' }, h('table', {}, heads('Instance', 'State', ' pid', 'Address', ' Restarts', ' Memory', ' CPU', 'Last exit', ''), body)), declared,
-    h('h2', {}, 'Output'), lines({ service: name }, signal));
+    h('div', { class: 'head' }, h('h2', {}, 'Output'), link(address('logs', [], { service: name }), {}, 'In Logs')), output);
+  output.show({ service: name, from: OUTPUT, attribute: [] });
   const rows = new Keyed(body, (one) => h('tr', {}, h('td', {}, one.id), h('td', {}, h('span', { class: 'state' })), h('td', { class: 'n mono' }), h('td', { class: 'mono' }),
     h('td', { class: 'n' }), h('td', { class: 'n' }), h('td', { class: 'n' }), h('td', {}), h('td', { class: 'n' }, h('button', { class: 'plain',
       onclick: (event) => doing(event.target, (done) => (done.killed ? `${one.id} was killed` : `${one.id} has no process`), () => post(`/api/instances/${part(one.id)}/kill`)) }, 'Kill'))),

@@ -72,6 +72,9 @@ pub struct Logs {
     pub next: Option<Cursor>,
     /// Whether more was to be looked at than a query may.
     pub cut: bool,
+    /// The highest number of a record that there is, asked for or not: [`LogQuery::after`] of who wants to know what is new then.
+    /// 0: there is none.
+    pub newest: u64,
 }
 
 impl View {
@@ -88,6 +91,11 @@ impl View {
         logs
     }
 
+    fn newest_log(&self) -> u64 {
+        let in_blocks = self.log_blocks.iter().map(|block| block.zone.newest);
+        in_blocks.chain(self.logs.iter().map(|log| log.seq)).max().unwrap_or(0)
+    }
+
     fn newest_logs(&self, query: &LogQuery, limit: usize) -> Logs {
         let mut newest = Newest::new(limit, query.before);
         let mut walk = self.walk::<Arc<KeptLog>>(|zone| query.may_be_in(zone, newest.before.at_ns));
@@ -100,7 +108,7 @@ impl View {
             }
         }
         let (logs, next) = newest.page(walk.cut_at);
-        Logs { logs: logs.collect(), next, cut: walk.cut_at.is_some() }
+        Logs { logs: logs.collect(), next, cut: walk.cut_at.is_some(), newest: self.newest_log() }
     }
 }
 

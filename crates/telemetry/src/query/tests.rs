@@ -196,6 +196,7 @@ proptest! {
         let mut found = Vec::new();
         loop {
             let page = world.view.logs(&query);
+            prop_assert_eq!(page.newest, world.logs.len() as u64);
             found.extend(page.logs);
             match page.next {
                 Some(next) => query.before = Some(next),
