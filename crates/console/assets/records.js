@@ -12,7 +12,7 @@ const EVERY_MS = 1000;
 const PAGE = 500;
 // Most that are asked for at once, and how often in a row: who is further behind begins anew.
 const PAGE_MAX = 1000;
-const BEHIND_MAX = 5;
+const BEHIND_MAX = 10;
 // Most that are held: while one follows, the earliest go; who reads further back asks for another time.
 const FOLLOWED_MAX = 10000;
 const HELD_MAX = 20000;
@@ -249,7 +249,9 @@ export function records({ label, to = () => null }, signal) {
     const wasOpened = opened;
     asked = next;
     opened = next.line ?? null;
-    [current] = [ofKey(opened) ?? current];
+    current = ofKey(opened) ?? current;
+    // What is opened is read.
+    if (opened && opened !== wasOpened && isSame) follows = false;
     if (!isSame) load();
     else if (opened && opened !== wasOpened && !shown.has(opened)) box.find(opened);
     soon();
@@ -288,7 +290,7 @@ export function records({ label, to = () => null }, signal) {
 
   const timer = setInterval(poll, EVERY_MS);
   signal?.addEventListener('abort', () => clearInterval(timer));
-  document.addEventListener('visibilitychange', () => { if (!document.hidden) poll(); }, { signal });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) requestAnimationFrame(poll); }, { signal });
   return box;
 }
 

@@ -6,8 +6,9 @@ import { mark } from './dom.js';
 const ROLES = [['thead, tbody', 'rowgroup'], ['tr', 'row'], ['th', 'columnheader'], ['td', 'cell']];
 
 function label(table) {
-  const heads = [...(table.tHead?.rows[0]?.cells ?? [])].flatMap((head) => Array(head.colSpan).fill(head.textContent));
-  if (!heads.length) return;
+  const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
+  // A head of several columns names none of them.
+  if (!heads.length || heads.some((head) => head.colSpan > 1)) return;
   mark(table, 'data-stacks', true);
   // What is no table to the eye is still one to those who hear it.
   mark(table, 'role', 'table');
@@ -16,7 +17,7 @@ function label(table) {
     for (const row of body.rows) {
       let column = 0;
       for (const cell of row.cells) {
-        mark(cell, 'data-label', column > 0 && cell.colSpan === 1 ? heads[column] || null : null);
+        mark(cell, 'data-label', column > 0 && cell.colSpan === 1 ? heads[column]?.textContent || null : null);
         column += cell.colSpan;
       }
     }

@@ -156,7 +156,13 @@ fn lines_spans_and_records_are_text() {
     looked_into(&page, &format!("/traces/{TRACE}?span=00f067aa0ba902b7"), &of_span);
     looked_into(&page, &format!("/traces/{TRACE}?with={TRACE}"), &["service-name"]);
     looked_into(&page, "/logs", &["plain-line", "json-line", "logfmt-line"]);
-    looked_into(&page, "/logs?kept=true", &["plain-line", "json-line", "logfmt-line"]);
+    let logs = shop.looked.get(&format!("/api/logs?trace={TRACE}"));
+    let record = &logs["logs"][0];
+    let opened = format!("/logs?trace={TRACE}&line={}-{}", record["at_us"], record["seq"]);
+    looked_into(&page, &opened, &["record-body", "record-key"]);
+    let logs = shop.looked.get("/api/logs?text=json-line");
+    let record = &logs["logs"][0];
+    looked_into(&page, &format!("/logs?line={}-{}", record["at_us"], record["seq"]), &["json-value", "json-key"]);
     looked_into(&page, "/services/front", &["plain-line", "json-line", "logfmt-line"]);
     for name in
         ["", "map", "services", "policies", "messages", "graphs", "slos", "state", "break", "manifest"]
@@ -294,6 +300,7 @@ fn messages_names_faults_and_the_manifest_are_text() {
         "/messages/topic/pubsub%2F{}",
         "/map?on={}",
         "/logs?service={}&text={}",
+        "/logs?instance={}&level={}&attribute={}&event={}&line={}&trace={}",
         "/manifest?tab={}",
         "/break?on={}",
         "/traces/{}",

@@ -9,6 +9,7 @@ mod deeds;
 mod door;
 mod hostile;
 mod live;
+mod logs;
 mod page;
 mod pages;
 mod shop;
