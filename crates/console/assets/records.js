@@ -34,9 +34,9 @@ export function records({ label, to = () => null }, signal) {
   const end = h('button', { class: 'end', hidden: true });
   const box = h('div', { class: 'records' }, scroll, end);
   // `held`: in order. `after`: up to which number all is known. `older`: where the page before them begins, null: there is none. `isFull`: what
-  // comes is not taken any more. `isHalted`: much was looked at, and nothing found.
+  // comes is not taken any more. `isHalted`: much was looked at, and nothing found. `isLost`: the node did not answer.
   let [asked, held, after, older, from, turn, follows, isFull, fresh, opened, current] = [null, [], 0, null, 0, 0, true, false, 0, null, null];
-  let [busy, polls, due, isHalted, reading, failed] = [false, false, false, false, null, null];
+  let [busy, polls, due, isHalted, isLost, reading, failed, looks] = [false, false, false, false, false, null, null, 0];
   const shown = new Map();
   const height = () => (innerWidth <= 720 ? 46 : 22);
   const isLive = () => asked !== null && range(asked).live;
@@ -70,7 +70,7 @@ export function records({ label, to = () => null }, signal) {
       if (next !== element) pad.insertBefore(element, next);
       before = element;
       element.style.transform = `translateY(${place * high}px)`;
-      element.show(asked.utc === 'true', key === opened, to);
+      element.show(key === opened, looks, asked.utc === 'true', to);
     }
     tell();
     if (top < NEAR * high) earlier();
@@ -95,13 +95,13 @@ export function records({ label, to = () => null }, signal) {
   const tell = () => {
     const isEmpty = held.length === 0;
     mark(box, 'data-empty', isEmpty);
-    const what = failed ?? (busy && isEmpty ? 'Looking …' : isFull && !follows ? `The last ${count(held.length)} are held` : isHalted ? 'Not everything was looked at'
+    const what = failed?.message ?? (busy && isEmpty ? 'Looking …' : isFull && !follows ? `The last ${count(held.length)} are held` : isHalted ? 'Not everything was looked at'
       : older !== null ? 'Earlier lines are read as you go' : isEmpty ? '' : asked?.trace && !asked.from ? 'The first of it' : 'None is earlier in this time');
     say(said, what);
     further.hidden = !isHalted;
     end.hidden = follows || isEmpty || !isLive();
     say(end, isFull ? 'To the end ↓' : fresh ? `${count(fresh)} new ↓` : 'To the end ↓');
-    box.dispatchEvent(new CustomEvent('told', { detail: { count: held.length, more: older !== null, live: isLive(), follows, failed, busy } }));
+    box.dispatchEvent(new CustomEvent('told', { detail: { count: held.length, more: older !== null, live: isLive(), follows, failed: failed?.message, busy } }));
   };
 
   // Asks; what is answered after something else was asked for is let go of.
@@ -119,15 +119,15 @@ export function records({ label, to = () => null }, signal) {
   const load = async () => {
     turn += 1;
     const own = turn;
-    [from, busy, polls, isHalted, reading, failed, isFull, fresh, older] = [range(asked).from, true, false, false, null, null, false, 0, null];
+    [from, busy, polls, isHalted, isLost, reading, isFull, fresh, older] = [range(asked).from, !failed, false, false, false, null, false, 0, null];
     try {
       const told = await ask({ ...within(), limit: PAGE });
       if (!told) return;
-      [held, older, after, isHalted] = [told.logs.reverse(), told.next, told.newest, told.cut && !told.logs.length];
+      [held, older, after, isHalted, failed] = [told.logs.reverse(), told.next, told.newest, told.cut && !told.logs.length, null];
       follows = isLive() && !asked.trace;
     } catch (error) {
       if (own !== turn) return;
-      [held, older, failed] = [[], null, error.message];
+      [held, older, failed] = [[], null, error];
     }
     busy = false;
     pad.style.height = `${held.length * height()}px`;
@@ -157,7 +157,15 @@ export function records({ label, to = () => null }, signal) {
     }
   };
   const poll = async () => {
-    if (document.hidden || polls || busy || failed || isFull || !asked || !isLive()) return;
+    if (document.hidden || polls || busy || isFull || !asked || (!isLive() && !failed)) return;
+    // What makes no sense does not make more the next time.
+    if (failed) {
+      if (failed.status === 400) return;
+      const again = load();
+      polls = true;
+      again.then(() => { polls = false; });
+      return;
+    }
     const own = turn;
     polls = true;
     try {
@@ -166,8 +174,8 @@ export function records({ label, to = () => null }, signal) {
       for (let pages = 0; next !== null; pages += 1) {
         const told = await ask({ ...(asked.trace ? {} : { from }), after: begun, limit: PAGE_MAX, before: next });
         if (!told) return;
-        // What was known is not there any more: the node has lost its last records when it ended.
-        if (told.newest < begun || pages >= BEHIND_MAX) { if (follows) load(); else isFull = true; return; }
+        // A node that has ended may have lost its last records, and given their numbers to others.
+        if (isLost || told.newest < begun || pages >= BEHIND_MAX) { isLost = false; if (follows) load(); else { isFull = true; soon(); } return; }
         if (next === '') newest = told.newest;
         news.push(...told.logs);
         next = told.next;
@@ -176,6 +184,7 @@ export function records({ label, to = () => null }, signal) {
       if (news.length) take(news.sort(order));
     } catch {
       // Asked again in a while.
+      if (own === turn) isLost = true;
     } finally {
       if (own === turn) polls = false;
     }
@@ -249,10 +258,11 @@ export function records({ label, to = () => null }, signal) {
     const wasOpened = opened;
     asked = next;
     opened = next.line ?? null;
+    looks += 1;
     current = ofKey(opened) ?? current;
     // What is opened is read.
     if (opened && opened !== wasOpened && isSame) follows = false;
-    if (!isSame) load();
+    if (!isSame) { failed = null; load(); }
     else if (opened && opened !== wasOpened && !shown.has(opened)) box.find(opened);
     soon();
   };
@@ -305,11 +315,15 @@ function line(record, to) {
   const element = h('div', { class: 'line', role: 'listitem', 'data-level': record.level || null, 'data-stream': record.attributes['log.iostream'] ?? 'colony' }, time, level, who, text, trace);
   element.record = record;
   element.opens = address ? text : null;
-  element.show = (utc, isOpen, of) => {
+  let seen = -1;
+  // `looks` is another number where what the address says is another.
+  element.show = (isOpen, looks, utc, of) => {
+    mark(element, 'data-on', isOpen);
+    if (seen === looks) return;
+    seen = looks;
     const at = record.at_us / 1000;
     // The day where it is another than today.
     say(time, `${stamp(at, utc).slice(0, -8)}${clock(at, utc)}`);
-    mark(element, 'data-on', isOpen);
     if (!address) return;
     mark(text, 'href', of(record));
     mark(text, 'aria-current', isOpen ? 'true' : null);

@@ -162,7 +162,11 @@ fn lines_spans_and_records_are_text() {
     looked_into(&page, &opened, &["record-body", "record-key"]);
     let logs = shop.looked.get("/api/logs?text=json-line");
     let record = &logs["logs"][0];
-    looked_into(&page, &format!("/logs?line={}-{}", record["at_us"], record["seq"]), &["json-value", "json-key"]);
+    looked_into(
+        &page,
+        &format!("/logs?line={}-{}", record["at_us"], record["seq"]),
+        &["json-value", "json-key"],
+    );
     looked_into(&page, "/services/front", &["plain-line", "json-line", "logfmt-line"]);
     for name in
         ["", "map", "services", "policies", "messages", "graphs", "slos", "state", "break", "manifest"]
