@@ -53,7 +53,7 @@ page('logs', (root, _, signal) => {
     list.focusOn(line);
   };
   const close = () => h('button', { class: 'plain', onclick: shut }, 'Close');
-  root.addEventListener('keydown', (event) => { if (event.key === 'Escape' && asked.line && !event.target.closest('input, select')) shut(); }, { signal });
+  document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && asked.line && !event.target.closest('input, select, dialog')) shut(); }, { signal });
   const begin = () => {
     asked = read(location.search);
     // What the range is chosen by is `from` alone.
@@ -108,8 +108,7 @@ function chosen(asked) {
   return [asked.trace ? led('trace', asked.trace, address('traces', [asked.trace], { utc: asked.utc }), { trace: null, span: null }) : null,
     asked.span ? led('span', asked.span, address('traces', [asked.trace ?? ''], { span: asked.span, utc: asked.utc }), { span: null }) : null,
     asked.event ? chip(asked.event === '*' ? 'what Colony says' : `event ${asked.event}`, { event: null }) : null,
-    asked.attribute.map((one) => chip(one, { attribute: asked.attribute.filter((other) => other !== one) })),
-    isNarrowed(asked) ? h('button', { class: 'plain', onclick: () => turn(NOTHING) }, 'Clear all') : null];
+    asked.attribute.map((one) => chip(one, { attribute: asked.attribute.filter((other) => other !== one) }))].flat();
 }
 
 function nothing(asked) {
@@ -130,7 +129,8 @@ function filters(signal) {
     wait = setTimeout(() => turn({ text: search.value, line: null }, { replace: true }), WAIT_MS);
   });
   signal.addEventListener('abort', () => clearTimeout(wait));
-  const box = h('div', { class: 'row filters' }, service, instance, level, search);
+  const clear = h('button', { class: 'plain', onclick: () => turn(NOTHING) }, 'Clear all');
+  const box = h('div', { class: 'row filters' }, service, instance, level, search, clear);
   let asked = {};
   const offer = (choice, all, names, chosen) => {
     const values = ['', ...new Set([...names, ...(chosen ? [chosen] : [])])];
@@ -151,6 +151,7 @@ function filters(signal) {
   box.show = (next) => {
     asked = next;
     draw();
+    clear.hidden = !isNarrowed(asked);
     if (level.value !== (asked.level ?? '')) level.value = asked.level ?? '';
     if (level.selectedIndex < 0) level.append(h('option', { value: asked.level, selected: true }, asked.level));
     if (document.activeElement !== search) search.value = asked.text ?? '';

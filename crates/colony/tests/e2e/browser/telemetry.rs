@@ -151,7 +151,7 @@ fn a_span_leads_to_what_was_logged_in_it() {
     page.click("main .chips a", "Open the trace");
     page.says("main .facts", "span");
     page.back();
-    page.click("main .chips button", "Clear all");
+    page.click("main .filters button", "Clear all");
     page.says(".line .text", "said beside it");
     assert_eq!(page.address(), "/logs");
 }
