@@ -52,7 +52,7 @@ fn what_was_written_before_a_crash_is_found_narrowed_and_opened() {
              document.querySelector('.line .of-trace').getAttribute('href') === '/traces/{TRACE}?span=00f067aa0ba902b7'"
         ),
     );
-    assert!(page.address().starts_with("/logs?level=error&service=front&line="), "{}", page.address());
+    assert!(page.address().starts_with("/logs?service=front&level=error&line="), "{}", page.address());
     page.reload();
     page.says("main aside .raw", &error);
     // It stays open while others are looked at, and its attributes narrow them.
@@ -82,7 +82,8 @@ const IN_SIGHT: &str = "const { top, bottom } = document.querySelector('.lines')
 #[test]
 fn earlier_lines_come_as_one_scrolls_up_and_what_is_read_stays() {
     let shop = Shop::open();
-    let lines = |word: &str, count: usize| (0..count).map(|n| format!("{word} {n}\n")).collect::<String>();
+    let lines =
+        |word: &str, count: usize| (0..count).map(|n| format!("{word} {n}")).collect::<Vec<_>>().join("\n");
     shop.write(&lines("old", 3_000));
     let page = Page::logged_in(&shop.looked);
     page.open("/logs?service=front");
