@@ -59,6 +59,12 @@ pub(crate) fn refused(message: String) -> Error {
     Error::new("ERR_IDEMPOTENCY_KEY", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
 }
 
+/// Why a binding takes no key.
+pub(crate) const BEHIND_A_BINDING: &str =
+    "who is behind a binding does not remember what was asked under a key";
+/// Why a shutdown takes no key.
+pub(crate) const AFTER_THE_END: &str =
+    "what has ended remembers nothing, and what has begun since would be ended again";
 /// Where a key is given, over HTTP and gRPC alike.
 pub(crate) const HEADER: &str = "idempotency-key";
 /// Longest key.

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use engine::blocks::Time;
 use engine::blocks::topic::{
     Action, Aside, DeadLetter, Failing, GivenUp, Kept, Partition, Place, Waits, Which,
 };
+use engine::blocks::{Idempotency, Time};
 use http::StatusCode;
 use tonic::Code;
 
@@ -26,6 +26,7 @@ pub struct Topics<'a> {
 /// A topic.
 pub struct Topic<'a> {
     name: &'a str,
+    once: Option<&'a Idempotency>,
     /// As the engine calls it.
     whole: String,
     /// What its pubsub's topics have before their names.
@@ -112,10 +113,18 @@ macro_rules! ask {
             match $topic.engine {
                 Engine::Disk(engine) => {
                     let $of = engine.topic(&$topic.whole)?;
+                    let $of = match $topic.once {
+                        Some(once) => $of.once(once),
+                        None => $of,
+                    };
                     $ask
                 }
                 Engine::Memory(engine) => {
                     let $of = engine.topic(&$topic.whole)?;
+                    let $of = match $topic.once {
+                        Some(once) => $of.once(once),
+                        None => $of,
+                    };
                     $ask
                 }
             }
@@ -188,11 +197,17 @@ impl<'a> Topics<'a> {
             ));
         }
         let whole = self.pubsub.engine_topic(name);
-        Ok(Topic { name, prefix: whole.len() - name.len(), whole, engine: self.engine })
+        Ok(Topic { name, once: None, prefix: whole.len() - name.len(), whole, engine: self.engine })
     }
 }
 
-impl Topic<'_> {
+impl<'a> Topic<'a> {
+    /// The same, with what is asked done once under this.
+    #[must_use]
+    pub fn once(self, once: Option<&'a Idempotency>) -> Topic<'a> {
+        Topic { once, ..self }
+    }
+
     /// How it stands.
     ///
     /// # Errors
@@ -354,7 +369,11 @@ impl Topic<'_> {
         }
     }
 
+    /// Refuses a group that is not there. Not of what is done once: it may have been there when that was done.
     async fn check_group(&self, name: &str) -> Result<(), Error> {
+        if self.once.is_some() {
+            return Ok(());
+        }
         let groups = ask!(self, "looking at", topic => topic.groups(0).await)?;
         match groups.iter().any(|group| group.name == name) {
             true => Ok(()),

@@ -98,11 +98,11 @@ impl Dapr for Methods {
     }
 
     async fn try_lock_alpha1(&self, request: Request<TryLockRequest>) -> Answer<TryLockResponse> {
-        answered(lock::try_lock(&self.0, request.into_inner()).await)
+        answered(lock::try_lock(&self.0, request).await)
     }
 
     async fn unlock_alpha1(&self, request: Request<UnlockRequest>) -> Answer<UnlockResponse> {
-        answered(lock::unlock(&self.0, request.into_inner()).await)
+        answered(lock::unlock(&self.0, request).await)
     }
 
     async fn get_configuration(
@@ -167,8 +167,7 @@ impl Dapr for Methods {
         &self,
         request: Request<DeleteJobsByPrefixRequest>,
     ) -> Answer<DeleteJobsByPrefixResponse> {
-        let prefix = request.into_inner().name_prefix.unwrap_or_default();
-        answered(self.0.delete_jobs(&prefix).await.map(|()| DeleteJobsByPrefixResponse {}))
+        answered(jobs::delete_many(&self.0, request, |request| request.name_prefix).await)
     }
 
     async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Answer<ListJobsResponse> {
@@ -191,8 +190,7 @@ impl Dapr for Methods {
         &self,
         request: Request<DeleteJobsByPrefixRequestAlpha1>,
     ) -> Answer<DeleteJobsByPrefixResponseAlpha1> {
-        let prefix = request.into_inner().name_prefix.unwrap_or_default();
-        answered(self.0.delete_jobs(&prefix).await.map(|()| DeleteJobsByPrefixResponseAlpha1 {}))
+        answered(jobs::delete_many(&self.0, request, |request| request.name_prefix).await)
     }
 
     async fn list_jobs_alpha1(&self, _: Request<ListJobsRequestAlpha1>) -> Answer<ListJobsResponseAlpha1> {

@@ -1,6 +1,7 @@
 //! Jobs over gRPC.
 
 use bytes::Bytes;
+use prost::Message;
 use tonic::Request;
 
 use super::ours::asked;
@@ -34,6 +35,17 @@ pub(super) async fn delete(
     let (request, once) = asked(api, "DeleteJob", request)?;
     api.delete_job(&request.name, once.as_ref()).await?;
     Ok(DeleteJobResponse {})
+}
+
+/// Both of its messages say the same; `prefix` is what the names begin with.
+pub(super) async fn delete_many<T: Message, U: Default>(
+    api: &Api,
+    request: Request<T>,
+    prefix: impl FnOnce(T) -> Option<String>,
+) -> Result<U, Error> {
+    let (request, once) = asked(api, "DeleteJobsByPrefix", request)?;
+    api.delete_jobs(&prefix(request).unwrap_or_default(), once.as_ref()).await?;
+    Ok(U::default())
 }
 
 pub(super) async fn list(api: &Api) -> Result<Vec<Job>, Error> {

@@ -90,9 +90,8 @@ impl Services {
         if !is_open(&self.api, request.uri().path()) {
             return not_available().into_http();
         }
-        if is_keyless(request.uri().path())
-            && let Err(error) =
-                idempotency::none(request.headers(), "what this does is not remembered under a key")
+        if let Some(why) = keyless(request.uri().path())
+            && let Err(error) = idempotency::none(request.headers(), why)
         {
             return error.to_status().into_http();
         }
@@ -151,11 +150,10 @@ pub(crate) async fn answer_one(api: &Arc<Api>, request: Request<Body>) -> Respon
     response
 }
 
-/// Whether a method writes and is not done once under an idempotency key.
-fn is_keyless(path: &str) -> bool {
-    let method = path.strip_prefix(DAPR);
-    path.starts_with(TOPICS)
-        || method.is_some_and(|method| KEYLESS.iter().any(|keyless| method.starts_with(keyless)))
+/// Why a method is not done once under an idempotency key, if it writes and is not.
+fn keyless(path: &str) -> Option<&'static str> {
+    let method = path.strip_prefix(DAPR)?;
+    KEYLESS.iter().find(|(keyless, _)| method == *keyless).map(|(_, why)| *why)
 }
 
 fn no_token() -> Status {
@@ -164,9 +162,9 @@ fn no_token() -> Status {
     Error::new("ERR_API_TOKEN", status, Code::Unauthenticated, "invalid api token").with(details).to_status()
 }
 
-/// How the names of methods begin that are not done once under an idempotency key.
-const KEYLESS: [&str; 6] =
-    ["DeleteJobsByPrefix", "InvokeBinding", "SetMetadata", "Shutdown", "TryLock", "Unlock"];
+/// The methods that are not done once under an idempotency key, and why.
+const KEYLESS: [(&str, &str); 2] =
+    [("InvokeBinding", idempotency::BEHIND_A_BINDING), ("Shutdown", idempotency::AFTER_THE_END)];
 /// How the paths of the methods for queues begin.
 const QUEUES: &str = "/colony.v1.Queues/";
 /// How the paths of the methods for event streams begin.

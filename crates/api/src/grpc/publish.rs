@@ -7,7 +7,6 @@ use tonic::Request;
 use super::ours::once;
 use crate::api::Api;
 use crate::error::Error;
-use crate::idempotency;
 use crate::proto::dapr::runtime::v1::{
     BulkPublishRequest, BulkPublishRequestEntry, BulkPublishResponse, BulkPublishResponseFailedEntry,
     PublishEventRequest,
@@ -28,12 +27,9 @@ pub(super) async fn many(
     request: Request<BulkPublishRequest>,
 ) -> Result<BulkPublishResponse, Error> {
     let (head, _, request) = request.into_parts();
-    idempotency::none(
-        head.as_ref(),
-        "several messages are several commits: publish them one by one, or in a transaction",
-    )?;
+    let once = once(api, "BulkPublishEvent", &head, &request)?;
     let BulkPublishRequest { pubsub_name, topic, entries, metadata } = request;
-    let pubsub = api.pubsub(&pubsub_name)?;
+    let pubsub = api.pubsub(&pubsub_name)?.once(once.as_ref())?;
     let entries = entries.into_iter().map(|entry| lowered(entry, &metadata)).collect();
     let failed = pubsub.publish_many(&topic, entries, &metadata, Trace::of(&head)).await?;
     let failed = failed

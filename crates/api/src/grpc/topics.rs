@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::blocks::topic::{Action, GivenUp, Which};
 use tonic::{Request, Response, Status};
 
-use super::ours::{duration, instant, told_duration, told_instant};
+use super::ours::{asked, duration, instant, told_duration, told_instant};
 use crate::api::Api;
 use crate::error::Error;
 use crate::proto::colony::v1::topics_server::Topics;
@@ -45,12 +45,11 @@ impl Topics for TopicMethods {
     }
 
     async fn delete_group(&self, request: Request<DeleteGroupRequest>) -> Answer<()> {
-        let DeleteGroupRequest { pubsub, topic, group } = request.into_inner();
-        answered(async { self.0.topics(&pubsub)?.topic(&topic)?.unsubscribe(&group).await }.await)
+        answered(delete_group(&self.0, request).await)
     }
 
     async fn seek(&self, request: Request<SeekRequest>) -> Answer<()> {
-        answered(seek(&self.0, request.into_inner()).await)
+        answered(seek(&self.0, request).await)
     }
 
     async fn list_failed(&self, request: Request<ListFailedRequest>) -> Answer<ListFailedResponse> {
@@ -58,7 +57,7 @@ impl Topics for TopicMethods {
     }
 
     async fn resolve(&self, request: Request<ResolveRequest>) -> Answer<ResolveResponse> {
-        answered(resolve(&self.0, request.into_inner()).await)
+        answered(resolve(&self.0, request).await)
     }
 }
 
@@ -105,7 +104,14 @@ async fn define_group(api: &Api, request: DefineGroupRequest) -> Result<(), Erro
     api.topics(&request.pubsub)?.topic(&request.topic)?.define_group(&request.group, on).await
 }
 
-async fn seek(api: &Api, request: SeekRequest) -> Result<(), Error> {
+async fn delete_group(api: &Api, request: Request<DeleteGroupRequest>) -> Result<(), Error> {
+    let (DeleteGroupRequest { pubsub, topic, group }, once) = asked(api, "DeleteGroup", request)?;
+    let topics = api.topics(&pubsub)?;
+    topics.topic(&topic)?.once(once.as_ref()).unsubscribe(&group).await
+}
+
+async fn seek(api: &Api, request: Request<SeekRequest>) -> Result<(), Error> {
+    let (request, once) = asked(api, "Seek", request)?;
     let nowhere = || invalid("say where to: start, end, a time, or an offset of a partition");
     let to = match request.to.ok_or_else(nowhere)? {
         seek_request::To::Start(()) => To::Start,
@@ -113,7 +119,8 @@ async fn seek(api: &Api, request: SeekRequest) -> Result<(), Error> {
         seek_request::To::Time(time) => To::Time(instant(Some(time), invalid)?.unwrap_or_default()),
         seek_request::To::Offset(at) => To::Offset { partition: at.partition, offset: at.offset },
     };
-    api.topics(&request.pubsub)?.topic(&request.topic)?.seek(&request.group, to).await
+    let topics = api.topics(&request.pubsub)?;
+    topics.topic(&request.topic)?.once(once.as_ref()).seek(&request.group, to).await
 }
 
 async fn list_failed(api: &Api, request: ListFailedRequest) -> Result<ListFailedResponse, Error> {
@@ -123,7 +130,8 @@ async fn list_failed(api: &Api, request: ListFailedRequest) -> Result<ListFailed
     Ok(ListFailedResponse { messages: found.into_iter().map(told_failed).collect() })
 }
 
-async fn resolve(api: &Api, request: ResolveRequest) -> Result<ResolveResponse, Error> {
+async fn resolve(api: &Api, request: Request<ResolveRequest>) -> Result<ResolveResponse, Error> {
+    let (request, once) = asked(api, "Resolve", request)?;
     let action = Action::try_from(request.action).map_err(|_| invalid("there is no such action"))?;
     let (partition, which) = match request.which {
         None => (None, Which::All(true)),
@@ -131,7 +139,7 @@ async fn resolve(api: &Api, request: ResolveRequest) -> Result<ResolveResponse, 
         Some(resolve_request::Which::Offset(at)) => (Some(at.partition), Which::Offset(at.offset)),
     };
     let topics = api.topics(&request.pubsub)?;
-    let topic = topics.topic(&request.topic)?;
+    let topic = topics.topic(&request.topic)?.once(once.as_ref());
     let resolved = topic.resolve(&request.group, partition, &which, action).await?;
     Ok(ResolveResponse { resolved })
 }

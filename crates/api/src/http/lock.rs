@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::{Answer, json_bytes};
-use super::call::{Call, decoded};
+use super::call::{self, Call, decoded};
 use super::json::{Number, Object};
 use crate::error::Error;
 use crate::lock::Wanted;
@@ -17,10 +17,10 @@ use crate::lock::Wanted;
 pub(super) async fn lock(rest: &[&str], call: Call<'_>) -> Answer {
     let (&Method::POST, [store]) = (&call.head.method, rest) else { return Err(call.no_route()) };
     let (store, api) = (decoded(store)?, call.api);
-    let body = call.body().await.map_err(Error::unread)?;
+    let call::Asked { body, once } = call.asked_or(Error::unread).await?;
     let Object(asked): Object<Asked<'_>> = serde_json::from_slice(&body).map_err(Error::not_json)?;
     let seconds = asked.seconds.map_or(0, |Number(seconds)| seconds);
-    let success = api.try_lock(asked.wanted(&store), seconds).await?;
+    let success = api.try_lock(asked.wanted(&store), seconds, once.as_ref()).await?;
     Ok(json_bytes(json!({ "success": success }).to_string().into()))
 }
 
@@ -28,9 +28,9 @@ pub(super) async fn lock(rest: &[&str], call: Call<'_>) -> Answer {
 pub(super) async fn unlock(rest: &[&str], call: Call<'_>) -> Answer {
     let (&Method::POST, [store]) = (&call.head.method, rest) else { return Err(call.no_route()) };
     let (store, api) = (decoded(store)?, call.api);
-    let body = call.body().await.map_err(Error::unread)?;
+    let call::Asked { body, once } = call.asked_or(Error::unread).await?;
     let Object(asked): Object<Asked<'_>> = serde_json::from_slice(&body).map_err(Error::not_json)?;
-    let status = match api.unlock(asked.wanted(&store)).await? {
+    let status = match api.unlock(asked.wanted(&store), once.as_ref()).await? {
         Unlocked::Done => 0,
         Unlocked::NotHeld => 1,
         Unlocked::Others => 2,

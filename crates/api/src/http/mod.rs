@@ -38,6 +38,7 @@ use hyper::body::Incoming;
 use crate::api::Api;
 use crate::deadline;
 use crate::error::Error;
+use crate::idempotency;
 use crate::invoke::NO_TRACE;
 use crate::spans::noting;
 use crate::token;
@@ -111,8 +112,9 @@ async fn answered(api: &Arc<Api>, head: &mut Parts, path: &str, body: Incoming) 
 
 async fn route(version: &str, group: &str, rest: path::Segments<'_>, call: Call<'_>) -> Answer {
     let elsewhere = call.header("dapr-app-id").is_some();
-    if KEYLESS.contains(&group) && call.head.method != Method::GET && !elsewhere {
-        call.no_idempotency("what this does is not remembered under a key")?;
+    let keyless = KEYLESS.iter().find(|(keyless, _)| *keyless == group);
+    if let Some((_, why)) = keyless.filter(|_| call.head.method != Method::GET && !elsewhere) {
+        call.no_idempotency(why)?;
     }
     match (version, group) {
         ("v1.0", "bindings") => bindings::answer(&rest, call).await,
@@ -157,8 +159,9 @@ impl Trace {
 /// Where it is said, and in which order.
 const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
-/// The groups whose writes are not done once under an idempotency key.
-const KEYLESS: [&str; 6] = ["bindings", "lock", "metadata", "shutdown", "topics", "unlock"];
+/// The groups whose writes are not done once under an idempotency key, and why.
+const KEYLESS: [(&str, &str); 2] =
+    [("bindings", idempotency::BEHIND_A_BINDING), ("shutdown", idempotency::AFTER_THE_END)];
 
 impl From<Error> for Response<Said> {
     fn from(error: Error) -> Self {

@@ -46,12 +46,10 @@ async fn one(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
 async fn bulk(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
     let pubsub = call.api.pubsub(pubsub)?;
     let failing = pubsub.failing(topic);
-    call.no_idempotency(
-        "several messages are several commits: publish them one by one, or in a transaction",
-    )?;
     let (metadata, trace) = (call.query().metadata(), call.trace());
     let unread = |why| if why == Unread::TooLarge { failing.unmarshal(why) } else { unread(&why) };
-    let body = call.body().await.map_err(unread)?;
+    let Asked { body, once } = call.asked_or(unread).await?;
+    let pubsub = pubsub.once(once.as_ref())?;
     let written: Vec<Object<Written<'_>>> =
         serde_json::from_slice(&body).map_err(|wrong| failing.unmarshal(wrong))?;
     let entries = written.into_iter().map(|Object(one)| one.entry(&body, &metadata));

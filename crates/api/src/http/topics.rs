@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, empty, json_text};
-use super::call::{Call, decoded};
+use super::call::{Asked, Call, decoded};
 use super::json::{Object, object};
 use super::query::Query;
 use crate::duration::Lasting;
@@ -49,14 +49,15 @@ pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
                 Method::GET => get_group(&topic, &group).await,
                 Method::PUT => define_group(&topic, &group, call).await,
                 _ => {
-                    topic.unsubscribe(&group).await?;
+                    let once = call.asked().await?.once;
+                    topic.once(once.as_ref()).unsubscribe(&group).await?;
                     Ok(empty())
                 }
             }
         }
         ["groups", group, "failed"] => failed(&topic, &decoded(group)?, call.query()).await,
-        ["groups", group, "seek"] => seek(&topic, &decoded(group)?, call).await,
-        ["groups", group, _] => resolve(&topic, &decoded(group)?, call).await,
+        ["groups", group, "seek"] => seek(topic, &decoded(group)?, call).await,
+        ["groups", group, _] => resolve(topic, &decoded(group)?, call).await,
         _ => Err(call.no_route()),
     }
 }
@@ -121,10 +122,10 @@ async fn define_group(topic: &Topic<'_>, group: &str, call: Call<'_>) -> Answer 
     Ok(empty())
 }
 
-async fn seek(topic: &Topic<'_>, group: &str, call: Call<'_>) -> Answer {
-    let body = call.body().await.map_err(Error::malformed_body)?;
+async fn seek(topic: Topic<'_>, group: &str, call: Call<'_>) -> Answer {
+    let Asked { body, once } = call.asked().await?;
     let Object(wanted): Object<Wanted> = serde_json::from_slice(&body).map_err(Error::not_json)?;
-    topic.seek(group, wanted.to()?).await?;
+    topic.once(once.as_ref()).seek(group, wanted.to()?).await?;
     Ok(empty())
 }
 
@@ -133,8 +134,8 @@ async fn failed(topic: &Topic<'_>, group: &str, query: Query<'_>) -> Answer {
     json_text(&json!({ "messages": found.iter().map(told_failed).collect::<Vec<_>>() }))
 }
 
-async fn resolve(topic: &Topic<'_>, group: &str, call: Call<'_>) -> Answer {
-    let body = call.body().await.map_err(Error::malformed_body)?;
+async fn resolve(topic: Topic<'_>, group: &str, call: Call<'_>) -> Answer {
+    let Asked { body, once } = call.asked().await?;
     let wanted: Resolved = object(&body)?;
     let name = wanted.action.as_deref().unwrap_or_default();
     let action = ACTIONS.iter().find(|(known, _)| *known == name).map(|(_, action)| *action);
@@ -149,6 +150,7 @@ async fn resolve(topic: &Topic<'_>, group: &str, call: Call<'_>) -> Answer {
         (None, Some(_), None) => return Err(invalid("an offset is one of a partition: name that, too")),
         (Some(_), Some(_), _) => return Err(invalid("name a key or an offset, not both")),
     };
+    let topic = topic.once(once.as_ref());
     let count = topic.resolve(group, wanted.partition, &which, action).await?;
     json_text(&json!({ "resolved": count }))
 }

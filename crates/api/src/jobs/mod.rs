@@ -14,7 +14,7 @@ mod when;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use engine::blocks::jobs::{Jobs, NAMES_MAX};
+use engine::blocks::jobs::Jobs;
 use engine::blocks::queue::Item;
 use engine::blocks::{Idempotency, Time};
 use engine::store::Fjall;
@@ -118,22 +118,15 @@ impl Api {
         deleted.map(drop).map_err(|error| errors::delete(self, &error))
     }
 
-    /// Takes all jobs away whose names begin so.
+    /// Takes all jobs away whose names begin so. Under `once`, who asks again has those taken away that were left then, and
+    /// none that is there since.
     ///
     /// # Errors
     ///
     /// If that cannot be written: some may be gone then.
-    pub async fn delete_jobs(&self, prefix: &str) -> Result<(), Error> {
-        let failed = |error: engine::Error| errors::delete(self, &error);
-        let jobs = self.host.disk().jobs(&self.config.app_id);
-        loop {
-            let page = jobs.list(prefix, None, NAMES_MAX).await.map_err(failed)?;
-            let names: Vec<String> = page.jobs.into_iter().map(|one| one.name).collect();
-            if names.is_empty() {
-                return Ok(());
-            }
-            jobs.delete_many(names).await.map_err(failed)?;
-        }
+    pub async fn delete_jobs(&self, prefix: &str, once: Option<&Idempotency>) -> Result<(), Error> {
+        let deleted = self.own_jobs(once).delete_prefix(prefix).await;
+        deleted.map(drop).map_err(|error| errors::delete(self, &error))
     }
 
     /// The application's, with what is asked of them done once under `once`.

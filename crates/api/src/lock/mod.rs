@@ -9,6 +9,7 @@ mod engine;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use ::engine::blocks::Idempotency;
 use components::lock::{self, Store, Unlocked};
 use http::StatusCode;
 use tonic::Code;
@@ -16,6 +17,7 @@ use tonic::Code;
 use crate::api::Api;
 use crate::config::{Adapter, Block, Config, Place, Prefix};
 use crate::error::Error;
+use crate::idempotency;
 use crate::resiliency::Family;
 use crate::state::Engine;
 
@@ -59,18 +61,18 @@ impl Locks {
 
 /// Asks whoever keeps the locks.
 macro_rules! ask {
-    ($api:expr, $wanted:expr, $declared:expr, $keeper:ident => $ask:expr) => {
+    ($api:expr, $wanted:expr, $declared:expr, $once:expr, $keeper:ident => $ask:expr) => {
         match (&$declared.place, $api.host.memory()) {
             (Place::Outside(outside), _) => {
                 let $keeper = &*outside.0;
                 $ask.await
             }
             (Place::Memory, Some(memory)) => {
-                let $keeper = &Kept::new($wanted.store, Engine::Memory(memory));
+                let $keeper = &Kept::new($wanted.store, Engine::Memory(memory)).once($once);
                 $ask.await
             }
             _ => {
-                let $keeper = &Kept::new($wanted.store, Engine::Disk($api.host.disk()));
+                let $keeper = &Kept::new($wanted.store, Engine::Disk($api.host.disk())).once($once);
                 $ask.await
             }
         }
@@ -78,42 +80,48 @@ macro_rules! ask {
 }
 
 impl Api {
-    /// Takes a lock for a time, if it is free; whether it was.
+    /// Takes a lock for a time, if it is free; whether it was. Under `once` it is taken once: who asks again is told whether it
+    /// is still held, and holds it for that time from then on.
     ///
     /// # Errors
     ///
-    /// If there is no such store, something is missing, or whoever keeps the locks does not answer.
-    pub async fn try_lock(&self, wanted: Wanted<'_>, seconds: i32) -> Result<bool, Error> {
+    /// If there is no such store, something is missing, or whoever keeps the locks does not answer or remembers no keys.
+    pub async fn try_lock(
+        &self,
+        wanted: Wanted<'_>,
+        seconds: i32,
+        once: Option<&Idempotency>,
+    ) -> Result<bool, Error> {
         let Some(seconds) = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0) else {
             return Err(Error::malformed(format!(
                 "ExpiryInSeconds is not positive in lock store {}",
                 wanted.store
             )));
         };
-        let declared = self.lock_store(wanted)?;
+        let declared = self.lock_store(wanted, once)?;
         check_name(wanted.name).map_err(|error| try_lock_failed(&error))?;
         let ttl = Duration::from_secs(seconds);
         let asking = self.guards.asking(Family::Lock, wanted.store);
-        let ask = async || ask!(self, wanted, declared, keeper => keeper.try_lock(&declared.scope, wanted.name, wanted.owner, ttl));
+        let ask = async || ask!(self, wanted, declared, once, keeper => keeper.try_lock(&declared.scope, wanted.name, wanted.owner, ttl));
         let answer = asking.run(ask).await;
         answer.map_err(|error| try_lock_failed(&error))
     }
 
-    /// Gives a lock back.
+    /// Gives a lock back, once under `once`.
     ///
     /// # Errors
     ///
     /// As [`Api::try_lock`].
-    pub async fn unlock(&self, wanted: Wanted<'_>) -> Result<Unlocked, Error> {
-        let declared = self.lock_store(wanted)?;
+    pub async fn unlock(&self, wanted: Wanted<'_>, once: Option<&Idempotency>) -> Result<Unlocked, Error> {
+        let declared = self.lock_store(wanted, once)?;
         check_name(wanted.name).map_err(|error| unlock_failed(&error))?;
         let asking = self.guards.asking(Family::Lock, wanted.store);
-        let ask = async || ask!(self, wanted, declared, keeper => keeper.unlock(&declared.scope, wanted.name, wanted.owner));
+        let ask = async || ask!(self, wanted, declared, once, keeper => keeper.unlock(&declared.scope, wanted.name, wanted.owner));
         let answer = asking.run(ask).await;
         answer.map_err(|error| unlock_failed(&error))
     }
 
-    fn lock_store(&self, wanted: Wanted<'_>) -> Result<&Declared, Error> {
+    fn lock_store(&self, wanted: Wanted<'_>, once: Option<&Idempotency>) -> Result<&Declared, Error> {
         let store = wanted.store;
         if wanted.name.is_empty() {
             return Err(Error::malformed(format!("ResourceId is empty in lock store {store}")));
@@ -122,6 +130,11 @@ impl Api {
             return Err(Error::malformed(format!("LockOwner is empty in lock store {store}")));
         }
         match self.locks.declared.get(store) {
+            Some(Declared { place: Place::Outside(_), .. }) if once.is_some() => {
+                Err(idempotency::refused(format!(
+                    "the locks of {store} are kept outside, where nobody remembers what was asked under a key"
+                )))
+            }
             Some(declared) => Ok(declared),
             None if self.may_be_undeclared("lock", "lock store", store) => Ok(&self.locks.otherwise),
             None => Err(Error::new(

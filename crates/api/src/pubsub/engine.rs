@@ -76,7 +76,7 @@ impl<'a> Topics<'a> {
     pub(crate) const FEATURES: Features =
         Features { bulk: true, ttl: true, ordering: true, history: true, attempts: true, delay: true };
 
-    /// The same, with a message published once under this.
+    /// The same, with what is published published once under this.
     pub(super) fn once(mut self, once: &'a Idempotency) -> Topics<'a> {
         self.once = Some(once);
         self
@@ -93,7 +93,8 @@ impl<'a> Topics<'a> {
         ask!(self, &name, topic => std::future::ready(Ok(topic.publishing(lower(message)))))
     }
 
-    /// In as many requests to the engine as are needed.
+    /// In as many requests to the engine as are needed. What is published once is a request for each message: which belong
+    /// together in one would depend on what is not the same when it comes again, such as the trace.
     pub(super) async fn publish_many(
         self,
         topic: &str,
@@ -104,10 +105,20 @@ impl<'a> Topics<'a> {
             return Ok(outcomes);
         }
         let name = self.ready(topic).await?;
+        if self.once.is_some() {
+            return self.publish_each(&name, messages).await;
+        }
         for part in parts(messages) {
             outcomes.extend(self.publish_part(&name, part).await);
         }
         Ok(outcomes)
+    }
+
+    async fn publish_each(self, name: &str, messages: Vec<Message>) -> Result<Vec<Result<(), Error>>, Error> {
+        let messages: Vec<_> = messages.into_iter().map(lower).collect();
+        let outcomes = ask!(self, name, topic => async { Ok(topic.publish_each(messages).await) })?;
+        let told = |outcome: Result<_, engine::Error>| outcome.map(drop).map_err(|error| refused(&error));
+        Ok(outcomes.into_iter().map(told).collect())
     }
 
     /// The engine takes all of a partition's messages or none: where one of them cannot be taken, each goes by itself.

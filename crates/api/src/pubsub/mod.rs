@@ -132,7 +132,7 @@ impl Api {
 }
 
 impl<'a> PubSub<'a> {
-    /// The same, with a message published once under this.
+    /// The same, with what is published published once under this: a message, or each of several.
     ///
     /// # Errors
     ///

@@ -196,6 +196,31 @@ impl<'a, L: Log, S: Store> Jobs<'a, L, S> {
         }
     }
 
+    /// Takes away all jobs whose names begin with `prefix`, in as many commits as it takes: where that ends early, some are
+    /// gone. Returns how many there were. Under an idempotency key, who asks again has those taken away that were left;
+    /// once all were, none that is there since.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub async fn delete_prefix(&self, prefix: &str) -> Result<u64, Error> {
+        let mut count = 0;
+        for step in 0.. {
+            let (scope, prefix) = (self.scope.to_owned(), prefix.to_owned());
+            let entry = Entry::new(job::DeletePrefix { scope, prefix });
+            match self.ask.propose_step(step, self.shard(), entry).await? {
+                Some(Answer::Job(job::Reply { answer: Some(job::Answer::Deleted(deleted)) })) => {
+                    count += u64::from(deleted.count);
+                    if !deleted.more {
+                        break;
+                    }
+                }
+                odd => unexpected(odd),
+            }
+        }
+        Ok(count)
+    }
+
     /// Has a job not run until it is resumed.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ pub mod stream;
 pub mod topic;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ use machine::limits;
 use machine::outbox::Send;
 use machine::{Command, Entry, Refusal, Reply, Shard, Stored};
 
+use crate::commits::Wait;
 use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::overlay::Overlay;
@@ -214,6 +216,37 @@ impl<'a, L: Log, S: Store> Ask<'a, L, S> {
         Ok(answer)
     }
 
+    /// One of the commands that a request makes one after the other, as many as it takes. Under an idempotency key each is
+    /// remembered by itself, so that who asks again goes on where it has come to.
+    async fn propose_step(
+        &self,
+        step: impl Display + std::marker::Send,
+        shard: Shard,
+        entry: Entry,
+    ) -> Result<Option<Answer>, Error> {
+        let begun = self.begin_step(&step, shard, entry)?;
+        begun.await
+    }
+
+    /// The same, proposed at once: of several that are for one shard, one is done after the other.
+    fn begin_step(
+        &self,
+        step: &dyn Display,
+        shard: Shard,
+        entry: Entry,
+    ) -> Result<impl Future<Output = Result<Option<Answer>, Error>> + use<L, S>, Error> {
+        let mut entry = self.dress(entry);
+        if let Some(idempotency) = &mut entry.idempotency {
+            idempotency.key = derived(&idempotency.key, step);
+        }
+        let wait = Wait::begin();
+        let (inner, answer) = (Arc::clone(self.inner), self.inner.begin(shard, entry)?);
+        Ok(async move {
+            let _wait = wait;
+            Ok(inner.answered(answer).await?.answer)
+        })
+    }
+
     fn dress(&self, mut entry: Entry) -> Entry {
         entry.idempotency = self.idempotency.cloned();
         for outgoing in self.outgoing {
@@ -245,6 +278,11 @@ impl<'a, L: Log, S: Store> Ask<'a, L, S> {
             }
         }
     }
+}
+
+/// The key of a part of a request: no other request has it, for none has a line break in its key.
+fn derived(key: &str, part: &dyn Display) -> String {
+    format!("{key}\n{part}")
 }
 
 /// What can be said of every command that a handle makes.

@@ -1,6 +1,6 @@
 //! Topics: messages for groups of consumers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use super::{Ask, Outgoing, Part, dressing, millis, named, unexpected};
 use crate::consume::{Consumer, ConsumerConfig};
 use crate::define::{self, Standing};
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::store::Store;
 
 /// A topic.
@@ -246,6 +246,60 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
         Ok(outcomes)
     }
 
+    /// Publishes messages, each by itself, those of one partition in their order. Under an idempotency key each is remembered by
+    /// itself, as the one of its place among them, so that who asks again has those published that were not. If the first
+    /// was another under that key, nothing is published. Returns for each where it is, or why it was not taken.
+    pub async fn publish_each(&self, messages: Vec<Message>) -> Vec<Result<Published, Error>> {
+        // As with a batch, those without a key go together, and so stay in order.
+        let any = self.partition(&Message::default(), Some(self.ask.inner.turn(self.partitions)));
+        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut under_way = VecDeque::new();
+        let mut broken = None;
+        for (place, message) in messages.into_iter().enumerate() {
+            let first_alone = place == 1 && self.ask.idempotency.is_some();
+            if (first_alone || under_way.len() == UNDER_WAY_MAX)
+                && let Some((partition, proposed)) = under_way.pop_front()
+            {
+                let outcome = whereto(partition, proposed).await;
+                if let Err(error) = &outcome
+                    && first_alone
+                    && error.kind() == Kind::Conflict
+                {
+                    broken = Some(error.clone());
+                }
+                outcomes.push(outcome);
+            }
+            let partition = self.partition(&message, Some(any));
+            let proposed = match &broken {
+                Some(error) => Err(Error::clone(error)),
+                None => self.propose_each(place, partition, message),
+            };
+            // What comes behind one that was not taken would be before it when it comes again.
+            if let Err(error) = &proposed
+                && !matches!(error.kind(), Kind::Invalid | Kind::TooLarge)
+            {
+                broken.get_or_insert_with(|| error.clone());
+            }
+            under_way.push_back((partition, proposed));
+        }
+        for (partition, proposed) in under_way {
+            outcomes.push(whereto(partition, proposed).await);
+        }
+        outcomes
+    }
+
+    fn propose_each(
+        &self,
+        place: usize,
+        partition: u32,
+        message: Message,
+    ) -> Result<impl Future<Output = Result<Option<Answer>, Error>> + use<L, S>, Error> {
+        let (message, payload) = message.lower(0);
+        let publish = topic::Publish { topic: self.topic.to_owned(), partition, message };
+        let entry = Entry::new(publish).with_body(payload);
+        self.ask.begin_step(&place, self.shard(partition), entry)
+    }
+
     /// A message, to be published along with something else or by a job. Those that a job publishes without a key all go
     /// to one partition.
     pub fn publishing(&self, message: Message) -> Outgoing {
@@ -380,20 +434,23 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
         action: topic::Action,
     ) -> Result<u64, Error> {
         let mut count = 0;
-        loop {
+        for step in 0.. {
             let (topic, group) = (self.topic.to_owned(), group.to_owned());
             let which = Some(which.clone());
             let resolve = topic::Resolve { topic, partition, group, which, action: action.into() };
-            match self.ask.propose(self.shard(partition), Entry::new(resolve)).await? {
+            // Another partition may be in the same shard.
+            let step = format!("{partition} {step}");
+            match self.ask.propose_step(step, self.shard(partition), Entry::new(resolve)).await? {
                 Some(Answer::Topic(topic::Reply { answer: Some(topic::Answer::Resolved(resolved)) })) => {
                     count += resolved.count;
                     if !resolved.more || resolved.count == 0 {
-                        return Ok(count);
+                        break;
                     }
                 }
                 odd => unexpected(odd),
             }
         }
+        Ok(count)
     }
 
     async fn each(&self, command: impl Fn(String, u32) -> Command) -> Result<(), Error> {
@@ -438,9 +495,21 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
     }
 }
 
+/// Where a message is, when what was proposed is answered.
+async fn whereto(
+    partition: u32,
+    proposed: Result<impl Future<Output = Result<Option<Answer>, Error>>, Error>,
+) -> Result<Published, Error> {
+    let published = published(proposed?.await?);
+    Ok(Published { partition, offset: published.delayed.is_empty().then_some(published.offset) })
+}
+
 fn published(answer: Option<Answer>) -> topic::Published {
     match answer {
         Some(Answer::Topic(topic::Reply { answer: Some(topic::Answer::Published(published)) })) => published,
         odd => unexpected(odd),
     }
 }
+
+/// How many messages that are published each by itself are under way at most.
+const UNDER_WAY_MAX: usize = 256;

@@ -24,6 +24,9 @@ pub(super) enum Message {
     Appended(Vec<Result<(), AppendError>>),
 }
 
+/// An answer that comes, unless the engine ends.
+pub(crate) type Coming = oneshot::Receiver<Result<Reply, Error>>;
+
 /// Who asked, with how many bytes.
 pub(super) struct Asker {
     pub(super) bytes: usize,
@@ -62,9 +65,20 @@ impl<L: Log, S: Store> Engine<L, S> {
 
 impl<L: Log, S: Store> Inner<L, S> {
     pub(crate) async fn propose(&self, shard: Shard, entry: Entry) -> Result<Reply, Error> {
-        let (reply, answer) = oneshot::channel();
         let _wait = Wait::begin();
+        let answer = self.begin(shard, entry)?;
+        self.answered(answer).await
+    }
+
+    /// Proposes: the answer comes. Of those that are for one shard, one is done after the other.
+    pub(crate) fn begin(&self, shard: Shard, entry: Entry) -> Result<Coming, Error> {
+        let (reply, answer) = oneshot::channel();
         self.put(shard, entry, Then::Tell(reply))?;
+        Ok(answer)
+    }
+
+    /// The answer, when it comes.
+    pub(crate) async fn answered(&self, answer: Coming) -> Result<Reply, Error> {
         answer.await.unwrap_or_else(|_| Err(Error::InDoubt(self.failure.get().cloned())))
     }
 

@@ -176,7 +176,7 @@ const COMMANDS: [(&str, &[&str]); 7] = [
     ),
     ("Lock", &["TryLock", "Unlock", "Extend"]),
     ("Stream", &["Define", "Append", "Truncate", "Delete", "Describe", "SaveSnapshot", "Project", "Rewind"]),
-    ("Job", &["Put", "Delete", "Pause", "Resume", "Trigger"]),
+    ("Job", &["Put", "Delete", "Pause", "Resume", "Trigger", "DeletePrefix"]),
     ("Config", &["Write"]),
 ];
 /// How many runs there are, if nothing else is said.

@@ -1,8 +1,10 @@
 //! Taking jobs away.
 
+use super::read::list;
 use super::{Answer, Job, NAMES_MAX, Progress, Reply, check_name, job_key, job_prefix, progress_key};
 use crate::context::Context;
 use crate::key::Key;
+use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::timer::Owner;
 
@@ -18,12 +20,26 @@ pub struct Delete {
     pub names: Vec<String>,
 }
 
+/// Takes away the jobs of a scope whose names begin so, [`NAMES_MAX`] of them at once. Answered with [`Deleted`].
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct DeletePrefix {
+    /// Whose jobs they are.
+    #[prost(string, tag = "1")]
+    pub scope: String,
+    /// What their names begin with; empty for all.
+    #[prost(string, tag = "2")]
+    pub prefix: String,
+}
+
 /// What became of them.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Deleted {
     /// How many there were.
     #[prost(uint32, tag = "1")]
     pub count: u32,
+    /// Whether there are more of them, for a further command.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
 }
 
 impl Delete {
@@ -43,6 +59,24 @@ impl Delete {
                 forget(context, &prefix, job);
                 deleted.count += 1;
             }
+        }
+        Ok(Answer::Deleted(deleted).into())
+    }
+}
+
+impl DeletePrefix {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        match self.prefix.is_empty() {
+            true => limits::scope(&self.scope),
+            false => check_name(&self.scope, &self.prefix),
+        }
+    }
+
+    pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Reply, Refusal> {
+        let page = list(context.state(), &self.scope, &self.prefix, None, NAMES_MAX);
+        let deleted = Deleted { count: page.jobs.len() as u32, more: page.next.is_some() };
+        for listed in page.jobs {
+            forget(context, &job_prefix(&self.scope, &listed.name), listed.job);
         }
         Ok(Answer::Deleted(deleted).into())
     }

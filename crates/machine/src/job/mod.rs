@@ -33,7 +33,7 @@ mod text;
 mod trigger;
 
 pub use cron::Cron;
-pub use delete::{Delete, Deleted};
+pub use delete::{Delete, DeletePrefix, Deleted};
 pub use duration::{duration, point};
 pub use pause::{Pause, Resume};
 pub use put::Put;
@@ -73,6 +73,8 @@ commands! {
     4 => Resume,
     /// Runs it now.
     5 => Trigger,
+    /// Takes away all whose names begin so.
+    6 => DeletePrefix,
 }
 
 /// What a command to jobs was answered.
@@ -89,7 +91,7 @@ pub enum Answer {
     /// To `Put`, and to `Resume`: when it runs next.
     #[prost(uint64, tag = "1")]
     NextMs(u64),
-    /// To `Delete`.
+    /// To `Delete`, and to `DeletePrefix`.
     #[prost(message, tag = "2")]
     Deleted(Deleted),
 }

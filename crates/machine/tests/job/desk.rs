@@ -2,7 +2,7 @@
 
 use machine::body::Stored;
 use machine::command::Answer;
-use machine::job::{self, Delete, Listed, Pause, Put, Resume, Schedule, Trigger};
+use machine::job::{self, Delete, DeletePrefix, Listed, Pause, Put, Resume, Schedule, Trigger};
 use machine::queue::{self, Item, SendItem};
 use machine::{Command, Entry, Memory, Refusal, Shard, Table};
 use prost::Message;
@@ -60,6 +60,15 @@ impl Desk {
         let delete = Delete { scope: SCOPE.into(), names: vec![name.into()] };
         match self.run(delete).expect("never refused") {
             Some(job::Answer::Deleted(deleted)) => deleted.count,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many there were, and whether there are more.
+    pub fn delete_prefix(&mut self, prefix: &str) -> (u32, bool) {
+        let delete = DeletePrefix { scope: SCOPE.into(), prefix: prefix.into() };
+        match self.run(delete).expect("never refused") {
+            Some(job::Answer::Deleted(deleted)) => (deleted.count, deleted.more),
             other => panic!("{other:?}"),
         }
     }

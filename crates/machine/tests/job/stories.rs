@@ -1,6 +1,6 @@
 //! What happens to jobs.
 
-use machine::job::{Missed, Put, Schedule, list};
+use machine::job::{Missed, NAMES_MAX, Put, Schedule, list};
 use machine::outbox::{ON_THE_WAY_OF_BLOCKS_MAX, on_the_way};
 use machine::{Code, Effect, Shard, Table, timer};
 
@@ -87,6 +87,24 @@ fn a_deleted_job_does_not_run_and_leaves_nothing() {
     assert_eq!(timer::next(&desk.world.state), None);
     desk.advance(1_000);
     assert_eq!(desk.runs(), []);
+    assert_eq!(table(&desk.world.state, Table::Job), []);
+}
+
+#[test]
+fn jobs_are_deleted_by_what_their_names_begin_with() {
+    let mut desk = Desk::new();
+    for number in 0..=NAMES_MAX {
+        desk.put(every(&format!("a-{number:04}"), 1_000_000)).expect("put");
+    }
+    desk.put(every("a", 100)).expect("put");
+    desk.put(every("b", 100)).expect("put");
+    assert_eq!(desk.delete_prefix("a-"), (NAMES_MAX as u32, true), "no more at once");
+    assert!(desk.get("a-0999").is_none() && desk.get("a-1000").is_some());
+    assert_eq!(desk.delete_prefix("a-"), (1, false));
+    assert_eq!(desk.delete_prefix("a-"), (0, false));
+    assert!(desk.get("a").is_some() && desk.get("b").is_some());
+    assert_eq!(desk.delete_prefix(""), (2, false));
+    assert_eq!(timer::next(&desk.world.state), None);
     assert_eq!(table(&desk.world.state, Table::Job), []);
 }
 

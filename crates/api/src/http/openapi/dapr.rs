@@ -144,7 +144,7 @@ fn publish(paths: &mut Paths) {
         "/publish/bulk/{pubsub}/{topic}",
         &["post", "put"],
         op("publishBulk", "Publishes several messages, each by itself")
-            .keyless()
+            .once()
             .json_body(true, list(named("BulkMessage")))
             .done("all are kept")
             .content(

@@ -34,7 +34,6 @@ pub(super) fn add(paths: &mut Paths) {
         "/v1.0/metadata/{note}",
         &["put"],
         op("note", "Notes a text under a key, to be told with the metadata")
-            .keyless()
             .body(false, json!({ "text/plain": { "schema": { "type": "string", "maxLength": 65536 } } }))
             .done("noted")
             .fails(400, &["ERR_BAD_REQUEST", "ERR_BODY_READ"]),
@@ -61,7 +60,7 @@ pub(super) fn add(paths: &mut Paths) {
     paths.add("/v1.0/invoke/{appId}/method/{method}", &methods, call);
     let lock = |id, summary| {
         Operation::new("lock", id, summary)
-            .keyless()
+            .once()
             .fails(400, BODY_READ)
             .fails(400, &["ERR_LOCK_STORE_NOT_FOUND"])
     };

@@ -7,7 +7,7 @@ use super::schemas::{list, named, nullable, one_of, text, whole};
 use super::write::{Operation, Paths};
 
 fn op(id: &'static str, summary: &str) -> Operation {
-    let operation = Operation::new("topics", id, summary).keyless().fails_as(TOPIC.any);
+    let operation = Operation::new("topics", id, summary).fails_as(TOPIC.any);
     operation.fails(400, &["ERR_TOPIC_OUTSIDE"]).fails(404, &["ERR_PUBSUB_NOT_FOUND"])
 }
 
@@ -128,7 +128,7 @@ pub(super) fn add(paths: &mut Paths) {
             .json_body(true, on_failure())
             .done("it is set"),
     );
-    paths.add(&of_group, &["delete"], write("deleteGroup", "Takes a group away").done("it is gone"));
+    paths.add(&of_group, &["delete"], write("deleteGroup", "Takes a group away").once().done("it is gone"));
     paths.add(
         &format!("{of_group}/failed"),
         &["get"],
@@ -143,7 +143,7 @@ pub(super) fn add(paths: &mut Paths) {
     paths.add(
         &format!("{of_group}/seek"),
         &["post"],
-        write("seekGroup", "Moves a group").json_body(true, to()).done("it is there"),
+        write("seekGroup", "Moves a group").once().json_body(true, to()).done("it is there"),
     );
     let resolved = sent(json!({
         "action": one_of(&["retry", "skip", "deadLetter"]), "key": nullable(json!({ "type": "string" })),
@@ -153,6 +153,7 @@ pub(super) fn add(paths: &mut Paths) {
         &format!("{of_group}/resolve"),
         &["post"],
         write("resolveFailed", "Decides what becomes of messages that are set aside")
+            .once()
             .json_body(true, resolved)
             .answers("how many they were", told(&["resolved"], json!({ "resolved": whole_number() }))),
     );

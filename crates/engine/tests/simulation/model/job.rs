@@ -61,7 +61,14 @@ impl Jobs {
                 let place = |name: &String| (delete.scope.clone(), name.clone());
                 let count =
                     delete.names.iter().filter(|name| self.jobs.remove(&place(name)).is_some()).count();
-                answer = Some(Answer::Deleted(Deleted { count: count as u32 }));
+                answer = Some(Answer::Deleted(Deleted { count: count as u32, more: false }));
+            }
+            job::Kind::DeletePrefix(delete) => {
+                let before = self.jobs.len();
+                self.jobs
+                    .retain(|(scope, name), _| *scope != delete.scope || !name.starts_with(&delete.prefix));
+                let count = (before - self.jobs.len()) as u32;
+                answer = Some(Answer::Deleted(Deleted { count, more: false }));
             }
             job::Kind::Pause(pause) => self.at(&pause.scope, &pause.name)?.paused = true,
             job::Kind::Resume(resume) => {

@@ -1,7 +1,7 @@
 //! Jobs of every kind, which are put, stopped, resumed, run out of turn and taken away.
 
 use machine::Entry;
-use machine::job::{self, Delete, Missed, Pause, Put, Resume, Schedule, Trigger};
+use machine::job::{self, Delete, DeletePrefix, Missed, Pause, Put, Resume, Schedule, Trigger};
 
 use super::{Glance, payload, sent, target};
 use crate::model::job::CRONS;
@@ -19,6 +19,9 @@ pub fn entry(glance: &mut Glance<'_>) -> Entry {
         0..6 => {
             let body = payload(glance.rng, glance.id, 0);
             Entry::new(put(glance, scope, name)).with_body(body)
+        }
+        6 if glance.rng.chance(30) => {
+            Entry::new(DeletePrefix { scope, prefix: name[..glance.rng.pick(&[0, 1, 2])].to_owned() })
         }
         6 => Entry::new(Delete { scope, names: vec![name, "clean".to_owned()] }),
         7..9 => Entry::new(Pause { scope, name }),
