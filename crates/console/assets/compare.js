@@ -5,7 +5,7 @@ import * as show from './format.js';
 import { get, part } from './net.js';
 import { address, turn } from './router.js';
 import { rows as rowsOf } from './rows.js';
-import { aligned, startNs } from './spans.js';
+import { aligned, lengths, startNs } from './spans.js';
 import { dated, zone } from './time.js';
 import { failed, KINDS, ticks } from './waterfall.js';
 
@@ -16,12 +16,13 @@ const isNarrow = () => innerWidth <= 720;
 const matters = (row) => row.delta === null || (Math.abs(row.delta) > 1e6 && Math.abs(row.delta) > 0.05 * row.a.duration_ns);
 
 export function compare(root, id, at, signal) {
-  let [one, other, only] = [null, null, at.query.only === 'true'];
+  let [one, other, only, later] = [null, null, at.query.only === 'true', at.query.later === 'true'];
   const { with: otherId } = at.query;
   const utc = at.query.utc === 'true';
   const head = h('div', {});
   const narrowed = h('button', { onclick: () => turn({ only: only ? '' : 'true' }, { replace: true }) }, 'Only what differs');
-  const bar = h('div', { class: 'row tools', hidden: true }, narrowed, h('span', { class: 'grow' }), h('span', { class: 'legend' }, h('span', { class: 'step' }, h('i', { class: 'piece on' }), 'A'), h('span', { class: 'step' }, h('i', { class: 'piece off' }), 'B')));
+  const after = h('button', { onclick: () => turn({ later: later ? '' : 'true' }, { replace: true }) });
+  const bar = h('div', { class: 'row tools', hidden: true }, narrowed, after, h('span', { class: 'grow' }), h('span', { class: 'legend' }, h('span', { class: 'step' }, h('i', { class: 'piece on' }), 'A'), h('span', { class: 'step' }, h('i', { class: 'piece off' }), 'B')));
   const axis = h('div', { class: 'axis pair', hidden: true }, h('span', { class: 'label' }, 'Span'), h('span', { class: 'n' }, 'A'), h('span', { class: 'n' }, 'B'), h('span', { class: 'n' }, 'B − A'), h('span', { class: 'bars' }));
   const none = h('p', { class: 'empty', hidden: true }, 'Nothing differs by more than a millisecond and a twentieth.');
   const box = rowsOf({ height: () => (isNarrow() ? 46 : 28), key: (row) => row.key, make, update: fill, role: 'list', 'aria-label': 'Spans of both' }, signal);
@@ -30,12 +31,15 @@ export function compare(root, id, at, signal) {
   function make() {
     return h('div', { class: 'span pair', role: 'listitem' }, h('span', { class: 'label' }, h('span', { class: 'who' }), ' ', h('span', { class: 'what' })), [0, 1, 2].map(() => h('span', { class: 'n' })), h('span', { class: 'bars' }));
   }
-  const longest = () => Math.max(1, one.duration_ns, other.duration_ns);
+  const longest = (which = isApart() && !later ? 'request' : 'whole') => Math.max(lengths(one)[which], lengths(other)[which]);
+  const isApart = () => lengths(one).isApart || lengths(other).isApart;
   const piece = (span, trace, kind) => {
     if (!span) return null;
     const element = h('i', { class: `piece ${kind}${span.status === 'error' ? ' bad' : ''}` });
-    element.style.left = `${(startNs(span, trace) / longest()) * 100}%`;
-    element.style.width = `max(2px, ${(span.duration_ns / longest()) * 100}%)`;
+    const [begin, end] = [startNs(span, trace) / longest(), (startNs(span, trace) + span.duration_ns) / longest()];
+    if (begin > 1) return null;
+    element.style.left = `${begin * 100}%`;
+    element.style.width = `max(2px, ${(Math.min(1, end) - begin) * 100}%)`;
     return element;
   };
   function fill(element, row) {
@@ -50,12 +54,18 @@ export function compare(root, id, at, signal) {
     }
     say(delta, row.delta === null ? (row.a ? 'only in A' : 'only in B') : row.delta === 0 ? '0' : `${row.delta > 0 ? '+' : ''}${show.took(row.delta)}`);
     mark(delta, 'class', !matters(row) ? 'n dim' : row.delta === null ? 'n warn' : row.delta > 0 ? 'n bad' : 'n good');
-    replace(bars, piece(row.a, one, 'on'), piece(row.b, other, 'off'));
+    const away = [['A', row.a, one], ['B', row.b, other]].filter(([, side, trace]) => side && startNs(side, trace) > longest()).map(([word, side, trace]) => `${word} at ${show.took(startNs(side, trace))}`);
+    const words = away.length ? h('span', { class: 'remark dim' }, `${away.join(', ')} →`) : null;
+    if (words) words.style.right = '6px';
+    replace(bars, piece(row.a, one, 'on'), piece(row.b, other, 'off'), words);
   }
   const draw = () => {
     const all = aligned(one, other);
     const shown = only ? all.filter(matters) : all;
     mark(narrowed, 'aria-pressed', String(only));
+    after.hidden = !isApart();
+    say(after, `With what they set off, ${show.took(longest('whole'))}`);
+    mark(after, 'aria-pressed', String(later));
     none.hidden = shown.length > 0;
     replace(axis.lastElementChild, ticks(axis.lastElementChild, 0, longest()));
     box.show(shown);
@@ -72,5 +82,5 @@ export function compare(root, id, at, signal) {
     draw();
   }, (error) => { if (!signal.aborted) replace(head, failed(error, `${id} ${otherId}`)); });
   addEventListener('resize', () => { if (one) draw(); }, { signal });
-  return (to) => { only = to.query.only === 'true'; if (one) draw(); };
+  return (to) => { [only, later] = [to.query.only === 'true', to.query.later === 'true']; if (one) draw(); };
 }

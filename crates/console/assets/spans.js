@@ -99,6 +99,15 @@ export function rows(trace, { folded = new Set(), logs = true } = {}) {
   return found;
 }
 
+// Later work that a request set off makes a trace longer than who asked has waited. From so much more on it is looked at apart.
+const LATER = 1.25;
+
+// How long the request itself took, how long all of it did, and whether that is worth telling apart; in nanoseconds.
+export function lengths({ is_whole: isWhole, duration_ns: all, first_duration_ns: own }) {
+  const [request, whole] = [Math.max(1, own), Math.max(1, all, own)];
+  return { request, whole, isApart: isWhole && whole > request * LATER };
+}
+
 // What of a trace is not there, in sentences.
 export function missing(trace) {
   const ids = new Set(trace.spans.map((span) => span.span_id));

@@ -7,7 +7,7 @@ import { address, place, turn } from './router.js';
 import { rows as rowsOf } from './rows.js';
 import { doing, told } from './say.js';
 import { spanTicks } from './scale.js';
-import { eventWords, missing, onPath, outcomes, rows, startNs, stretches } from './spans.js';
+import { eventWords, lengths, missing, onPath, outcomes, rows, startNs, stretches } from './spans.js';
 import { clock, dated, zone } from './time.js';
 
 const EVERY_MS = 2000;
@@ -21,7 +21,7 @@ export const KINDS = { client: '→', producer: '⇢', consumer: '⇠' };
 const KIND_WORDS = { client: 'asks', producer: 'hands over', consumer: 'works on', server: 'answers', internal: '' };
 
 export const looks = (query) => ({
-  span: query.span ?? null, folded: new Set((query.fold ?? '').split(',').filter(Boolean)), logs: query.logs !== 'off', utc: query.utc === 'true', view: viewOf(query.view),
+  span: query.span ?? null, folded: new Set((query.fold ?? '').split(',').filter(Boolean)), logs: query.logs !== 'off', utc: query.utc === 'true', later: query.later === 'true', view: viewOf(query.view),
 });
 
 function viewOf(text) {
@@ -33,14 +33,15 @@ export const failed = (error, id) => [h('div', { class: 'head' }, h('h1', {}, 'T
   error.status === 404 ? h('p', {}, 'Failures and what is slow are kept, and a fair share of the rest; for how long, the manifest says. ', link('/traces', {}, 'The traces that there are')) : h('p', { class: 'mono' }, id)];
 
 export function waterfall(root, id, at, signal) {
-  let [trace, look, all, path, view] = [null, looks(at.query), [], new Map(), null];
+  let [trace, look, shownRows, path, view] = [null, looks(at.query), [], new Map(), null];
   const head = h('div', {});
   const notes = h('ul', { class: 'notes' });
   const axis = h('div', { class: 'axis' }, h('span', { class: 'label' }), h('span', { class: 'n' }, 'Took'), h('span', { class: 'bars' }));
   const aside = h('aside', { 'aria-label': 'The chosen span' });
   const logs = h('button', { onclick: () => turn({ logs: look.logs ? 'off' : '' }, { replace: true }) }, 'Logs in line');
-  const whole = h('button', { onclick: () => turn({ view: '' }, { replace: true }) }, 'Show all of the time');
-  const bar = h('div', { class: 'row tools', hidden: true }, logs, whole, h('span', { class: 'grow' }), h('span', { class: 'legend' },
+  const later = h('button', { onclick: () => turn({ later: look.later && !look.view ? '' : 'true', view: '' }, { replace: true }) });
+  const whole = h('button', { onclick: () => turn({ view: '' }, { replace: true }) }, 'Out of the close-up');
+  const bar = h('div', { class: 'row tools', hidden: true }, logs, later, whole, h('span', { class: 'grow' }), h('span', { class: 'legend' },
     [['on', 'on the critical path'], ['off', 'beside it'], ['wait', 'waited'], ['bad', 'failed']].map(([kind, text]) => h('span', { class: 'step' }, h('i', { class: `piece ${kind}` }), text))));
   const box = rowsOf({
     height: () => (isNarrow() ? 46 : 26), key: (row) => row.key, make, update: (element, row) => fill(element, row), role: 'tree', 'aria-label': 'Spans',
@@ -99,7 +100,8 @@ export function waterfall(root, id, at, signal) {
     const why = span.error || span.attributes['error.type'] || 'failed';
     const did = outcomes(span);
     const said = span.status === 'error' && why !== String(status) && !did.some(({ state }) => state === 'bad');
-    const words = [status >= 400 ? h('span', { class: status >= 500 ? 'bad' : 'warn' }, status) : null,
+    const away = begin > 1 ? `at ${show.took(startNs(span, trace))} →` : end < 0 ? `← at ${show.took(startNs(span, trace))}` : '';
+    const words = [away ? h('span', { class: 'dim' }, away) : null, status >= 400 ? h('span', { class: status >= 500 ? 'bad' : 'warn' }, status) : null,
       row.waited > 0 ? h('span', { class: 'warn' }, `waited ${show.took(row.waited)}`) : null,
       did.map(({ text, state }) => h('span', { class: state || 'dim' }, text)), said ? h('span', { class: 'bad' }, why) : null,
       row.isEarly ? h('span', { class: 'warn' }, 'before its cause: clocks differ') : null, row.isFolded ? h('span', { class: 'dim' }, `${row.below} below`) : null];
@@ -132,7 +134,7 @@ export function waterfall(root, id, at, signal) {
     const { log } = row;
     const state = { error: 'bad', fatal: 'bad', warn: 'warn' }[log.level] ?? 'dim';
     return [[h('span', { class: 'fold none' }), h('span', { class: `level ${state}` }, log.level || 'log'), ' ', h('span', { class: 'what mono', title: `${clock(log.at_us / 1000, look.utc)} ${log.service}: ${log.body}` }, log.body)],
-      [at >= 0 && at <= 1 ? dot(at, state) : null, h('span', { class: 'remark dim' }, isNarrow() ? `${show.took((us - trace.start_us) * 1000)} ${log.service}` : '')]];
+      [at >= 0 && at <= 1 ? dot(at, state) : null, h('span', { class: 'remark dim' }, isNarrow() || at > 1 || at < 0 ? `${show.took((us - trace.start_us) * 1000)} in${isNarrow() ? ` ${log.service}` : ''}` : '')]];
   }
   function dot(at, state = 'warn') {
     const element = h('i', { class: `dot ${state}` });
@@ -152,15 +154,19 @@ export function waterfall(root, id, at, signal) {
   });
 
   const draw = () => {
-    view = look.view ?? { from: 0, to: Math.max(1, trace.duration_ns) };
+    const { request, whole: all, isApart } = lengths(trace);
+    view = look.view ?? { from: 0, to: isApart && !look.later ? request : all };
     whole.hidden = !look.view;
+    later.hidden = !isApart;
+    say(later, `With what it set off, ${show.took(all)}`);
+    mark(later, 'aria-pressed', String(look.later && !look.view));
     mark(logs, 'aria-pressed', String(look.logs));
     logs.hidden = trace.logs.length === 0;
-    all = rows(trace, look);
+    shownRows = rows(trace, look);
     mark(both, 'data-on', Boolean(look.span));
     drawAxis();
-    box.show(all);
-    const row = all.find((one) => one.kind === 'span' && one.span.span_id === look.span) ?? rows(trace).find((one) => one.kind === 'span' && one.span.span_id === look.span);
+    box.show(shownRows);
+    const row = shownRows.find((one) => one.kind === 'span' && one.span.span_id === look.span) ?? rows(trace).find((one) => one.kind === 'span' && one.span.span_id === look.span);
     replace(aside, look.span ? about(row, trace, path, look) : null);
   };
   const shown = () => {
@@ -197,7 +203,7 @@ export function waterfall(root, id, at, signal) {
     if (event.key === 'Enter' || event.key === ' ') choose(row);
     else if (event.key === 'ArrowLeft' && row.kind === 'span' && row.below && !row.isFolded) fold(row, true);
     else if (event.key === 'ArrowRight' && row.kind === 'span' && row.isFolded) fold(row, false);
-    else if (event.key === 'ArrowLeft') box.choose(all.findLastIndex((one, place) => place < all.indexOf(row) && one.kind === 'span' && one.depth < row.depth));
+    else if (event.key === 'ArrowLeft') box.choose(shownRows.findLastIndex((one, place) => place < shownRows.indexOf(row) && one.kind === 'span' && one.depth < row.depth));
     else if (event.key === 'Escape' && look.span) turn({ span: '' }, { replace: true });
     else return;
     event.preventDefault();
@@ -300,7 +306,7 @@ function about(row, trace, path, look) {
   const parts = outcomes(span);
   const call = span.attributes['colony.call'];
   const pairs = [['kind', span.kind], ['began', `${clock(span.start_us / 1000, look.utc)}, ${show.took(startNs(span, trace))} in`], ['took', show.took(span.duration_ns)],
-    ['critical path', onIt ? `${show.took(onIt)}, ${show.share(onIt / Math.max(1, trace.duration_ns))} of all` : 'not on it'], ['waited', row.waited ? show.took(row.waited) : null],
+    ['critical path', onIt ? `${show.took(onIt)}, ${show.share(onIt / lengths(trace).request)} of the request` : 'not on it'], ['waited', row.waited ? show.took(row.waited) : null],
     ['instance', span.instance || null], ['recorded by', span.scope || null], ['span', h('span', { class: 'mono' }, span.span_id)], ['cut off', span.dropped ?? null]];
   const away = (linked) => (linked.trace_id === trace.trace_id ? address('traces', [trace.trace_id], { span: linked.span_id }) : address('traces', [linked.trace_id], { span: linked.span_id }));
   return [h('div', { class: 'head' }, h('h2', {}, span.service, ' ', span.name), h('span', { class: 'grow' }), close),

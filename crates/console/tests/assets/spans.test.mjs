@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { aligned, eventWords, missing, onPath, outcomes, rows, stretches, waited } from '../../assets/spans.js';
+import { aligned, eventWords, lengths, missing, onPath, outcomes, rows, stretches, waited } from '../../assets/spans.js';
 
 const span = (id, parent, service, name, from, us, more = {}) => ({
   span_id: id, parent_id: parent, service, name, kind: 'internal', start_us: 1000000 + from, duration_ns: us * 1000, status: 'unset', attributes: {}, ...more,
@@ -101,4 +101,12 @@ test('the time on the critical path is summed, and stretches that nobody could t
   const path = [{ offset_ns: 500, duration_ns: 100 }, { offset_ns: 0, duration_ns: 100 }, { offset_ns: 101, duration_ns: 99 }];
   assert.deepEqual(stretches(path, 0, 1000), [{ begin: 0, end: 0.2 }, { begin: 0.5, end: 0.6 }]);
   assert.deepEqual(stretches(path, 550, 1550), [{ begin: 0, end: 0.05 }]);
+});
+
+test('a request and what it set off are told apart where that makes a difference', () => {
+  const of = (own, all, isWhole = true) => lengths({ is_whole: isWhole, duration_ns: all, first_duration_ns: own });
+  assert.deepEqual(of(9.5e6, 5.02e9), { request: 9.5e6, whole: 5.02e9, isApart: true });
+  assert.equal(of(9.5e6, 10e6).isApart, false);
+  assert.equal(of(9.5e6, 5.02e9, false).isApart, false, 'of what has no beginning nobody knows how long it took');
+  assert.deepEqual(of(0, 0), { request: 1, whole: 1, isApart: false });
 });
