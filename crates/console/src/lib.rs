@@ -18,6 +18,7 @@ mod promises;
 mod server;
 mod sources;
 mod token;
+mod urls;
 mod used;
 
 pub use problem::Problem;

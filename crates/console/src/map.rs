@@ -88,6 +88,7 @@ pub(crate) fn view(found: &Found, now: &Sample, before: &Sample, laid: &mut Laid
             .into_iter()
             .map(|edge| (format!("edge/{} -> {}", text(&edge, "from"), text(&edge, "to")), edge)),
     );
+    view.extend(traffic(&calls, spent).map(|(name, told)| (format!("traffic/{name}"), told)));
     view.extend(found.plane.faults.iter().map(|fault| (format!("fault/{}", fault.id), fault_told(fault))));
     view
 }
@@ -189,10 +190,8 @@ fn edges(found: &Found, calls: &[Lately<'_>], spent: Duration) -> Vec<Value> {
     }
     let of_calls = ways.into_iter().map(|((from, to), calls)| {
         let sum = |of: fn(&CallStatus) -> u64| calls.iter().map(|call| call.count(of)).sum::<u64>();
-        let mut latency = HistogramSnapshot::default();
-        calls.iter().for_each(|call| latency.merge(&call.latency));
         let breakers = calls.iter().map(|call| call.status.breaker.as_str());
-        json!({
+        let mut told = json!({
             "kind": "call",
             "from": from,
             "to": to,
@@ -200,15 +199,15 @@ fn edges(found: &Found, calls: &[Lately<'_>], spent: Duration) -> Vec<Value> {
             "declared": true,
             "used": calls.iter().any(|call| call.status.requests > 0),
             "share": calls.iter().find_map(|call| call.status.share),
-            "rate": rate(sum(|call| call.requests), spent),
-            "errors": share(sum(|call| call.status_5xx), sum(|call| call.requests)),
-            "p50_us": quantile(&latency, 0.5),
-            "p99_us": quantile(&latency, 0.99),
             "breaker": breakers.max_by_key(|state| severity(state)).unwrap_or("none"),
             "ejected": calls.iter().map(|call| call.status.ejected.len()).sum::<usize>(),
             "refused": rate(sum(|call| call.limited + call.overloaded + call.shed + call.rejected), spent),
             "retries": rate(sum(|call| call.retries), spent),
-        })
+        });
+        if let (Value::Object(told), Value::Object(more)) = (&mut told, summed(&calls, spent)) {
+            told.extend(more);
+        }
+        told
     });
     // Who reads a topic is known by the name of its group, which is the application's unless it says otherwise.
     let of_groups = found.durable.topics.iter().flat_map(|(name, told, groups)| {
@@ -221,6 +220,28 @@ fn edges(found: &Found, calls: &[Lately<'_>], spent: Duration) -> Vec<Value> {
         })
     });
     of_calls.chain(of_groups).collect()
+}
+
+/// What comes in at each upstream, of all calls to it together.
+fn traffic<'a>(calls: &'a [Lately<'_>], spent: Duration) -> impl Iterator<Item = (&'a str, Value)> {
+    let mut upstreams: BTreeMap<&str, Vec<&Lately<'_>>> = BTreeMap::new();
+    for call in calls {
+        upstreams.entry(&call.status.upstream).or_default().push(call);
+    }
+    upstreams.into_iter().map(move |(name, calls)| (name, summed(&calls, spent)))
+}
+
+/// Rate, errors and quantiles of several calls together.
+fn summed(calls: &[&Lately<'_>], spent: Duration) -> Value {
+    let sum = |of: fn(&CallStatus) -> u64| calls.iter().map(|call| call.count(of)).sum::<u64>();
+    let mut latency = HistogramSnapshot::default();
+    calls.iter().for_each(|call| latency.merge(&call.latency));
+    json!({
+        "rate": rate(sum(|call| call.requests), spent),
+        "errors": share(sum(|call| call.status_5xx), sum(|call| call.requests)),
+        "p50_us": quantile(&latency, 0.5),
+        "p99_us": quantile(&latency, 0.99),
+    })
 }
 
 fn nodes(found: &Found, now: &Sample, before: &Sample, spent: Duration) -> BTreeMap<String, Value> {

@@ -5,11 +5,14 @@ use axum::extract::State;
 use axum::routing::get;
 
 use super::{Answer, Served};
+use crate::urls;
 
 pub(super) fn routes() -> Router<Served> {
     Router::new().route("/api/manifest", get(manifest))
 }
 
 async fn manifest(State(served): State<Served>) -> Answer {
-    served.told(served.sources().written().map_err(|problem| served.hushed(problem))?)
+    let mut written = served.sources().written().map_err(|problem| served.hushed(problem))?;
+    urls::hushed_in(&mut written);
+    served.told(written)
 }

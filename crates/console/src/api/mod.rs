@@ -122,8 +122,7 @@ impl Served {
     async fn durable(&self) -> Result<Durable, Problem> {
         let durable = self.sources().durable().await?;
         let engine = durable.host.disk();
-        let queues = engine.queues(None, queues::QUEUES_MAX).await?;
-        let queues = queues.iter().map(|(name, ledger)| (name.clone(), queues::told(name, ledger))).collect();
+        let queues = queues::looks(engine).await?;
         let topics = topics::looks(engine).await?;
         Ok(Durable { topics, queues, uses: durable.host.uses() })
     }

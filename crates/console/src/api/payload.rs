@@ -1,7 +1,9 @@
 //! Payloads as they are shown: as text where they are text, and not more of them than one reads.
 
+use ::telemetry::trace::TraceContext;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use machine::topic::Header;
 use serde_json::{Value, json};
 
 /// Most bytes of a payload that are told.
@@ -30,6 +32,30 @@ pub(super) fn told_up_to(max: usize, payload: &[u8]) -> Value {
     }
 }
 
+/// The trace that a `traceparent` belongs to.
+pub(super) fn trace(parent: &[u8]) -> Option<String> {
+    let context = TraceContext::parse(parent)?;
+    Some(context.trace_id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The trace in which something was sent: by its headers, or as a CloudEvent says it
+/// (extension for distributed tracing of CloudEvents 1.0).
+pub(super) fn trace_of(headers: &[Header], payload: &[u8]) -> Option<String> {
+    let of_header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(TRACEPARENT));
+    if let Some(header) = of_header {
+        return trace(&header.value);
+    }
+    let event: Event<'_> = serde_json::from_slice(payload).ok()?;
+    trace(event.traceparent.as_bytes())
+}
+
+const TRACEPARENT: &str = "traceparent";
+
+#[derive(serde::Deserialize)]
+struct Event<'a> {
+    traceparent: &'a str,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +71,17 @@ mod tests {
             (Some(SHOWN_BYTES_MAX - 1), Some(true))
         );
         assert_eq!(told_up_to(3, b"abcd"), json!({ "text": "abc", "bytes": 4, "cut": true }));
+    }
+
+    #[test]
+    fn a_message_is_known_by_its_headers_or_as_an_event_to_be_of_a_trace() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let header = |value: &str| Header { name: "Traceparent".to_owned(), value: value.to_owned().into() };
+        let event = format!(r#"{{"specversion":"1.0","traceparent":"{parent}","data":{{}}}}"#);
+        let found = Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned());
+        assert_eq!(trace_of(&[header(parent)], b"any"), found);
+        assert_eq!(trace_of(&[], event.as_bytes()), found);
+        assert_eq!(trace_of(&[header("00-x")], b"any"), None);
+        assert_eq!(trace_of(&[], b"[1]"), None);
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
+use engine::Embedded;
 use engine::blocks::queue::{Dead, Filter, Id, Item, Ledger, Peeked, Reason, Redrive, Standing, Which};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use super::{Answer, Served, asked, said};
 use crate::problem::Problem;
 
 /// Most queues that are told of.
-pub(super) const QUEUES_MAX: usize = 500;
+const QUEUES_MAX: usize = 500;
 /// Most items that are shown of a shard.
 const PEEKED_MAX: usize = 50;
 /// Dead letters of a shard that are looked at for their causes.
@@ -37,13 +38,31 @@ pub(super) fn routes() -> Router<Served> {
 
 async fn all(State(served): State<Served>) -> Answer {
     let durable = served.sources().durable().await?;
-    let queues = durable.host.disk().queues(None, QUEUES_MAX).await?;
     served
-        .told(json!({ "queues": queues.iter().map(|(name, ledger)| told(name, ledger)).collect::<Vec<_>>() }))
+        .told(json!({ "queues": looks(durable.host.disk()).await?.into_iter().map(|(_, told)| told).collect::<Vec<_>>() }))
 }
 
-/// A queue, as it stands on the map, too.
-pub(super) fn told(name: &str, ledger: &Ledger) -> Value {
+/// All queues by name, as they stand on the map, too.
+pub(super) async fn looks(engine: &Embedded) -> Result<Vec<(String, Value)>, Problem> {
+    let mut all = Vec::new();
+    for (name, ledger) in engine.queues(None, QUEUES_MAX).await? {
+        let oldest = oldest(engine, &name, &ledger).await?;
+        all.push((name.clone(), told(&name, &ledger, oldest)));
+    }
+    Ok(all)
+}
+
+/// When the item was sent that has been ready for longest, in milliseconds since 1970.
+async fn oldest(engine: &Embedded, name: &str, ledger: &Ledger) -> Result<Option<u64>, Problem> {
+    if ledger.ready == 0 {
+        return Ok(None);
+    }
+    // The first of each shard.
+    let first = engine.queue(name)?.peek(Which::Ready, 1).await?;
+    Ok(first.iter().map(|(_, peeked, _)| peeked.item.sent_ms).min())
+}
+
+fn told(name: &str, ledger: &Ledger, oldest: Option<u64>) -> Value {
     json!({
         "kind": "queue",
         "name": name,
@@ -53,6 +72,7 @@ pub(super) fn told(name: &str, ledger: &Ledger) -> Value {
         "blocked": ledger.blocked,
         "dead": ledger.dead,
         "paused": ledger.paused,
+        "oldest_unix_ms": oldest,
     })
 }
 
@@ -90,6 +110,7 @@ fn item(id: Id, peeked: &Peeked, bytes: &Bytes) -> Value {
         "priority": peeked.item.priority,
         "sent_unix_ms": peeked.item.sent_ms,
         "payload": payload::told(bytes),
+        "trace": payload::trace_of(&peeked.item.headers, bytes),
         "failures": peeked.history.failures.iter().map(|failure| json!({
             "unix_ms": failure.at_ms, "attempt": failure.attempt, "consumer": failure.consumer, "cause": failure.cause,
         })).collect::<Vec<_>>(),

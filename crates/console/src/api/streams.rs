@@ -1,7 +1,6 @@
 //! `/api/streams`: stores of event streams with their projections, the streams of one, and a stream as a line of events with its
 //! snapshots.
 
-use ::telemetry::trace::TraceContext;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -198,15 +197,9 @@ fn event(event: &Appended) -> Value {
         "id": String::from_utf8_lossy(&event.id),
         "unix_ms": event.time.as_millis(),
         "payload": payload::told_up_to(PAYLOAD_BYTES_MAX, &event.payload),
-        "trace": parent.and_then(trace),
+        "trace": parent.and_then(|parent| payload::trace(parent.as_bytes())),
         "metadata": metadata,
     })
-}
-
-/// The trace that a `traceparent` belongs to.
-fn trace(parent: &str) -> Option<String> {
-    let context = TraceContext::parse(parent.as_bytes())?;
-    Some(context.trace_id.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -124,6 +124,7 @@ async fn messages(
             "key": String::from_utf8_lossy(&message.attributes.key),
             "content_type": message.attributes.content_type,
             "payload": payload::told(&message.payload),
+            "trace": payload::trace_of(&message.attributes.headers, &message.payload),
         })
     });
     served
@@ -147,6 +148,8 @@ async fn failed(
     for partition in 0..topic.partitions() {
         for (offset, aside) in topic.asides(partition, &group, 0, SHOWN_MAX - failed.len()).await? {
             let last = aside.history.last();
+            let message =
+                topic.read(partition, offset, 1).await?.into_iter().find(|one| one.offset == offset);
             failed.push(json!({
                 "partition": partition,
                 "offset": offset,
@@ -155,6 +158,8 @@ async fn failed(
                 "next_unix_ms": aside.next,
                 "cause": last.map(|failure| &failure.cause),
                 "unix_ms": last.map(|failure| failure.time),
+                "payload": message.as_ref().map(|one| payload::told(&one.payload)),
+                "trace": message.as_ref().and_then(|one| payload::trace_of(&one.attributes.headers, &one.payload)),
             }));
         }
         if failed.len() >= SHOWN_MAX {
