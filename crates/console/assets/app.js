@@ -22,6 +22,7 @@ import './nowhere.js';
 
 // Pages that are not in the list, and the one under which they are.
 const UNDER = { streams: 'state' };
+const ALERTS_MS = 15000;
 
 // Name, title, the key after `g`.
 export const PAGES = [
@@ -42,20 +43,23 @@ function frame() {
   const name = h('a', { class: 'name', href: '/map' }, 'Colony');
   const live = h('span', { class: 'connection' });
   const faults = link('/break', { class: 'bad', hidden: true });
+  const alerts = link('/slos', { class: 'bad', hidden: true });
   replace(
     document.getElementById('top'),
     h('img', { src: '/assets/mark.svg', alt: '' }),
     name,
     h('span', { class: 'grow' }),
     faults,
+    alerts,
     live,
     h('button', { class: 'plain', onclick: search, title: 'Search ( / )' }, 'Search'),
     h('button', { class: 'plain less', onclick: help, title: 'Keys ( ? )' }, 'Keys'),
   );
   get('/api/status').then((status) => {
     say(name, status.name);
-    document.title = `${status.name} – Colony`;
+    title();
   }, () => {});
+  watchAlerts(alerts);
   store.watch(() => {
     mark(live, 'data-state', store.connection.state);
     say(live, { live: 'live', lost: 'connection lost', connecting: 'connecting' }[store.connection.state]);
@@ -65,6 +69,31 @@ function frame() {
   });
 }
 
+// What fires, told on every page.
+function watchAlerts(element) {
+  const look = () => {
+    if (document.hidden) return;
+    get('/api/slos').then(({ alerts }) => {
+      // Of one thing there may be a page and a ticket.
+      const all = [...new Map(alerts.map(({ key, summary }) => [key.replace(/ (page|ticket)$/, ''), summary])).values()];
+      element.hidden = all.length === 0;
+      say(element, all.length === 1 ? '1 alert' : `${all.length} alerts`);
+      mark(element, 'title', all.join('\n'));
+    }, () => {});
+  };
+  setInterval(look, ALERTS_MS);
+  document.addEventListener('visibilitychange', look);
+  look();
+}
+
+// What it is that one looks at comes first, for tabs show no more.
+function title() {
+  const at = router.place();
+  const page = PAGES.find(([name]) => name === (UNDER[at.name] ?? at.name));
+  const what = [...at.rest.toReversed(), page?.[1]].filter(Boolean).join(' – ');
+  document.title = `${what || 'Colony'} – ${document.querySelector('#top .name').textContent}`;
+}
+
 function nav() {
   const links = PAGES.map(([name, title, key]) => link(`/${name}`, { 'data-page': name }, title, h('kbd', {}, `g ${key}`)));
   replace(document.getElementById('nav'), links);
@@ -72,10 +101,7 @@ function nav() {
     for (const one of links) mark(one, 'aria-current', one.dataset.page === (UNDER[detail.name] ?? detail.name) ? 'page' : null);
     // On a phone there is not room for all.
     links.find((one) => one.hasAttribute('aria-current'))?.scrollIntoView({ block: 'nearest', inline: 'center' });
-    const page = PAGES.find(([name]) => name === (UNDER[detail.name] ?? detail.name));
-    const what = [...detail.rest, page?.[1]].filter(Boolean).join(' – ');
-    const system = document.querySelector('#top .name').textContent;
-    document.title = `${what || 'Colony'} – ${system}`;
+    title();
   });
 }
 

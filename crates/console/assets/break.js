@@ -1,10 +1,12 @@
 // Something made to fail on purpose, for a time, and undone; beside it the map shows what follows.
 
+import { ask } from './ask.js';
 import { h, Keyed, link, mark, say } from './dom.js';
-import { drawn, edgeState, flags, wellness } from './drawn.js';
+import { drawn } from './drawn.js';
 import * as show from './format.js';
+import { amiss } from './map.js';
 import { part, post, remove } from './net.js';
-import { address, go as goTo, page } from './router.js';
+import { address, go as goTo, page, turn } from './router.js';
 import { doing } from './say.js';
 import * as store from './store.js';
 
@@ -12,8 +14,9 @@ const WAYS = [['slow', 'Slow a call'], ['fail', 'Fail a call'], ['reset', 'Lose 
 const TIMES = [[30, '30 s'], [60, '1 min'], [300, '5 min'], [900, '15 min']];
 
 page('break', (root, at, signal) => {
-  let way = WAYS.some(([name]) => name === at.query.way) ? at.query.way : at.query.on?.startsWith('queue ') ? 'fill' : 'fail';
-  const targets = h('select', { id: 'target' });
+  const wayOf = ({ way: named, on }) => (WAYS.some(([name]) => name === named) ? named : on?.startsWith('queue ') ? 'fill' : 'fail');
+  let [way, target] = [wayOf(at.query), at.query.on];
+  const targets = h('select', { id: 'target', onchange: () => turn({ on: targets.value }, { replace: true }) });
   const number = (value, min, max) => h('input', { type: 'number', value, min, max });
   const [status, delay, percent, count] = [number(503, 400, 599), number(500, 1, 600000), number(100, 1, 100), number(100, 1, 1000)];
   const time = h('select', {}, TIMES.map(([value, text]) => h('option', { value }, text)));
@@ -21,8 +24,11 @@ page('break', (root, at, signal) => {
   const where = h('span', {}, 'Where');
   const fields = { status: field('Status', status), delay: field('Delay, ms', delay), percent: field('% of tries', percent), count: field('Items', count), time: field('For', time) };
   const NEEDS = { slow: ['delay', 'percent', 'time'], fail: ['status', 'percent', 'time'], reset: ['percent', 'time'], kill: [], fill: ['count', 'time'] };
-  const ways = WAYS.map(([name, text]) => h('button', { type: 'button', 'aria-pressed': 'false', 'data-way': name, onclick: () => { way = name; offer(); } }, text));
-  const go = h('button', { class: 'main', onclick: () => doing(go, done, begin) }, 'Break it');
+  const ways = WAYS.map(([name, text]) => h('button', { type: 'button', 'aria-pressed': 'false', 'data-way': name, onclick: () => turn({ way: name, on: null }) }, text));
+  const go = h('button', { class: 'main', onclick: () => {
+    if (way !== 'kill') doing(go, done, begin);
+    else ask(`Kill ${targets.value}?`, 'Its process ends at once, as in a crash: requests in flight there are lost. It is started again.', 'Kill', () => begin().then(done));
+  } }, 'Break it');
   const done = (outcome) => {
     if (outcome.killed !== undefined) return outcome.killed ? `${outcome.instance} was killed; it is started again` : `${outcome.instance} has no process`;
     return outcome.queue ? `${show.count(outcome.items)} items are in ${outcome.queue}` : `fault ${outcome.id} strikes ${outcome.on}`;
@@ -39,6 +45,7 @@ page('break', (root, at, signal) => {
     return post('/api/faults', fault);
   };
 
+  const ends = h('p', {});
   const force = h('ul', { class: 'broken' });
   const none = h('p', { class: 'empty' }, 'Nothing is broken on purpose.');
   const all = h('button', { class: 'danger', onclick: () => doing(all, 'everything is undone', async () => {
@@ -49,7 +56,7 @@ page('break', (root, at, signal) => {
   const follows = h('ul', { class: 'follows' });
   const calm = h('p', { class: 'empty' }, 'All is well.');
   root.append(
-    h('div', { class: 'head' }, h('h1', {}, 'Break something'), h('p', {}, 'It ends by itself, and sooner by Undo.')),
+    h('div', { class: 'head' }, h('h1', {}, 'Break something'), ends),
     h('div', { class: 'break' },
       h('section', {}, h('div', { class: 'row ways', role: 'group', 'aria-label': 'What' }, ways),
         h('div', { class: 'row end' }, h('label', {}, where, targets), Object.values(fields), go),
@@ -70,22 +77,23 @@ page('break', (root, at, signal) => {
     const names = { kill: instances, fill: queues }[way]?.() ?? places();
     for (const button of ways) mark(button, 'aria-pressed', String(button.dataset.way === way));
     for (const [name, element] of Object.entries(fields)) element.hidden = !NEEDS[way].includes(name);
+    say(ends, way === 'kill' ? 'The process ends at once, as in a crash, and is started again. There is no undo.' : 'It ends by itself, and sooner by Undo.');
     say(where, { kill: 'Instance', fill: 'Queue' }[way] ?? 'Call, or all calls of');
     go.disabled = names.length === 0;
     const key = [way, ...names].join('\n');
     if (offered === key) return;
-    const chosen = targets.value || at.query.on?.replace(/^queue /, '');
+    const chosen = target?.replace(/^queue /, '') || targets.value;
     offered = key;
     targets.replaceChildren(...names.map((name) => h('option', { value: name, selected: name === chosen }, name)), ...(names.length ? [] : [h('option', { value: '' }, 'there is none')]));
   };
 
   // When each ends, by the clock of this page: a document says it in whole seconds, and a second is long to look at.
-  const ends = new Map();
+  const ending = new Map();
   const left = (key, remaining_ms) => {
     const said = Date.now() + remaining_ms;
-    const known = ends.get(key);
-    if (known === undefined || Math.abs(known - said) > 1500) ends.set(key, said);
-    return Math.max(0, ends.get(key) - Date.now());
+    const known = ending.get(key);
+    if (known === undefined || Math.abs(known - said) > 1500) ending.set(key, said);
+    return Math.max(0, ending.get(key) - Date.now());
   };
   const items = new Keyed(force, (item) => h('li', {}, h('div', {}, item.where, h('span', { class: 'dim' })), h('span', { class: 'n' }),
     item.undo ? h('button', { onclick: (event) => doing(event.target, item.undone, item.undo) }, 'Undo') : h('span', {}), h('progress', { max: 1, 'aria-label': 'Time left' })), (row, item) => {
@@ -126,11 +134,7 @@ page('break', (root, at, signal) => {
   });
   const follow = () => {
     map.draw();
-    const nodes = store.all('node/').filter((node) => ['warn', 'bad'].includes(wellness(node)))
-      .map((node) => ({ id: node.id, name: node.name ?? node.id, state: wellness(node), text: flags(node).join(', ').toLowerCase().replaceAll('slo', 'SLO') || node.why || node.trouble || node.state }));
-    const edges = map.edges().filter((edge) => edge.kind === 'call' && edge.declared !== false && edgeState(edge))
-      .map((edge) => ({ id: edge.id, name: `${edge.from} → ${edge.to}`, state: edgeState(edge), text: troubles(edge) }));
-    const every = [...edges, ...nodes].sort((a, b) => (a.state < b.state ? -1 : a.state > b.state ? 1 : 0)).slice(0, 12);
+    const every = amiss().slice(0, 12);
     calm.hidden = every.length > 0;
     news.show(every, (one) => one.id);
   };
@@ -138,6 +142,10 @@ page('break', (root, at, signal) => {
   // The bars run down evenly.
   const tick = setInterval(list, 250);
   signal.addEventListener('abort', () => clearInterval(tick));
+  return (to) => {
+    [way, target, offered] = [wayOf(to.query), to.query.on, null];
+    offer();
+  };
 });
 
 const told = (done) => `${show.count(done.taken_back)} taken back${done.done ? `, ${show.count(done.done)} were worked on` : ''}${done.held_or_dead ? `, ${show.count(done.held_or_dead)} are at work or dead` : ''}`;
@@ -145,18 +153,6 @@ const told = (done) => `${show.count(done.taken_back)} taken back${done.done ? `
 function standingOf(queue) {
   const node = store.get(`node/queue ${queue}`);
   return node ? `${show.count(node.ready)} ready, ${show.count(node.leased)} at work, ${show.count(node.dead)} dead` : 'nothing is in it';
-}
-
-function troubles(edge) {
-  const all = [];
-  if (edge.faults?.length) all.push('a fault is in force');
-  if (edge.errors > 0) all.push(`${show.share(edge.errors)} fail`);
-  if (['open', 'forced-open', 'half-open'].includes(edge.breaker)) all.push(`breaker ${edge.breaker}`);
-  if (edge.refused > 0) all.push(`${show.rate(edge.refused)}/s refused`);
-  if (edge.retries > 0) all.push(`${show.rate(edge.retries)}/s tried again`);
-  if (edge.ejected) all.push(`${edge.ejected} ejected`);
-  if (edge.p99_us) all.push(`p99 ${show.micros(edge.p99_us)}`);
-  return all.join(', ');
 }
 
 function effect(fault) {

@@ -1,6 +1,7 @@
 // The live map as a drawing, for the page of the map and beside what is broken on purpose. Laid out by the node (`drawing/*`);
 // what has not changed is not touched.
 
+import { asideOf, edgeState, NOTED, wellness } from './amiss.js';
 import { h, Keyed, mark, s, say } from './dom.js';
 import * as show from './format.js';
 import { Frame } from './frame.js';
@@ -10,30 +11,15 @@ import { SHAPES, paths, wired, worded } from './wires.js';
 // On a phone the layers lie below each other.
 const isNarrow = () => innerWidth < 720;
 
-// A large map begins where requests come in, large enough to be read.
-const LEAST = 0.62;
+// A large map begins where requests come in, large enough to be read: its smallest words are of 11 px.
+const LEAST = 0.92;
+// Rather than that, layers and boxes stand nearer to each other: so near at least, in pixels and as a part of what is beside boxes else.
+const GAP_LEAST = 54;
+const SQUEEZE = 0.84;
 // How much of a wide drawing is behind what tells of what is chosen.
 const PANEL = 300;
 // For so long words keep the room that they have needed.
 const ROOM_MS = 60000;
-
-const OPEN = ['open', 'forced-open'];
-const NOTED = [...OPEN, 'half-open', 'forced-closed'];
-
-// How a service or what else is on the map does, in one word.
-export function wellness(node) {
-  if (node.slo?.state === 'exhausted') return 'bad';
-  if (node.kind !== 'service') return node.trouble ? 'bad' : node.slo?.state === 'burning' || node.faults?.length ? 'warn' : '';
-  if (['failed', 'crash-loop'].includes(node.state)) return 'bad';
-  if (node.state === 'ready') return node.faults?.length || node.slo?.state === 'burning' || node.rollout ? 'warn' : 'good';
-  return node.state === 'stopped' ? '' : 'warn';
-}
-
-export function edgeState(edge) {
-  if (OPEN.includes(edge.breaker) || edge.errors > 0.05) return 'bad';
-  if (edge.errors > 0.005 || edge.ejected || edge.refused > 0 || edge.faults?.length || NOTED.includes(edge.breaker) || edge.declared === false) return 'warn';
-  return '';
-}
 
 const restarts = (node) => (node.instances ?? []).reduce((sum, one) => sum + one.restarts, 0);
 
@@ -104,7 +90,7 @@ export function drawn({ choose, signal, quiet = false }) {
   let [on, over, lit, said, shape, narrow, shown] = [null, null, null, new Map(), null, null, false];
   let [told, edges] = [null, []];
   // How long the words of each were, and since when.
-  let [spoken, freed, roomy] = [new Map(), 0, ''];
+  let [spoken, freed, roomy, amiss] = [new Map(), 0, '', new Set()];
 
   const picks = (g, id) => {
     g.addEventListener('click', (event) => { event.stopPropagation(); choose(id); });
@@ -170,14 +156,14 @@ export function drawn({ choose, signal, quiet = false }) {
   });
 
   // What is wrong lies over what is not.
-  const rank = (edge) => ['', 'warn', 'bad'].indexOf(edgeState(edge));
+  const rank = (edge) => ['', 'warn', 'bad'].indexOf(edge.state);
   const ranks = [0, 1, 2].map(() => linesAt.appendChild(s('g', {})));
   const lines = new Keyed(linesAt, (edge) => picks(s('g', { class: 'edge', 'data-kind': edge.kind },
     s('title', {}), s('path', { class: 'line' }), s('path', { class: 'tip' }), s('path', { class: 'hit' })), edge.id), (g, edge) => {
     const wire = shape.wires.get(edge.id);
     const document = store.get(`edge/${edge.id}`);
-    if (g.of === document && g.wire === wire && g.faults === edge.faults?.length) return;
-    Object.assign(g, { of: document, wire, faults: edge.faults?.length });
+    if (g.of === document && g.wire === wire && g.state === edge.state) return;
+    Object.assign(g, { of: document, wire, state: edge.state });
     const [title, line, tip, hit] = g.children;
     mark(line, 'd', wire.path);
     mark(hit, 'd', wire.own || wire.path);
@@ -185,7 +171,7 @@ export function drawn({ choose, signal, quiet = false }) {
     mark(g, 'data-used', String(edge.used));
     mark(g, 'data-declared', edge.declared === false ? 'false' : null);
     mark(g, 'data-flow', edge.rate > 0);
-    mark(g, 'data-state', edgeState(edge));
+    mark(g, 'data-state', edge.state);
     say(title, `${edge.id}${edge.used ? '' : ': declared, never used'}${edge.declared === false ? ': used, not declared' : ''}`);
   }, (edge) => ranks[rank(edge)]);
 
@@ -209,11 +195,11 @@ export function drawn({ choose, signal, quiet = false }) {
       const at = said.get(edge.id);
       const all = wordsOf(edge);
       const isWhole = edge.id === (over ?? on);
-      if (text.of === all && text.at === at && text.isWhole === isWhole && text.shape === shape) continue;
-      Object.assign(text, { of: all, at, isWhole, shape });
+      if (text.of === all && text.at === at && text.isWhole === isWhole && text.shape === shape && text.state === edge.state) continue;
+      Object.assign(text, { of: all, at, isWhole, shape, state: edge.state });
       const wanted = isWhole ? all[0] : at && all[Math.min(at.text, all.length - 1)];
       say(text, wanted ?? '');
-      mark(text, 'data-state', edgeState(edge));
+      mark(text, 'data-state', edge.state);
       if (!wanted) continue;
       const place = at ?? middle(shape.wires.get(edge.id));
       mark(text, 'x', place.x);
@@ -222,21 +208,24 @@ export function drawn({ choose, signal, quiet = false }) {
   };
 
   const draw = () => {
-    const drawing = store.get(`drawing/${isNarrow() ? 'tall' : 'wide'}`);
+    const isTall = quiet || isNarrow();
+    const drawing = store.get(`drawing/${isTall ? 'tall' : 'wide'}`);
     if (!drawing) return;
-    const room = `${isNarrow()} ${svg.clientWidth} ${svg.clientHeight}`;
+    const room = `${isTall} ${svg.clientWidth} ${quiet ? '' : svg.clientHeight}`;
     const changed = told !== drawing || roomy !== room;
     if (changed) {
-      [told, roomy, narrow] = [drawing, room, isNarrow()];
-      shape = wired(drawing, SHAPES[narrow ? 'tall' : 'wide']);
+      [told, roomy, narrow] = [drawing, room, isTall];
+      shape = wired(drawing, narrow ? SHAPES.tall : fitted(drawing, svg.clientWidth));
       // Room that is left below makes lines easier to tell apart.
       const k = Math.max(LEAST, Math.min(1, svg.clientWidth / shape.width));
-      const stretch = narrow ? 1 : Math.min(1.5, (svg.clientHeight - below() - 8) / (shape.height * k));
-      if (stretch > 1.02) shape = wired(drawing, SHAPES.wide, stretch);
+      const stretch = narrow ? 1 : Math.max(SQUEEZE, Math.min(1.5, (svg.clientHeight - below() - 8) / (shape.height * k)));
+      if (Math.abs(stretch - 1) > 0.02) shape = wired(drawing, fitted(drawing, svg.clientWidth), stretch);
     }
     const faults = store.all('fault/');
     edges = store.all('edge/').filter((edge) => shape.wires.has(edge.id))
       .map((edge) => ({ ...edge, faults: faults.filter((fault) => edge.calls?.includes(fault.on)) }));
+    const byId = new Map(store.all('node/').map((node) => [node.id, node]));
+    for (const edge of edges) edge.state = edgeState(edge, { aside: asideOf(edge, byId) });
     const ejected = new Map();
     for (const edge of edges) if (edge.ejected) ejected.set(edge.to, Math.max(edge.ejected, ejected.get(edge.to) ?? 0));
     const all = store.all('node/').filter((node) => shape.boxes.has(node.id)).map((node) => ({ ...node, ejected: ejected.get(node.id) ?? 0 }));
@@ -247,6 +236,7 @@ export function drawn({ choose, signal, quiet = false }) {
     if (!quiet) place(changed);
     light();
     reveal();
+    if (quiet) follow();
   };
 
   // Words are placed anew where one has become longer than its place, and not for every number: each has the room that it has needed lately.
@@ -263,9 +253,18 @@ export function drawn({ choose, signal, quiet = false }) {
   const size = () => {
     // Where layers lie below each other the page is scrolled, and not the drawing.
     const room = svg.clientWidth || element.clientWidth;
-    mark(svg, 'height', narrow && !quiet ? Math.ceil(shape.height * Math.min(1, room / shape.width)) : null);
+    mark(svg, 'height', narrow ? Math.ceil(shape.height * Math.min(1, room / shape.width)) : null);
     frame.below = below();
     frame.hold(shape.width, shape.height, quiet ? 0 : LEAST);
+  };
+
+  // Where there is not room for all, what has just begun to be amiss comes into sight.
+  const follow = () => {
+    const now = new Set([...nodes.shown.keys(), ...lines.shown.keys()].filter((id) => (nodes.shown.get(id) ?? lines.shown.get(id)).dataset.state === 'bad' || lines.shown.get(id)?.dataset.state === 'warn'));
+    const fresh = [...now].find((id) => !amiss.has(id));
+    amiss = now;
+    const box = fresh && (shape.boxes.get(fresh) ?? (shape.wires.has(fresh) ? round(shape, shape.wires.get(fresh)) : null));
+    if (box) element.scrollTo({ top: box.y * frame.k + frame.y - Math.max(0, (element.clientHeight - box.height * frame.k) / 2), behavior: 'smooth' });
   };
 
   addEventListener('resize', draw, { signal });
@@ -289,6 +288,13 @@ export function drawn({ choose, signal, quiet = false }) {
     }
   };
   return { element, draw, turn, edges: () => edges, has: (id) => shape?.boxes.has(id) || shape?.wires.has(id) };
+}
+
+// A drawing of many layers has these nearer to each other, so that more of it is seen at a size that can be read.
+function fitted(drawing, width) {
+  const { wide } = SHAPES;
+  const gap = (width / LEAST - drawing.layers * wide.depth) / Math.max(1, drawing.layers - 1);
+  return { ...wide, gap: Math.max(GAP_LEAST, Math.min(wide.gap, gap)) };
 }
 
 const middle = (wire) => {

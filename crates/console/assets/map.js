@@ -1,12 +1,11 @@
 // The map: who is there, who calls whom, and how that goes just now.
 
+import { asideOf, matters, ofEdge } from './amiss.js';
 import { h, Keyed, link, mark, replace, say } from './dom.js';
-import { drawn, edgeState, flags, wellness } from './drawn.js';
+import { drawn } from './drawn.js';
 import * as show from './format.js';
 import { address, page, turn } from './router.js';
 import * as store from './store.js';
-
-export { wellness };
 
 // Every how many turns rows out of sight are brought up to date.
 const OUT_OF_SIGHT = 5;
@@ -47,10 +46,11 @@ page('map', (root, at, signal) => {
     row.edge = edge;
     const document = store.get(`edge/${edge.id}`);
     mark(row, 'data-on', on === edge.id);
-    if (row.of === document && row.faults === edge.faults.length) return;
+    const told = remarks(edge);
+    if (row.of === document && row.told === told) return;
     // What nobody sees follows now and then.
     if (row.of && row.isSeen === false && turns % OUT_OF_SIGHT !== 0) return;
-    Object.assign(row, { of: document, faults: edge.faults.length });
+    Object.assign(row, { of: document, told });
     const cells = row.children;
     say(cells[3], edge.used ? show.rate(edge.rate) : 'never used');
     mark(cells[3], 'class', edge.used ? 'n' : 'n dim');
@@ -58,8 +58,8 @@ page('map', (root, at, signal) => {
     mark(cells[4], 'class', edge.errors > 0.05 ? 'n bad' : edge.errors > 0.005 ? 'n warn' : 'n');
     say(cells[5], show.micros(edge.p50_us));
     say(cells[6], show.micros(edge.p99_us));
-    say(cells[7], remarks(edge).join(', '));
-    mark(cells[7], 'class', edgeState(edge));
+    say(cells[7], told);
+    mark(cells[7], 'class', edge.state);
   };
   const rows = new Keyed(body, made, update);
   const draw = () => {
@@ -71,7 +71,7 @@ page('map', (root, at, signal) => {
     const unused = edges.filter((edge) => !edge.used).length;
     const total = edges.filter((edge) => edge.from === 'gateway').reduce((sum, edge) => sum + (edge.rate ?? 0), 0);
     say(head, `${show.rate(total)} requests/s come in${unused ? `, ${unused} declared ${unused === 1 ? 'call was' : 'calls were'} never used` : ''}`);
-    standOut(notable, edges);
+    standOut(notable);
     const node = map.has(on) ? store.get(`node/${on}`) : null;
     const edge = edges.find((one) => one.id === on);
     mark(both, 'data-on', Boolean(node || edge));
@@ -84,27 +84,22 @@ page('map', (root, at, signal) => {
   return (to) => { on = to.query.on ?? null; draw(); };
 });
 
+// What is the matter with an edge, and how far who reads behind it is.
 function remarks(edge) {
-  const all = [];
-  if (edge.declared === false) all.push('not declared');
-  if (edge.faults?.length) all.push('fault');
-  if (!['none', 'closed', undefined].includes(edge.breaker)) all.push(`breaker ${edge.breaker}`);
-  if (edge.ejected) all.push(`${edge.ejected} ejected`);
-  if (edge.refused) all.push(`${show.rate(edge.refused)}/s refused`);
-  if (edge.lag) all.push(`lag ${show.count(edge.lag)}`);
-  return all;
+  const nodes = new Map([[edge.from, store.get(`node/${edge.from}`)]]);
+  return [...ofEdge(edge, { aside: asideOf(edge, nodes) }).map(({ text }) => text), edge.lag ? `lag ${show.count(edge.lag)}` : ''].filter(Boolean).join(', ');
 }
 
+// Everything that is the matter, from what the stream has told.
+export const amiss = () => matters({ nodes: store.all('node/'), edges: store.all('edge/'), faults: store.all('fault/') });
+
 // What one should look at first, as links into the map.
-function standOut(element, edges) {
-  const nodes = store.all('node/').filter((node) => wellness(node) === 'bad' || (node.kind === 'service' && wellness(node) === 'warn'));
-  const all = [...nodes.map((node) => [node.id, wellness(node), `${node.name}: ${flags(node)[0]?.toLowerCase().replace('slo', 'SLO') ?? node.trouble ?? node.state}`]),
-    ...edges.filter((edge) => remarks(edge).length && edgeState(edge)).map((edge) => [edge.id, edgeState(edge), `${edge.from} → ${edge.to}: ${remarks(edge)[0]}`])]
-    .sort((a, b) => (b[1] === 'bad') - (a[1] === 'bad'));
+function standOut(element) {
+  const all = amiss();
   const key = JSON.stringify(all);
   if (element.dataset.key === key) return;
   element.dataset.key = key;
-  replace(element, all.slice(0, 6).map(([id, state, text]) => link(address('map', [], { on: id }), { class: state }, text)), all.length > 6 ? h('span', { class: 'dim' }, `and ${all.length - 6} more`) : null);
+  replace(element, all.slice(0, 6).map(({ id, name, state, text }) => link(address('map', [], { on: id }), { class: state }, `${name}: ${text}`)), all.length > 6 ? h('span', { class: 'dim' }, `and ${all.length - 6} more`) : null);
 }
 
 function rowsOf(pairs) {
@@ -132,7 +127,7 @@ function aboutEdge(edge) {
     ['refused', edge.refused ? `${show.rate(edge.refused)}/s` : null], ['ejected', edge.ejected || null], ['lag', edge.lag ?? null],
     ['split', edge.share === null || edge.share === undefined ? null : `${show.share(edge.share)} of the requests by its weight`],
     ['faults', edge.faults?.length ? link('/break', {}, `${edge.faults.length} on purpose`) : null],
-  ]), undeclared(edge), h('div', { class: 'row' }, link(tracesOf(edge), {}, 'Traces'), edge.calls ? link(graphs({ caller: edge.from, upstream: edge.to }), {}, 'Graphs') : null,
+  ]), undeclared(edge), h('div', { class: 'row' }, link(tracesOf(edge), {}, 'Traces'), edge.calls ? link(graphs({ caller: edge.from, upstream: edge.to }), {}, 'Metrics') : null,
     edge.calls ? link(address('break', [], { on: edge.calls[0] }), {}, 'Break it') : null),
   edge.calls ? [h('h3', {}, 'Policies of'), edge.calls.map((call) => h('div', {}, link(address('policies', [call]), {}, call)))] : null];
 }
@@ -189,7 +184,7 @@ function aboutNode(node, edges) {
     ['lag', node.lag], ['ready', is('queue') ? node.ready : null], ['at work', is('queue') ? node.leased : null], ['failing', node.aside || null], [is('topic') ? 'became dead letters' : 'dead', node.dead || null],
     ['comes from', from.length ? names(from) : null], ['goes to', to.length ? names(to) : null],
   ]), h('div', { class: 'row' }, is('service') ? [link(address('services', [node.name]), {}, 'Service'), link(address('logs', [], { service: node.name }), {}, 'Logs')] : null,
-    ['service', 'external'].includes(node.kind) ? [link(graphs({ upstream: node.name }), {}, 'Graphs'), link(address('traces', [], { service: node.name }), {}, 'Traces'), link(address('break', [], { on: node.name }), {}, 'Break it')] : null,
-    is('gateway') ? [link(graphs({ caller: 'gateway' }), {}, 'Graphs'), link(address('traces', [], { service: 'gateway' }), {}, 'Traces')] : null,
-    is('queue') || is('topic') ? link(address('messages', [node.kind, node.name]), {}, 'Messages') : null, is('store') ? link(address('state', [node.name]), {}, 'Items') : null)];
+    ['service', 'external'].includes(node.kind) ? [link(graphs({ upstream: node.name }), {}, 'Metrics'), link(address('traces', [], { service: node.name }), {}, 'Traces'), link(address('break', [], { on: node.name }), {}, 'Break it')] : null,
+    is('gateway') ? [link(graphs({ caller: 'gateway' }), {}, 'Metrics'), link(address('traces', [], { service: 'gateway' }), {}, 'Traces')] : null,
+    is('queue') || is('topic') ? link(address('messages', [node.kind, node.name]), {}, 'Messages') : null, is('store') ? link(address('state', [node.name]), {}, 'State') : null)];
 }

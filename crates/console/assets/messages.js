@@ -1,5 +1,6 @@
 // Topics and queues: how many wait, a look at them, what failed and why, and having it done again.
 
+import { ask } from './ask.js';
 import { h, Keyed, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
 import { get, part, post, query } from './net.js';
@@ -19,6 +20,9 @@ const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) => h('th
 const table = (body, ...names) => h('div', { class: 'wide' }, h('table', {}, heads(...names), body));
 const numbers = (count) => Array.from({ length: count }, () => h('td', { class: 'n' }));
 
+// What is sent where nothing is begins it, so that the page of one that is not there is of use.
+const unknown = (what) => (store.connection.state === 'live' && store.all('node/').length ? `There is no ${what} of that name yet: what is sent here begins it.` : '');
+
 // Payloads that cannot be read any more are nobody's who waits for them.
 function lost() {
   const note = h('p', { class: 'bad', role: 'status', hidden: true });
@@ -34,13 +38,14 @@ function lost() {
 function every(root, signal) {
   const [queues, topics] = [h('tbody', {}), h('tbody', {})];
   const [noQueue, noTopic] = [h('p', { class: 'empty' }, 'No queue holds anything here.'), h('p', { class: 'empty' }, 'No topic was published to here.')];
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Messages')), lost(), h('h2', {}, 'Queues'), noQueue, table(queues, 'Queue', ' Ready', ' Later', ' At work', ' Blocked', ' Dead', ''),
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Messages')), lost(), h('h2', {}, 'Queues'), noQueue, table(queues, 'Queue', ' Ready', ' Oldest', ' Later', ' At work', ' Blocked', ' Dead', ''),
     h('h2', {}, 'Topics'), noTopic, table(topics, 'Topic', ' Partitions', ' Kept', ' Size', 'Groups and their lag'));
-  const ofQueue = new Keyed(queues, (one) => h('tr', {}, h('td', {}, link(address('messages', ['queue', one.name]), {}, one.name)), numbers(5), h('td', {})), (row, one) => {
+  const ofQueue = new Keyed(queues, (one) => h('tr', {}, h('td', {}, link(address('messages', ['queue', one.name]), {}, one.name)), numbers(6), h('td', {})), (row, one) => {
     const cells = row.children;
-    ['ready', 'delayed', 'leased', 'blocked', 'dead'].forEach((field, i) => say(cells[1 + i], show.count(one[field])));
-    mark(cells[5], 'class', one.dead ? 'n bad' : 'n');
-    say(cells[6], one.paused ? 'paused' : '');
+    ['ready', null, 'delayed', 'leased', 'blocked', 'dead'].forEach((field, i) => { if (field) say(cells[1 + i], show.count(one[field])); });
+    say(cells[2], age(one));
+    mark(cells[6], 'class', one.dead ? 'n bad' : 'n');
+    say(cells[7], one.paused ? 'paused' : '');
   });
   const ofTopic = new Keyed(topics, (one) => h('tr', {}, h('td', {}, link(address('messages', ['topic', one.name]), {}, one.name)), numbers(3), h('td', {})), (row, one) => {
     const cells = row.children;
@@ -49,23 +54,42 @@ function every(root, signal) {
     say(cells[3], show.bytes(one.bytes));
     say(cells[4], Object.entries(one.groups).map(([name, group]) => `${name} ${show.count(group.lag)}${group.aside ? `, ${group.aside} failing` : ''}`).join('; '));
   });
-  store.watch(() => {
+  const draw = () => {
     const nodes = store.all('node/');
     const [some, more] = [nodes.filter((node) => node.kind === 'queue'), nodes.filter((node) => node.kind === 'topic')];
     noQueue.hidden = some.length > 0;
     noTopic.hidden = more.length > 0;
     ofQueue.show(some, (one) => one.id);
     ofTopic.show(more, (one) => one.id);
-  }, signal);
+  };
+  store.watch(draw, signal);
+  // What waits grows older without any news.
+  const timer = setInterval(() => { if (!document.hidden) draw(); }, 1000);
+  signal.addEventListener('abort', () => clearInterval(timer));
 }
 
-function body(payload) {
+// How long ago that was sent which has been ready for longest.
+const age = (queue) => (queue?.oldest_unix_ms ? show.span(Math.max(0, Date.now() - queue.oldest_unix_ms)) : '');
+const FOLDED = 240;
+
+// Payloads that somebody has unfolded stay so when their list is drawn anew.
+const unfolded = new Set();
+const trace = (one) => (one.trace ? link(`/traces/${one.trace}`, {}, 'Trace') : null);
+
+function body(payload, key) {
   const text = payload.text ?? payload.base64;
   let shown = text;
   if (payload.text && !payload.cut) {
     try { shown = JSON.stringify(JSON.parse(text), null, 1); } catch { /* It is no JSON. */ }
   }
-  return h('pre', {}, shown, payload.cut ? h('span', { class: 'dim' }, ` … ${show.bytes(payload.bytes)}`) : null);
+  const whole = h('pre', {}, shown, payload.cut ? h('span', { class: 'dim' }, ` … ${show.bytes(payload.bytes)}`) : null);
+  if (shown.length <= FOLDED) return whole;
+  // A long one is a line until somebody wants to see it.
+  const line = text.replace(/\s+/g, ' ').slice(0, 76);
+  const folded = h('details', { class: 'payload' }, h('summary', { class: 'mono' }, `${line}…`, h('span', { class: 'dim' }, ` ${show.bytes(payload.bytes)}`)), whole);
+  folded.open = unfolded.has(key);
+  folded.addEventListener('toggle', () => { if (folded.open) unfolded.add(key); else unfolded.delete(key); });
+  return folded;
 }
 
 function queue(root, name, at, signal) {
@@ -97,9 +121,11 @@ function queue(root, name, at, signal) {
   const again = (cause, dry) => post(`${path}/redrive`, { dry_run: dry, cause: cause?.cause ?? '', reason: cause && cause.reason !== 'unknown' ? cause.reason : undefined });
   const words = (done) => (done.dry_run ? `${done.matching}${done.more ? ' or more' : ''} would be put back` : `${done.matching}${done.more ? ' or more' : ''} are put back`);
   const redrive = (cause) => [h('button', { class: 'plain', onclick: (event) => doing(event.target, null, () => again(cause, true).then((done) => say(outcome, words(done)))) }, 'Dry run'),
-    h('button', { 'data-redrive': true, onclick: (event) => doing(event.target, words, () => again(cause, false).then((done) => { setTimeout(look, 300); return done; })) }, 'Redrive')];
+    h('button', { 'data-redrive': true, onclick: (event) => doing(event.target, null, () => again(cause, true)).then((found) => found && ask(`Put ${found.matching}${found.more ? ' or more' : ''} back?`,
+      `They failed with: ${cause?.cause || 'no cause was given'}. They are handed out again, and fail again if that has not been mended.`, 'Put back',
+      () => again(cause, false).then((done) => { say(outcome, ''); setTimeout(look, 300); return words(done); }))) }, 'Redrive')];
   root.append(h('div', { class: 'head' }, h('h1', {}, name), standing), h('h2', {}, 'Dead letters by cause'), none, table(causes, 'Reason', 'Cause', ' How many', 'Last', ''), outcome,
-    h('h2', {}, 'Items'), tabs, table(items, 'Id', 'Payload', 'Key', 'Sent', 'Failures'), h('h2', {}, 'Send a test message'), payload, h('p', {}),
+    h('h2', {}, 'Items'), tabs, table(items, 'Id', 'Payload', 'Key', 'Sent', 'Failures', ''), h('h2', {}, 'Send a test message'), payload, h('p', {}),
     h('div', { class: 'row end' }, h('label', {}, 'How many', count), send, undo));
   const look = async () => {
     replace(tabs, ['ready', 'delayed', 'leased', 'blocked', 'dead'].map((one) => link(address('messages', ['queue', name], { which: one }), { 'aria-current': one === which ? 'page' : null }, { delayed: 'later', leased: 'at work' }[one] ?? one)));
@@ -108,13 +134,13 @@ function queue(root, name, at, signal) {
     none.hidden = dead.causes.length > 0;
     replace(causes, dead.causes.map((cause) => h('tr', {}, h('td', {}, cause.reason), h('td', { class: 'mono' }, cause.cause || h('span', { class: 'dim' }, 'none was given')), h('td', { class: 'n' }, show.count(cause.count)),
       h('td', {}, show.ago(cause.last_unix_ms)), h('td', { class: 'n' }, redrive(cause)))));
-    replace(items, found.items.length ? found.items.map((item) => h('tr', {}, h('td', { class: 'mono' }, item.id), h('td', {}, body(item.payload)), h('td', { class: 'mono' }, item.key), h('td', {}, show.ago(item.sent_unix_ms)),
-      h('td', {}, item.failures.map((failure) => h('div', {}, `${failure.attempt}. ${failure.cause}`))))) : h('tr', {}, h('td', { colspan: 5, class: 'empty' }, 'There are none.')));
+    replace(items, found.items.length ? found.items.map((item) => h('tr', {}, h('td', { class: 'mono' }, item.id), h('td', {}, body(item.payload, `${name} ${item.id}`)), h('td', { class: 'mono' }, item.key), h('td', {}, show.ago(item.sent_unix_ms)),
+      h('td', {}, item.failures.map((failure) => h('div', {}, `${failure.attempt}. ${failure.cause}`))), h('td', {}, trace(item)))) : h('tr', {}, h('td', { colspan: 6, class: 'empty' }, 'There are none.')));
   };
   let known;
   store.watch(() => {
     const now = store.get(`node/queue ${name}`);
-    say(standing, now ? `${show.count(now.ready)} ready, ${show.count(now.delayed)} later, ${show.count(now.leased)} at work, ${show.count(now.dead)} dead` : '');
+    say(standing, now ? `${show.count(now.ready)} ready, ${show.count(now.delayed)} later, ${show.count(now.leased)} at work, ${show.count(now.dead)} dead${age(now) ? `; the oldest has waited ${age(now)}` : ''}` : unknown('queue'));
     const key = JSON.stringify(now);
     if (known !== key && !root.contains(document.activeElement?.closest?.('td button'))) { known = key; look(); }
   }, signal);
@@ -129,7 +155,7 @@ async function take(path, ids) {
 function topic(root, name, at, signal) {
   const path = `/api/topics/${part(name)}`;
   const [groups, failing, messages] = [h('tbody', {}), h('tbody', {}), h('tbody', {})];
-  const failed = h('div', {}, h('h2', {}, 'Set aside, for they failed'), table(failing, 'Group', ' Partition', ' Offset', 'Key', ' Attempts', 'Cause', ''));
+  const failed = h('div', {}, h('h2', {}, 'Set aside, for they failed'), table(failing, 'Group', ' Partition', ' Offset', 'Key', ' Attempts', 'Cause', '', ''));
   const partition = h('select', { 'aria-label': 'Partition', onchange: () => look() });
   const payload = h('textarea', { 'aria-label': 'Payload' }, '{"test": true}');
   const key = h('input', { 'aria-label': 'Key' });
@@ -137,10 +163,13 @@ function topic(root, name, at, signal) {
     post(`${path}/messages`, { payload: payload.value, key: key.value }).then((done) => { look(); return done; })) }, 'Publish');
   const standing = h('p', {});
   root.append(h('div', { class: 'head' }, h('h1', {}, name), standing), h('h2', {}, 'Groups'), table(groups, 'Group', ' Lag', ' Failing', ' Dead', ' Skipped'), failed,
-    h('div', { class: 'head' }, h('h2', {}, 'Last messages'), partition), table(messages, ' Offset', 'Published', 'Key', 'Payload'),
+    h('div', { class: 'head' }, h('h2', {}, 'Last messages'), partition), table(messages, ' Offset', 'Published', 'Key', 'Payload', ''),
     h('h2', {}, 'Publish a test message'), payload, h('p', {}), h('div', { class: 'row end' }, h('label', {}, 'Key', key), publish));
-  const settle = (group, one, action, text) => h('button', { class: 'plain', onclick: (event) => doing(event.target, (done) => `${done.resolved} settled`, () =>
-    post(`${path}/resolve`, { group, action, partition: one.partition, offset: one.offset }).then((done) => { setTimeout(look, 300); return done; })) }, text);
+  const settle = (group, one, action, text) => h('button', { class: 'plain', onclick: (event) => {
+    const settled = () => post(`${path}/resolve`, { group, action, partition: one.partition, offset: one.offset }).then((done) => { setTimeout(look, 300); return `${done.resolved} settled`; });
+    if (action === 'skip') ask(`Skip partition ${one.partition}, offset ${one.offset}?`, `${group} never gets it: what it should have done for this message stays undone.`, 'Skip', settled);
+    else doing(event.target, (said) => said, settled);
+  } }, text);
   const look = async () => {
     const told = store.get(`node/topic ${name}`);
     const names = Object.keys(told?.groups ?? {});
@@ -148,19 +177,19 @@ function topic(root, name, at, signal) {
     const found = await get(`${path}/messages${query({ partition: partition.value || 0 })}`).catch(() => null);
     failed.hidden = asides.flat().length === 0;
     replace(failing, asides.flat().map(([group, one]) => h('tr', {}, h('td', {}, group), h('td', { class: 'n' }, one.partition), h('td', { class: 'n' }, one.offset), h('td', { class: 'mono' }, one.key), h('td', { class: 'n' }, one.attempts),
-      h('td', {}, one.cause), h('td', { class: 'n' }, settle(group, one, 'retry', 'Try again'), settle(group, one, 'skip', 'Skip')))));
+      h('td', {}, one.cause, one.payload ? body(one.payload, `${name} ${one.partition}/${one.offset}`) : null), h('td', {}, trace(one)), h('td', { class: 'n' }, settle(group, one, 'retry', 'Try again'), settle(group, one, 'skip', 'Skip')))));
     if (!found) return;
     if (partition.options.length !== found.partitions) {
       partition.replaceChildren(...Array.from({ length: found.partitions }, (_, i) => h('option', { value: i }, `partition ${i}`)));
     }
     const last = found.messages.slice(-50).reverse();
-    replace(messages, last.length ? last.map((one) => h('tr', {}, h('td', { class: 'n' }, one.offset), h('td', { class: 'mono' }, clock(one.unix_ms)), h('td', { class: 'mono' }, one.key), h('td', {}, body(one.payload))))
-      : h('tr', {}, h('td', { colspan: 4, class: 'empty' }, 'Nothing is kept in this partition.')));
+    replace(messages, last.length ? last.map((one) => h('tr', {}, h('td', { class: 'n' }, one.offset), h('td', { class: 'mono' }, clock(one.unix_ms)), h('td', { class: 'mono' }, one.key), h('td', {}, body(one.payload, `${name} ${partition.value || 0}/${one.offset}`)), h('td', {}, trace(one))))
+      : h('tr', {}, h('td', { colspan: 5, class: 'empty' }, 'Nothing is kept in this partition.')));
   };
   let known;
   store.watch(() => {
     const now = store.get(`node/topic ${name}`);
-    say(standing, now ? `${show.count(now.partitions)} partitions, ${show.count(now.messages)} messages, ${show.bytes(now.bytes)}` : '');
+    say(standing, now ? `${show.count(now.partitions)} partitions, ${show.count(now.messages)} messages, ${show.bytes(now.bytes)}` : unknown('topic'));
     replace(groups, Object.entries(now?.groups ?? {}).map(([group, one]) => h('tr', {}, h('td', {}, group), h('td', { class: one.lag ? 'n warn' : 'n' }, show.count(one.lag)), h('td', { class: one.aside ? 'n bad' : 'n' }, show.count(one.aside)),
       h('td', { class: 'n' }, show.count(one.dead)), h('td', { class: 'n' }, show.count(one.skipped)))));
     const changed = JSON.stringify(now);

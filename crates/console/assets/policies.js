@@ -4,6 +4,7 @@ import { spark } from './chart.js';
 import { h, Keyed, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
 import { get, post, query } from './net.js';
+import { missing } from './nowhere.js';
 import { address, page } from './router.js';
 import { doing } from './say.js';
 import * as store from './store.js';
@@ -74,5 +75,8 @@ function one(root, call, signal) {
     say(worst, told.worst?.ms ? `At worst a request takes ${show.micros(told.worst.ms * 1000)} and becomes ${told.worst.tries} tries.` : '');
     replace(policies, (told.policies ?? []).map((policy) => h('tr', {}, h('td', {}, policy.name ?? policy.key), h('td', { class: 'mono' }, policy.value),
       h('td', {}, Object.entries(policy.options ?? {}).map(([name, option]) => h('div', { class: 'mono' }, `${name} ${option.value}`))), h('td', {}, where(policy.place)))));
-  }, (error) => replace(policies, h('tr', {}, h('td', { colspan: 4, class: 'bad' }, error.message))));
+  }, (error) => {
+    if (error.status === 422) missing(root, 'call', call, '/policies', 'All calls');
+    else replace(policies, h('tr', {}, h('td', { colspan: 4, class: 'bad' }, error.message)));
+  });
 }

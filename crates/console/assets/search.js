@@ -19,7 +19,8 @@ function everything() {
   const nodes = store.all('node/').map((node) => ({
     text: node.name ?? node.id,
     kind: node.kind,
-    to: node.kind === 'service' ? router.address('services', [node.name]) : router.address('map', [], { on: node.id }),
+    to: { service: () => router.address('services', [node.name]), queue: () => router.address('messages', ['queue', node.name]), topic: () => router.address('messages', ['topic', node.name]),
+      store: () => router.address('state', [node.name]) }[node.kind]?.() ?? router.address('map', [], { on: node.id }),
   }));
   const calls = store.all('call/').map((call) => ({
     text: call.call, kind: 'call', to: router.address('policies', [call.call]),

@@ -7,6 +7,7 @@ import { get } from './net.js';
 import { plot, Sight } from './plot.js';
 import { address, page } from './router.js';
 import { told } from './scale.js';
+import * as store from './store.js';
 import { duration, MINUTE, stamp } from './time.js';
 
 const EVERY = 5000;
@@ -69,7 +70,7 @@ page('slos', (root, at, signal) => {
       const before = [...objectives.children];
       shown.show(all, (one) => `${one.service} ${one.objective}`);
       for (const element of before) if (!element.isConnected) element.end();
-      if (service && !all.length) say(head, 'promises nothing');
+      if (service && !all.length) say(head, store.get(`node/${service}`) ? 'promises nothing' : 'There is no service and no external of that name.');
     } catch (error) {
       wrong.hidden = false;
       say(wrong, error.message);

@@ -1,12 +1,13 @@
 // State: what stores, streams, jobs, locks and configuration there are; the items of a store, and one with what has become of it.
 
+import { ask } from './ask.js';
 import { h, link, renew, replace } from './dom.js';
 import * as show from './format.js';
 import { comparison, glimpse, value } from './json.js';
 import { listing } from './listing.js';
 import { get, part, put, query, remove } from './net.js';
+import { missing } from './nowhere.js';
 import { address, page, turn } from './router.js';
-import { doing } from './say.js';
 import { storeRow } from './streams.js';
 import { dated } from './time.js';
 
@@ -131,6 +132,7 @@ function store(root, name, at, signal) {
     }
   };
   look();
+  get('/api/state').then((all) => { if (!all.more && !signal.aborted && !all.stores.some((one) => one.store === name)) missing(root, 'store', name, '/state', 'All stores'); }, () => {});
   return (to) => {
     const before = how;
     how = to.query;
@@ -170,15 +172,6 @@ function item(root, path, found, how, { again, anew }) {
       h('ol', { class: 'history' }, changes.map((change) => h('li', {}, h('time', {}, dated(change.unix_ms)), ' ', change.etag ? `put, ETag ${change.etag}` : h('span', { class: 'warn' }, 'deleted or expired'),
         change.value ? h('details', {}, h('summary', {}, show.bytes(change.value.bytes)), value(change.value)) : null))),
       changes.length ? null : h('p', { class: 'dim' }, 'No change of it is kept.'), found.history.whole ? null : h('p', { class: 'dim' }, 'Earlier changes are not shown.')]);
-}
-
-// A question that has to be answered before something is done that cannot be undone.
-function ask(title, text, word, what) {
-  const dialog = h('dialog', { 'aria-label': title }, h('h2', {}, title), h('p', {}, text), h('div', { class: 'row' },
-    h('button', { class: 'danger', 'data-yes': true, onclick: (event) => doing(event.target, (said) => said, what).then(() => dialog.close()) }, word), h('button', { onclick: () => dialog.close() }, 'Cancel')));
-  dialog.addEventListener('close', () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
 }
 
 function edit(body, found, path, done) {

@@ -63,7 +63,7 @@ function remember() {
   const missed = Math.min(HISTORY, Math.max(0, Math.round((Date.now() - remembered) / 1000) - 1));
   remembered = Date.now();
   for (const [key, value] of documents) {
-    if (!key.startsWith('call/') && !key.startsWith('edge/')) continue;
+    if (!['call/', 'edge/', 'traffic/'].some((kind) => key.startsWith(kind))) continue;
     const points = [...(history.get(key) ?? []), ...Array(missed).fill({}), { rate: value.rate, errors: value.errors, p99_us: value.p99_us }];
     history.set(key, points.slice(-HISTORY));
   }

@@ -35,8 +35,10 @@ macro_rules! files {
 
 /// All files by name; one that is not in this list is not served.
 const FILES: &[(&str, &str)] = &files![
+    "amiss.js",
     "app.css",
     "app.js",
+    "ask.js",
     "asked.js",
     "break.js",
     "cells.js",

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { edgeState, flags, wellness, words } from '../../assets/drawn.js';
+import { edgeState, wellness } from '../../assets/amiss.js';
+import { flags, words } from '../../assets/drawn.js';
 import { declaration, tracesOf } from '../../assets/map.js';
 
 const call = { kind: 'call', from: 'cart', to: 'catalog', declared: true, used: true, rate: 12, errors: 0.2, p99_us: 3400, breaker: 'open' };

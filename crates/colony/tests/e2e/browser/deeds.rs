@@ -16,7 +16,7 @@ fn dead_letters_are_seen_by_their_cause_and_put_back_when_the_cause_is_mended() 
     page.is(
         "its dead letters",
         "const row = [...document.querySelectorAll('main tbody tr')].find((row) => row.textContent.startsWith('to-pack')); \
-         return row?.children[5].textContent === '6'",
+         return row?.children[6].textContent === '6'",
     );
     page.click("main tbody a", "to-pack");
     page.headed("to-pack");
@@ -36,9 +36,16 @@ fn dead_letters_are_seen_by_their_cause_and_put_back_when_the_cause_is_mended() 
     page.says("[role=status]", "2 would be put back");
     assert_eq!((shop.packed(), dead(&shop)), (0, 6));
     page.click_in("size large", "button", "Redrive");
+    page.says("dialog h2", "Put 2 back?");
+    page.click("dialog button", "Cancel");
+    assert_eq!((shop.packed(), dead(&shop)), (0, 6));
+    page.click_in("size large", "button", "Redrive");
+    page.click("dialog button", "Put back");
+    page.says_no_more("[role=status]", "would be put back");
     wait("those of one cause", || (shop.packed(), dead(&shop)) == (2, 4));
     page.says_no_more("main table tbody tr", "no tape of size large");
     page.click("main tbody tr button", "Redrive");
+    page.click("dialog button", "Put back");
     wait("the rest", || (shop.packed(), dead(&shop)) == (6, 0));
     page.says("main p.empty", "No dead letters.");
     page.says(".head p", "0 ready, 0 later, 0 at work, 0 dead");
@@ -148,7 +155,9 @@ fn an_instance_is_killed_and_a_queue_filled_on_purpose() {
     page.open("/break");
     page.click("main .ways button", "Kill an instance");
     page.choose("#target", "packer-1");
+    page.says(".head p", "There is no undo");
     page.click("main button.main", "Break it");
+    page.click("dialog button", "Kill");
     page.says("#said", "packer-1 was killed");
     wait("another", || shop.world().pids("packer").first().is_some_and(|now| *now != pid));
     page.says(".broken li", "is back");
@@ -197,17 +206,36 @@ fn a_service_is_scaled_restarted_stopped_and_started() {
     for pid in shop.world().pids("packer") {
         page.says("main tbody td", &pid.to_string());
     }
+    page.says_no_more("main button", "Start");
     page.click("main button", "Stop");
+    page.says("dialog h2", "Stop packer?");
+    page.click("dialog button", "Cancel");
+    page.is("the end of the question", "return !document.querySelector('dialog')");
+    assert_eq!(shop.world().service("packer")["ready"], 2);
+    page.click("main button", "Stop");
+    page.click("dialog button", "Stop");
     page.says(".head .state", "stopped");
     assert_eq!(shop.world().service("packer")["ready"], 0);
-    page.click("main button", "Restart");
+    page.says_no_more("main button", "Stop");
+    // Whoever looks at the map is told.
+    page.open("/map");
+    page.says(".notable a", "packer: stopped, 0/0");
+    page.open("/services/packer");
+    page.click("main button", "Start");
     page.says(".head .state", "ready");
     assert_ne!(shop.world().service("packer")["ready"], 0);
     // What it is started with is shown, but for secrets.
     page.open("/services/front");
     page.says("main dd", "red");
     page.says("main dd", "secret");
-    assert!(!page.text("main").expect("a text").contains("hunter2"));
+    page.says("main dd", "postgres://me:[secret]@db/shop");
+    page.says("main dd", "set for front-1");
+    let text = page.text("main").expect("a text");
+    assert!(
+        ["PORT", "PACKER_URL", "DAPR_HTTP_PORT", "OTEL_SERVICE_NAME"].iter().all(|set| text.contains(set)),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2") && !text.contains("sesame"), "{text}");
 }
 
 #[test]
@@ -234,7 +262,7 @@ fn a_queue_is_filled_with_test_messages_and_emptied_of_them() {
     let partition =
         said.split("partition ").nth(1).and_then(|rest| rest.split(',').next()).expect("a number");
     page.choose("main select[aria-label=Partition]", &format!("partition {partition}"));
-    page.says("main tbody pre", "\"apples\": 3");
+    page.says("main tbody tr", "\"apples\": 3");
     page.says("main tbody td", "a key");
 }
 

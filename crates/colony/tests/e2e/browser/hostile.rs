@@ -278,7 +278,7 @@ fn messages_names_faults_and_the_manifest_are_text() {
     if partition > 0 {
         page.choose("main select[aria-label=Partition]", &format!("partition {partition}"));
     }
-    page.says("main tbody pre", "event-payload");
+    page.says("main tbody tr", "event-payload");
     page.says("main tbody td", "topic-key");
     assert_eq!(page.run(FOREIGN, &[]), json!([]));
     looked_into(&page, "/map", &["topic-name"]);

@@ -12,5 +12,6 @@ mod live;
 mod logs;
 mod page;
 mod pages;
+mod reading;
 mod shop;
 mod telemetry;

@@ -109,7 +109,7 @@ services:
     run: python3 app.py
     ready: /healthz
     calls: { packer: { timeout: 20s, retries: none } }
-    env: { COLOUR: red, DB_PASSWORD: \"${DB_PASSWORD:hunter2}\" }
+    env: { COLOUR: red, DB_PASSWORD: \"${DB_PASSWORD:hunter2}\", DATABASE: \"postgres://me:sesame@db/shop\" }
   packer:
     run: python3 app.py
     ready: /healthz
