@@ -3,7 +3,7 @@
 //! What it asks for is a span below the one that its request says; and what follows of the request (a call of another
 //! application, a message) says that span instead, so that the trace goes on through both. What is brought to it is a span below
 //! the message's producer and linked with it, and the application is told of that one. With nobody to record, all goes on as it
-//! came. Names and attributes are told in `docs/telemetry/spans.md`.
+//! came, and what came without a trace begins one if traces are wanted at all. Names and attributes are told in `docs/telemetry/spans.md`.
 //!
 //! Where time went by waiting (for a commit, in a topic or queue) there is a span for it, with `colony.wait`, if it was long enough to be
 //! seen: each costs as much as any other span.
@@ -21,7 +21,7 @@ use binary::binary;
 pub(crate) use binary::{BINARY, bytes, of_binary};
 use components::pubsub::Delivery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use names::described;
+use names::{called, described};
 pub(crate) use notes::{Notes, noting, received};
 use telemetry::span::{Kind, LINKS_MAX, Link, Span, Status, Text, Value};
 use telemetry::{Recorder, TraceContext};
@@ -33,20 +33,26 @@ use crate::subscription::event::Head;
 /// Where an application's spans go, and whose they are.
 #[derive(Clone, Debug)]
 pub struct Spans {
-    /// Where they are handed over.
-    pub recorder: Recorder,
+    /// Where they are handed over. None: they are not made, and traces are begun and gone on with all the same.
+    pub recorder: Option<Recorder>,
+    /// What the application is called in them, if not by its id.
+    pub service: Option<String>,
     /// Which instance of the application it is; empty if that is not known.
     pub instance: String,
     /// Whether spans are made of what its caller says is not sampled, too.
     pub unsampled: bool,
+    /// The share of the traces that begin here which is sampled: 0 to 1. What its caller has begun is as that says.
+    pub rate: f64,
 }
 
 /// Makes spans.
 pub(crate) struct Tracer {
-    recorder: Recorder,
+    recorder: Option<Recorder>,
     service: Text,
     instance: Text,
     unsampled: bool,
+    /// Traces that begin here are sampled if the last seven bytes of their id, which are random, are below this.
+    below: u64,
     key: RandomState,
     last: AtomicU64,
 }
@@ -54,6 +60,8 @@ pub(crate) struct Tracer {
 /// Something under way.
 pub(crate) struct Begun {
     context: TraceContext,
+    /// Or else it is there for the application to be told of.
+    is_recorded: bool,
     name: String,
     kind: Kind,
     parent: Option<[u8; 8]>,
@@ -80,9 +88,10 @@ impl Tracer {
     pub(crate) fn new(spans: Spans, app_id: &str) -> Tracer {
         Tracer {
             recorder: spans.recorder,
-            service: Text::Shared(Arc::from(app_id)),
+            service: Text::Shared(spans.service.as_deref().unwrap_or(app_id).into()),
             instance: Text::Shared(Arc::from(spans.instance)),
             unsampled: spans.unsampled,
+            below: (spans.rate.clamp(0.0, 1.0) * IDS as f64) as u64,
             key: RandomState::new(),
             last: AtomicU64::new(0),
         }
@@ -90,7 +99,7 @@ impl Tracer {
 
     /// What is asked over HTTP; the request goes on as that. None: it is not recorded.
     pub(crate) fn asked(&self, headers: &mut HeaderMap, method: &Method, path: &[&str]) -> Option<Begun> {
-        let (name, kind, attributes) = described(method, path)?;
+        let (name, kind, attributes) = described(method, path).or_else(|| called(headers))?;
         let mut begun = self.below(headers, name, kind)?;
         begun.attributes = attributes;
         begun.attributes.push(named("http.request.method", method.as_str().to_owned()));
@@ -110,12 +119,12 @@ impl Tracer {
     fn below(&self, headers: &mut HeaderMap, name: String, kind: Kind) -> Option<Begun> {
         let parent = headers.get(TRACEPARENT).and_then(|text| TraceContext::parse(text.as_bytes()));
         let mut begun = self.begin(parent, name, kind)?;
-        begun.notes = Some(Arc::default());
         headers.insert(TRACEPARENT, begun.header());
         if headers.contains_key(BINARY) {
             headers.insert(BINARY, binary(&begun.context));
         }
-        Some(begun)
+        begun.notes = Some(Arc::default());
+        begun.is_recorded.then_some(begun)
     }
 
     /// Messages are brought to the application; one goes on in its producer's trace, several have one of their own.
@@ -126,6 +135,9 @@ impl Tracer {
         };
         let parent = if let [one] = producers[..] { one } else { None };
         let mut begun = self.begin(parent, format!("process {}", subscription.topic), Kind::Consumer)?;
+        if self.recorder.is_none() {
+            return Some(begun);
+        }
         begun.attributes = messaging("process", "process", &subscription.topic, &subscription.pubsub);
         for (delivery, producer) in deliveries.iter().zip(&producers) {
             self.waited_in_topic(&begun, &subscription.topic, delivery, *producer, deliveries.len() > 1);
@@ -186,6 +198,9 @@ impl Tracer {
     ) -> Option<Begun> {
         let parent = sent_by.and_then(TraceContext::parse);
         let mut begun = self.begin(parent, format!("process {queue}"), Kind::Consumer)?;
+        if !begun.is_recorded {
+            return Some(begun);
+        }
         begun.links = parent.map(link).into_iter().collect();
         begun.attributes = messaging("process", "process", queue, "queues");
         let waited = (begun.at_ns / 1_000_000).saturating_sub(sent_ms);
@@ -206,14 +221,17 @@ impl Tracer {
         Some(begun)
     }
 
+    /// None: whoever sends it has said what there is to say, and nobody records it.
     fn begin(&self, parent: Option<TraceContext>, name: String, kind: Kind) -> Option<Begun> {
         let context = match parent {
             Some(parent) => parent.child(self.random()),
-            None => TraceContext::root([self.random(), self.random(), self.random()], true),
+            None => self.root(),
         };
+        let is_recorded = self.recorder.is_some() && (context.is_sampled() || self.unsampled);
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        (context.is_sampled() || self.unsampled).then(|| Begun {
+        (is_recorded || parent.is_none()).then(|| Begun {
             context,
+            is_recorded,
             name,
             kind,
             parent: parent.map(|parent| parent.span_id),
@@ -223,6 +241,11 @@ impl Tracer {
             since: Instant::now(),
             notes: None,
         })
+    }
+
+    fn root(&self) -> TraceContext {
+        let random = [self.random(), self.random(), self.random()];
+        TraceContext::root(random, random[1] & (IDS - 1) < self.below)
     }
 
     /// A request was answered so.
@@ -259,7 +282,10 @@ impl Tracer {
     }
 
     fn end(&self, begun: Begun, error: Option<String>) {
-        let Begun { context, name, kind, parent, mut links, mut attributes, at_ns, since, notes } = begun;
+        if !begun.is_recorded {
+            return;
+        }
+        let Begun { context, name, kind, parent, mut links, mut attributes, at_ns, since, notes, .. } = begun;
         let duration_ns = since.elapsed().as_nanos() as u64;
         let (commits, producers) = notes.map(|notes| notes.take()).unwrap_or_default();
         links.extend(producers.into_iter().map(link));
@@ -338,14 +364,15 @@ impl Tracer {
 
     /// Hands it over, if it is among the share of the traces that is recorded, or has failed; whether it is.
     fn record(&self, span: Span) -> bool {
-        let share = self.recorder.share();
+        let Some(recorder) = &self.recorder else { return false };
+        let share = recorder.share();
         share.offered(1, span.end_ns());
         if !span.is_error() && !share.has(&span.trace_id) {
             share.left_out(1);
             return false;
         }
         // What there is no room for is counted there.
-        let _ = self.recorder.span(span);
+        let _ = recorder.span(span);
         true
     }
 
@@ -392,5 +419,7 @@ fn named(key: &'static str, value: impl Into<Value>) -> (Text, Value) {
 }
 
 const TRACEPARENT: &str = "traceparent";
+/// The last seven bytes of an id are below this.
+const IDS: u64 = 1 << 56;
 /// What was waited for less long is an attribute and no span: in a drawing it would not be seen.
 const WAIT_NS_MIN: u64 = 1_000_000;

@@ -4,6 +4,7 @@
 
 mod access;
 mod apis;
+mod tracing;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::yaml::{self, Entry, Node, Value, clip};
 use crate::{Mask, Source};
 pub use access::{Access, Operation, Policy};
 pub use apis::{Apis, Group};
+pub use tracing::{Collector, RATE, Tracing};
 
 /// What [`configuration`] found.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Configuration {
     pub apis: Apis,
     /// Who may call the application, if that is said.
     pub access: Option<Access>,
+    /// What is recorded of requests and where it is sent, if that is said.
+    pub tracing: Option<Tracing>,
     /// Errors and warnings.
     pub diagnostics: Diagnostics,
 }
@@ -51,6 +55,7 @@ pub fn configuration(files: &[Source]) -> Configuration {
         secrets: reader.secrets,
         apis: reader.apis,
         access: reader.access,
+        tracing: reader.tracing,
         diagnostics: Diagnostics::of(reader.found, files, &Mask::default()),
     }
 }
@@ -81,6 +86,26 @@ struct Reader {
     secrets: BTreeMap<String, SecretScope>,
     apis: Apis,
     access: Option<Access>,
+    tracing: Option<Tracing>,
+}
+
+impl Configuration {
+    /// The same for an application of a node, of which `telemetry` in the manifest says what is recorded: that nothing comes of saying it here
+    /// is told.
+    #[must_use]
+    pub fn of_a_node(mut self) -> Configuration {
+        if let Some(tracing) = self.tracing.take() {
+            self.diagnostics.add(
+                Diagnostic::warning(
+                    codes::NO_EFFECT,
+                    tracing.span,
+                    "`tracing` has no effect for a service of a node",
+                )
+                .label("`telemetry` in the manifest says what is recorded and where it is sent"),
+            );
+        }
+        self
+    }
 }
 
 impl Reader {
@@ -103,6 +128,10 @@ impl Reader {
                     let read = access::read(&entry.value, &mut self.found);
                     self.access = read.or_else(|| self.access.take());
                 }
+                "tracing" => {
+                    let read = tracing::read(&entry.value, entry.key_span, &mut self.found);
+                    self.tracing = read.or_else(|| self.tracing.take());
+                }
                 other => {
                     let message = match other {
                         "httpPipeline" | "appHttpPipeline" => {
@@ -112,7 +141,7 @@ impl Reader {
                     };
                     self.found.push(
                         Diagnostic::warning(codes::NO_EFFECT, entry.key_span, message)
-                            .label("only `accessControl`, `api` and `secrets` have"),
+                            .label("only `accessControl`, `api`, `secrets` and `tracing` have"),
                     );
                 }
             }

@@ -1,5 +1,7 @@
 //! Configuration files: what is known of them, and what is told of the rest.
 
+use std::time::Duration;
+
 use manifest::configuration::{Apis, Group, Operation, Policy, SecretScope};
 use manifest::{Configuration, Source};
 
@@ -58,15 +60,77 @@ fn a_later_file_goes_before() {
 
 #[test]
 fn what_has_no_effect_is_told_and_does_no_harm() {
-    let other = "kind: Configuration\nspec:\n  tracing: { samplingRate: \"1\" }\n  features: []\n";
+    let other = "kind: Configuration\nspec:\n  metric: { enabled: true }\n  features: []\n";
     assert_eq!(
         told(&read(&[other])),
         [
-            "warning 3: `tracing` of a configuration has no effect here",
+            "warning 3: `metric` of a configuration has no effect here",
             "warning 4: `features` of a configuration has no effect here",
         ]
     );
     assert_eq!(told(&read(&["kind: Component\n"])), ["warning 1: this is no `Configuration`"]);
+}
+
+fn tracing(spec: &str) -> Configuration {
+    read(&[&format!("kind: Configuration\nspec:\n  tracing: {spec}\n")])
+}
+
+#[test]
+fn where_spans_are_sent_is_as_dapr_says_it() {
+    let collector = |otel: &str| {
+        let found = tracing(&format!("{{ otel: {otel} }}"));
+        assert_eq!(told(&found), Vec::<String>::new());
+        found.tracing.expect("it is said").collector
+    };
+    let plain = collector("{ endpointAddress: 'localhost:4317', isSecure: false, protocol: grpc }").unwrap();
+    assert_eq!(
+        (plain.url.as_str(), plain.grpc, plain.timeout),
+        ("http://localhost:4317", true, Duration::from_secs(10))
+    );
+    let full = "{ endpointAddress: 'c:4318', protocol: http, headers: 'X-Key=a%20b, t=1', timeout: 500 }";
+    let full = collector(full).unwrap();
+    assert_eq!(
+        (full.url.as_str(), full.grpc, full.timeout),
+        ("https://c:4318", false, Duration::from_millis(500))
+    );
+    let headers = [("x-key", "a%20b"), ("t", "1")];
+    assert_eq!(full.headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let url = collector("{ endpointAddress: 'http://c:1/in' }").unwrap();
+    assert_eq!(url.url, "http://c:1/in", "a scheme says it, too");
+    assert_eq!(collector("{ endpointAddress: '' }"), None);
+}
+
+#[test]
+fn how_much_is_recorded_is_a_share_and_what_is_sent_otherwise_is_told() {
+    for (written, rate) in [("'1'", Some(1.0)), ("0.25", Some(0.25)), ("'0'", Some(0.0)), ("''", None)] {
+        assert_eq!(
+            tracing(&format!("{{ samplingRate: {written} }}")).tracing.unwrap().rate,
+            rate,
+            "{written}"
+        );
+    }
+    for wrong in ["2", "-1", "much", "NaN"] {
+        let found = tracing(&format!("{{ samplingRate: '{wrong}' }}"));
+        assert_eq!(
+            (told(&found), found.tracing.is_none()),
+            (vec![format!("error 3: `samplingRate` is `{wrong}`")], true)
+        );
+    }
+    let wrong = |otel: &str| told(&tracing(&format!("{{ otel: {otel} }}"))).remove(0);
+    assert!(wrong("{ endpointAddress: 'a b' }").contains("`endpointAddress` is `a b`"));
+    assert!(wrong("{ endpointAddress: 'a:1', protocol: udp }").contains("`protocol` is `udp`"));
+    assert!(!wrong("{ endpointAddress: 'a:1', headers: secret }").contains("secret"));
+    let other =
+        tracing("{ stdout: true, zipkin: { endpointAddress: 'http://localhost:9411/api/v2/spans' } }");
+    assert_eq!(
+        told(&other),
+        ["warning 3: spans are not printed here", "warning 3: spans are not sent to Zipkin here"]
+    );
+    let none = tracing("{ stdout: false, zipkin: { endpointAddress: '' } }");
+    assert_eq!(told(&none), Vec::<String>::new());
+    let of_a_node = none.of_a_node();
+    assert_eq!(told(&of_a_node), ["warning 3: `tracing` has no effect for a service of a node"]);
+    assert!(of_a_node.tracing.is_none());
 }
 
 #[test]

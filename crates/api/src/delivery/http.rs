@@ -29,7 +29,9 @@ pub(super) async fn one(
     let head = (!subscription.knobs.raw).then(|| Head::of(&delivery.message.data).ok()).flatten();
     let said = |text: &str| HeaderValue::from_str(text).ok().filter(|value| !value.is_empty());
     let published = || head.as_ref().and_then(|head| said(&head.trace()));
-    headers.insert("traceparent", trace.or_else(published).unwrap_or(NO_TRACE));
+    if let Some(trace) = trace.or_else(published) {
+        headers.insert("traceparent", trace);
+    }
     if let Some(baggage) = head.as_ref().and_then(|head| said(&head.baggage())) {
         headers.insert("baggage", baggage);
     }
@@ -50,7 +52,9 @@ pub(super) async fn several(
 ) -> Result<Vec<Verdict>, Unanswered> {
     let ids: Vec<String> = deliveries.iter().map(|delivery| event::entry_id(delivery.receipt)).collect();
     let mut headers = headers(subscription, [].into_iter());
-    headers.insert("traceparent", trace.unwrap_or(NO_TRACE));
+    if let Some(trace) = trace {
+        headers.insert("traceparent", trace);
+    }
     headers.insert(CONTENT_TYPE, JSON);
     let body = envelope(subscription, deliveries, &ids);
     let limit = ANSWER_BYTES_MAX + deliveries.len() * STATUS_BYTES;
@@ -176,8 +180,6 @@ pub(super) async fn answer(
 
 const EVENT: HeaderValue = HeaderValue::from_static("application/cloudevents+json");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const NO_TRACE: HeaderValue =
-    HeaderValue::from_static("00-00000000000000000000000000000000-0000000000000000-00");
 /// As much of an answer as can be a status.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// As much as the status of one of several can take.

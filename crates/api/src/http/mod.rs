@@ -39,7 +39,6 @@ use crate::api::Api;
 use crate::deadline;
 use crate::error::Error;
 use crate::idempotency;
-use crate::invoke::NO_TRACE;
 use crate::spans::noting;
 use crate::token;
 use answer::{Answer, Said};
@@ -144,11 +143,9 @@ impl Trace {
         Trace(TRACE.map(|name| request.get(name).cloned()))
     }
 
-    /// Says it in the answer, also that it belongs to none.
+    /// Says it in the answer.
     fn tell(self, response: &mut HeaderMap) {
-        let [parent, rest @ ..] = self.0;
-        response.insert(TRACE[0], parent.unwrap_or(NO_TRACE));
-        for (name, value) in TRACE.into_iter().skip(1).zip(rest) {
+        for (name, value) in TRACE.into_iter().zip(self.0) {
             if let Some(value) = value {
                 response.insert(name, value);
             }

@@ -45,7 +45,7 @@ impl Caller {
     }
 }
 
-/// Leaves out of a request what is between the caller and its sidecar only, and says to which trace it belongs.
+/// Leaves out of a request what is between the caller and its sidecar only.
 pub(super) fn pass_on(headers: &mut HeaderMap, has_token: bool) {
     // Which of the two says how long the body is has been decided when it was read.
     if headers.contains_key(TRANSFER_ENCODING) {
@@ -57,9 +57,6 @@ pub(super) fn pass_on(headers: &mut HeaderMap, has_token: bool) {
     if has_token {
         headers.remove(token::HEADER);
     }
-    if !headers.contains_key(TRACEPARENT) {
-        headers.insert(TRACEPARENT, NO_TRACE);
-    }
 }
 
 /// The same for a request of gRPC, which has said who is called.
@@ -68,9 +65,6 @@ pub(super) fn pass_on_grpc(headers: &mut HeaderMap, has_token: bool) {
     headers.remove(CALLEE);
     if has_token {
         headers.remove(token::HEADER);
-    }
-    if !headers.contains_key(TRACEPARENT) {
-        headers.insert(TRACEPARENT, NO_TRACE);
     }
 }
 
@@ -115,10 +109,6 @@ const CALLER_NAMESPACE: HeaderName = HeaderName::from_static("dapr-caller-namesp
 pub(crate) const CALLEE: HeaderName = HeaderName::from_static("dapr-callee-app-id");
 /// The same, as callers over HTTP say it, too.
 const APP_ID: HeaderName = HeaderName::from_static("dapr-app-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// That a request belongs to no trace.
-pub(crate) const NO_TRACE: HeaderValue =
-    HeaderValue::from_static("00-00000000000000000000000000000000-0000000000000000-00");
 const HOP_BY_HOP: [HeaderName; 9] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-authenticate"),

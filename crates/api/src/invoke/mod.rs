@@ -27,7 +27,7 @@ use crate::uses::How;
 pub(crate) use bounded::Bounded;
 pub(crate) use callback::{OF_GRPC, answered, is_unanswered, metadata};
 pub(crate) use errors::{denied_call, failed};
-pub(crate) use headers::{CALLEE, Caller, NO_TRACE, prefixed};
+pub(crate) use headers::{CALLEE, Caller, prefixed};
 pub(crate) use messages::{Ending, Messages, Over};
 pub use outside::Endpoint;
 pub(crate) use outside::Outside;

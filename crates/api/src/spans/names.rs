@@ -1,6 +1,6 @@
 //! What a span is called, of what kind it is and what it says, by what is asked for over HTTP.
 
-use http::Method;
+use http::{HeaderMap, Method};
 use telemetry::span::{Kind, Text, Value};
 
 use super::{messaging, named};
@@ -45,6 +45,12 @@ pub(super) fn described(method: &Method, path: &[&str]) -> Option<Described> {
         | "unlock" => of(verb),
         _ => return None,
     })
+}
+
+/// A call of another application, which a header names.
+pub(super) fn called(headers: &HeaderMap) -> Option<Described> {
+    let name = headers.get("dapr-app-id")?.to_str().ok()?.to_owned();
+    Some((format!("invoke {name}"), Kind::Client, vec![named("peer.service", name)]))
 }
 
 fn decoded(segment: &str) -> String {

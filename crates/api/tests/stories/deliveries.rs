@@ -41,7 +41,7 @@ async fn what_an_application_subscribes_to_is_brought_to_it() {
     assert_eq!(had.body, message.data, "an event is brought as it is");
     assert_eq!(had.header("content-type"), "application/cloudevents+json");
     assert_eq!((had.header("pubsubname"), had.header("priority")), ("pubsub", "high"));
-    assert_eq!(had.header("traceparent"), "00-00000000000000000000000000000000-0000000000000000-00");
+    assert_eq!(had.header("traceparent"), "", "zeros would be no trace either");
     assert_eq!((had.header("host"), had.header("a")), (&*format!("127.0.0.1:{}", app.port), ""));
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     publish(&world, "orders", Message::new(format!(r#"{{"id":"2","traceparent":"{trace}"}}"#))).await;

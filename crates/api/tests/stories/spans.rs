@@ -14,7 +14,8 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn recorded(config: &mut api::Config, recorder: &Recorder) {
     let instance = "shop-1".to_owned();
-    config.spans = Some(Spans { recorder: recorder.clone(), instance, unsampled: false });
+    let recorder = Some(recorder.clone());
+    config.spans = Some(Spans { recorder, service: None, instance, unsampled: false, rate: 1.0 });
 }
 
 /// The spans of these names, as soon as all are there; in the order of the names.
@@ -125,6 +126,63 @@ async fn what_is_not_sampled_is_recorded_where_that_is_wanted() {
     let all = spans(&inbox, &["get things"]).await;
     assert_eq!(hex(&all[0].trace_id), TRACE[3..35]);
     world.end().await;
+}
+
+/// Of a `traceparent` that W3C Trace Context allows, whether it is sampled.
+fn is_sampled(header: &str) -> bool {
+    let context = telemetry::TraceContext::parse(header.as_bytes());
+    context.unwrap_or_else(|| panic!("{header:?} is no trace")).is_sampled()
+}
+
+#[tokio::test]
+async fn a_share_of_the_traces_that_begin_here_is_recorded_and_all_are_told() {
+    for (rate, sampled) in [(0.0, 0..=0), (0.5, 60..=140), (1.0, 200..=200)] {
+        let (recorder, inbox) = channel(1_000);
+        let world = World::with(|config| {
+            recorded(config, &recorder);
+            config.spans.as_mut().expect("just set").rate = rate;
+        });
+        let world = world.await;
+        let mut count = 0;
+        for _ in 0..200 {
+            let answer = world.get("/v1.0/state/things/key").await;
+            count += usize::from(is_sampled(answer.header("traceparent").expect("it is told")));
+        }
+        assert!(sampled.contains(&count), "{count} of 200 with {rate}");
+        assert_eq!(inbox.take(1_000).count(), count);
+        // What its caller has begun is as that says.
+        world.ask_with("GET", "/v1.0/state/things/key", &[("traceparent", TRACE)], b"").await;
+        let unsampled = TRACE.replace("-01", "-00");
+        let told = world.ask_with("GET", "/v1.0/state/things/key", &[("traceparent", &unsampled)], b"").await;
+        assert_eq!(told.header("traceparent"), Some(&*unsampled));
+        assert_eq!(inbox.take(10).count(), 1);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_called_and_who_is_brought_something_is_told_a_trace_also_of_what_is_not_recorded() {
+    for (rate, is_wanted) in [(0.0, false), (1.0, true)] {
+        let app = Subscriber::new(ORDERS, |_, _| done()).await;
+        let nowhere =
+            Spans { recorder: None, service: None, instance: String::new(), unsampled: false, rate };
+        let world = beside_with(&app, |config| config.spans = Some(nowhere)).await;
+        until(|| world.api.health.is_ready(), || "ready".to_owned()).await;
+        let raw = "/v1.0/publish/pubsub/orders?metadata.rawPayload=true";
+        for path in ["/v1.0/publish/pubsub/orders", raw] {
+            assert_eq!(world.ask_with("POST", path, &[JSON], b"{}").await.status, 204);
+        }
+        for had in app.has(2, "/orders").await {
+            assert_eq!(is_sampled(had.header("traceparent")), is_wanted);
+        }
+        world.get("/v1.0/invoke/shop/method/x").await;
+        world.ask_with("GET", "/y", &[("dapr-app-id", "shop")], b"").await;
+        for path in ["/x", "/y"] {
+            let had = app.has(1, path).await.remove(0);
+            assert_eq!(is_sampled(had.header("traceparent")), is_wanted, "{path}");
+        }
+        world.end().await;
+    }
 }
 
 /// All spans, when there are so many of each name.

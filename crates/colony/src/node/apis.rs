@@ -23,7 +23,7 @@ use crate::adapters::Surroundings;
 use crate::args::Sidecar;
 use crate::failure::Failure;
 use crate::lower;
-use crate::sidecars::{Application, ByWay, Declared, Journal, Look, Post, Read, Served, Terminal};
+use crate::sidecars::{Application, ByWay, Declared, Journal, Look, Post, Read, Served, Terminal, Tracing};
 use crate::source::Source;
 use crate::terminal;
 
@@ -242,11 +242,14 @@ impl Inner {
         application.calls = calls;
         application.is_checked = true;
         application.gate = Some(Gate(is_open));
-        application.spans = (settings.traces != Recorded::None).then(|| Spans {
-            recorder: self.recorder.clone(),
+        let spans = (settings.traces != Recorded::None).then(|| Spans {
+            recorder: Some(self.recorder.clone()),
+            service: None,
             instance: instance.to_owned(),
             unsampled: settings.traces == Recorded::All,
+            rate: 1.0,
         });
+        application.tracing = Tracing::OfNode(spans);
         Ok((application, journal))
     }
 

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use manifest::valid::{Compression, ExportProtocol, OtlpListeners};
+use http::Uri;
+use manifest::valid::OtlpListeners;
 use serde::Serialize;
 use telemetry::exposition::Sample;
-use telemetry::otlp::export::{Config, Exporter, Sent};
+use telemetry::otlp::export::{Exporter, Sent};
 use telemetry::otlp::receive::{self, Metrics, Received, Receiver};
 use telemetry::otlp::{Point, Signal, measured};
 use telemetry::series::foreign::Board;
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
-use crate::lower::telemetry::{Collector, SaidIn};
+use crate::lower::telemetry::{Collector, SaidIn, exporter};
 use crate::process;
 
 /// OTLP in and out.
@@ -128,7 +128,9 @@ impl Otlp {
         if self.outlet.running().as_ref().map(|running| &running.collector) == wanted.as_ref() {
             return Ok(());
         }
-        let next = wanted.map(|collector| Ok::<_, Failure>((config(&collector)?, collector))).transpose()?;
+        let next = wanted
+            .map(|collector| Ok::<_, Failure>((exporter(&collector, super::seed())?, collector)))
+            .transpose()?;
         self.stop_sending().await;
         if let Some((config, collector)) = next {
             let inbox = self.telemetry.tap(Tap::All, TAP_ROOM);
@@ -242,36 +244,6 @@ fn bind(wanted: &OtlpListeners) -> Result<[TcpListener; 2], Failure> {
         }
     };
     Ok([one(wanted.grpc, GRPC_PORT, "grpc")?, one(wanted.http, HTTP_PORT, "http")?])
-}
-
-fn config(collector: &Collector) -> Result<Config, Failure> {
-    let wrong = |what: &str| Failure::new(format!("nothing can be sent to the collector: {what}"));
-    let mut headers = HeaderMap::new();
-    for (name, value) in &collector.headers {
-        let name: HeaderName = name.parse().map_err(|_| wrong("a header's name is none"))?;
-        let mut value: HeaderValue = value.parse().map_err(|_| wrong("a header's value is none"))?;
-        value.set_sensitive(true);
-        headers.append(name, value);
-    }
-    let mut to = Vec::new();
-    for (signal, target) in &collector.to {
-        let uri: Uri = target.parse().map_err(|_| wrong(&format!("{target} is no URL")))?;
-        if uri.host().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(wrong(&format!("{target} is no http or https URL")));
-        }
-        to.push((*signal, uri));
-    }
-    let tls = components::tls::Set { roots: collector.roots.as_deref(), own: None };
-    Ok(Config {
-        to,
-        grpc: collector.protocol == ExportProtocol::Grpc,
-        headers,
-        gzip: collector.compression == Compression::Gzip,
-        timeout: collector.timeout,
-        queue_bytes: collector.queue_bytes,
-        tls: components::tls::client(tls).map_err(|why| wrong(&why))?,
-        seed: super::seed(),
-    })
 }
 
 fn now_ns() -> u64 {

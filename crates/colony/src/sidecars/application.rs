@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::config::{Gate, Spans};
+use api::config::Gate;
 use api::health::Phase;
 use api::{BindError, End, Host, Instance, Listeners, Server};
 use manifest::Diagnostics;
@@ -19,11 +19,13 @@ use tokio::sync::watch;
 use super::files::{self, Declared, Read};
 use super::journal::{Addresses, Journal, Level, Terminal};
 use super::roster::Roster;
+use super::traces::{Endings, Traces, Tracing};
 use crate::adapters::{Adapters, Surroundings};
 use crate::args::Sidecar;
 use crate::failure::Failure;
 use crate::lower::resiliency::resiliency;
 use crate::lower::sidecar::{self as lower, Environment};
+use crate::lower::telemetry;
 use crate::process;
 use crate::terminal;
 
@@ -45,9 +47,9 @@ pub(crate) struct Application {
     /// Who knows whether it may be called; not known by another process.
     #[serde(skip)]
     pub(crate) gate: Option<Gate>,
-    /// Where its spans go, if they are recorded; not known to another process either.
+    /// Who says what is recorded of it; a node's sidecars are served by no other process.
     #[serde(skip)]
-    pub(crate) spans: Option<Spans>,
+    pub(crate) tracing: Tracing,
 }
 
 /// How the data plane takes calls of an application.
@@ -76,6 +78,8 @@ pub(super) struct Place {
     /// Whose data they have.
     pub(super) data: PathBuf,
     pub(super) roster: Roster,
+    /// Who sends spans that are left.
+    pub(super) endings: Endings,
 }
 
 /// What a process notes with its application, and again with whoever serves it next.
@@ -161,7 +165,7 @@ impl Application {
             calls: BTreeMap::new(),
             is_checked: false,
             gate: None,
-            spans: None,
+            tracing: Tracing::Own,
             args,
         })
     }
@@ -228,14 +232,16 @@ impl Application {
         let mut stop = std::pin::pin!(stop);
         let mut declared = self.declared.watch();
         let read = declared.borrow_and_update().clone();
+        let traces = Traces::new(journal, at.endings.clone());
         let (config, adapters) = tokio::select! {
             // By far the largest of what is done here, and done seldom.
-            config = Box::pin(self.config(&at.data, &read, journal, None)) => config?,
+            config = Box::pin(self.config(&at.data, &read, journal, None, &traces)) => config?,
             end = &mut stop => return Ok(end),
         };
         let saying = journal.clone();
         let instance = at.host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
         let instance = instance.map_err(|error| Failure::new(error.to_string()))?;
+        traces.taken_on();
         let _entry = at.roster.enter(self, &Addresses::of(&listeners), &instance);
         let server = Server::on(listeners)
             .map_err(|error| Failure::new(format!("cannot wait for connections: {error}")))?;
@@ -243,7 +249,8 @@ impl Application {
             // It is never dropped before.
             let _ = instance.health.watch().wait_for(|phase| *phase > Phase::Starting).await;
             ready();
-            let renewing = Box::pin(self.renew(&at.data, &instance, journal, declared, (read, adapters)));
+            let renewing =
+                Box::pin(self.renew(&at.data, &instance, journal, declared, (read, adapters), &traces));
             tokio::join!(self.notes.keep(&instance), renewing);
         };
         tokio::select! {
@@ -260,6 +267,7 @@ impl Application {
         read: &Read,
         journal: &Journal,
         before: Option<&Adapters>,
+        traces: &Traces<'_>,
     ) -> Result<(api::Config, Adapters), Failure> {
         let configuration = files::configuration(&read.configuration);
         self.tell(&configuration.diagnostics, journal)?;
@@ -280,9 +288,29 @@ impl Application {
         let mut config = lower::config(&self.args, self.environment(), &found.components, &adapters)?;
         config.by_way = self.calls.iter().map(|(callee, way)| (callee.clone(), way.app())).collect();
         config.app.gate = self.gate.clone();
-        config.spans = self.spans.clone();
+        config.spans = match &self.tracing {
+            Tracing::OfNode(spans) => spans.clone(),
+            Tracing::Own => traces.wanted(self.recorded(&configuration, journal, before.is_none()))?,
+        };
         let (apis, access) = (lower::apis(&configuration), lower::access(&configuration));
         Ok((api::Config { subscriptions, resiliency, apis, access, ..config }, adapters))
+    }
+
+    /// What is recorded of it. What a shell says for its programs keeps none from starting.
+    fn recorded(
+        &self,
+        configuration: &manifest::Configuration,
+        journal: &Journal,
+        is_first: bool,
+    ) -> Option<telemetry::Tracing> {
+        let said = configuration.tracing.as_ref();
+        let found = telemetry::tracing(said, |name| self.surroundings.variables.get(name).cloned());
+        found.unwrap_or_else(|why| {
+            if is_first {
+                journal.say(Level::Warn, &format!("spans are not sent: {why}"));
+            }
+            None
+        })
     }
 
     fn tell(&self, found: &Diagnostics, journal: &Journal) -> Result<(), Failure> {

@@ -18,6 +18,7 @@ use super::application::{Application, Place};
 use super::election::Lock;
 use super::message::{Asker, FromGuest, FromHolder, Request, What};
 use super::roster::Roster;
+use super::traces::Endings;
 use super::wire::{self, Hearing};
 use crate::command::refused_data;
 use crate::failure::Failure;
@@ -28,6 +29,7 @@ pub(super) struct Holding {
     folder: PathBuf,
     host: Arc<Host>,
     roster: Roster,
+    endings: Endings,
     entry: Option<registry::HostEntry>,
     over: watch::Sender<bool>,
     desk: JoinHandle<()>,
@@ -43,6 +45,7 @@ struct Desk {
     host: watch::Receiver<Option<Arc<Host>>>,
     over: watch::Receiver<bool>,
     roster: Roster,
+    endings: Endings,
 }
 
 impl Holding {
@@ -53,13 +56,14 @@ impl Holding {
         })?;
         let (opened, host) = watch::channel(None);
         let (over, is_over) = watch::channel(false);
-        let roster = Roster::default();
+        let (roster, endings) = (Roster::default(), Endings::default());
         let desk = Desk {
             folder: folder.to_owned(),
             asker: wire::introduction(),
             host,
             over: is_over,
             roster: roster.clone(),
+            endings: endings.clone(),
         };
         let desk = tokio::spawn(desk.open(listener));
         let place = folder.to_owned();
@@ -69,7 +73,7 @@ impl Holding {
             Ok(host) => {
                 opened.send_replace(Some(Arc::clone(&host)));
                 let entry = registry::HostEntry::new(folder);
-                Ok(Holding { folder: folder.to_owned(), host, roster, entry, over, desk, lock })
+                Ok(Holding { folder: folder.to_owned(), host, roster, endings, entry, over, desk, lock })
             }
             Err(failure) => {
                 wire::unlisten(folder);
@@ -81,7 +85,12 @@ impl Holding {
 
     /// Where an application is served.
     pub(super) fn place(&self) -> Place {
-        Place { host: Arc::clone(&self.host), data: data_of(&self.folder), roster: self.roster.clone() }
+        Place {
+            host: Arc::clone(&self.host),
+            data: data_of(&self.folder),
+            roster: self.roster.clone(),
+            endings: self.endings.clone(),
+        }
     }
 
     /// Lets the guests go, each when what is in flight at it is finished, and then the engine and the lock.
@@ -94,6 +103,8 @@ impl Holding {
         let host = self.host;
         let _ = tokio::task::spawn_blocking(move || host.close()).await;
         drop(self.lock);
+        // By now another may serve.
+        self.endings.finish().await;
     }
 }
 
@@ -200,7 +211,8 @@ impl Desk {
         let closing = || {
             let _ = say.try_send(FromHolder::Closing);
         };
-        let place = Place { host, data: data_of(&self.folder), roster: self.roster.clone() };
+        let (roster, endings) = (self.roster.clone(), self.endings.clone());
+        let place = Place { host, data: data_of(&self.folder), roster, endings };
         application.serve(&place, listeners, &journal, stop, ready, closing).await
     }
 }

@@ -18,6 +18,7 @@ mod journal;
 mod message;
 mod renew;
 mod roster;
+mod traces;
 mod watch;
 mod wire;
 
@@ -43,6 +44,7 @@ pub(crate) use application::{Application, ByWay, Notes};
 pub(crate) use files::{Declared, Read, paths as resource_files};
 pub(crate) use journal::{Addresses, Journal, Level, Terminal};
 pub(crate) use roster::About;
+pub(crate) use traces::Tracing;
 
 /// Where in a data folder the engine lies.
 pub(crate) const FOLDER: &str = "engine";
@@ -71,7 +73,7 @@ pub(crate) fn check(
     embedded: bool,
 ) -> Result<[Diagnostics; 2], Failure> {
     Ok([
-        files::configuration(&files::named(configuration)?).diagnostics,
+        files::configuration(&files::named(configuration)?).of_a_node().diagnostics,
         files::resources(&files::in_folders(resources)?, variables, embedded).diagnostics,
     ])
 }

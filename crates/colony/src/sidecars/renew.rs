@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::application::Application;
 use super::files::{self, Read};
 use super::journal::{Journal, Level};
+use super::traces::Traces;
 use crate::adapters::Adapters;
 use crate::failure::Failure;
 
@@ -27,6 +28,7 @@ impl Application {
         journal: &Journal,
         mut declared: watch::Receiver<Read>,
         (mut read, mut adapters): (Read, Adapters),
+        traces: &Traces<'_>,
     ) {
         let mut wait = WAIT_MIN;
         loop {
@@ -45,7 +47,7 @@ impl Application {
             // What was found wrong was told when it was new.
             let quiet = Journal::new(&self.args, self.terminal, |_| {});
             let telling = if is_new { journal } else { &quiet };
-            let (config, opened) = match self.config(data, &now, telling, Some(&adapters)).await {
+            let (config, opened) = match self.config(data, &now, telling, Some(&adapters), traces).await {
                 Ok(found) => found,
                 Err(failure) if is_new => {
                     refused(&failure, journal);
@@ -60,6 +62,7 @@ impl Application {
                 refused(&Failure::new(error.to_string()), journal);
                 continue;
             }
+            traces.taken_on();
             for line in opened.silent.iter().filter(|line| !adapters.silent.contains(line)) {
                 journal.event(Level::Error, "not-reloaded", line, json!({}));
             }

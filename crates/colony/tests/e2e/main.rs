@@ -38,6 +38,7 @@ mod marketplace_kills;
 #[cfg(feature = "conformance")]
 mod marketplace_python;
 mod metrics;
+mod noting;
 #[cfg(feature = "conformance")]
 mod openapi;
 mod otlp;
@@ -61,6 +62,7 @@ mod scripts;
 #[cfg(feature = "conformance")]
 mod sdk;
 mod sidecar;
+mod sidecar_traces;
 mod sidecars;
 mod splits;
 mod tls;

@@ -136,7 +136,7 @@ fn without_a_store_no_store_is_configured() {
 
 #[test]
 fn only_what_is_allowed_is_told_where_something_is() {
-    let config = "kind: Configuration\nspec:\n  tracing: { samplingRate: \"1\" }\n  secrets:\n    scopes:\n      \
+    let config = "kind: Configuration\nspec:\n  metric: { enabled: true }\n  secrets:\n    scopes:\n      \
                   - { storeName: vault, defaultAccess: deny, allowedSecrets: [key] }\n";
     let folder =
         folder(&[("resources/vault.yaml", &vault(&[])), ("secrets.json", SECRETS), ("config.yaml", config)]);
@@ -145,7 +145,7 @@ fn only_what_is_allowed_is_told_where_something_is() {
     assert_eq!(sidecar.ask("GET", "/v1.0/secrets/vault/db:user", "").status, 403);
     assert_eq!(sidecar.json("GET", "/v1.0/secrets/vault/bulk", ""), (200, json!({ "key": { "key": "1" } })));
     let warned =
-        sidecar.said.iter().any(|line| line["msg"].as_str().is_some_and(|text| text.contains("`tracing`")));
+        sidecar.said.iter().any(|line| line["msg"].as_str().is_some_and(|text| text.contains("`metric`")));
     assert!(warned, "{:?}", sidecar.said);
 }
 
