@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use crate::app::App;
 use crate::bindings::Bindings;
+use crate::carried::Changed;
 use crate::config::Config;
 use crate::configuration::Configurations;
 use crate::delivery::Running;
@@ -48,6 +49,7 @@ pub struct Api {
     pub(crate) outside: Outside,
     pub(crate) notes: Arc<Notes>,
     pub(crate) ids: Arc<Ids>,
+    pub(crate) carried: Arc<Changed>,
     /// None: nothing is recorded.
     pub(crate) tracer: Option<Tracer>,
     pub(crate) ending: Arc<Notify>,
@@ -61,6 +63,7 @@ pub type Say = Box<dyn Fn(&str) + Send + Sync>;
 impl Api {
     /// Answers from what the node has; `say` gets the lines for people.
     pub(crate) fn new(config: Config, host: Arc<Host>, say: Arc<Say>, instance: Weak<Instance>) -> Api {
+        let carried = Arc::default();
         Api {
             stores: Stores::new(&config),
             pubsubs: PubSubs::new(&config),
@@ -68,7 +71,8 @@ impl Api {
             secret_stores: SecretStores::new(&config),
             bindings: Bindings::new(&config),
             locks: Locks::new(&config),
-            configurations: Configurations::new(&config),
+            configurations: Configurations::new(&config, &carried),
+            carried,
             app: App::new(&config.app),
             caller: Caller::new(&config),
             guards: Guards::new(&config.resiliency, None),
@@ -104,6 +108,7 @@ impl Api {
             outside,
             notes: Arc::clone(&self.notes),
             ids: Arc::clone(&self.ids),
+            carried: Arc::clone(&self.carried),
             ending: Arc::clone(&self.ending),
             ..new
         }

@@ -17,6 +17,7 @@ pub mod access;
 mod api;
 pub mod app;
 mod bindings;
+pub mod carried;
 pub mod config;
 pub mod configuration;
 mod deadline;

@@ -1,7 +1,7 @@
 //! What a sidecar says of itself, and what others have noted with it: the command line its process ids, for one.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use components::pubsub::Features;
 
@@ -13,6 +13,12 @@ use crate::pubsub::Topics;
 /// What was noted. Asked for by tools now and then, never on the way of another request.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(Mutex<BTreeMap<String, String>>);
+
+impl Notes {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A component as it is told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +70,13 @@ impl Api {
 
     /// What was noted, and the version.
     pub fn notes(&self) -> BTreeMap<String, String> {
-        let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut notes = self.notes.lock().clone();
         notes.insert("daprRuntimeVersion".to_owned(), VERSION.to_owned());
         notes
+    }
+
+    pub(crate) fn noted(&self, key: &str) -> Option<String> {
+        self.notes.lock().get(key).cloned()
     }
 
     /// Notes a value under a key, in place of what was there.
@@ -82,13 +92,23 @@ impl Api {
                 value.len()
             )));
         }
-        let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock();
         if notes.len() >= NOTES_MAX && !notes.contains_key(key) {
             return Err(Error::bad_request(format!(
                 "{NOTES_MAX} keys are noted already, which are the most"
             )));
         }
+        let bytes = |key: &str, value: &str| key.len() + value.len();
+        let others = notes.iter().filter(|(other, _)| *other != key);
+        let all = others.map(|(key, value)| bytes(key, value)).sum::<usize>() + bytes(key, value);
+        if all > ALL_BYTES_MAX {
+            return Err(Error::bad_request(format!(
+                "with it, {all} bytes would be noted; {ALL_BYTES_MAX} are the most in all"
+            )));
+        }
         notes.insert(key.to_owned(), value.to_owned());
+        drop(notes);
+        self.carried.note(key);
         Ok(())
     }
 }
@@ -120,3 +140,5 @@ const NOTES_MAX: usize = 1_000;
 const KEY_BYTES_MAX: usize = 1_024;
 /// Longest value.
 const VALUE_BYTES_MAX: usize = 64 << 10;
+/// Most bytes of all keys and values: they are handed on from process to process in one message.
+const ALL_BYTES_MAX: usize = 4 << 20;

@@ -4,12 +4,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use components::configuration::{Change, Watch};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
-use super::Subscription;
+use super::{Subscription, kept};
 use crate::api::Api;
+use crate::carried::Watched;
 use crate::config::{Adapter, Place};
 use crate::error::Error;
 use crate::instance::Instance;
@@ -30,20 +33,50 @@ pub(crate) struct Following {
     keys: Vec<String>,
     metadata: BTreeMap<String, String>,
     declared: Option<Place<Adapter<dyn components::configuration::Store>>>,
-    watch: Box<dyn Watch>,
+    watch: Watching,
     /// What is to be told before.
     first: VecDeque<Change>,
 }
 
-impl Follow {
+/// Who tells what happens.
+pub(super) enum Watching {
+    Kept(kept::Watched),
+    Outside(Box<dyn Watch>),
+}
+
+impl Watching {
+    async fn next(&mut self) -> Result<Change, components::configuration::Error> {
+        match self {
+            Watching::Kept(watch) => watch.next().await,
+            Watching::Outside(watch) => watch.next().await,
+        }
+    }
+}
+
+/// Follows again what was followed by another process, as soon as the store can be asked. None: the instance is no more.
+pub(super) async fn again(instance: &Weak<Instance>, watched: &Watched) -> Option<Following> {
+    let mut wait = WAIT_MIN;
+    loop {
+        {
+            let instance = instance.upgrade()?;
+            let api = instance.api();
+            if let Ok(following) = api.follow_again(&instance, watched).await {
+                return Some(following);
+            }
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(WAIT_MAX);
+    }
+}
+
+impl Following {
     pub(super) fn new(
         instance: &Arc<Instance>,
         api: &Api,
         (store, keys, metadata): (&str, &[String], &BTreeMap<String, String>),
-        watch: Box<dyn Watch>,
-        subscription: Subscription,
-    ) -> Follow {
-        let following = Following {
+        watch: Watching,
+    ) -> Following {
+        Following {
             turns: instance.turns(),
             // Another may have come already.
             turn: None,
@@ -54,8 +87,30 @@ impl Follow {
             watch,
             first: VecDeque::new(),
             instance: Arc::downgrade(instance),
-        };
+        }
+    }
+
+    /// Has this be told before all else.
+    pub(super) fn tell_first(&mut self, changes: impl Iterator<Item = Change>) {
+        self.first = changes.collect();
+    }
+
+    /// Up to where it was told, for whoever goes on from there.
+    pub(super) fn position(&self) -> Option<String> {
+        match &self.watch {
+            Watching::Kept(watch) if self.first.is_empty() => watch.position(),
+            _ => None,
+        }
+    }
+}
+
+impl Follow {
+    pub(super) fn new(following: Following, subscription: Subscription) -> Follow {
         Follow { following, subscription }
+    }
+
+    pub(super) fn position(&self) -> Option<String> {
+        self.following.position()
     }
 
     /// By what it is ended.
@@ -99,7 +154,7 @@ impl Following {
         if declared == self.declared.as_ref() {
             return Ok(());
         }
-        let watch = api.watch_items(&self.store, &self.keys, &self.metadata).await?;
+        let watch = api.watch_items(&self.store, &self.keys, &self.metadata, None).await?;
         let items = api.configuration(&self.store, &self.keys).await?;
         self.first = items.into_iter().map(|(key, item)| Change { key, item: Some(item) }).collect();
         self.watch = watch;
@@ -107,3 +162,8 @@ impl Following {
         Ok(())
     }
 }
+
+/// How long until a store that cannot be asked is asked again; twice as long after each time.
+const WAIT_MIN: Duration = Duration::from_millis(100);
+/// And the longest.
+const WAIT_MAX: Duration = Duration::from_secs(10);

@@ -59,6 +59,23 @@ impl<'a> Kept<'a> {
         })
     }
 
+    /// Whether it is as it was after the end of the process.
+    pub(crate) fn is_durable(self) -> bool {
+        matches!(self.engine, Engine::Disk(_))
+    }
+
+    /// What happens to these items, all if none is named, from somewhere on.
+    pub(crate) async fn follow(self, keys: &[String], from: &Begin) -> Result<Watched, Error> {
+        let feed = match self.engine {
+            Engine::Disk(engine) => engine.configuration(self.name).changes(from).await.map(Changes::Disk),
+            Engine::Memory(engine) => {
+                engine.configuration(self.name).changes(from).await.map(Changes::Memory)
+            }
+        };
+        let feed = feed.map_err(|error| refused(&error))?;
+        Ok(Watched { feed, keys: keys.iter().cloned().collect(), anew: None })
+    }
+
     async fn item(self, key: &str) -> Result<Option<Item>, engine::Error> {
         let found = ask!(self.engine, self.name, store => store.get(key).await)?;
         Ok(found.map(item))
@@ -122,24 +139,14 @@ impl Store for Kept<'_> {
         _: &'a BTreeMap<String, String>,
     ) -> Reply<'a, Result<Box<dyn Watch>, Error>> {
         Box::pin(async move {
-            let keys = keys.iter().cloned().collect();
-            let feed = match self.engine {
-                Engine::Disk(engine) => {
-                    engine.configuration(self.name).changes(&Begin::Now).await.map(Changes::Disk)
-                }
-                Engine::Memory(engine) => {
-                    engine.configuration(self.name).changes(&Begin::Now).await.map(Changes::Memory)
-                }
-            };
-            let feed = feed.map_err(|error| refused(&error))?;
-            let watch: Box<dyn Watch> = Box::new(Watched { feed, keys, anew: None });
+            let watch: Box<dyn Watch> = Box::new(self.follow(keys, &Begin::Now).await?);
             Ok(watch)
         })
     }
 }
 
 /// What happens to items. It has a position and no changes, however far behind it is.
-struct Watched {
+pub(crate) struct Watched {
     feed: Changes,
     /// What is watched; all if there is none.
     keys: BTreeSet<String>,
@@ -164,6 +171,14 @@ macro_rules! of {
 }
 
 impl Watched {
+    /// Up to where it was told; none where that means nothing to another process, or while all is told of anew.
+    pub(crate) fn position(&self) -> Option<String> {
+        match &self.feed {
+            Changes::Disk(feed) if self.anew.is_none() => Some(feed.position().to_string()),
+            _ => None,
+        }
+    }
+
     async fn change(&mut self) -> Result<Change, engine::Error> {
         loop {
             if let Some(after) = self.anew.take()

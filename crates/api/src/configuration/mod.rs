@@ -11,7 +11,7 @@ mod subscriptions;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use components::configuration::{self, Item, Watch};
+use components::configuration::{self, Change, Item};
 use engine::blocks::Idempotency;
 use engine::blocks::config::Edit;
 use http::StatusCode;
@@ -19,13 +19,16 @@ use serde_json::{Map, Value, json};
 use tonic::Code;
 
 use crate::api::Api;
+use crate::carried::{Changed, Watched};
 use crate::config::{Adapter, Block, Config, Place};
 use crate::error::Error;
+use crate::instance::Instance;
 use crate::refused::{Codes, codes, refused};
 use crate::resiliency::Family;
 use crate::state::Engine;
 
 pub(crate) use follow::Follow;
+use follow::{Following, Watching};
 pub use kept::Kept;
 pub(crate) use subscriptions::{Subscription, Subscriptions};
 
@@ -36,12 +39,12 @@ pub(crate) struct Configurations {
 }
 
 impl Configurations {
-    pub(crate) fn new(config: &Config) -> Configurations {
+    pub(crate) fn new(config: &Config, changed: &Arc<Changed>) -> Configurations {
         let declared = config.components.iter().filter_map(|component| {
             let Block::Configuration { place } = &component.block else { return None };
             Some((component.name.clone(), place.clone()))
         });
-        Configurations { declared: declared.collect(), subscriptions: Arc::default() }
+        Configurations { declared: declared.collect(), subscriptions: Arc::new(Subscriptions::new(changed)) }
     }
 
     /// The same with those who watch already.
@@ -124,7 +127,7 @@ impl Api {
         keys: &[String],
         metadata: &BTreeMap<String, String>,
     ) -> Result<Follow, Error> {
-        let watch = self.watch_items(store, keys, metadata).await?;
+        let watching = self.watch_items(store, keys, metadata, None).await?;
         let failed =
             |why: &str| internal("ERR_CONFIGURATION_SUBSCRIBE", Code::InvalidArgument, why.to_owned());
         let subscription = self.configurations.subscriptions.open(store, self.ids.next().as_str());
@@ -136,7 +139,7 @@ impl Api {
             ))
         })?;
         let instance = self.instance().ok_or_else(|| failed("the sidecar ends"))?;
-        Ok(Follow::new(&instance, self, (store, keys, metadata), watch, subscription))
+        Ok(Follow::new(Following::new(&instance, self, (store, keys, metadata), watching), subscription))
     }
 
     async fn watch_items(
@@ -144,7 +147,8 @@ impl Api {
         store: &str,
         keys: &[String],
         metadata: &BTreeMap<String, String>,
-    ) -> Result<Box<dyn Watch>, Error> {
+        after: Option<engine::Position>,
+    ) -> Result<Watching, Error> {
         let failed = |why: &dyn std::fmt::Display| {
             let message =
                 format!("failed to subscribe {} from Configuration store {store}: {why}", listed(keys));
@@ -153,8 +157,15 @@ impl Api {
         let keeper = self.configuration_keeper(store)?;
         check_keys(keys).map_err(|why| failed(&why))?;
         let asking = self.guards.asking(Family::Configuration, store);
-        let asked = keeper.store();
-        asking.run(|| asked.watch(keys, metadata)).await.map_err(|error| failed(&error))
+        let from = after.map_or(engine::Begin::Now, engine::Begin::After);
+        let (keeper, from) = (&keeper, &from);
+        let watching = || async move {
+            match keeper {
+                Keeper::Engine(kept) => kept.follow(keys, from).await.map(Watching::Kept),
+                Keeper::Outside(store) => store.watch(keys, metadata).await.map(Watching::Outside),
+            }
+        };
+        asking.run(watching).await.map_err(|error| failed(&error))
     }
 
     /// Has the application be told what happens to these items from now on. Returns the subscription's id.
@@ -175,8 +186,48 @@ impl Api {
         }
         let follow = self.watch_configuration(store, keys, metadata).await?;
         let id = follow.id().to_owned();
+        let (keys, metadata) = (keys.to_vec(), metadata.clone());
+        let watched = Watched { store: store.to_owned(), keys, metadata, after: follow.position() };
+        self.configurations.subscriptions.push(&id, watched);
         tokio::spawn(push::run(self.app.clone(), store.to_owned(), follow));
         Ok(id)
+    }
+
+    /// Has the application be told what has happened to items since another sidecar told it of them, which is no more, and what
+    /// happens from now on.
+    pub(crate) fn go_on_watching(&self, id: &str, watched: Watched) {
+        let subscriptions = &self.configurations.subscriptions;
+        let Some(instance) = self.instance().filter(|_| self.app.is_there()) else { return };
+        let Some(mut subscription) = subscriptions.open(&watched.store, id) else { return };
+        subscriptions.push(id, watched.clone());
+        let (instance, app) = (Arc::downgrade(&instance), self.app.clone());
+        tokio::spawn(async move {
+            let following = tokio::select! {
+                following = follow::again(&instance, &watched) => following,
+                () = subscription.ended() => None,
+            };
+            if let Some(following) = following {
+                push::run(app, watched.store, Follow::new(following, subscription)).await;
+            }
+        });
+    }
+
+    /// Follows items from where it was left. Where the store knows of no such place, all of them are told.
+    async fn follow_again(&self, instance: &Arc<Instance>, watched: &Watched) -> Result<Following, Error> {
+        let Watched { store, keys, metadata, after } = watched;
+        let kept = matches!(self.configuration_keeper(store)?, Keeper::Engine(kept) if kept.is_durable());
+        let after = after.as_ref().and_then(|after| after.parse().ok()).filter(|_| kept);
+        let goes_on = after.is_some();
+        let watching = self.watch_items(store, keys, metadata, after).await?;
+        let mut following = Following::new(instance, self, (store, keys, metadata), watching);
+        if !goes_on {
+            let mut items = self.configuration(store, keys).await?;
+            let named: Vec<Change> =
+                keys.iter().map(|key| Change { key: key.clone(), item: items.remove(key) }).collect();
+            let others = items.into_iter().map(|(key, item)| Change { key, item: Some(item) });
+            following.tell_first(named.into_iter().chain(others));
+        }
+        Ok(following)
     }
 
     /// Ends a subscription; whether there was one.
@@ -186,7 +237,11 @@ impl Api {
     /// If there is no such store.
     pub fn unsubscribe_configuration(&self, store: &str, id: &str) -> Result<bool, Error> {
         self.configuration_keeper(store)?;
-        Ok(self.configurations.subscriptions.close(store, id))
+        let is_ended = self.configurations.subscriptions.close(store, id);
+        if is_ended {
+            self.carried.unwatched(id);
+        }
+        Ok(is_ended)
     }
 
     fn configuration_keeper<'a>(&'a self, store: &'a str) -> Result<Keeper<'a>, Error> {

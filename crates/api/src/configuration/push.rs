@@ -25,9 +25,13 @@ use crate::proto::dapr::common::v1::{HttpExtension, InvokeRequest};
 pub(super) async fn run(app: App, store: String, follow: Follow) {
     let id = follow.id().to_owned();
     let (mut follow, mut subscription) = follow.parts();
+    let all = subscription.all();
     let pushing = async {
         while let Ok(change) = follow.next().await {
             bring(&app, &store, &id, &change).await;
+            if let Some(position) = follow.position() {
+                all.moved(&id, position);
+            }
         }
     };
     tokio::select! {

@@ -9,15 +9,17 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use api::carried::Carried;
 use api::config::Gate;
 use api::health::Phase;
 use api::{BindError, End, Host, Instance, Listeners, Server};
 use manifest::Diagnostics;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::files::{self, Declared, Read};
 use super::journal::{Addresses, Journal, Level, Terminal};
+use super::message::FromHolder;
 use super::roster::Roster;
 use super::traces::{Endings, Traces, Tracing};
 use crate::adapters::{Adapters, Surroundings};
@@ -80,6 +82,15 @@ pub(super) struct Place {
     pub(super) roster: Roster,
     /// Who sends spans that are left.
     pub(super) endings: Endings,
+}
+
+/// What an application is served with that its own process had.
+pub(super) struct Handed {
+    pub(super) listeners: Listeners,
+    /// What stood with who served it before.
+    pub(super) carried: Vec<Carried>,
+    /// Who is told what changes of that, if it is served for another process.
+    pub(super) told: Option<mpsc::Sender<FromHolder>>,
 }
 
 /// What a process notes with its application, and again with whoever serves it next.
@@ -223,12 +234,13 @@ impl Application {
     pub(super) async fn serve(
         &self,
         at: &Place,
-        listeners: Listeners,
+        handed: Handed,
         journal: &Journal,
         stop: impl Future<Output = End>,
         ready: impl FnOnce(),
         closing: impl FnOnce(),
     ) -> Result<End, Failure> {
+        let Handed { listeners, carried, told } = handed;
         let mut stop = std::pin::pin!(stop);
         let mut declared = self.declared.watch();
         let read = declared.borrow_and_update().clone();
@@ -242,6 +254,10 @@ impl Application {
         let instance = at.host.join(config, Box::new(move |line| saying.say(Level::Info, line)));
         let instance = instance.map_err(|error| Failure::new(error.to_string()))?;
         traces.taken_on();
+        if told.is_some() {
+            instance.carry();
+        }
+        instance.restore(carried);
         let _entry = at.roster.enter(self, &Addresses::of(&listeners), &instance);
         let server = Server::on(listeners)
             .map_err(|error| Failure::new(format!("cannot wait for connections: {error}")))?;
@@ -253,11 +269,17 @@ impl Application {
                 Box::pin(self.renew(&at.data, &instance, journal, declared, (read, adapters), &traces));
             tokio::join!(self.notes.keep(&instance), renewing);
         };
-        tokio::select! {
+        let end = tokio::select! {
             biased;
-            end = server.run_until(&instance, stop, closing) => Ok(end),
-            () = beside => Ok(End::Whole),
+            end = server.run_until(&instance, stop, closing) => end,
+            () = beside => End::Whole,
+            () = tell(&instance, told.as_ref()) => End::Whole,
+        };
+        while let (Some(told), Some(one)) = (&told, instance.changed_now()) {
+            // Who is gone has no need of it.
+            let _ = told.send(FromHolder::Carried(one)).await;
         }
+        Ok(end)
     }
 
     /// What is to be served, with what it needs from outside: what is as it was is had from `before`.
@@ -331,6 +353,16 @@ impl Application {
             no_http2: variable("DAPR_HTTP_DISABLE_H2C").is_some_and(|word| matches!(&*word, "1" | "true")),
         }
     }
+}
+
+/// Tells what changes of what the application has told, for as long as it is there.
+async fn tell(instance: &Instance, told: Option<&mpsc::Sender<FromHolder>>) {
+    while let Some(told) = told {
+        // First this: nothing is taken that cannot be told.
+        let Ok(room) = told.reserve().await else { break };
+        room.send(FromHolder::Carried(instance.changed().await));
+    }
+    std::future::pending().await
 }
 
 /// What the machine calls itself.

@@ -1,5 +1,6 @@
 //! A guest: its application is served by the process that has the engine, and it prints what that says of it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -7,11 +8,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use api::Listeners;
+use api::carried::{Carried, Watched};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Served;
-use super::application::Application;
+use super::application::{Application, Handed};
 use super::journal::Level;
 use super::message::{FromGuest, FromHolder, Request, What};
 use super::wire::{self, Hearing};
@@ -24,6 +26,14 @@ pub(super) struct Guest<'a> {
     served: Served<'a>,
     /// Whether it was served before: then what goes wrong with who does is no reason to give up.
     was_served: bool,
+    standing: Standing,
+}
+
+/// What the application has told those who served it, as it stands.
+#[derive(Default)]
+struct Standing {
+    notes: BTreeMap<String, String>,
+    watched: BTreeMap<String, Watched>,
 }
 
 /// What has become of being served.
@@ -36,7 +46,13 @@ pub(super) enum Outcome {
 
 impl<'a> Guest<'a> {
     pub(super) fn new(application: &'a Application, listeners: Listeners, served: Served<'a>) -> Guest<'a> {
-        Guest { application, listeners: Some(listeners), served, was_served: false }
+        Guest {
+            application,
+            listeners: Some(listeners),
+            served,
+            was_served: false,
+            standing: Standing::default(),
+        }
     }
 
     pub(super) fn was_served(&self) -> bool {
@@ -44,8 +60,10 @@ impl<'a> Guest<'a> {
     }
 
     /// To be served by this process itself.
-    pub(super) fn parts(self) -> (&'a Application, Listeners, Served<'a>) {
-        (self.application, self.listeners.unwrap_or_default(), self.served)
+    pub(super) fn parts(self) -> (&'a Application, Handed, Served<'a>) {
+        let carried = self.standing.all();
+        let handed = Handed { listeners: self.listeners.unwrap_or_default(), carried, told: None };
+        (self.application, handed, self.served)
     }
 
     /// Is served by who is at the other end, until `stop`.
@@ -105,6 +123,7 @@ impl<'a> Guest<'a> {
                 Ok(FromHolder::Alive) => {}
                 Ok(FromHolder::Print(text)) => self.served.journal.pass_on(&text),
                 Ok(FromHolder::Ready { pid }) => self.ready(pid),
+                Ok(FromHolder::Carried(one)) => self.standing.take(one),
                 Ok(FromHolder::Closing) => self.listeners = None,
                 Ok(FromHolder::Ended) => return Ok(Outcome::Ended),
                 Ok(FromHolder::Failed(refusal)) => return Err(refusal.into()),
@@ -131,7 +150,8 @@ impl<'a> Guest<'a> {
         let http = self.listeners.as_ref().map_or(0, |listeners| listeners.http.len());
         let all: Vec<_> =
             listeners.flat_map(|all| all.http.iter().chain(&all.grpc)).map(AsFd::as_fd).collect();
-        let what = What::Serve { application: self.application, http };
+        let carried = self.standing.all();
+        let what = What::Serve { application: self.application, http, carried };
         wire::ask(stream, &Request { asker: wire::introduction(), what }, &all).await
     }
 
@@ -160,6 +180,24 @@ impl<'a> Guest<'a> {
         let hints = failure.hints.iter().map(|hint| format!("; {hint}")).collect::<String>();
         self.served.journal.say(Level::Error, &format!("{}{hints}", failure.message));
         Ok(())
+    }
+}
+
+impl Standing {
+    fn take(&mut self, one: Carried) {
+        match one {
+            Carried::Noted { key, value } => drop(self.notes.insert(key, value)),
+            Carried::Watched { id, watched } => drop(self.watched.insert(id, watched)),
+            Carried::Unwatched { id } => drop(self.watched.remove(&id)),
+        }
+    }
+
+    fn all(&self) -> Vec<Carried> {
+        let notes = self.notes.iter();
+        let notes = notes.map(|(key, value)| Carried::Noted { key: key.clone(), value: value.clone() });
+        let watched = self.watched.iter();
+        let watched = watched.map(|(id, one)| Carried::Watched { id: id.clone(), watched: one.clone() });
+        notes.chain(watched).collect()
     }
 }
 

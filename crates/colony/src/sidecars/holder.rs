@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::carried::Carried;
 use api::{End, Host, Listener, Listeners};
 use engine::{Embedded, OpenError};
 use tokio::io::AsyncWrite;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::application::{Application, Place};
+use super::application::{Application, Handed, Place};
 use super::election::Lock;
 use super::message::{Asker, FromGuest, FromHolder, Request, What};
 use super::roster::Roster;
@@ -143,8 +144,8 @@ impl Desk {
             Some(failure) => Err(failure),
         };
         match request {
-            Ok(Request { what: What::Serve { application, http }, .. }) => {
-                self.serve(stream, &application, listeners(attached, http)).await;
+            Ok(Request { what: What::Serve { application, http, carried }, .. }) => {
+                self.serve(stream, &application, listeners(attached, http), carried).await;
             }
             Ok(Request { what: What::List, .. }) => {
                 answer(stream, FromHolder::Listed(self.roster.all())).await;
@@ -157,13 +158,22 @@ impl Desk {
     }
 
     /// Serves a guest's application for as long as the guest is there.
-    async fn serve(self, stream: UnixStream, application: &Application, listeners: io::Result<Listeners>) {
+    async fn serve(
+        self,
+        stream: UnixStream,
+        application: &Application,
+        listeners: io::Result<Listeners>,
+        carried: Vec<Carried>,
+    ) {
         let (read, write) = stream.into_split();
         let (say, said) = mpsc::channel(LINES_MAX);
         let (finish, is_finished) = watch::channel(false);
         let serving = async {
             let outcome = match listeners {
-                Ok(listeners) => self.served(application, listeners, &say, is_finished).await,
+                Ok(listeners) => {
+                    let handed = Handed { listeners, carried, told: Some(say.clone()) };
+                    self.served(application, handed, &say, is_finished).await
+                }
                 Err(error) => Err(Failure::new(format!("the listeners cannot be used: {error}"))),
             };
             let last = match outcome {
@@ -185,7 +195,7 @@ impl Desk {
     async fn served(
         &self,
         application: &Application,
-        listeners: Listeners,
+        handed: Handed,
         say: &mpsc::Sender<FromHolder>,
         mut finish: watch::Receiver<bool>,
     ) -> Result<End, Failure> {
@@ -213,7 +223,7 @@ impl Desk {
         };
         let (roster, endings) = (self.roster.clone(), self.endings.clone());
         let place = Place { host, data: data_of(&self.folder), roster, endings };
-        application.serve(&place, listeners, &journal, stop, ready, closing).await
+        application.serve(&place, handed, &journal, stop, ready, closing).await
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use api::carried::Carried;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -38,6 +39,8 @@ pub(super) enum What<A> {
         application: A,
         /// How many of the listeners are HTTP's; these come first.
         http: usize,
+        /// What stood with who served it before.
+        carried: Vec<Carried>,
     },
     /// Who is served.
     List,
@@ -65,6 +68,8 @@ pub(super) enum FromHolder {
     Print(String),
     /// The application is served.
     Ready { pid: u32 },
+    /// The application has told it this, and whoever serves it next has to know.
+    Carried(Carried),
     /// No more connections are taken.
     Closing,
     /// The application has ended as it was asked to.
@@ -162,8 +167,8 @@ pub(super) fn decode<T: for<'a> Deserialize<'a>>(received: &[u8]) -> Result<Opti
 
 /// How the length of a message is written: a number, its highest byte first.
 pub(super) const LENGTH_BYTES: usize = 4;
-/// Largest message: an application comes with all of its resource files.
-const FRAME_BYTES_MAX: usize = 16 << 20;
+/// Largest message: an application comes with all of its resource files, and with what it has told.
+const FRAME_BYTES_MAX: usize = 32 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 //! serves them in its own process (`holder`), so that a guest's requests go no longer way than the holder's own, and what the
 //! guest would have printed is sent back to it (`guest`).
 //!
-//! A guest keeps duplicates of its listeners. When the holder ends or is killed, whoever connects waits, one of the guests
+//! A guest keeps duplicates of its listeners, and what its application has told that is kept nowhere. When the holder ends or is killed, whoever connects waits, one of the guests
 //! gets the lock, and the others go over to it: nothing that was acknowledged was anywhere else than in the folder.
 
 mod application;
@@ -211,7 +211,7 @@ async fn here(
         End::Whole
     };
     let took_over = guest.was_served();
-    let (application, listeners, served) = guest.parts();
+    let (application, handed, served) = guest.parts();
     let ready = || match took_over {
         false => (served.ready)(),
         true => served
@@ -219,7 +219,7 @@ async fn here(
             .say(Level::Info, "the process that served it has ended: served by this one from now on"),
     };
     let place = holding.place();
-    application.serve(&place, listeners, served.journal, stop, ready, || {}).await.map(drop)
+    application.serve(&place, handed, served.journal, stop, ready, || {}).await.map(drop)
 }
 
 /// How long it is looked for somebody who serves, before that is said to be wrong.

@@ -148,7 +148,7 @@ fn by_descriptor(folder: &File) -> PathBuf {
 }
 
 /// What this process speaks. The number behind the program's version counts what has been changed in messages since.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
 /// The name of the socket.
 const SOCKET: &str = "host.sock";
 /// Most descriptors with a message; the kernel takes 253.

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
+use crate::noting::Noting;
 use crate::sidecar::Sidecar;
 use crate::world::{binary, kill, request, wait};
 
@@ -88,6 +89,48 @@ fn a_holder_that_ends_hands_its_guests_over() {
     }
     assert_eq!(last.end(), Some(0));
     assert!(!dir.path().join(".colony/engine/host.sock").exists());
+}
+
+#[test]
+fn what_an_application_has_told_stands_when_another_process_serves_it() {
+    for is_killed in [true, false] {
+        let (dir, app) = (world(), Noting::start("[]"));
+        let (mut holder, writer) = (sidecar(&dir, "a"), sidecar(&dir, "c"));
+        let flags = ["--app-id", "b", "--app-port", &app.port.to_string()];
+        let guest = Sidecar::start_in(Path::new(binary()), dir.path(), &flags, &[]);
+        let set = |by: &Sidecar, key: &str, value: &str| {
+            let body = format!(r#"{{"items":[{{"key":"{key}","value":"{value}"}}]}}"#);
+            assert_eq!(by.ask("POST", "/v1.0/configuration/lim", &body).status, 200);
+        };
+        let is_told = |key: &str, value: &str| {
+            let value = format!(r#""value":"{value}""#);
+            let path = format!("/configuration/lim/{key}");
+            app.wait_for(|had| had.path == path && had.body.contains(&value));
+        };
+        assert_eq!(guest.ask("PUT", "/v1.0/metadata/note", "kept").status, 204);
+        let subscribed = guest.ask("GET", "/v1.0/configuration/lim/subscribe?key=x&key=y", "").json();
+        let id = subscribed["id"].as_str().expect("an id").to_owned();
+        set(&guest, "x", "1");
+        is_told("x", "1");
+        match is_killed {
+            true => holder.kill(),
+            false => assert_eq!(holder.end(), Some(0)),
+        }
+        // By whoever comes first: it may be that nobody serves `b` yet.
+        set(&writer, "y", "2");
+        is_told("y", "2");
+        set(&guest, "x", "3");
+        is_told("x", "3");
+        let noted = guest.ask("GET", "/v1.0/metadata", "").json();
+        assert_eq!(noted["extended"]["note"], "kept", "{noted}");
+        assert!(
+            app.had().iter().all(|had| !had.body.contains("items") || had.body.contains(&id)),
+            "{:#?}",
+            app.had()
+        );
+        let ended = guest.ask("GET", &format!("/v1.0/configuration/lim/{id}/unsubscribe"), "");
+        assert_eq!(ended.json()["ok"], true, "{ended:?}");
+    }
 }
 
 #[test]
