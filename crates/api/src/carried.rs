@@ -66,16 +66,22 @@ struct Which {
 
 impl Changed {
     pub(crate) fn note(&self, key: &str) {
-        self.mark(|which| drop(which.notes.insert(key.to_owned())));
+        self.mark(|which| {
+            which.notes.insert(key.to_owned());
+        });
     }
 
     /// A subscription is there, or was brought something.
     pub(crate) fn watched(&self, id: &str) {
-        self.mark(|which| drop(which.watched.insert(id.to_owned(), false)));
+        self.mark(|which| {
+            which.watched.insert(id.to_owned(), false);
+        });
     }
 
     pub(crate) fn unwatched(&self, id: &str) {
-        self.mark(|which| drop(which.watched.insert(id.to_owned(), true)));
+        self.mark(|which| {
+            which.watched.insert(id.to_owned(), true);
+        });
     }
 
     fn mark(&self, mark: impl FnOnce(&mut Which)) {
