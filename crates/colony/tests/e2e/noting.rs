@@ -1,6 +1,6 @@
 //! An application in this process that notes what it is asked.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::sync::{Arc, Mutex};
 
 use crate::world::{listening, until};
