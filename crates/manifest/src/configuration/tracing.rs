@@ -113,7 +113,7 @@ pub(super) fn read(node: &Node, span: Span, found: &mut Vec<Diagnostic>) -> Opti
             Some(endpoint) => match collector(otel, endpoint) {
                 Ok(collector) => Some(collector),
                 Err(wrong) => {
-                    found.push(wrong);
+                    found.push(*wrong);
                     return None;
                 }
             },
@@ -122,7 +122,7 @@ pub(super) fn read(node: &Node, span: Span, found: &mut Vec<Diagnostic>) -> Opti
     Some(Tracing { rate, collector, span })
 }
 
-fn collector(otel: &Otel, endpoint: &At<Text>) -> Result<Collector, Diagnostic> {
+fn collector(otel: &Otel, endpoint: &At<Text>) -> Result<Collector, Box<Diagnostic>> {
     let written = endpoint.value.0.as_str();
     let is_secure = otel.secure.value().is_none_or(|secure| secure.0);
     let url = match written.contains("://") {
@@ -131,8 +131,8 @@ fn collector(otel: &Otel, endpoint: &At<Text>) -> Result<Collector, Diagnostic> 
     };
     if http::url(&url).is_err() {
         let message = format!("`endpointAddress` is `{}`", clip(written));
-        return Err(Diagnostic::error(codes::WRONG_TYPE, endpoint.span, message)
-            .label("expected a host and a port, such as `localhost:4317`, or a URL"));
+        let wrong = Diagnostic::error(codes::WRONG_TYPE, endpoint.span, message);
+        return Err(Box::new(wrong.label("expected a host and a port, such as `localhost:4317`, or a URL")));
     }
     let grpc = match otel.protocol.get() {
         None => true,
@@ -141,9 +141,8 @@ fn collector(otel: &Otel, endpoint: &At<Text>) -> Result<Collector, Diagnostic> 
             "http" | "http/protobuf" => false,
             other => {
                 let message = format!("`protocol` is `{}`", clip(other));
-                return Err(
-                    Diagnostic::error(codes::WRONG_TYPE, at.span, message).label("expected `grpc` or `http`")
-                );
+                let wrong = Diagnostic::error(codes::WRONG_TYPE, at.span, message);
+                return Err(Box::new(wrong.label("expected `grpc` or `http`")));
             }
         },
     };
@@ -151,8 +150,9 @@ fn collector(otel: &Otel, endpoint: &At<Text>) -> Result<Collector, Diagnostic> 
         None => Vec::new(),
         // What is in it may be secret.
         Some(at) => headers(&at.value.0).ok_or_else(|| {
-            Diagnostic::error(codes::WRONG_TYPE, at.span, "`headers` of a collector cannot be read")
-                .label("expected `name=value,name=value`, with values as in a URL")
+            let wrong =
+                Diagnostic::error(codes::WRONG_TYPE, at.span, "`headers` of a collector cannot be read");
+            Box::new(wrong.label("expected `name=value,name=value`, with values as in a URL"))
         })?,
     };
     let timeout = otel.timeout.value().map_or(TIMEOUT, |timeout| Duration::from_millis(timeout.0));
