@@ -37,7 +37,7 @@ async fn one(pubsub: &str, topic: &str, call: Call<'_>) -> Answer {
     let content_type = call.header("content-type").unwrap_or_default().to_owned();
     let trace = call.trace();
     let failing = pubsub.failing(topic);
-    let unread = |why| if why == Unread::TooLarge { failing.publish(&why) } else { unread(&why) };
+    let unread = |why| if why == Unread::TooLarge { failing.too_large(why) } else { unread(&why) };
     let Asked { body: data, once } = call.asked_or(unread).await?;
     pubsub.once(once.as_ref())?.publish(topic, Publish { data, content_type, metadata }, trace).await?;
     Ok(empty())

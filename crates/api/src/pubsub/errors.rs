@@ -1,5 +1,6 @@
 //! What can go wrong with publishing, in the words that SDKs match.
 
+use components::pubsub;
 use http::StatusCode;
 use tonic::Code;
 
@@ -14,17 +15,24 @@ pub(crate) struct Failing<'a> {
 
 impl Failing<'_> {
     /// The broker did not take it.
-    pub(crate) fn publish(self, error: &impl std::fmt::Display) -> Error {
+    pub(crate) fn publish(self, error: &pubsub::Error) -> Error {
+        let status = match error {
+            pubsub::Error::Reused(_) => (StatusCode::CONFLICT, Code::Aborted),
+            _ => FAILED,
+        };
+        self.unpublished(status, error)
+    }
+
+    /// It is more than is read.
+    pub(crate) fn too_large(self, why: impl std::fmt::Display) -> Error {
+        self.unpublished(FAILED, why)
+    }
+
+    fn unpublished(self, status: (StatusCode, Code), why: impl std::fmt::Display) -> Error {
         let Failing { pubsub, topic } = self;
-        let message = format!("error when publishing to topic {topic} in pubsub {pubsub}: {error}");
-        let metadata = vec![("error", error.to_string()), ("topic", topic.to_owned())];
-        self.error(
-            PUBLISH,
-            (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
-            message,
-            "DAPR_PUBSUB_PUBLISH_MESSAGE",
-        )
-        .and(metadata)
+        let message = format!("error when publishing to topic {topic} in pubsub {pubsub}: {why}");
+        let metadata = vec![("error", why.to_string()), ("topic", topic.to_owned())];
+        self.error(PUBLISH, status, message, "DAPR_PUBSUB_PUBLISH_MESSAGE").and(metadata)
     }
 
     /// The application may not.
@@ -111,6 +119,7 @@ pub(super) fn not_found(pubsub: &str, app_id: &str) -> Error {
 
 /// What is said where a broker did not take something.
 pub(crate) const PUBLISH: &str = "ERR_PUBSUB_PUBLISH_MESSAGE";
+const FAILED: (StatusCode, Code) = (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal);
 const BAD: (StatusCode, Code) = (StatusCode::BAD_REQUEST, Code::InvalidArgument);
 const GONE: (StatusCode, Code) = (StatusCode::NOT_FOUND, Code::InvalidArgument);
 /// What errors are about.

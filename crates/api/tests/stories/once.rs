@@ -82,7 +82,32 @@ async fn a_message_is_published_once_under_a_key() {
     }
     assert_eq!(kept, 2);
     let other = keyed(&world, "POST", path, "a", r#"{"order":2}"#).await;
-    assert_eq!(other.refused().1, "ERR_PUBSUB_PUBLISH_MESSAGE");
+    assert_eq!(other.refused(), (409, "ERR_PUBSUB_PUBLISH_MESSAGE".to_owned()));
+}
+
+#[tokio::test]
+async fn a_key_at_another_place_is_another_key() {
+    let world = World::new().await;
+    let create = world.ask("PUT", "/v1.0/streams/facts", "{}").await;
+    assert!(create.status < 300, "{create:?}");
+    // There are more of them than shards, so some lie in the same, by whichever hash.
+    for n in 0..40 {
+        let paths = [
+            format!("/v1.0/queues/q{n}/send"),
+            format!("/v1.0/publish/p/t{n}"),
+            format!("/v1.0/streams/facts/s{n}"),
+        ];
+        let event = r#"[{"type":"placed","data":1}]"#;
+        for (path, body) in paths.iter().zip(["1", "1", event]) {
+            for _ in 0..2 {
+                let answer = keyed(&world, "POST", path, "order-1", body).await;
+                assert!(answer.status < 300, "{path}: {answer:?}");
+            }
+        }
+        let again = keyed(&world, "POST", &paths[0], "order-1", "2").await;
+        assert_eq!(again.refused(), (409, "ERR_QUEUE_CONFLICT".to_owned()));
+    }
+    world.end().await;
 }
 
 #[tokio::test]

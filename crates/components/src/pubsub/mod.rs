@@ -203,13 +203,15 @@ impl Default for Options {
 pub enum Error {
     /// It cannot be done as it was asked for. Nothing was published.
     Invalid(String),
+    /// It was asked for under an idempotency key that another request had. Nothing was published.
+    Reused(String),
     /// What keeps the messages could not be asked, or did not answer: it may have been done.
     Unavailable(String),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Error::Invalid(why) | Error::Unavailable(why)) = self;
+        let (Error::Invalid(why) | Error::Reused(why) | Error::Unavailable(why)) = self;
         f.write_str(why)
     }
 }

@@ -199,7 +199,8 @@ impl<'a, L: Log, S: Store> Configuration<'a, L, S> {
 impl<L: Log, S: Store> Feed<L, S, Changes> {
     /// The store whose changes these are.
     pub fn store(&self) -> Configuration<'_, L, S> {
-        Configuration::new(Ask::new(self.inner()), &self.followed().store)
+        let store = &self.followed().store;
+        Configuration::new(Ask::new(self.inner(), ["configuration", store]), store)
     }
 }
 

@@ -76,7 +76,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// If there can be none of this name, or the state cannot be read.
     pub fn kv<'a>(&'a self, store: &'a str) -> Result<kv::Kv<'a, L, S>, Error> {
-        kv::Kv::new(Ask::new(&self.inner), store)
+        kv::Kv::new(Ask::new(&self.inner, ["store", store]), store)
     }
 
     /// A topic. It needs no definition.
@@ -85,7 +85,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// If there can be none of this name, or the state cannot be read.
     pub fn topic<'a>(&'a self, topic: &'a str) -> Result<topic::Topic<'a, L, S>, Error> {
-        topic::Topic::new(Ask::new(&self.inner), topic)
+        topic::Topic::new(Ask::new(&self.inner, ["topic", topic]), topic)
     }
 
     /// A queue. It needs no definition.
@@ -94,7 +94,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// If there can be none of this name, or the state cannot be read.
     pub fn queue<'a>(&'a self, queue: &'a str) -> Result<queue::Queue<'a, L, S>, Error> {
-        queue::Queue::new(Ask::new(&self.inner), queue)
+        queue::Queue::new(Ask::new(&self.inner, ["queue", queue]), queue)
     }
 
     /// A store of event streams. It has to be [defined](stream::Streams::define) once.
@@ -103,22 +103,22 @@ impl<L: Log, S: Store> Engine<L, S> {
     ///
     /// If there can be none of this name, or the state cannot be read.
     pub fn streams<'a>(&'a self, store: &'a str) -> Result<stream::Streams<'a, L, S>, Error> {
-        stream::Streams::new(Ask::new(&self.inner), store)
+        stream::Streams::new(Ask::new(&self.inner, ["streams", store]), store)
     }
 
     /// A lock.
     pub fn lock<'a>(&'a self, store: &'a str, scope: &'a str, name: &'a str) -> lock::Lock<'a, L, S> {
-        lock::Lock::new(Ask::new(&self.inner), store, scope, name)
+        lock::Lock::new(Ask::new(&self.inner, ["locks", store]).within(name), store, scope, name)
     }
 
     /// The jobs of a scope, as a rule a service.
     pub fn jobs<'a>(&'a self, scope: &'a str) -> jobs::Jobs<'a, L, S> {
-        jobs::Jobs::new(Ask::new(&self.inner), scope)
+        jobs::Jobs::new(Ask::new(&self.inner, ["jobs", scope]), scope)
     }
 
     /// A store of configuration items.
     pub fn configuration<'a>(&'a self, store: &'a str) -> config::Configuration<'a, L, S> {
-        config::Configuration::new(Ask::new(&self.inner), store)
+        config::Configuration::new(Ask::new(&self.inner, ["configuration", store]), store)
     }
 }
 
@@ -151,6 +151,8 @@ pub struct Outgoing {
 /// Who asks, and what goes along.
 pub(crate) struct Ask<'a, L, S> {
     inner: &'a Arc<Inner<L, S>>,
+    /// What is asked about: its kind, its name, and the part of it if parts may lie in different shards.
+    about: [&'a str; 3],
     idempotency: Option<&'a Idempotency>,
     outgoing: &'a [Outgoing],
 }
@@ -164,8 +166,17 @@ impl<L, S> Clone for Ask<'_, L, S> {
 impl<L, S> Copy for Ask<'_, L, S> {}
 
 impl<'a, L: Log, S: Store> Ask<'a, L, S> {
-    fn new(inner: &'a Arc<Inner<L, S>>) -> Ask<'a, L, S> {
-        Ask { inner, idempotency: None, outgoing: &[] }
+    fn new(inner: &'a Arc<Inner<L, S>>, [kind, name]: [&'a str; 2]) -> Ask<'a, L, S> {
+        Ask { inner, about: [kind, name, ""], idempotency: None, outgoing: &[] }
+    }
+
+    /// The same about a part of it.
+    fn within<'b>(&self, part: &'b str) -> Ask<'b, L, S>
+    where
+        'a: 'b,
+    {
+        let [kind, name, _] = self.about;
+        Ask { about: [kind, name, part], ..*self }
     }
 
     pub(crate) fn inner(&self) -> &'a Arc<Inner<L, S>> {
@@ -248,7 +259,12 @@ impl<'a, L: Log, S: Store> Ask<'a, L, S> {
     }
 
     fn dress(&self, mut entry: Entry) -> Entry {
-        entry.idempotency = self.idempotency.cloned();
+        // A shard remembers only its own requests. So that it is not chance whether two are taken for one, those about
+        // different things are different ones wherever they lie.
+        entry.idempotency = self.idempotency.map(|given| {
+            let [kind, name, part] = self.about;
+            Idempotency { key: derived(&given.key, &format_args!("{kind}\n{name}\n{part}")), ..given.clone() }
+        });
         for outgoing in self.outgoing {
             let first = entry.bodies.len() as u32;
             entry.bodies.extend_from_slice(&outgoing.bodies);

@@ -237,7 +237,7 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
         let (store, name) = (self.store.to_owned(), stream.to_owned());
         let mut entry = Entry::new(stream::Append { store, stream: name, expected, events });
         entry.bodies = bodies;
-        let reply = self.ask.propose(self.shard(stream), entry).await.map(reply)?;
+        let reply = self.ask.within(stream).propose(self.shard(stream), entry).await.map(reply)?;
         Ok((reply.version, reply.position))
     }
 
@@ -329,7 +329,11 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     ) -> Result<(), Error> {
         let (store, name) = (self.store.to_owned(), stream.to_owned());
         let save = stream::SaveSnapshot { store, stream: name, version, payload: 0 };
-        self.ask.propose(self.shard(stream), Entry::new(save).with_body(payload)).await.map(|_| ())
+        self.ask
+            .within(stream)
+            .propose(self.shard(stream), Entry::new(save).with_body(payload))
+            .await
+            .map(|_| ())
     }
 
     /// The latest snapshot up to `version`.
@@ -359,7 +363,7 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     pub async fn truncate(&self, stream: &str, before: u64) -> Result<(), Error> {
         let (store, name) = (self.store.to_owned(), stream.to_owned());
         let truncate = stream::Truncate { store, stream: name, before };
-        self.ask.propose(self.shard(stream), Entry::new(truncate)).await.map(|_| ())
+        self.ask.within(stream).propose(self.shard(stream), Entry::new(truncate)).await.map(|_| ())
     }
 
     /// Removes a stream; if `tombstone`, for ever.
@@ -375,7 +379,7 @@ impl<'a, L: Log, S: Store> Streams<'a, L, S> {
     ) -> Result<(), Error> {
         let (store, name) = (self.store.to_owned(), stream.to_owned());
         let delete = stream::Delete { store, stream: name, expected, tombstone };
-        self.ask.propose(self.shard(stream), Entry::new(delete)).await.map(|_| ())
+        self.ask.within(stream).propose(self.shard(stream), Entry::new(delete)).await.map(|_| ())
     }
 
     /// Where one begins who follows a stream after a version of it.

@@ -138,7 +138,8 @@ fn publish(paths: &mut Paths) {
             .once()
             .body(false, payload)
             .done("it is kept")
-            .fails(400, &["ERR_BODY_READ", "ERR_PUBSUB_REQUEST_METADATA"]),
+            .fails(400, &["ERR_BODY_READ", "ERR_PUBSUB_REQUEST_METADATA"])
+            .fails(409, &["ERR_PUBSUB_PUBLISH_MESSAGE"]),
     );
     paths.add_in_both(
         "/publish/bulk/{pubsub}/{topic}",
@@ -152,7 +153,8 @@ fn publish(paths: &mut Paths) {
                 "some or all are not kept",
                 json!({ "application/json": { "schema": named("BulkFailed") } }),
             )
-            .fails(400, &["ERR_BODY_READ", "ERR_PUBSUB_EVENTS_SER", "ERR_PUBSUB_REQUEST_METADATA"]),
+            .fails(400, &["ERR_BODY_READ", "ERR_PUBSUB_EVENTS_SER", "ERR_PUBSUB_REQUEST_METADATA"])
+            .fails(409, &["ERR_PUBSUB_PUBLISH_MESSAGE"]),
     );
 }
 
