@@ -253,7 +253,8 @@ async fn each_failure_of_publishing_has_its_code_and_status() {
             "ERR_PUBSUB_REQUEST_METADATA",
         ),
         ("p/orders", event, "[1]".to_owned(), 500, "ERR_PUBSUB_CLOUD_EVENTS_SER"),
-        ("p/orders", json, "1".repeat((4 << 20) + 1), 400, "ERR_BODY_READ"),
+        ("p/orders", json, "1".repeat((4 << 20) + 1), 500, "ERR_PUBSUB_PUBLISH_MESSAGE"),
+        ("bulk/p/orders", json, "1".repeat((4 << 20) + 1), 400, "ERR_PUBSUB_EVENTS_SER"),
         ("broken/orders", json, "1".to_owned(), 500, "ERR_PUBSUB_PUBLISH_MESSAGE"),
         (
             "bulk/broken/none",

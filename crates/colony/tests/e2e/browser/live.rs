@@ -81,7 +81,7 @@ fn lines_ends_and_starts_show_as_they_happen() {
 
 /// When the page was hidden and when it was shown again, in milliseconds of its own clock.
 const WATCH: &str = "window.__hidden = []; \
-    document.addEventListener('visibilitychange', () => window.__hidden.push(performance.now())); return true";
+    document.addEventListener('visibilitychange', () => window.__hidden.push(performance.now()), true); return true";
 /// What it has asked of the node meanwhile.
 const ASKED: &str = "const [from, to] = window.__hidden; \
     return performance.getEntriesByType('resource').filter((one) => one.startTime > from && one.startTime < to).map((one) => one.name)";

@@ -55,7 +55,7 @@ fn what_was_written_before_a_crash_is_found_narrowed_and_opened() {
     assert!(page.address().starts_with("/logs?service=front&level=error&line="), "{}", page.address());
     page.reload();
     page.says("main aside .raw", &error);
-    // It stays open while others are looked at, and its attributes narrow them.
+    // Attributes of a line narrow what is looked at.
     page.choose("main select[aria-label=Level]", "Warnings and errors");
     page.says(".line .text", "low on tape");
     page.says(".line .text", "no tape");
