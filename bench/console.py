@@ -38,6 +38,9 @@ while not os.path.exists("talk"):
     time.sleep(0.05)
 for line in range(12000):
     print(f"order {line} is packed, and goes by cart number {line % 7} to where it is wanted", flush=line % 50 == 0)
+    # No faster than a page is that follows.
+    if line % 50 == 0:
+        time.sleep(0.02)
 time.sleep(1000)
 """
 
@@ -303,6 +306,7 @@ def main():
     if not given.out:
         return print(text)
     stem = f"{report['date']}-{given.host}-console"
+    given.out.mkdir(parents=True, exist_ok=True)
     (given.out / f"{stem}.json").write_text(json.dumps(report, indent=2) + "\n")
     (given.out / f"{stem}.md").write_text(text)
     print(given.out / f"{stem}.md")
