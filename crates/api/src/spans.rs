@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
+use binary::BINARY;
 use binary::binary;
-pub(crate) use binary::{BINARY, bytes, of_binary};
+pub(crate) use binary::{of_binary, tell};
 use components::pubsub::Delivery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use names::{called, described};
@@ -70,6 +71,29 @@ pub(crate) struct Begun {
     at_ns: u64,
     since: Instant,
     notes: Option<Arc<Notes>>,
+}
+
+/// What an application is brought that has waited for it.
+pub(crate) struct Taken<'a> {
+    pub(crate) of: Waited,
+    /// The queue's, or the job's.
+    pub(crate) name: &'a str,
+    /// The `traceparent` of who sent or scheduled it.
+    pub(crate) sent_by: Option<&'a [u8]>,
+    /// When it was sent or due, in milliseconds since 1970.
+    pub(crate) since_ms: u64,
+    /// The how manieth time it is brought, from one.
+    pub(crate) attempt: u32,
+}
+
+/// Where that has waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Queue,
+    /// For its time, which may come again.
+    Job {
+        again: bool,
+    },
 }
 
 /// Something that was waited for: a span of its own.
@@ -188,36 +212,49 @@ impl Tracer {
         }
     }
 
-    /// The application works on an item of a queue, which was sent within this trace.
-    pub(crate) fn working(
-        &self,
-        queue: &str,
-        sent_by: Option<&[u8]>,
-        sent_ms: u64,
-        attempt: u32,
-    ) -> Option<Begun> {
-        let parent = sent_by.and_then(TraceContext::parse);
-        let mut begun = self.begin(parent, format!("process {queue}"), Kind::Consumer)?;
+    /// The application works on something that was sent to it, or that it has scheduled. A run of what runs again and again is a
+    /// trace of its own.
+    pub(crate) fn taken(&self, taken: Taken<'_>) -> Option<Begun> {
+        let Taken { of, name, sent_by, since_ms, attempt } = taken;
+        let by = sent_by.and_then(TraceContext::parse);
+        let parent = by.filter(|_| of != Waited::Job { again: true });
+        let doing = if of == Waited::Queue { "process" } else { "run" };
+        let mut begun = self.begin(parent, format!("{doing} {name}"), Kind::Consumer)?;
         if !begun.is_recorded {
             return Some(begun);
         }
-        begun.links = parent.map(link).into_iter().collect();
-        begun.attributes = messaging("process", "process", queue, "queues");
-        let waited = (begun.at_ns / 1_000_000).saturating_sub(sent_ms);
+        begun.links = by.map(link).into_iter().collect();
+        begun.attributes = match of {
+            Waited::Queue => messaging("process", "process", name, "queues"),
+            Waited::Job { .. } => block("jobs", name, "run"),
+        };
+        let waited = (begun.at_ns / 1_000_000).saturating_sub(since_ms);
         begun.attributes.push(named("colony.queue.wait_ms", Value::Float(waited as f64)));
         begun.attributes.push(named("colony.attempt", i64::from(attempt)));
         if let (Some(parent), true) = (parent, attempt <= 1 && waited >= WAIT_NS_MIN / 1_000_000) {
+            let (what, attribute) = match of {
+                Waited::Queue => ("queue", "messaging.destination.name"),
+                Waited::Job { .. } => ("job", "colony.component"),
+            };
             self.waited(Wait {
                 trace_id: parent.trace_id,
                 parent: parent.span_id,
-                name: format!("wait {queue}"),
-                what: "queue",
-                start_ns: sent_ms * 1_000_000,
-                duration_ns: begun.at_ns.saturating_sub(sent_ms * 1_000_000),
+                name: format!("wait {name}"),
+                what,
+                start_ns: since_ms * 1_000_000,
+                duration_ns: begun.at_ns.saturating_sub(since_ms * 1_000_000),
                 links: vec![link(begun.context)],
-                attributes: vec![named("messaging.destination.name", queue.to_owned())],
+                attributes: vec![named(attribute, name.to_owned())],
             });
         }
+        Some(begun)
+    }
+
+    /// An event of a binding is brought to the application; it may say in which trace it came about.
+    pub(crate) fn came(&self, binding: &str, said: Option<&str>) -> Option<Begun> {
+        let parent = said.and_then(|text| TraceContext::parse(text.as_bytes()));
+        let mut begun = self.begin(parent, format!("process {binding}"), Kind::Consumer)?;
+        begun.attributes = block("bindings", binding, "process");
         Some(begun)
     }
 
@@ -276,9 +313,9 @@ impl Tracer {
         self.end(begun, failure.map(str::to_owned));
     }
 
-    /// An item was worked on, in vain or not.
-    pub(crate) fn worked(&self, begun: Begun, failed: bool) {
-        self.end(begun, failed.then(|| "not-done".to_owned()));
+    /// It was worked on; in vain, if there is a word for why.
+    pub(crate) fn worked(&self, begun: Begun, error: Option<&'static str>) {
+        self.end(begun, error.map(str::to_owned));
     }
 
     fn end(&self, begun: Begun, error: Option<String>) {
@@ -414,11 +451,22 @@ fn messaging(name: &'static str, kind: &'static str, destination: &str, by: &str
     ]
 }
 
+/// What is asked of, or done for, something that this API has.
+fn block(group: &str, name: &str, operation: &str) -> Vec<(Text, Value)> {
+    vec![
+        named("colony.block", group.to_owned()),
+        named("colony.component", name.to_owned()),
+        named("colony.operation", operation.to_owned()),
+    ]
+}
+
 fn named(key: &'static str, value: impl Into<Value>) -> (Text, Value) {
     (Text::Static(key), value.into())
 }
 
 const TRACEPARENT: &str = "traceparent";
+/// Where a request, or what is sent, says which trace it belongs to: W3C Trace Context and W3C Baggage.
+pub(crate) const TRACE: [&str; 3] = [TRACEPARENT, "tracestate", "baggage"];
 /// The last seven bytes of an id are below this.
 const IDS: u64 = 1 << 56;
 /// What was waited for less long is an attribute and no span: in a drawing it would not be seen.

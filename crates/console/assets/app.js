@@ -6,23 +6,12 @@ import * as router from './router.js';
 import * as store from './store.js';
 import { help, search } from './search.js';
 import { stacks } from './stack.js';
-import './map.js';
-import './services.js';
-import './messages.js';
-import './state.js';
-import './streams.js';
-import './policies.js';
-import './break.js';
-import './manifest.js';
-import './logs.js';
-import './traces.js';
-import './graphs.js';
-import './slos.js';
-import './nowhere.js';
 
 // Pages that are not in the list, and the one under which they are.
 const UNDER = { streams: 'state' };
 const ALERTS_MS = 15000;
+// When the other pages are fetched, after the first one is there.
+const OTHERS_MS = 1500;
 
 // Name, title, the key after `g`.
 export const PAGES = [
@@ -46,7 +35,7 @@ function frame() {
   const alerts = link('/slos', { class: 'bad', hidden: true });
   replace(
     document.getElementById('top'),
-    h('img', { src: '/assets/mark.svg', alt: '' }),
+    h('img', { src: new URL('mark.svg', import.meta.url).href, alt: '' }),
     name,
     h('span', { class: 'grow' }),
     faults,
@@ -126,9 +115,29 @@ function keys() {
   });
 }
 
+// The module of a page, which makes the page known. It has the page's name.
+const fetched = (name) => import(`./${name}.js`);
+
+// Instead of a page that could not be fetched: an attempt that failed is not made again by itself.
+function unloaded(root) {
+  root.append(
+    h('div', { class: 'head' }, h('h1', {}, 'This page could not be fetched')),
+    h('p', {}, 'The node does not answer, or has another version by now.'),
+    h('p', {}, h('button', { onclick: () => location.reload() }, 'Try again')),
+  );
+}
+
+const NAMES = [...PAGES.map(([name]) => name), ...Object.keys(UNDER)];
+
+// So that what is looked at next is there, also when the node is not.
+function others() {
+  setTimeout(() => requestIdleCallback(() => NAMES.forEach((name) => fetched(name).catch(() => {}))), OTHERS_MS);
+}
+
 stacks(document.getElementById('page'));
 frame();
 nav();
 keys();
 store.begin();
-router.begin();
+router.begin({ names: NAMES, fetched, unloaded });
+others();

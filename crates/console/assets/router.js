@@ -1,7 +1,11 @@
 // Every state is an address: a path for the page and what it is about, a query for how it is looked at.
 
 const pages = new Map();
+// Which pages there are, what fetches the module of one, and what is shown if it cannot be had.
+let given = { names: [], fetched: async () => {}, unloaded: () => {} };
 let current = null;
+// The page whose module is awaited, to be shown then if one has not gone elsewhere meanwhile.
+let awaited = null;
 
 // A page is a function of (root, place, signal): it fills the root, and lets go of what it holds when the signal aborts. Where it
 // returns a function, that is called where only the query has changed, rather than building it anew.
@@ -43,7 +47,15 @@ export function turn(changes, options) {
 
 export function show() {
   const at = place();
-  const build = pages.get(at.name) ?? pages.get('nowhere');
+  const name = given.names.includes(at.name) ? at.name : 'nowhere';
+  const build = pages.get(name);
+  if (!build) {
+    if (awaited === name) return;
+    awaited = name;
+    given.fetched(name).catch(() => page(name, given.unloaded)).then(() => { if (awaited === name) show(); });
+    return;
+  }
+  awaited = null;
   if (current?.build === build && current.path === location.pathname && current.update) return current.update(at);
   current?.ended.abort();
   const root = document.getElementById('page');
@@ -55,7 +67,8 @@ export function show() {
   document.dispatchEvent(new CustomEvent('colony:page', { detail: at }));
 }
 
-export function begin() {
+export function begin(told) {
+  given = told;
   addEventListener('popstate', show);
   document.addEventListener('click', (event) => {
     const from = event.target.closest?.('a[href]');

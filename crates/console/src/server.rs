@@ -105,6 +105,7 @@ impl Console {
     async fn at_the_door(&self, door: &Door, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let is_api = request.uri().path().starts_with("/api/");
+        let is_file = request.uri().path().starts_with("/assets/");
         let mut answer = match door.entry(request.method(), request.uri(), request.headers(), now) {
             Entry::Admitted => self.answer(request).await,
             Entry::Exchange(to) => exchange(door, &to, now),
@@ -114,7 +115,8 @@ impl Console {
             }
             Entry::Refused(problem) => problem.into_response(),
         };
-        keep_to_itself(answer.headers_mut());
+        let may_be_kept = is_file && answer.status() == StatusCode::OK;
+        keep_to_itself(answer.headers_mut(), may_be_kept);
         Ok(answer)
     }
 }
@@ -129,10 +131,11 @@ fn exchange(door: &Door, to: &str, now: u64) -> Response<Body> {
     }
 }
 
-/// What browsers do with every answer.
-fn keep_to_itself(headers: &mut HeaderMap) {
+/// What browsers do with every answer. A file of the page never changes where it lies.
+fn keep_to_itself(headers: &mut HeaderMap, may_be_kept: bool) {
+    let kept = if may_be_kept { "private, max-age=31536000, immutable" } else { "no-store" };
     let rules: [(HeaderName, &'static str); 6] = [
-        (CACHE_CONTROL, "no-store"),
+        (CACHE_CONTROL, kept),
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),

@@ -38,6 +38,7 @@ pub use configuration::{Configuration, configuration};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use diff::{Change, Kind, diff};
 pub use nearest::nearest;
+pub use resolve::url_variable;
 pub use resources::{Resources, resources};
 pub use runfile::{RunApp, RunFile, run_file};
 pub use schema::schema;

@@ -2,12 +2,13 @@
 //!
 //! A [`Recorder`] hands over and goes on: it never waits, and what there is no room for is dropped and counted. The one who
 //! keeps it takes from the [`Inbox`] every now and then, a lot at a time: nobody sleeps on it, so handing over wakes nobody.
+//! Room is bounded by number and, for spans may be large that somebody else has made, by bytes.
 //!
 //! Who records thousands a second hands over something [`Compact`], which becomes spans where it is taken.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::share::{SPANS_PER_SECOND_MAX, Share};
 use crate::span::{LogRecord, Span};
@@ -21,6 +22,16 @@ pub enum Record {
     Log(Box<LogRecord>),
 }
 
+impl Record {
+    /// Roughly what it takes in memory, in bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Record::Span(span) => span.bytes(),
+            Record::Log(log) => log.bytes(),
+        }
+    }
+}
+
 /// What becomes spans only when it is taken, by who has the time.
 pub trait Compact: Send {
     /// How many they will be.
@@ -30,9 +41,13 @@ pub trait Compact: Send {
     fn unfold(self: Box<Self>, spans: &mut Vec<Span>);
 }
 
+/// Most bytes of records that are on their way from one [`Recorder`] and its clones. Those that are compact count by number only.
+pub const BYTES_MAX: usize = 32 << 20;
+
 /// What is on its way.
 enum Parcel {
-    Record(Record),
+    /// With the bytes that it takes.
+    Record(Record, usize),
     Compact(Box<dyn Compact>),
 }
 
@@ -40,91 +55,135 @@ enum Parcel {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     inbox: SyncSender<Parcel>,
-    dropped: Arc<AtomicU64>,
-    share: Arc<Share>,
+    common: Arc<Common>,
+}
+
+/// Why something was not handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NotTaken {
+    /// There is no room; it is counted.
+    Full,
+    /// Who kept it is gone: at the end of the node, when nobody misses it.
+    Gone,
 }
 
 /// Where they are taken.
 #[derive(Debug)]
 pub struct Inbox {
     records: Receiver<Parcel>,
-    dropped: Arc<AtomicU64>,
-    share: Arc<Share>,
+    common: Arc<Common>,
+}
+
+/// What both ends know.
+#[derive(Debug)]
+struct Common {
+    /// How many bytes of records are on their way.
+    bytes: AtomicUsize,
+    dropped: AtomicU64,
+    /// Whether nobody takes anything any more.
+    is_over: AtomicBool,
+    share: Share,
 }
 
 /// Both ends, with room for so many records in between.
 pub fn channel(room: usize) -> (Recorder, Inbox) {
     let (inbox, records) = sync_channel(room);
-    let dropped = Arc::new(AtomicU64::new(0));
-    let share = Arc::new(Share::new(SPANS_PER_SECOND_MAX));
-    (Recorder { inbox, dropped: dropped.clone(), share: share.clone() }, Inbox { records, dropped, share })
+    let common = Arc::new(Common {
+        bytes: AtomicUsize::new(0),
+        dropped: AtomicU64::new(0),
+        is_over: AtomicBool::new(false),
+        share: Share::new(SPANS_PER_SECOND_MAX),
+    });
+    (Recorder { inbox, common: common.clone() }, Inbox { records, common })
 }
 
 impl Recorder {
     /// Hands a span over, cut to size; or drops and counts it. Whether there was room.
     pub fn span(&self, mut span: Span) -> bool {
         span.bound();
-        self.hand_over(Parcel::Record(Record::Span(Box::new(span))), 1)
+        self.record(Record::Span(Box::new(span))).is_ok()
     }
 
     /// Hands a record of a log over, cut to size; or drops and counts it. Whether there was room.
     pub fn log(&self, mut log: LogRecord) -> bool {
         log.bound();
-        self.hand_over(Parcel::Record(Record::Log(Box::new(log))), 1)
+        self.record(Record::Log(Box::new(log))).is_ok()
     }
 
     /// Hands over what is bounded already; dropped and counted here, too. Whether there is anybody to take it.
     pub(crate) fn give(&self, record: Record) -> bool {
-        match self.inbox.try_send(Parcel::Record(record)) {
-            Err(TrySendError::Disconnected(_)) => return false,
-            Err(TrySendError::Full(_)) => drop(self.dropped.fetch_add(1, Relaxed)),
-            Ok(()) => {}
-        }
-        true
+        self.record(record) != Err(NotTaken::Gone)
     }
 
     /// Hands over what will be spans, or drops and counts it. Whether there was room.
     pub fn compact(&self, compact: Box<dyn Compact>) -> bool {
         let spans = compact.spans();
-        self.hand_over(Parcel::Compact(compact), spans)
+        self.hand_over(Parcel::Compact(compact), spans).is_ok()
     }
 
     /// Which traces are recorded if there are too many.
     pub fn share(&self) -> &Share {
-        &self.share
+        &self.common.share
     }
 
-    fn hand_over(&self, parcel: Parcel, spans: u64) -> bool {
-        // Gone is who keeps it: at the end of the node, when nobody misses it.
-        let is_full = matches!(self.inbox.try_send(parcel), Err(TrySendError::Full(_)));
-        if is_full {
-            self.dropped.fetch_add(spans, Relaxed);
+    fn record(&self, record: Record) -> Result<(), NotTaken> {
+        let bytes = record.bytes();
+        let room = |held: usize| held.checked_add(bytes).filter(|held| *held <= BYTES_MAX);
+        if self.common.bytes.fetch_update(Relaxed, Relaxed, room).is_err() {
+            return Err(self.not_taken(1));
         }
-        !is_full
+        let handed = self.hand_over(Parcel::Record(record, bytes), 1);
+        if handed.is_err() {
+            self.common.bytes.fetch_sub(bytes, Relaxed);
+        }
+        handed
+    }
+
+    fn hand_over(&self, parcel: Parcel, spans: u64) -> Result<(), NotTaken> {
+        self.inbox.try_send(parcel).map_err(|_| self.not_taken(spans))
+    }
+
+    fn not_taken(&self, spans: u64) -> NotTaken {
+        if self.common.is_over.load(Relaxed) {
+            return NotTaken::Gone;
+        }
+        self.common.dropped.fetch_add(spans, Relaxed);
+        NotTaken::Full
     }
 }
 
 impl Inbox {
     /// What has been handed over, at most `most` times; does not wait. What comes of one time stays together.
     pub fn take(&self, most: usize) -> impl Iterator<Item = Record> {
-        self.records.try_iter().take(most).flat_map(Parcel::open)
+        self.records.try_iter().take(most).flat_map(|parcel| {
+            if let Parcel::Record(_, bytes) = &parcel {
+                self.common.bytes.fetch_sub(*bytes, Relaxed);
+            }
+            parcel.open()
+        })
     }
 
     /// How many were dropped for want of room since the start.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
+        self.common.dropped.load(Relaxed)
     }
 
     /// How many spans were left out since the start, for there were too many.
     pub fn left_out(&self) -> u64 {
-        self.share.total_left_out()
+        self.common.share.total_left_out()
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.common.is_over.store(true, Relaxed);
     }
 }
 
 impl Parcel {
     fn open(self) -> impl Iterator<Item = Record> {
         let (one, mut spans) = match self {
-            Parcel::Record(record) => (Some(record), Vec::new()),
+            Parcel::Record(record, _) => (Some(record), Vec::new()),
             Parcel::Compact(compact) => {
                 let mut spans = Vec::with_capacity(compact.spans() as usize);
                 compact.unfold(&mut spans);
@@ -190,6 +249,19 @@ mod tests {
             }
         });
         assert_eq!((inbox.take(1_000).count(), inbox.dropped()), (4, 396));
+    }
+
+    #[test]
+    fn what_is_large_is_bounded_by_its_bytes_and_room_comes_back() {
+        let (recorder, inbox) = channel(16_384);
+        let large = || Span { attributes: vec![("noise".into(), "x".repeat(4_000).into())], ..span() };
+        let fit = BYTES_MAX / large().bytes();
+        assert_eq!((0..2 * fit).filter(|_| recorder.span(large())).count(), fit);
+        assert_eq!((inbox.take(10).count(), inbox.dropped()), (10, fit as u64));
+        assert_eq!((0..20).filter(|_| recorder.span(large())).count(), 10);
+        drop(inbox);
+        assert!(!recorder.span(span()));
+        assert!(!recorder.give(Record::Span(Box::new(span()))), "nobody takes it");
     }
 
     #[test]

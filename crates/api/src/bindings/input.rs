@@ -26,6 +26,7 @@ use crate::instance::Instance;
 use crate::proto::dapr::runtime::v1::binding_event_response::BindingEventConcurrency;
 use crate::proto::dapr::runtime::v1::{BindingEventRequest, BindingEventResponse};
 use crate::resiliency::{Asking, Family};
+use crate::spans::{TRACE, tell};
 
 /// Brings the application the events that it wants, until it is dropped.
 pub(crate) async fn bring(instance: &Arc<Instance>) {
@@ -159,16 +160,25 @@ impl Taker for App {
         Box::pin(async move {
             let _taking = self.taking.read().await;
             let api = self.instance.api();
+            let said = |name: &str| event.metadata.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            let begun = api.tracer.as_ref().and_then(|tracer| {
+                let said = said(TRACE[0]).map(|(_, text)| text.as_str());
+                Some((tracer, tracer.came(&self.name, said)?))
+            });
+            let trace = begun.as_ref().map(|(_, begun)| begun.header());
             let guard = api.guards.of_inbound(Family::Binding, &self.name);
             let asking = Asking { name: &self.name, guard };
             let attempt = async |event| match api.app.is_grpc() {
-                true => self.call(&api, event).await,
-                false => self.post(&api, event).await,
+                true => self.call(&api, event, trace.clone()).await,
+                false => self.post(&api, event, trace.clone()).await,
             };
             let taken = match guard {
                 None => attempt(event).await,
                 Some(_) => asking.run(|| attempt(event.clone())).await,
             };
+            if let Some((tracer, begun)) = begun {
+                tracer.worked(begun, taken.is_err().then_some("not-taken"));
+            }
             taken.inspect_err(|error| {
                 api.say(&format!("an event of {} was not taken: {error}", self.name));
             })
@@ -191,7 +201,7 @@ impl App {
         }
     }
 
-    async fn post(&self, api: &Api, event: Event) -> Result<(), Error> {
+    async fn post(&self, api: &Api, event: Event, trace: Option<HeaderValue>) -> Result<(), Error> {
         let mut request = request(Method::POST, &self.input.route, event.data);
         for (name, text) in &event.metadata {
             // What is no header cannot be told.
@@ -199,6 +209,7 @@ impl App {
                 request.headers_mut().insert(name, value);
             }
         }
+        trace.and_then(|trace| request.headers_mut().insert(TRACE[0], trace));
         let answered = api.app.send(request).await.map_err(|why| Error::new(why.to_string()))?;
         let (head, body) = answered.into_parts();
         // Read to its end, or the connection could not be used again.
@@ -213,9 +224,11 @@ impl App {
         }
     }
 
-    async fn call(&self, api: &Api, event: Event) -> Result<(), Error> {
+    async fn call(&self, api: &Api, event: Event, trace: Option<HeaderValue>) -> Result<(), Error> {
         let Event { data, metadata } = event;
-        let request = BindingEventRequest { name: self.name.clone(), data, metadata };
+        let mut request =
+            tonic::Request::new(BindingEventRequest { name: self.name.clone(), data, metadata });
+        tell(request.metadata_mut(), trace);
         let answered = api.app.callback().on_binding_event(request).await;
         let answer = answered.map_err(|status| Error::new(status.message().to_owned()))?.into_inner();
         self.pass_on(api, answer).await;

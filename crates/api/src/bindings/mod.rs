@@ -13,6 +13,7 @@ use crate::api::Api;
 use crate::config::{Block, Config};
 use crate::error::Error;
 use crate::resiliency::Family;
+use crate::spans::TRACE;
 pub(crate) use input::bring;
 
 /// The bindings that are declared, by name.
@@ -86,6 +87,3 @@ fn failed(name: &str, why: impl std::fmt::Display) -> Failed {
         Error::new("ERR_INVOKE_OUTPUT_BINDING", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message);
     Failed { error, metadata: BTreeMap::new() }
 }
-
-/// What is handed on of who asks.
-const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];

@@ -6,7 +6,6 @@ use std::iter::successors;
 use components::pubsub::Delivery;
 use http::HeaderValue;
 use prost_types::value::Kind;
-use telemetry::TraceContext;
 use tonic::metadata::{AsciiMetadataValue, MetadataKey, MetadataMap, MetadataValue};
 use tonic::{Code, Request, Status};
 
@@ -16,7 +15,7 @@ use crate::proto::dapr::runtime::v1::app_callback_alpha_client::AppCallbackAlpha
 use crate::proto::dapr::runtime::v1::app_callback_client::AppCallbackClient;
 use crate::proto::dapr::runtime::v1::topic_event_bulk_request_entry::Event;
 use crate::proto::dapr::runtime::v1::{TopicEventBulkRequest, TopicEventBulkRequestEntry, TopicEventRequest};
-use crate::spans;
+use crate::spans::tell;
 use crate::subscription::answer::{self as answers, Verdict};
 use crate::subscription::event;
 use crate::subscription::{Route, Subscription};
@@ -115,17 +114,6 @@ fn said(event: &TopicEventRequest, name: &str) -> Option<HeaderValue> {
     match event.extensions.as_ref()?.fields.get(name)?.kind.as_ref()? {
         Kind::StringValue(said) if !said.is_empty() => said.parse().ok(),
         _ => None,
-    }
-}
-
-/// Says to which trace it belongs, in both of the ways that there are.
-fn tell(metadata: &mut MetadataMap, trace: Option<HeaderValue>) {
-    let Some(trace) = trace else { return };
-    if let Some(context) = TraceContext::parse(trace.as_bytes()) {
-        metadata.insert_bin(spans::BINARY, MetadataValue::from_bytes(&spans::bytes(&context)));
-    }
-    if let Ok(trace) = AsciiMetadataValue::try_from(trace.as_bytes()) {
-        metadata.insert("traceparent", trace);
     }
 }
 

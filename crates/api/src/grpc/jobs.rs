@@ -12,14 +12,16 @@ use crate::proto::dapr::runtime::v1::{
     DeleteJobRequest, DeleteJobResponse, GetJobRequest, GetJobResponse, Job, ScheduleJobRequest,
     ScheduleJobResponse,
 };
+use crate::pubsub::Trace;
 
 pub(super) async fn schedule(
     api: &Api,
     request: Request<ScheduleJobRequest>,
 ) -> Result<ScheduleJobResponse, Error> {
+    let head = request.metadata().clone();
     let (request, once) = asked(api, "ScheduleJob", request)?;
     let job = request.job.map(|job| Kept { job, json: Bytes::new() });
-    api.schedule_job(job, request.overwrite, once.as_ref()).await?;
+    api.schedule_job(job, request.overwrite, once.as_ref(), Trace::of(&head)).await?;
     Ok(ScheduleJobResponse {})
 }
 

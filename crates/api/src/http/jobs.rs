@@ -39,7 +39,7 @@ pub(super) async fn answer(rest: &[&str], call: Call<'_>) -> Answer {
 }
 
 async fn schedule(name: &str, call: Call<'_>) -> Answer {
-    let api = call.api;
+    let (api, trace) = (call.api, call.trace());
     let Asked { body, once } = call.asked_or(Error::unread).await?;
     let Object(written): Object<Written<'_>> = serde_json::from_slice(&body).map_err(Error::not_json)?;
     if written.name.as_deref().is_some_and(|name| !name.is_empty()) {
@@ -47,7 +47,7 @@ async fn schedule(name: &str, call: Call<'_>) -> Answer {
     }
     let overwrite = written.overwrite.unwrap_or_default();
     let kept = written.kept(name, &body).map_err(Error::not_json)?;
-    api.schedule_job(Some(kept), overwrite, once.as_ref()).await?;
+    api.schedule_job(Some(kept), overwrite, once.as_ref(), trace).await?;
     Ok(empty())
 }
 

@@ -39,6 +39,7 @@ use crate::api::Api;
 use crate::deadline;
 use crate::error::Error;
 use crate::idempotency;
+use crate::spans::TRACE;
 use crate::spans::noting;
 use crate::token;
 use answer::{Answer, Said};
@@ -152,9 +153,6 @@ impl Trace {
         }
     }
 }
-
-/// Where it is said, and in which order.
-const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// The groups whose writes are not done once under an idempotency key, and why.
 const KEYLESS: [(&str, &str); 2] =

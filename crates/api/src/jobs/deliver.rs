@@ -9,12 +9,13 @@ use std::time::Duration;
 use engine::blocks::jobs::Listed;
 use engine::blocks::queue::{Settings, Work};
 use engine::{Outcome, WorkConfig};
-use http::Request;
 use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Full, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::Message;
 use tokio::time::{sleep, timeout};
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 
 use super::{Kept, Retry, queue_name, text_of};
@@ -24,6 +25,8 @@ use crate::proto::dapr::common::v1::HttpExtension;
 use crate::proto::dapr::common::v1::http_extension::Verb;
 use crate::proto::dapr::runtime::v1::JobEventRequest;
 use crate::proto::dapr::runtime::v1::app_callback_alpha_client::AppCallbackAlphaClient;
+use crate::queues::header;
+use crate::spans::{TRACE, Taken, Waited, tell};
 
 /// Brings runs until it is dropped: what was not answered by then is brought again.
 pub(crate) async fn run(instance: &Arc<Instance>) {
@@ -68,8 +71,29 @@ async fn brought(app: App, instance: Weak<Instance>, work: Work) -> Outcome {
     if work.attempt == 1 && is_past(&instance, &kept, &work).await {
         return Outcome::Done;
     }
-    let came = timeout(LONGEST_RUN, bring(&app, &kept)).await;
-    match came.unwrap_or_else(|_| Came::Failed("it has not answered".to_owned())) {
+    let api = instance.upgrade().map(|instance| instance.api());
+    let begun = api.as_ref().and_then(|api| {
+        let tracer = api.tracer.as_ref()?;
+        let again = kept.job.schedule.is_some();
+        let begun = tracer.taken(Taken {
+            of: Waited::Job { again },
+            name: &kept.job.name,
+            sent_by: header(&work.headers, TRACE[0]),
+            since_ms: work.sent.as_millis(),
+            attempt: work.attempt,
+        });
+        Some((tracer, begun?))
+    });
+    let told = told(&work, begun.as_ref().map(|(_, begun)| begun.header()));
+    let came = timeout(LONGEST_RUN, bring(&app, &kept, told)).await;
+    let came = came.unwrap_or_else(|_| Came::Failed("it has not answered".to_owned()));
+    match (begun, &came) {
+        (Some((tracer, begun)), Came::Done) => tracer.worked(begun, None),
+        (Some((tracer, begun)), Came::Failed(_)) => tracer.worked(begun, Some("not-done")),
+        // It has not run: what waits is brought when there is somebody.
+        (_, Came::Nobody) | (None, _) => {}
+    }
+    match came {
         Came::Done => Outcome::Done,
         Came::Nobody => {
             sleep(AGAIN).await;
@@ -115,21 +139,33 @@ enum Came {
     Failed(String),
 }
 
-async fn bring(app: &App, kept: &Kept) -> Came {
+/// What a run is told of its trace, in the order of [`TRACE`]: where it stands in it, and what the job was scheduled with.
+fn told(work: &Work, begun: Option<HeaderValue>) -> [Option<HeaderValue>; 3] {
+    let mut told = TRACE.map(|name| HeaderValue::from_bytes(header(&work.headers, name)?).ok());
+    if begun.is_some() {
+        told[0] = begun;
+    }
+    told
+}
+
+async fn bring(app: &App, kept: &Kept, told: [Option<HeaderValue>; 3]) -> Came {
     match app.is_grpc() {
-        true => call(app, kept).await,
-        false => post(app, kept).await,
+        true => call(app, kept, told).await,
+        false => post(app, kept, told).await,
     }
 }
 
-async fn post(app: &App, kept: &Kept) -> Came {
+async fn post(app: &App, kept: &Kept, told: [Option<HeaderValue>; 3]) -> Came {
     let path = format!("/job/{}", utf8_percent_encode(&kept.job.name, IN_PATHS));
     let body = tonic::body::Body::new(Full::new(text_of(kept)));
     let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(body);
-    let request = match request {
+    let mut request = match request {
         Ok(request) => request,
         Err(odd) => return Came::Failed(odd.to_string()),
     };
+    for (name, value) in TRACE.into_iter().zip(told) {
+        value.and_then(|value| request.headers_mut().insert(name, value));
+    }
     let answer = match app.send(request).await {
         Ok(answer) => answer,
         Err(Unanswered::Broken(why)) => return Came::Failed(why),
@@ -144,7 +180,7 @@ async fn post(app: &App, kept: &Kept) -> Came {
     }
 }
 
-async fn call(app: &App, kept: &Kept) -> Came {
+async fn call(app: &App, kept: &Kept, told: [Option<HeaderValue>; 3]) -> Came {
     let job = &kept.job;
     let event = JobEventRequest {
         name: job.name.clone(),
@@ -153,10 +189,22 @@ async fn call(app: &App, kept: &Kept) -> Came {
         content_type: job.data.as_ref().map(|data| data.type_url.clone()).unwrap_or_default(),
         http_extension: Some(HttpExtension { verb: Verb::Post.into(), querystring: String::new() }),
     };
-    let answer = match app.callback().on_job_event(event.clone()).await {
+    let [parent, others @ ..] = told;
+    let mut metadata = MetadataMap::new();
+    tell(&mut metadata, parent);
+    for (name, value) in TRACE[1..].iter().zip(others) {
+        let value = value.and_then(|value| AsciiMetadataValue::try_from(value.as_bytes()).ok());
+        value.and_then(|value| metadata.insert(*name, value));
+    }
+    let request = || {
+        let mut request = tonic::Request::new(event.clone());
+        *request.metadata_mut() = metadata.clone();
+        request
+    };
+    let answer = match app.callback().on_job_event(request()).await {
         // Older SDKs serve it under its older name.
         Err(status) if status.code() == Code::Unimplemented => {
-            AppCallbackAlphaClient::new(app.clone()).on_job_event_alpha1(event).await
+            AppCallbackAlphaClient::new(app.clone()).on_job_event_alpha1(request()).await
         }
         answer => answer,
     };

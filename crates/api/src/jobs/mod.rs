@@ -15,21 +15,23 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use engine::blocks::jobs::Jobs;
-use engine::blocks::queue::Item;
-use engine::blocks::{Idempotency, Time};
+use engine::blocks::{Idempotency, Time, queue};
 use engine::store::Fjall;
 use engine::{EmbeddedLog, Kind};
 use prost::Message;
 
 use crate::api::Api;
 use crate::error::Error;
+use crate::payload::Payload;
+use crate::pubsub::Trace;
+use crate::queues::Item;
 use crate::time::millis;
 pub(crate) use data::{from_json, text_of, to_json};
 pub use errors::named_twice;
 pub use kept::{Kept, Retry};
 
 impl Api {
-    /// Makes a job, once under `once`; if `overwrite`, in place of one of that name.
+    /// Makes a job, once under `once`; if `overwrite`, in place of one of that name. Its runs say in which trace it was made.
     ///
     /// # Errors
     ///
@@ -39,6 +41,7 @@ impl Api {
         job: Option<Kept>,
         overwrite: bool,
         once: Option<&Idempotency>,
+        trace: Trace<'_>,
     ) -> Result<(), Error> {
         let kept = job.ok_or_else(|| errors::empty(self, errors::Empty::Job))?.with_policy();
         let job = &kept.job;
@@ -52,13 +55,10 @@ impl Api {
         let disk = self.host.disk();
         let queue = queue_name(&self.config.app_id);
         let put = async {
-            let item = Item {
-                payload: kept.encode_to_vec().into(),
-                key: job.name.clone(),
-                ttl: when::waits(job, &when),
-                ..Item::default()
-            };
-            let what = disk.queue(&queue)?.sending([item]);
+            let rest =
+                queue::Item { key: job.name.clone(), ttl: when::waits(job, &when), ..queue::Item::default() };
+            let payload = Payload { data: kept.encode_to_vec().into(), ..Payload::default() };
+            let what = disk.queue(&queue)?.sending([Item { payload, rest }.traced(trace).lower()]);
             self.own_jobs(once).put(&job.name, when, what, overwrite).await
         };
         put.await.map(drop).map_err(|error: engine::Error| failed(error.kind(), &error.to_string()))

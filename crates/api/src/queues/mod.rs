@@ -23,7 +23,7 @@ use crate::health::Phase;
 use crate::payload::Payload;
 use crate::pubsub::Trace;
 use crate::refused::{Codes, codes, refused};
-use crate::spans;
+use crate::spans::{self, TRACE};
 use crate::uses::How;
 
 /// A queue, for one request.
@@ -289,8 +289,8 @@ impl Queue<'_> {
 }
 
 impl Item {
-    /// What it says itself of its trace goes before.
-    fn traced(mut self, trace: Trace<'_>) -> Item {
+    /// With the trace that its sending belongs to. What it says itself of that goes before.
+    pub(crate) fn traced(mut self, trace: Trace<'_>) -> Item {
         let headers = &mut self.rest.headers;
         let mut bytes: usize = headers.iter().map(|header| header.name.len() + header.value.len()).sum();
         for (name, value) in TRACE.into_iter().zip([trace.parent, trace.state, trace.baggage]) {
@@ -305,7 +305,8 @@ impl Item {
         self
     }
 
-    fn lower(self) -> queue::Item {
+    /// As the engine has it.
+    pub(crate) fn lower(self) -> queue::Item {
         let mut item = self.rest;
         item.payload = self.payload.data;
         if !self.payload.content_type.is_empty() {
@@ -319,8 +320,7 @@ impl Item {
 impl Work {
     /// The span by which it was sent, as `traceparent` has it.
     pub(crate) fn sent_by(&self) -> Option<&[u8]> {
-        let sent = self.rest.headers.iter().find(|header| header.name == TRACE[0]);
-        sent.map(|header| &header.value[..])
+        header(&self.rest.headers, TRACE[0])
     }
 
     pub(crate) fn of(mut rest: queue::Work) -> Work {
@@ -382,6 +382,11 @@ fn check_lease(lease: Duration) -> Result<(), Error> {
 }
 
 /// What is malformed.
+/// One of what describes an item.
+pub(crate) fn header<'h>(headers: &'h [Header], name: &str) -> Option<&'h [u8]> {
+    headers.iter().find(|header| header.name == name).map(|header| &header.value[..])
+}
+
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new("ERR_QUEUE_INVALID", StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
 }
@@ -393,8 +398,6 @@ pub(crate) fn failed(name: &str, doing: &str, error: &engine::Error) -> Error {
 const CODES: Codes = codes!("QUEUE");
 /// The header that a content type is kept as.
 const CONTENT_TYPE: &str = "content-type";
-/// The headers that a trace is kept as.
-pub(crate) const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 /// Most bytes of headers, as the engine has it.
 const HEADERS_BYTES_MAX: usize = 16 << 10;
 /// Longest name of a queue, as the engine has it.

@@ -23,12 +23,13 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic::body::Body;
 
-use super::{CODES, TRACE, Work, check_name, invalid};
+use super::{CODES, Work, check_name, header, invalid};
 use crate::api::Api;
 use crate::app::{App, Unanswered};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::refused::refused;
+use crate::spans::{TRACE, Taken, Waited};
 use crate::time::rfc3339_millis;
 use crate::uses::How;
 
@@ -235,8 +236,13 @@ async fn work(instance: Arc<Instance>, queue: String, push: Push) {
 async fn deliver(instance: &Instance, queue: &str, route: &str, limit: Duration, work: Work) -> Outcome {
     let api = instance.api();
     let begun = api.tracer.as_ref().and_then(|tracer| {
-        let sent_ms = work.rest.sent.as_millis();
-        let begun = tracer.working(queue, work.sent_by(), sent_ms, work.rest.attempt);
+        let begun = tracer.taken(Taken {
+            of: Waited::Queue,
+            name: queue,
+            sent_by: work.sent_by(),
+            since_ms: work.rest.sent.as_millis(),
+            attempt: work.rest.attempt,
+        });
         Some((tracer, begun?))
     });
     let mut request = request(queue, route, work);
@@ -247,7 +253,7 @@ async fn deliver(instance: &Instance, queue: &str, route: &str, limit: Duration,
     let in_vain = matches!(outcome, Outcome::Failed { .. });
     api.uses.count(How::Work, queue, 1, u64::from(in_vain));
     if let Some((tracer, begun)) = begun {
-        tracer.worked(begun, !matches!(outcome, Outcome::Done));
+        tracer.worked(begun, (!matches!(outcome, Outcome::Done)).then_some("not-done"));
     }
     outcome
 }
@@ -290,8 +296,8 @@ fn request(queue: &str, route: &str, work: Work) -> Request<Body> {
     };
     // As it was sent with, so that the trace goes on.
     for name in TRACE {
-        if let Some(header) = rest.headers.iter().find(|header| header.name == name) {
-            put(HeaderName::from_static(name), &header.value);
+        if let Some(value) = header(&rest.headers, name) {
+            put(HeaderName::from_static(name), value);
         }
     }
     for queue::Header { name, value } in &rest.headers {

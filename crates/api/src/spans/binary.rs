@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, HeaderValue};
 use telemetry::TraceContext;
 use telemetry::trace::SAMPLED;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap, MetadataValue};
 
 use super::TRACEPARENT;
 
@@ -31,8 +32,19 @@ pub(crate) fn binary(context: &TraceContext) -> HeaderValue {
     HeaderValue::try_from(BASE64.encode(bytes(context))).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// Has a call say to which trace it belongs, in both of the ways that there are.
+pub(crate) fn tell(metadata: &mut MetadataMap, trace: Option<HeaderValue>) {
+    let Some(trace) = trace else { return };
+    if let Some(context) = TraceContext::parse(trace.as_bytes()) {
+        metadata.insert_bin(BINARY, MetadataValue::from_bytes(&bytes(&context)));
+    }
+    if let Ok(trace) = AsciiMetadataValue::try_from(trace.as_bytes()) {
+        metadata.insert(TRACEPARENT, trace);
+    }
+}
+
 /// The fields.
-pub(crate) fn bytes(context: &TraceContext) -> [u8; LEN] {
+fn bytes(context: &TraceContext) -> [u8; LEN] {
     let mut bytes = [0; LEN];
     bytes[2..18].copy_from_slice(&context.trace_id);
     bytes[18] = 1;

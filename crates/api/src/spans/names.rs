@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method};
 use telemetry::span::{Kind, Text, Value};
 
-use super::{messaging, named};
+use super::{block, messaging, named};
 
 pub(super) type Described = (String, Kind, Vec<(Text, Value)>);
 
@@ -17,14 +17,7 @@ pub(super) fn described(method: &Method, path: &[&str]) -> Option<Described> {
     let group = *path.get(1)?;
     let segment = |at: usize| path.get(at).copied().map(decoded).unwrap_or_default();
     let (name, rest) = (segment(2), segment(3));
-    let of = |operation: &str| {
-        let attributes = vec![
-            named("colony.block", group.to_owned()),
-            named("colony.component", name.clone()),
-            named("colony.operation", operation.to_owned()),
-        ];
-        (format!("{operation} {name}"), Kind::Client, attributes)
-    };
+    let of = |operation: &str| (format!("{operation} {name}"), Kind::Client, block(group, &name, operation));
     Some(match group {
         "invoke" => (format!("invoke {name}"), Kind::Client, vec![named("peer.service", name)]),
         "publish" => {

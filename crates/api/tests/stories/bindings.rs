@@ -1,10 +1,11 @@
 //! What an application sends to systems outside.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::Config;
-use api::config::{Adapter, Binding, Block, Component};
+use api::config::{Adapter, Binding, Block, Component, Spans};
 use api::proto::dapr::runtime::v1::{
     BindingEventRequest, BindingEventResponse, InvokeBindingRequest, InvokeBindingResponse,
     ListInputBindingsResponse,
@@ -15,6 +16,9 @@ use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 use serde_json::json;
+use telemetry::Record;
+use telemetry::recorder::channel;
+use telemetry::span::Kind;
 
 use crate::app::{App, said};
 use crate::world::{PATIENCE, Refused, World};
@@ -259,6 +263,67 @@ async fn an_application_gets_the_events_that_it_wants() {
         said.iter().any(|line| line == "the application does not take the events of unwanted"),
         "{said:?}"
     );
+}
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// Brings an event that says its trace, and one that does not.
+struct Traced;
+
+impl Input for Traced {
+    fn run<'a>(&'a self, taker: &'a dyn Taker) -> Reply<'a, ()> {
+        Box::pin(async move {
+            for metadata in [BTreeMap::from([("Traceparent".to_owned(), TRACE.to_owned())]), BTreeMap::new()]
+            {
+                let _ = taker.take(Event { data: "{}".into(), metadata }).await;
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_a_span_of_the_trace_that_it_says_or_of_its_own() {
+    let (recorder, inbox) = channel(100);
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seeing = Arc::clone(&seen);
+    let app = App::new(move |request| {
+        let header = request.headers().get("traceparent").map(|value| value.to_str().unwrap().to_owned());
+        let mut seen = seeing.lock().unwrap();
+        seen.extend(header);
+        let status = if seen.len() == 1 { 200 } else { 500 };
+        async move { said(status, "") }
+    })
+    .await;
+    let _world = World::with(|config| {
+        config.app.port = Some(app.port);
+        let source = Adapter(Arc::new(Traced) as _);
+        let input = api::config::Input { source, route: "ticks".to_owned(), asked: false };
+        let block = Block::Binding(Binding { output: None, input: Some(input) });
+        let (kind, version) = ("bindings.traced".to_owned(), "v1".to_owned());
+        config.components.push(Component { name: "ticks".to_owned(), kind, version, block });
+        let (service, instance) = (None, String::new());
+        let recorder = Some(recorder);
+        config.spans = Some(Spans { recorder, service, instance, unsampled: false, rate: 1.0 });
+    })
+    .await;
+    let (begun, mut spans) = (std::time::Instant::now(), Vec::new());
+    while spans.len() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "{spans:#?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        spans.extend(inbox.take(10).filter_map(|record| match record {
+            Record::Span(span) => Some(*span),
+            Record::Log(_) => None,
+        }));
+    }
+    let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let parents: Vec<_> = spans.iter().map(|span| span.parent.map(|parent| hex(&parent))).collect();
+    assert_eq!(parents, [Some(TRACE[36..52].to_owned()), None]);
+    assert_eq!(hex(&spans[0].trace_id), &TRACE[3..35]);
+    let told = spans.iter().map(|span| format!("00-{}-{}-", hex(&span.trace_id), hex(&span.span_id)));
+    let seen = seen.lock().unwrap().iter().map(|header| header[..53].to_owned()).collect::<Vec<_>>();
+    assert_eq!(seen, told.collect::<Vec<_>>(), "the application is told who brings it");
+    assert!(spans.iter().all(|span| &*span.name == "process ticks" && span.kind == Kind::Consumer));
+    assert_eq!(spans.iter().map(|span| span.is_error()).collect::<Vec<_>>(), [false, true]);
 }
 
 #[tokio::test]

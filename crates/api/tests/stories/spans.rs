@@ -95,6 +95,38 @@ async fn a_trace_goes_through_a_queue() {
 }
 
 #[tokio::test]
+async fn a_job_that_runs_once_goes_on_in_the_trace_and_one_that_runs_again_leads_back_to_it() {
+    let app = Subscriber::new("[]", |_, _| done()).await;
+    let (recorder, inbox) = channel(1_000);
+    let world = beside_with(&app, |config| recorded(config, &recorder)).await;
+    until(|| world.api.health.is_ready(), || "ready".to_owned()).await;
+    let headers = [JSON, ("traceparent", TRACE), ("baggage", "customer=7")];
+    let sent = world.ask_with("POST", "/v1.0/jobs/once", &headers, br#"{"dueTime":"1s"}"#).await;
+    assert!(sent.status < 300, "{sent:?}");
+    let had = app.has(1, "/job/once").await.remove(0);
+    let all = spans(&inbox, &["put once", "run once"]).await;
+    let (put, run) = (&all[0], &all[1]);
+    assert_eq!((run.kind, run.parent, run.trace_id), (Kind::Consumer, Some(put.span_id), put.trace_id));
+    assert_eq!((run.links.len(), run.links[0].span_id), (1, put.span_id));
+    assert_eq!(run.attribute("colony.block"), Some(&Value::from("jobs")));
+    assert!(number(run, "colony.queue.wait_ms") < 900.0, "it counts from when it was due: {run:#?}");
+    assert_eq!((had.header("traceparent"), had.header("baggage")), (&*told(run), "customer=7"));
+
+    let again = br#"{"schedule":"@every 100ms","repeats":2}"#;
+    let sent = world.ask_with("POST", "/v1.0/jobs/again", &headers, again).await;
+    assert!(sent.status < 300, "{sent:?}");
+    let had = app.has(2, "/job/again").await;
+    let all = all_of(&inbox, &[("put again", 1), ("run again", 2)]).await;
+    let runs: Vec<_> = all.iter().filter(|span| &*span.name == "run again").collect();
+    let put = all.iter().find(|span| &*span.name == "put again").expect("it is there");
+    assert!(runs.iter().all(|run| run.parent.is_none() && run.links[0].span_id == put.span_id), "{runs:#?}");
+    assert!(runs[0].trace_id != runs[1].trace_id && runs[0].trace_id != put.trace_id, "{runs:#?}");
+    let tells = |run: &&Span| had.iter().any(|had| had.header("traceparent")[..53] == told(run)[..53]);
+    assert!(runs.iter().all(tells), "the application is told of its own run");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_asked_for_is_a_span_and_what_fails_is_one_that_failed() {
     let (recorder, inbox) = channel(1_000);
     let world = World::with(|config| recorded(config, &recorder)).await;

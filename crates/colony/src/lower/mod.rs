@@ -255,7 +255,7 @@ fn environment(
     }
     for callee in declared.calls.keys() {
         if let Some(address) = address(&call_id(name, callee)) {
-            env.insert(format!("{}_URL", variable(callee)), format!("http://{address}"));
+            env.insert(manifest::url_variable(callee), format!("http://{address}"));
         }
     }
     if let Some(address) = address(&sidecar_id(name)) {
@@ -263,10 +263,6 @@ fn environment(
     }
     env.extend(run.env.clone());
     env
-}
-
-fn variable(name: &str) -> String {
-    name.to_ascii_uppercase().replace('-', "_")
 }
 
 fn probe(probe: &valid::Probe, spoken: valid::Protocol) -> supervisor::Probe {

@@ -146,8 +146,9 @@ pub(crate) fn routes(served: Served) -> Router {
         .merge(fills::routes())
         .merge(manifest::routes())
         .merge(events::routes())
-        .route("/assets/{name}", get(assets::file))
+        .route("/assets/{version}/{name}", get(assets::file))
         .fallback(elsewhere)
+        .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(served)
 }
@@ -164,15 +165,25 @@ async fn elsewhere(
         return telemetry::kept(&served, &uri).await;
     }
     match is_read && !path.starts_with("/api/") && !path.contains('.') {
-        true => Ok(assets::shell().await),
+        true => Ok(assets::shell(path)),
         false => Err(Problem::not_found(format!("there is no {method} {path}"))),
     }
 }
 
+/// There is such an address, but nothing is done to it by this method; the answer's `Allow` says by which.
+async fn not_so(method: http::Method, uri: http::Uri) -> Problem {
+    let detail = format!("{} is not asked by {method}", uri.path());
+    Problem::new(http::StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
 /// What a request says, or what is wrong with that.
 fn said<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    body.map(|Json(said)| said)
-        .map_err(|error| Problem::invalid(format!("the body is not valid: {}", error.body_text())))
+    body.map(|Json(said)| said).map_err(|error| match error.status() {
+        http::StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(error.status(), format!("a body has at most {BODY_BYTES_MAX} bytes"))
+        }
+        _ => Problem::invalid(format!("the body is not valid: {}", error.body_text())),
+    })
 }
 
 /// What a query says, or what is wrong with that.

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use engine::Embedded;
+use engine::blocks::Time;
 use engine::blocks::queue::{Dead, Filter, Id, Item, Ledger, Peeked, Reason, Redrive, Standing, Which};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,23 +47,13 @@ async fn all(State(served): State<Served>) -> Answer {
 pub(super) async fn looks(engine: &Embedded) -> Result<Vec<(String, Value)>, Problem> {
     let mut all = Vec::new();
     for (name, ledger) in engine.queues(None, QUEUES_MAX).await? {
-        let oldest = oldest(engine, &name, &ledger).await?;
+        let oldest = if ledger.ready == 0 { None } else { engine.queue(&name)?.oldest().await? };
         all.push((name.clone(), told(&name, &ledger, oldest)));
     }
     Ok(all)
 }
 
-/// When the item was sent that has been ready for longest, in milliseconds since 1970.
-async fn oldest(engine: &Embedded, name: &str, ledger: &Ledger) -> Result<Option<u64>, Problem> {
-    if ledger.ready == 0 {
-        return Ok(None);
-    }
-    // The first of each shard.
-    let first = engine.queue(name)?.peek(Which::Ready, 1).await?;
-    Ok(first.iter().map(|(_, peeked, _)| peeked.item.sent_ms).min())
-}
-
-fn told(name: &str, ledger: &Ledger, oldest: Option<u64>) -> Value {
+fn told(name: &str, ledger: &Ledger, oldest: Option<Time>) -> Value {
     json!({
         "kind": "queue",
         "name": name,
@@ -72,7 +63,7 @@ fn told(name: &str, ledger: &Ledger, oldest: Option<u64>) -> Value {
         "blocked": ledger.blocked,
         "dead": ledger.dead,
         "paused": ledger.paused,
-        "oldest_unix_ms": oldest,
+        "oldest_unix_ms": oldest.map(Time::as_millis),
     })
 }
 

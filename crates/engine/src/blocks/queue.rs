@@ -535,6 +535,16 @@ impl<'a, L: Log, S: Store> Queue<'a, L, S> {
         Ok(all)
     }
 
+    /// When the item was sent that is next in its shard and has been ready for longest; none if none is ready.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub async fn oldest(&self) -> Result<Option<Time>, Error> {
+        let next = self.peek(Which::Ready, 1).await?;
+        Ok(next.iter().map(|(_, peeked, _)| Time::from_millis(peeked.item.sent_ms)).min())
+    }
+
     /// Settles receipts in each shard that they are of.
     async fn settle(
         &self,

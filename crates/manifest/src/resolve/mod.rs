@@ -23,6 +23,7 @@ use crate::typed;
 use crate::valid;
 
 use names::Names;
+pub use service::url_variable;
 
 /// Checks what decoding alone cannot, and makes the valid manifest. None if there is an error,
 /// here or before, that leaves nothing to make it from.

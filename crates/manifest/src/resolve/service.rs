@@ -218,7 +218,7 @@ fn reserved(name: &str, calls: &[(At<String>, Field<typed::Call>)]) -> Option<St
 }
 
 /// The variable that tells a service where to call: `payment-gate` is at `PAYMENT_GATE_URL`.
-fn url_variable(name: &str) -> String {
+pub fn url_variable(name: &str) -> String {
     format!("{}_URL", name.to_ascii_uppercase().replace('-', "_"))
 }
 

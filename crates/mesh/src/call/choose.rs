@@ -33,8 +33,9 @@ pub(super) async fn pick(
 ) -> Result<(Rc<LocalInstance>, Time), Lost> {
     let mut instances = call.upstream.instances();
     if instances.is_empty() {
-        Box::pin(hold(call)).await?;
-        now = clock::now();
+        let held = Box::pin(hold(call)).await;
+        let began = std::mem::replace(&mut now, clock::now());
+        held.inspect_err(|_| outgoing.trace.held(noted, now.since(began)))?;
         instances = call.upstream.instances();
     }
     let out = ejected(call, &instances, now);

@@ -219,6 +219,11 @@ impl Trace {
         self.note_try(trying, |one| (one.instance, one.held) = (Some(instance.clone()), held));
     }
 
+    /// A try was held so long, and got no instance.
+    pub(crate) fn held(&self, trying: Trying, held: Duration) {
+        self.note_try(trying, |one| one.held = held);
+    }
+
     /// When a try chose, so many instances were ejected.
     pub(crate) fn ejected(&self, trying: Trying, count: usize) {
         self.note_try(trying, |one| one.ejected = count.try_into().unwrap_or(u16::MAX));

@@ -99,12 +99,14 @@ pub(crate) struct CallNames {
     pub(super) upstream: Text,
     /// What its tries are called.
     pub(super) tries: Text,
+    /// What its waits are called.
+    pub(super) waits: Text,
 }
 
 impl CallNames {
     pub(crate) fn new(id: &str, upstream: &str) -> Arc<CallNames> {
-        let tries = shared(&format!("try {upstream}"));
-        Arc::new(CallNames { id: shared(id), upstream: shared(upstream), tries })
+        let [tries, waits] = ["try", "wait"].map(|word| shared(&format!("{word} {upstream}")));
+        Arc::new(CallNames { id: shared(id), upstream: shared(upstream), tries, waits })
     }
 }
 

@@ -15,6 +15,8 @@ use crate::request::problem::Kind;
 
 /// A request that took so long is recorded whatever the share of the traces is.
 const SLOW_MIN: Duration = Duration::from_secs(1);
+/// What was waited for less long is an attribute and no span.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 /// Bytes of a path that need no room of their own.
 const INLINE: usize = 46;
 /// Bytes of a path that are kept; of a longer one the rest is cut off.
@@ -129,6 +131,11 @@ impl Try {
             again_after: None,
         }
     }
+
+    /// How long it was held, if that is worth a span.
+    pub(super) fn waited(&self) -> Option<Duration> {
+        Some(self.held).filter(|held| *held >= WAIT_MIN)
+    }
 }
 
 /// The tries; most requests have one, which takes no room of its own.
@@ -201,7 +208,14 @@ impl Noted {
 
     /// How many spans it will be.
     pub(super) fn count(&self) -> u64 {
-        1 + self.tries.len() as u64
+        let held = self.tries.iter().filter(|tried| tried.waited().is_some()).count();
+        1 + self.tries.len() as u64 + held as u64 + u64::from(self.waited().is_some())
+    }
+
+    /// How long it waited for a place, if that is worth a span.
+    pub(super) fn waited(&self) -> Option<Duration> {
+        let until = if self.entered == Time::ZERO { self.ended } else { self.entered };
+        self.queued.then(|| until.since(self.started)).filter(|waited| *waited >= WAIT_MIN)
     }
 
     /// Whether it is worth more than others.

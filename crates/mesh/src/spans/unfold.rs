@@ -15,11 +15,15 @@ use crate::request::problem::Kind;
 /// Who records: `otel.scope.name`.
 const SCOPE: Text = Text::Static("colony");
 
-/// The span of a request, then those of its tries.
+/// The span of a request, then those of its tries, then what these waited for, if it was long enough to be seen.
 pub(super) fn unfold(noted: &Noted, spans: &mut Vec<Span>) {
     let one = One { noted, path: path(noted) };
     spans.push(one.request());
     spans.extend(noted.tries.iter().zip(0..).map(|(tried, resent)| one.tried(tried, resent)));
+    let place = noted.waited();
+    spans.extend(place.map(|took| one.waited("concurrency", noted.context.span_id, noted.started, took)));
+    let held = noted.tries.iter().filter_map(|tried| Some((tried, tried.waited()?)));
+    spans.extend(held.map(|(tried, took)| one.waited("instance", tried.span_id, tried.started, took)));
 }
 
 /// A request that is unfolded.
@@ -232,6 +236,18 @@ impl One<'_> {
         }
     }
 
+    /// What the span `parent` waited for at its beginning.
+    fn waited(&self, what: &'static str, parent: [u8; 8], from: Time, took: Duration) -> Span {
+        let name = self.noted.call.as_ref().map_or("wait".into(), |call| call.waits.clone());
+        Span {
+            span_id: child(parent),
+            parent: Some(parent),
+            name,
+            attributes: vec![named("colony.wait", what)],
+            ..self.span(from, from + took)
+        }
+    }
+
     fn tried_by_policies(&self, tried: &Try, all: &mut Vec<(Text, Value)>) {
         if tried.is_hedge {
             all.push(named("colony.hedge", true));
@@ -274,6 +290,15 @@ impl One<'_> {
 }
 
 const UNIMPLEMENTED: u16 = 12;
+
+/// The id of a span's one wait: made of its own id, which is random, by a bijection, so that it is as random.
+/// Source: the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+fn child(id: [u8; 8]) -> [u8; 8] {
+    let mut bits = u64::from_be_bytes(id).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (bits ^ (bits >> 31)).max(1).to_be_bytes()
+}
 
 /// What an answer is as an error, and whether it is one of that side. The lists are those of the conventions.
 fn error_of(status: u16, grpc: Option<u16>, server: bool) -> Option<(Text, bool)> {

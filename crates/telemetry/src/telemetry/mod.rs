@@ -43,7 +43,8 @@ pub struct Config {
     pub bytes_max: u64,
     /// How far it reaches back. Default 24 h.
     pub age_max: Duration,
-    /// Records handed over that are not taken yet, for which there is room. Default 16,384: most of a second at 2,000 requests/s.
+    /// Records handed over that are not taken yet, for which there is room. Default 16,384: most of a second at 2,000 requests/s. Together
+    /// they have [`recorder::BYTES_MAX`] at most.
     pub inbox: usize,
     /// Makes decisions of one node unlike another's.
     pub seed: u64,

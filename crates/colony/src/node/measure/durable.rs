@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::Host;
-use engine::blocks::queue::{Ledger, Which};
+use engine::blocks::queue::Ledger;
 use engine::{Embedded, Error};
 use telemetry::catalogue::{self as names, Metric};
 use telemetry::exposition::Sample;
@@ -116,7 +116,6 @@ async fn oldest(engine: &Embedded, name: &str, ledger: &Ledger) -> Option<f64> {
     if ledger.ready == 0 {
         return Some(0.0);
     }
-    let next = engine.queue(name).ok()?.peek(Which::Ready, 1).await.ok()?;
-    let (_, peeked, _) = next.first()?;
-    Some(engine.now().as_millis().saturating_sub(peeked.item.sent_ms) as f64 / 1e3)
+    let sent = engine.queue(name).ok()?.oldest().await.ok()??;
+    Some(engine.now().as_millis().saturating_sub(sent.as_millis()) as f64 / 1e3)
 }

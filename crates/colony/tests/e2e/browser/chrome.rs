@@ -148,6 +148,7 @@ impl Chrome {
         let _ = self.post("/url", json!({ "url": "about:blank" }));
         self.command("Network.clearBrowserCookies", json!({}));
         self.command("Emulation.clearDeviceMetricsOverride", json!({}));
+        self.command("Network.setBlockedURLs", json!({ "urls": [] }));
         self.errors();
     }
 

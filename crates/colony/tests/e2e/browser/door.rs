@@ -48,7 +48,8 @@ fn the_link_lets_one_in_and_its_token_stays_nowhere() {
 #[test]
 fn every_answer_has_the_policy_that_the_pages_keep() {
     let shop = Shop::open();
-    for path in ["/", "/map", "/assets/app.js", "/api/status", "/api/nothing", "/assets/mark.svg"] {
+    let file = |name: &str| format!("{}{name}", shop.looked.assets());
+    for path in ["/", "/map", &file("app.js"), "/api/status", "/api/nothing", &file("mark.svg")] {
         let answer = shop.looked.ask("GET", path, None);
         let policy = answer.header("content-security-policy").unwrap_or_else(|| panic!("{path}: {answer:?}"));
         for rule in [
@@ -98,7 +99,7 @@ pub fn elsewhere() -> SocketAddr {
 
 /// All ways that a page has to ask another origin; each says what came of it.
 const ATTACK: &str = "\
-    const [node] = given; \
+    const [node, assets] = given; \
     const told = {}; \
     const fault = JSON.stringify({ on: 'packer', status: 503, for_ms: 60000 }); \
     const tries = { \
@@ -113,8 +114,8 @@ const ATTACK: &str = "\
       framed: () => new Promise((done, failed) => { const frame = document.createElement('iframe'); frame.src = `${node}/map`; frame.onload = () => { \
         let inside = null; try { inside = frame.contentDocument?.body?.textContent } catch { inside = null } \
         inside ? done(inside) : frame.contentWindow.length === 0 ? failed(new Error('refused')) : done('framed') }; document.body.append(frame); }), \
-      'read as a script': () => new Promise((done, failed) => { const script = document.createElement('script'); script.src = `${node}/assets/app.js`; script.onload = () => done('loaded'); script.onerror = () => failed(new Error('refused')); document.body.append(script); }), \
-      'read as a picture': () => new Promise((done, failed) => { const picture = new Image(); picture.src = `${node}/assets/mark.svg`; picture.onload = () => done('loaded'); picture.onerror = () => failed(new Error('refused')); }), \
+      'read as a script': () => new Promise((done, failed) => { const script = document.createElement('script'); script.src = `${node}${assets}app.js`; script.onload = () => done('loaded'); script.onerror = () => failed(new Error('refused')); document.body.append(script); }), \
+      'read as a picture': () => new Promise((done, failed) => { const picture = new Image(); picture.src = `${node}${assets}mark.svg`; picture.onload = () => done('loaded'); picture.onerror = () => failed(new Error('refused')); }), \
     }; \
     for (const [name, act] of Object.entries(tries)) { \
       try { told[name] = await act() } catch (error) { told[name] = null } \
@@ -125,13 +126,14 @@ const ATTACK: &str = "\
 fn no_other_page_can_ask_with_the_session_that_it_has() {
     let shop = Shop::open();
     let node = format!("http://{}", shop.looked.address);
+    let assets = shop.looked.assets();
     let other = elsewhere().port();
     let page = Page::logged_in(&shop.looked);
     // The same address at another port is another origin, but the same site: there the cookie comes along.
     for at in [format!("127.0.0.1:{other}"), format!("localhost:{other}"), format!("evil.example:{other}")] {
         page.visit(&format!("http://{at}/"));
         page.says("p", "elsewhere");
-        let told = page.await_run(ATTACK, &[&node]);
+        let told = page.await_run(ATTACK, &[&node, &assets]);
         for (name, got) in told.as_object().unwrap_or_else(|| panic!("{at}: {told}")) {
             // Whoever asks blindly is told nothing, whatever is done.
             let is_nothing = got.is_null() || got == "";

@@ -62,7 +62,7 @@ const FOREIGN: &str = "\
     for (const one of document.querySelectorAll('*')) { \
       const name = one.localName; \
       if (one.classList.contains('pwned') || ['iframe', 'object', 'embed', 'base', 'style', 'audio', 'video', 'foreignObject', 'use', 'animate', 'set', 'image'].includes(name)) found.push(one.outerHTML); \
-      if (name === 'script' && one.getAttribute('src') !== '/assets/app.js') found.push(one.outerHTML); \
+      if (name === 'script' && !/^\\/assets\\/[0-9a-f]+\\/app\\.js$/.test(one.getAttribute('src'))) found.push(one.outerHTML); \
       for (const { name: of, value } of one.attributes) { \
         if (of.startsWith('on') || of === 'srcdoc' || of === 'autofocus' && one.localName !== 'input') found.push(`${name} ${of}`); \
         if (['href', 'src', 'action', 'formaction', 'xlink:href', 'data', 'poster', 'ping'].includes(of) && !(own(value) && /^https?:$/.test(new URL(value, location.href).protocol))) found.push(`${name} ${of}=${value}`); \

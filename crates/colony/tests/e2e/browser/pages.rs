@@ -232,3 +232,32 @@ fn the_marketplace_and_its_customers_are_on_the_map() {
     page.says("main tbody tr", "2/2");
     assert_eq!(customers.join().expect("a report")["failed"], 0);
 }
+
+#[test]
+fn a_page_that_cannot_be_fetched_says_so_and_the_others_are_fetched_before_they_are_wanted() {
+    let shop = busy();
+    let page = Page::logged_in(&shop.looked);
+    let fetched = |name: &str| {
+        format!(
+            "return performance.getEntriesByType('resource').some(({{ name }}) => name.endsWith('/{name}.js'))"
+        )
+    };
+    // The module of one cannot be had: that is said where it would be, and the others are as they were.
+    page.chrome.command("Network.enable", json!({}));
+    page.chrome.command("Network.setBlockedURLs", json!({ "urls": ["*/slos.js"] }));
+    page.open("/manifest");
+    page.headed("Manifest");
+    page.click("#nav a", "SLOs");
+    page.headed("This page could not be fetched");
+    page.click("#nav a", "Services");
+    page.headed("Services");
+    page.click("#nav a", "SLOs");
+    page.headed("This page could not be fetched");
+    page.forgive(|_| true);
+    page.chrome.command("Network.setBlockedURLs", json!({ "urls": [] }));
+    page.click("main button", "Try again");
+    page.headed("SLOs");
+    page.is("that all pages are there", &fetched("graphs"));
+    page.is("that all pages are there", &fetched("nowhere"));
+    assert_eq!(page.address(), "/slos");
+}
