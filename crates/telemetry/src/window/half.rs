@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{Block, MARK, appended, pack, scan};
-use super::row::Row;
+use super::row::{Row, lots};
 
 /// Where a half is, and how its files are cut.
 pub(super) struct Half<R> {
@@ -126,6 +126,10 @@ impl<R: Row> Half<R> {
 
     /// Appends rows to the tail. What it took on the disk.
     pub(super) fn append(&mut self, rows: &[R], now_ms: u64) -> io::Result<u64> {
+        lots(rows).map(|lot| self.append_lot(lot, now_ms)).sum()
+    }
+
+    fn append_lot(&mut self, rows: &[R], now_ms: u64) -> io::Result<u64> {
         let mut zone = R::zone(rows);
         zone.written_ms = now_ms;
         let block = pack(rows, &zone);

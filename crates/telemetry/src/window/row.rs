@@ -23,3 +23,22 @@ pub(crate) trait Row: Clone {
     /// Roughly what it takes in memory.
     fn bytes(&self) -> usize;
 }
+
+/// What is packed at a time, in bytes in memory: a lot takes about three times as much while it is packed.
+pub(super) const LOT_BYTES: usize = 2 << 20;
+
+/// Rows in their order, in lots of at most [`LOT_BYTES`], or of one row that has more.
+pub(super) fn lots<R: Row>(rows: &[R]) -> impl Iterator<Item = &[R]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |row: &&R| {
+            bytes += row.bytes();
+            bytes <= LOT_BYTES
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (lot, behind) = rest.split_at_checked(count)?;
+        rest = behind;
+        Some(lot)
+    })
+}

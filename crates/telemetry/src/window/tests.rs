@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::row::lots;
 use super::*;
 use crate::part::{Kept, Why};
 use crate::span::tests::span;
@@ -294,6 +295,32 @@ fn what_is_not_decided_on_has_a_bound() {
         assert!(saved < 1_000, "{} bytes", window.bytes());
     }
     assert!(window.bytes() < 2 * MIB, "{}", window.bytes());
+}
+
+#[test]
+fn what_is_much_at_once_is_packed_in_lots_and_is_there_as_one() {
+    let large = |part: Part, bytes: usize| {
+        let attributes = vec![("noise".into(), Value::from("x".repeat(bytes)))];
+        let spans = part
+            .spans
+            .iter()
+            .map(|span| Arc::new(Span { attributes: attributes.clone(), ..(**span).clone() }));
+        Part { spans: spans.collect(), ..part }
+    };
+    let lengths = |parts: &[Part]| lots(parts).map(<[Part]>::len).collect::<Vec<_>>();
+    let of = |make: fn(u64) -> Part, numbers: std::ops::RangeInclusive<u64>| {
+        numbers.map(|n| large(make(n), if n == 3 { 5 << 20 } else { 600 << 10 })).collect::<Vec<_>>()
+    };
+    let (kept, undecided_parts) = (of(part, 1..=8), of(open, 1..=8));
+    assert_eq!((lengths(&kept), lengths(&[])), (vec![2, 1, 3, 2], Vec::<usize>::new()));
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = Window::open(dir.path(), 1_000 * MIB, 100_000, 0).unwrap().0;
+    window.save(&undecided_parts, &[], 1_000).unwrap();
+    assert_eq!(undecided(dir.path()), (1..=8).collect::<Vec<_>>());
+    window.append(&kept[4..], &[], 2_000).unwrap();
+    drop(window);
+    let contents = read(dir.path()).unwrap();
+    assert_eq!((all(&contents), undecided(dir.path())), ((5..=8).collect(), (1..=4).collect()));
 }
 
 #[test]

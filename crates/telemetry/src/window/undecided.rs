@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::file::{Block, MARK, pack, scan};
 use super::half::{create, numbered, path};
-use super::row::Row;
+use super::row::{Row, lots};
 use super::zone::Zone;
 use crate::part::Part;
 
@@ -103,10 +103,13 @@ impl Undecided {
             let over: Vec<Over> = over.iter().copied().map(Over).collect();
             self.append(&over, now_ms)?;
         }
-        if !parts.is_empty() {
-            self.append(parts, now_ms)?;
+        for lot in lots(parts) {
+            if !self.has_room() {
+                break;
+            }
+            self.append(lot, now_ms)?;
             let newest = self.next - 1;
-            for part in parts {
+            for part in lot {
                 self.first.entry(part.trace_id).or_insert(newest);
             }
         }
