@@ -129,9 +129,13 @@ function unloaded(root) {
 
 const NAMES = [...PAGES.map(([name]) => name), ...Object.keys(UNDER)];
 
-// So that what is looked at next is there, also when the node is not.
+// So that what is looked at next is there, also when the node is not. A tab that nobody sees asks for nothing.
 function others() {
-  setTimeout(() => requestIdleCallback(() => NAMES.forEach((name) => fetched(name).catch(() => {}))), OTHERS_MS);
+  const begin = () => requestIdleCallback(() => {
+    if (document.hidden) return document.addEventListener('visibilitychange', begin, { once: true });
+    for (const name of NAMES) fetched(name).catch(() => {});
+  });
+  setTimeout(begin, OTHERS_MS);
 }
 
 stacks(document.getElementById('page'));
