@@ -108,6 +108,12 @@ fn a_link_lets_one_in_and_nothing_else_does() {
     assert_eq!(ask("GET", "/api/status", &[session, ("sec-fetch-site", "cross-site")]).status, 403);
     assert_eq!(ask("GET", "/api/status", &[session, ("host", "evil.example")]).status, 421);
     assert_eq!(ask("GET", "/api/nothing", &[session]).status, 404);
+    let refused = ask("DELETE", "/api/status", &[session, ("sec-fetch-site", "same-origin")]);
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET,HEAD")), "{refused:?}");
+    assert!(refused.json()["detail"].as_str().is_some_and(|why| why.contains("DELETE")), "{refused:?}");
+    let long = format!("{{\"on\":{:?}}}", "x".repeat(300_000));
+    let refused = looked.ask("POST", "/api/faults", Some(serde_json::from_str(&long).expect("JSON")));
+    assert_eq!((refused.status, refused.json()["status"].as_u64()), (413, Some(413)), "{refused:?}");
     // A browser may keep the page's files, which lie elsewhere when they change, and nothing else.
     let kept = |path: &str| ask("GET", path, &[session]).header("cache-control").map(str::to_owned);
     assert_eq!(kept(&file).as_deref(), Some("private, max-age=31536000, immutable"));
