@@ -53,6 +53,8 @@ pub enum Kind {
     Exists,
     /// Something else has changed what it relies on: an ETag, a revision or a version does not match.
     Conflict,
+    /// Its idempotency key was used for another request. Nothing has happened.
+    Reused,
     /// Its lease, receipt or token is no longer the valid one.
     Fenced,
     /// It was there and has been given up, such as a position before the first that is kept.
@@ -85,6 +87,7 @@ impl Error {
                 Code::NotFound => Kind::NotFound,
                 Code::Exists => Kind::Exists,
                 Code::Conflict => Kind::Conflict,
+                Code::Reused => Kind::Reused,
                 Code::Fenced => Kind::Fenced,
                 Code::Limit => Kind::Limit,
                 Code::Unavailable => Kind::Unavailable,

@@ -51,4 +51,6 @@ pub enum Code {
     Gone = 8,
     /// A payload, or the request as a whole, has more bytes than are taken.
     TooLarge = 9,
+    /// Its idempotency key was used for another request.
+    Reused = 10,
 }

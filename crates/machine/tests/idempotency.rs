@@ -57,7 +57,7 @@ fn another_request_under_the_same_key_is_a_mistake() {
     world.run(request("r1", put("k"))).unwrap();
     let mut other = request("r1", put("other"));
     other.idempotency.as_mut().unwrap().fingerprint += 1;
-    assert_eq!(world.run(other).unwrap_err().code(), Code::Conflict);
+    assert_eq!(world.run(other).unwrap_err().code(), Code::Reused);
     assert!(kv::get(&world.state, "shop", "", b"other", world.now()).is_none());
 }
 

@@ -35,7 +35,7 @@ pub fn named_twice(app_id: &str) -> Error {
 pub(super) fn schedule(api: &Api, kind: Kind, name: &str, why: &str) -> Error {
     let (status, grpc, why) = match kind {
         Kind::Exists => (StatusCode::CONFLICT, Code::AlreadyExists, format!("job already exists: '{name}'")),
-        Kind::Conflict => (StatusCode::CONFLICT, Code::Aborted, why.to_owned()),
+        Kind::Reused => (StatusCode::CONFLICT, Code::Aborted, why.to_owned()),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, why.to_owned()),
     };
     let message = format!("failed to schedule job due to: {why}");
@@ -53,7 +53,7 @@ pub(super) fn list(api: &Api, why: &str) -> Error {
 pub(super) fn delete(api: &Api, why: &engine::Error) -> Error {
     let (reason, message) = ("DAPR_SCHEDULER_DELETE_JOB", format!("failed to delete job due to: {why}"));
     match why.kind() {
-        Kind::Conflict => error(api, reason, StatusCode::CONFLICT, Code::Aborted, message),
+        Kind::Reused => error(api, reason, StatusCode::CONFLICT, Code::Aborted, message),
         _ => internal(api, reason, message),
     }
 }

@@ -122,6 +122,7 @@ impl Store for Kept<'_> {
 fn refused(error: &engine::Error) -> Error {
     match error.kind() {
         Kind::Invalid | Kind::TooLarge => Error::Invalid(error.to_string()),
+        Kind::Reused => Error::Reused(error.to_string()),
         _ => Error::Unavailable(error.to_string()),
     }
 }

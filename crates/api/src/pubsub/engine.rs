@@ -284,7 +284,7 @@ pub(super) fn refused(error: &engine::Error) -> Error {
     let why = error.to_string();
     match error.kind() {
         Kind::Invalid | Kind::TooLarge => Error::Invalid(why),
-        Kind::Conflict => Error::Reused(why),
+        Kind::Reused => Error::Reused(why),
         _ => Error::Unavailable(why),
     }
 }

@@ -214,6 +214,7 @@ fn refused(error: &engine::Error) -> Error {
     let why = error.to_string();
     match error.kind() {
         Kind::Conflict => Error::Conflict(why),
+        Kind::Reused => Error::Reused(why),
         Kind::Invalid | Kind::TooLarge => Error::Invalid(why),
         _ => Error::Unavailable(why),
     }

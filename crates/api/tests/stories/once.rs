@@ -36,6 +36,8 @@ async fn state_is_written_once_under_a_key() {
     assert_eq!(world.get(item).await.body, "2", "it was done before");
     let other = keyed(&world, "POST", store, "a", r#"[{"key":"k","value":3}]"#).await;
     assert_eq!(other.refused(), (409, "ERR_STATE_SAVE".to_owned()));
+    let why = other.json()["message"].to_string();
+    assert!(why.contains("was used for another request") && !why.contains("etag"), "{why}");
     assert_eq!(keyed(&world, "DELETE", item, "b", "").await.status, 204);
     let insert = r#"[{"key":"k","value":4,"options":{"concurrency":"first-write"}}]"#;
     for _ in 0..2 {
@@ -347,7 +349,7 @@ async fn a_lock_is_taken_once_under_a_key_and_told_only_while_it_is_held() {
         assert_eq!(freed.status, 0);
     }
     let other = keyed(&world, "POST", lock, "a", &wanted.replace("60", "61")).await;
-    assert_eq!(other.refused(), (500, "ERR_TRY_LOCK".to_owned()));
+    assert_eq!(other.refused(), (409, "ERR_TRY_LOCK".to_owned()));
     world.end().await;
 }
 

@@ -51,13 +51,15 @@ pub enum Unlocked {
 pub enum Error {
     /// It cannot be done as it was asked for.
     Invalid(String),
+    /// It was to be done once under a key, and the key was used for something else.
+    Reused(String),
     /// What keeps the locks could not be asked, or did not answer: it may have been done.
     Unavailable(String),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Error::Invalid(why) | Error::Unavailable(why)) = self;
+        let (Error::Invalid(why) | Error::Reused(why) | Error::Unavailable(why)) = self;
         f.write_str(why)
     }
 }

@@ -130,6 +130,8 @@ impl Operation {
 pub enum Error {
     /// The condition does not hold. Nothing was written.
     Conflict(String),
+    /// It was to be done once under a key, and the key was used for something else. Nothing was written.
+    Reused(String),
     /// It cannot be done as it was asked for. Nothing was written.
     Invalid(String),
     /// What keeps the items could not be asked, or did not answer: it may have been done.
@@ -138,7 +140,8 @@ pub enum Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Error::Conflict(why) | Error::Invalid(why) | Error::Unavailable(why)) = self;
+        let (Error::Conflict(why) | Error::Reused(why) | Error::Invalid(why) | Error::Unavailable(why)) =
+            self;
         f.write_str(why)
     }
 }

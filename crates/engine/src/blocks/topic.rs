@@ -263,7 +263,7 @@ impl<'a, L: Log, S: Store> Topic<'a, L, S> {
                 let outcome = whereto(partition, proposed).await;
                 if let Err(error) = &outcome
                     && first_alone
-                    && error.kind() == Kind::Conflict
+                    && error.kind() == Kind::Reused
                 {
                     broken = Some(error.clone());
                 }

@@ -61,7 +61,7 @@ impl Idempotency {
         let remembered: Remembered = context.get(&self.record())?;
         if remembered.fingerprint != self.fingerprint {
             let other = format!("the idempotency key {:?} was used for another request", self.key);
-            return Some(Err(Refusal::new(Code::Conflict, other)));
+            return Some(Err(Refusal::new(Code::Reused, other)));
         }
         Some(match remembered.refusal {
             Some(refusal) => Err(refusal),
