@@ -1,7 +1,7 @@
 // Topics and queues: how many wait, a look at them, what failed and why, and having it done again.
 
 import { ask } from './ask.js';
-import { h, Keyed, link, mark, replace, say } from './dom.js';
+import { h, heads, Keyed, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
 import { get, part, post, query } from './net.js';
 import { address, page } from './router.js';
@@ -16,7 +16,6 @@ page('messages', (root, at, signal) => {
   return every(root, signal);
 });
 
-const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) => h('th', { scope: 'col', class: name.startsWith(' ') ? 'n' : null }, name.trim()))));
 const table = (body, ...names) => h('div', { class: 'wide' }, h('table', {}, heads(...names), body));
 const numbers = (count) => Array.from({ length: count }, () => h('td', { class: 'n' }));
 
@@ -42,9 +41,12 @@ function every(root, signal) {
     h('h2', {}, 'Topics'), noTopic, table(topics, 'Topic', ' Partitions', ' Kept', ' Size', 'Groups and their lag'));
   const ofQueue = new Keyed(queues, (one) => h('tr', {}, h('td', {}, link(address('messages', ['queue', one.name]), {}, one.name)), numbers(6), h('td', {})), (row, one) => {
     const cells = row.children;
-    ['ready', null, 'delayed', 'leased', 'blocked', 'dead'].forEach((field, i) => { if (field) say(cells[1 + i], show.count(one[field])); });
+    ['ready', null, 'delayed', 'leased', 'blocked', 'dead'].forEach((field, i) => {
+      if (!field) return;
+      say(cells[1 + i], show.count(one[field]));
+      mark(cells[1 + i], 'class', !one[field] ? 'n zero' : field === 'dead' ? 'n bad' : 'n');
+    });
     say(cells[2], age(one));
-    mark(cells[6], 'class', one.dead ? 'n bad' : 'n');
     say(cells[7], one.paused ? 'paused' : '');
   });
   const ofTopic = new Keyed(topics, (one) => h('tr', {}, h('td', {}, link(address('messages', ['topic', one.name]), {}, one.name)), numbers(3), h('td', {})), (row, one) => {
