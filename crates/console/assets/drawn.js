@@ -216,7 +216,9 @@ export function drawn({ choose, signal, quiet = false }) {
     mark(g, 'data-parted', Boolean(parts));
     say(name, parts?.[0] ?? shortened(called(node), room, wide('title')));
     say(flag, all[0] ?? '');
-    say(line, parts?.[1] ?? cut(standing(node), room - DOT - below, wide('small')));
+    // Before its memory is cut it is left out.
+    const stands = [standing(node), standing(node).split('  ', 1)[0]];
+    say(line, parts?.[1] ?? stands.find((text) => wide('small')(text) <= room - DOT - below) ?? cut(stands[1], room - DOT - below, wide('small')));
     const whole = `${node.kind} ${node.name ?? node.id}, ${standing(node)}${all.length ? `, ${all.join(', ')}` : ''}`;
     say(title, whole);
     mark(g, 'aria-label', whole);

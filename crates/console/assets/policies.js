@@ -33,7 +33,8 @@ function breaker(call) {
 
 function every(root, signal) {
   const body = h('tbody', {});
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Policies'), h('p', {}, 'What they did in the last ten seconds, per second')),
+  const none = h('p', { class: 'empty', hidden: true }, 'The manifest declares no route and no call: each has policies as soon as it is there. ', link('/manifest', {}, 'The manifest'));
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Policies'), h('p', {}, 'What they did in the last ten seconds, per second')), none,
     h('div', { class: 'wide' }, h('table', {}, heads('Call', 'Breaker', ' Requests/s', ' p99', ...DEEDS.map(([, name]) => ` ${name}`)), body)));
   const rows = new Keyed(body, (call) => h('tr', {}, h('td', {}, link(address('policies', [call.call]), {}, call.call)), h('td', {}), [0, 1, ...DEEDS].map(() => h('td', { class: 'n' }))), (row, call) => {
     const cells = row.children;
@@ -47,7 +48,12 @@ function every(root, signal) {
       mark(cells[4 + i], 'class', value ? 'n warn' : 'n');
     });
   });
-  store.watch(() => rows.show(store.all('call/'), (call) => call.id), signal);
+  store.watch(() => {
+    const all = store.all('call/');
+    rows.show(all, (call) => call.id);
+    none.hidden = all.length > 0 || !store.get('drawing/wide');
+    body.parentElement.hidden = !none.hidden;
+  }, signal);
 }
 
 function one(root, call, signal) {

@@ -38,7 +38,8 @@ async function past() {
 function every(root, signal) {
   let pasts = new Map();
   const body = h('tbody', {});
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Services')),
+  const none = h('p', { class: 'empty', hidden: true }, 'The manifest declares no service. One that is written into it is started as soon as it is saved. ', link('/manifest', {}, 'The manifest'));
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Services')), none,
     h('div', { class: 'wide' }, h('table', {}, heads('Service', 'State', ' Ready', ' Requests/s', ' Errors', ' p99', 'Last 15 min', ' Restarts', ' Memory', ' CPU', ' In flight'), body)));
   const rows = new Keyed(body, (node) => {
     const line = spark(`requests to ${node.name}`);
@@ -63,7 +64,12 @@ function every(root, signal) {
     // Of what has just begun metrics know less than the page has seen.
     requests.firstChild.show(known.filter((value) => value !== null).length > 2 ? [...known, traffic?.rate ?? null] : store.past(`traffic/${node.name}`, 'rate'));
   });
-  const draw = () => rows.show(store.all('node/').filter((node) => node.kind === 'service'), (node) => node.id);
+  const draw = () => {
+    const all = store.all('node/').filter((node) => node.kind === 'service');
+    rows.show(all, (node) => node.id);
+    none.hidden = all.length > 0 || !store.get('drawing/wide');
+    body.parentElement.hidden = !none.hidden;
+  };
   store.watch(draw, signal);
   const look = () => { if (!document.hidden) past().then((found) => { pasts = found; draw(); }, () => {}); };
   const timer = setInterval(look, STEP_MS);

@@ -134,7 +134,13 @@ export function waterfall(root, id, at, signal) {
     const { log } = row;
     const state = { error: 'bad', fatal: 'bad', warn: 'warn' }[log.level] ?? 'dim';
     return [[h('span', { class: 'fold none' }), h('span', { class: 'level', 'data-level': log.level || null }, levelWord(log.level) || 'log'), ' ', h('span', { class: 'what mono', title: `${clock(log.at_us / 1000, look.utc)} ${log.service}: ${log.body}` }, log.body)],
-      [at >= 0 && at <= 1 ? dot(at, state) : null, h('span', { class: 'remark dim' }, isNarrow() || at > 1 || at < 0 ? `${show.took((us - trace.start_us) * 1000)} in${isNarrow() ? ` ${log.service}` : ''}` : '')]];
+      [at >= 0 && at <= 1 ? dot(at, state) : null, isNarrow() || at > 1 || at < 0 ? remark(h('span', { class: 'dim' }, when(at, us, log)), at, at) : null]];
+  }
+  // What was logged out of sight, or on a phone, says when.
+  function when(at, us, log) {
+    const took = show.took((us - trace.start_us) * 1000);
+    if (isNarrow()) return `${took} in ${log.service}`;
+    return at > 1 ? `at ${took} →` : at < 0 ? `← at ${took}` : `${took} in`;
   }
   function dot(at, state = 'warn') {
     const element = h('i', { class: `dot ${state}` });

@@ -87,7 +87,8 @@ fn words_on_a_map_are_large_enough() {
 #[test]
 fn a_map_is_seen_whole_without_touching_it() {
     let shop = Shop::open();
-    for topic in ["one", "two", "three", "four", "five", "six", "seven", "a-topic-of-a-very-long-name-indeed"] {
+    for topic in ["one", "two", "three", "four", "five", "six", "seven", "a-topic-of-a-very-long-name-indeed"]
+    {
         let path = format!("/v1.0/publish/pubsub/{topic}");
         shop.api("front-1", "POST", &path, Some(json!({ "order": 1 })));
     }
