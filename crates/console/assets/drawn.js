@@ -219,7 +219,7 @@ export function drawn({ choose, signal, quiet = false }) {
     // Before its memory is cut it is left out.
     const stands = [standing(node), standing(node).split('  ', 1)[0]];
     say(line, parts?.[1] ?? stands.find((text) => wide('small')(text) <= room - DOT - below) ?? cut(stands[1], room - DOT - below, wide('small')));
-    const whole = `${node.kind} ${node.name ?? node.id}, ${standing(node)}${all.length ? `, ${all.join(', ')}` : ''}`;
+    const whole = [`${node.kind} ${node.name ?? node.id}`, standing(node) === node.kind ? null : standing(node).replace(`${node.kind}, `, ''), ...all].filter(Boolean).join(', ');
     say(title, whole);
     mark(g, 'aria-label', whole);
   });
