@@ -41,11 +41,14 @@ export function flags(node) {
   return all;
 }
 
+// Before what a service takes of memory, which is left out first.
+const MEMORY = '  ';
+
 export function standing(node) {
   if (node.kind === 'service') {
     if (!node.is_ours) return node.trouble ?? 'runs elsewhere';
     const memory = (node.instances ?? []).reduce((sum, one) => sum + (one.rss_kib ?? 0), 0);
-    return `${node.state === 'ready' ? '' : `${node.state}, `}${node.ready}/${node.wanted}${memory ? `  ${show.kib(memory)}` : ''}`;
+    return `${node.state === 'ready' ? '' : `${node.state}, `}${node.ready}/${node.wanted}${memory ? `${MEMORY}${show.kib(memory)}` : ''}`;
   }
   // Its name is what it is.
   if (node.kind === 'gateway') return 'ingress';
@@ -217,11 +220,12 @@ export function drawn({ choose, signal, quiet = false }) {
     say(name, parts?.[0] ?? shortened(called(node), room, wide('title')));
     say(flag, all[0] ?? '');
     // Before its memory is cut it is left out.
-    const stands = [standing(node), standing(node).split('  ', 1)[0]];
-    say(line, parts?.[1] ?? stands.find((text) => wide('small')(text) <= room - DOT - below) ?? cut(stands[1], room - DOT - below, wide('small')));
-    const whole = [`${node.kind} ${node.name ?? node.id}`, standing(node) === node.kind ? null : standing(node).replace(`${node.kind}, `, ''), ...all].filter(Boolean).join(', ');
-    say(title, whole);
-    mark(g, 'aria-label', whole);
+    const stands = [standing(node).replace(MEMORY, ' '), standing(node).split(MEMORY, 1)[0]];
+    const left = room - DOT - below + (TAIL[node.kind] ? 0 : 3);
+    say(line, parts?.[1] ?? stands.find((text) => wide('small')(text) <= left) ?? cut(stands[1], left, wide('small')));
+    const told = [`${node.kind} ${node.name ?? node.id}`, standing(node) === node.kind ? null : standing(node).replace(`${node.kind}, `, '').replace(MEMORY, ', '), ...all].filter(Boolean).join(', ');
+    say(title, told);
+    mark(g, 'aria-label', told);
   });
 
   // What is wrong lies over what is not.
