@@ -3,6 +3,7 @@
 import { ask } from './ask.js';
 import { h, heads, Keyed, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
+import { readable } from './json.js';
 import { get, part, post, query } from './net.js';
 import { address, page } from './router.js';
 import { doing } from './say.js';
@@ -73,7 +74,6 @@ function every(root, signal) {
 // How long ago that was sent which has been ready for longest.
 const age = (queue) => (queue?.oldest_unix_ms ? show.span(Math.max(0, Date.now() - queue.oldest_unix_ms)) : '');
 const FOLDED = 240;
-const LINE_MOST = 72;
 
 // Payloads that somebody has unfolded stay so when their list is drawn anew.
 const unfolded = new Set();
@@ -81,16 +81,12 @@ const trace = (one) => (one.trace ? link(`/traces/${one.trace}`, {}, 'Trace') : 
 
 function body(payload, key) {
   const text = payload.text ?? payload.base64;
-  let shown = text;
-  // A short one stays on its line.
-  if (payload.text && !payload.cut && text.length > LINE_MOST) {
-    try { shown = JSON.stringify(JSON.parse(text), null, 1); } catch { /* It is no JSON. */ }
-  }
+  const shown = readable(payload);
   const whole = h('pre', {}, shown, payload.cut ? h('span', { class: 'dim' }, ` … ${show.bytes(payload.bytes)}`) : null);
   if (shown.length <= FOLDED) return whole;
   // A long one is a line until somebody wants to see it.
-  const line = text.replace(/\s+/g, ' ').slice(0, 76);
-  const folded = h('details', { class: 'payload' }, h('summary', { class: 'mono' }, `${line}…`, h('span', { class: 'dim' }, ` ${show.bytes(payload.bytes)}`)), whole);
+  const beginning = text.replace(/\s+/g, ' ').slice(0, 76);
+  const folded = h('details', { class: 'payload' }, h('summary', { class: 'mono' }, `${beginning}…`, h('span', { class: 'dim' }, ` ${show.bytes(payload.bytes)}`)), whole);
   folded.open = unfolded.has(key);
   folded.addEventListener('toggle', () => { if (folded.open) unfolded.add(key); else unfolded.delete(key); });
   return folded;
