@@ -10,6 +10,8 @@ export const NOTED = [...OPEN, 'half-open', 'forced-closed'];
 // a bound does not come and go.
 const BOUNDS = [['bad', 0.05], ['warn', 0.005]];
 const BELOW = 0.5;
+// How such a share of failed requests stands by itself: '' where it is well, or not known.
+export const ofShare = (part) => BOUNDS.find(([, bound]) => part > bound)?.[0] ?? '';
 // After the last request nothing is known: for so long what was known holds. Between two tries of what fails there may be that much.
 const KNOWN_MS = 60000;
 

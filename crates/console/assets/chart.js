@@ -1,13 +1,15 @@
 // A line of the last values, without axes: how it goes, not how much.
 
-import { h, mark, s } from './dom.js';
+import { mark, s } from './dom.js';
 
 const WIDTH = 96;
 const HEIGHT = 20;
 
 export function spark(label) {
   const path = s('path', {});
-  const svg = s('svg', { class: 'spark', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': label }, path);
+  // The time of which nothing is known yet is there all the same.
+  const base = s('path', { class: 'base', d: `M0 ${HEIGHT - 0.5}h${WIDTH}` });
+  const svg = s('svg', { class: 'spark', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': label }, path, base);
   svg.show = (values) => mark(path, 'd', line(values));
   return svg;
 }
@@ -25,5 +27,3 @@ function line(values) {
     return to;
   }).join('');
 }
-
-export const figure = (name, value) => h('div', {}, h('div', { class: 'dim' }, name), value);

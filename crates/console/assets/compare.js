@@ -1,6 +1,6 @@
 // Two traces beside each other, each from its own beginning: what both have on one row, with how much longer it took.
 
-import { h, link, mark, replace, say } from './dom.js';
+import { h, isNarrow, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
 import { get, part } from './net.js';
 import { address, turn } from './router.js';
@@ -11,7 +11,6 @@ import { failed, KINDS, ticks } from './waterfall.js';
 
 const INDENT = 14;
 const DEPTH_MAX = 14;
-const isNarrow = () => innerWidth <= 720;
 // Differences that are said to be one: a twentieth, and a millisecond.
 const matters = (row) => row.delta === null || (Math.abs(row.delta) > 1e6 && Math.abs(row.delta) > 0.05 * row.a.duration_ns);
 

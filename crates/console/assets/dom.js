@@ -29,6 +29,9 @@ function fill(element, children) {
 
 export const h = (tag, properties, ...children) => fill(dress(document.createElement(tag), properties), children);
 
+// Whether there is no more room than a phone has: so the style sheet has it, too.
+export const isNarrow = () => innerWidth <= 720;
+
 export const s = (tag, properties, ...children) =>
   fill(dress(document.createElementNS(SVG, tag), properties), children);
 
@@ -60,8 +63,23 @@ export function renew(element, what, build) {
   replace(element, build());
 }
 
+// The head of a table: names of columns, with a space before those of numbers.
+export const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) => h('th', { scope: 'col', class: name.startsWith(' ') ? 'n' : null }, name.trim()))));
+
+// What narrows a list, until one clicks on it.
+export const chip = (text, without) => h('button', { class: 'chip', title: 'Take this away', onclick: without }, text, h('span', { 'aria-hidden': 'true' }, ' ×'));
+
 // A link within the console.
 export const link = (to, properties, ...children) => h('a', { href: to, ...properties }, ...children);
+
+// Brings into sight what a panel that tells of it lies over, where panels lie over the page: the style sheet leaves them room to scroll by.
+// `of()` finds it once it is drawn.
+export function uncover(panel, of) {
+  requestAnimationFrame(() => { if (getComputedStyle(panel).position === 'fixed') of()?.scrollIntoView({ block: 'nearest' }); });
+}
+
+// A path, which may be broken behind its slashes.
+export const broken = (path) => path.split(/(?<=\/)/).map((part, at) => [at ? h('wbr') : null, part]);
 
 // Keeps the element that stands for a key, so that focus and selection outlive a change. `home(item)` is in what it stands where that is not
 // always `parent`; their order does not matter then.

@@ -2,20 +2,24 @@
 // what has not changed is not touched.
 
 import { asideOf, edgeState, NOTED, wellness } from './amiss.js';
-import { h, Keyed, mark, s, say } from './dom.js';
+import { h, isNarrow, Keyed, mark, plain, s, say } from './dom.js';
 import * as show from './format.js';
 import { Frame } from './frame.js';
 import * as store from './store.js';
-import { SHAPES, paths, wired, worded } from './wires.js';
+import { paths, stretched, tallShape, wideShape, wired, worded } from './wires.js';
 
-// On a phone the layers lie below each other.
-const isNarrow = () => innerWidth < 720;
-
-// A large map begins where requests come in, large enough to be read: its smallest words are of 11 px.
+// A map that is too large to be read as a whole begins where requests come in: its smallest words are of 11 px.
 const LEAST = 0.92;
-// Rather than that, layers and boxes stand nearer to each other: so near at least, in pixels and as a part of what is beside boxes else.
-const GAP_LEAST = 54;
-const SQUEEZE = 0.84;
+// The least that a box needs across its layer, for what stands below its name.
+const BOX_LEAST = 96;
+// What is beside the words of a box, by its kind.
+const INSET = { topic: 12 };
+const INSET_USUAL = 9;
+const TAIL = { queue: 15 };
+// Where what stands below a name begins, behind the dot that says how it does.
+const DOT = 12;
+// As the style sheet has them.
+const FONTS = { title: '500 12px', small: '11px', flag: '600 11px', word: '11px' };
 // How much of a wide drawing is behind what tells of what is chosen.
 const PANEL = 300;
 // For so long words keep the room that they have needed.
@@ -37,12 +41,17 @@ export function flags(node) {
   return all;
 }
 
+// Before what a service takes of memory, which is left out first.
+const MEMORY = '  ';
+
 export function standing(node) {
   if (node.kind === 'service') {
     if (!node.is_ours) return node.trouble ?? 'runs elsewhere';
     const memory = (node.instances ?? []).reduce((sum, one) => sum + (one.rss_kib ?? 0), 0);
-    return `${node.state === 'ready' ? '' : `${node.state}, `}${node.ready}/${node.wanted}${memory ? `  ${show.kib(memory)}` : ''}`;
+    return `${node.state === 'ready' ? '' : `${node.state}, `}${node.ready}/${node.wanted}${memory ? `${MEMORY}${show.kib(memory)}` : ''}`;
   }
+  // Its name is what it is.
+  if (node.kind === 'gateway') return 'ingress';
   if (node.kind === 'topic') return node.lag === undefined ? 'topic' : `topic, lag ${show.count(node.lag)}`;
   if (node.kind === 'queue') return node.ready === undefined ? 'queue' : `queue, ${show.count(node.ready)} ready`;
   return node.trouble ?? node.kind;
@@ -64,15 +73,73 @@ export function words(edge) {
   return [...new Set(variants.map((parts) => parts.filter(Boolean).join(' · ')))].filter(Boolean);
 }
 
-const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
-// Names that begin alike differ at their end.
-const short = (text, most) => (text.length > most ? `${text.slice(0, Math.ceil((most - 1) / 2))}…${text.slice(text.length - Math.max(0, Math.floor((most - 1) / 2)))}` : text);
+// As much of a text as there is room for, by what measures it: `parts(kept)` leaves so many characters of it.
+function fitting(text, room, measure, parts) {
+  if (measure(text) <= room) return text;
+  let [kept, most] = [0, text.length - 1];
+  while (kept < most) {
+    const middle = Math.ceil((kept + most) / 2);
+    if (measure(parts(middle)) <= room) kept = middle;
+    else most = middle - 1;
+  }
+  return parts(kept);
+}
+
+// A name that is too long, without its middle: names that begin alike differ at their end.
+export const shortened = (text, room, measure) => fitting(text, room, measure, (kept) => `${text.slice(0, Math.ceil(kept / 2))}…${text.slice(text.length - Math.floor(kept / 2))}`);
+// What is said of it without its end; nothing rather than a few characters.
+export const cut = (text, room, measure) => {
+  const found = fitting(text, room, measure, (kept) => `${text.slice(0, kept).trimEnd()}…`);
+  return found.length < Math.min(4, text.length) ? '' : found;
+};
+
+// A name on two lines where one is too short for it: broken where a word of it ends, and of the second line its end, in whole words if it can be.
+export function parted(text, room, measure, measureBelow = measure) {
+  const breaks = breaksOf(text).filter((at) => measure(text.slice(0, at)) <= room);
+  if (measure(text) <= room || !breaks.length) return null;
+  const [first, rest] = [text.slice(0, breaks.at(-1)), text.slice(breaks.at(-1))];
+  const ends = [rest, ...breaksOf(rest).map((at) => `…${rest.slice(at)}`)];
+  return [first, ends.find((end) => measureBelow(end) <= room) ?? fitting(rest, room, measureBelow, (kept) => `…${rest.slice(rest.length - kept)}`)];
+}
+
+const breaksOf = (text) => [...text.matchAll(/[-_./:]/g)].map(({ index }) => index + 1).filter((at) => at < text.length);
+
+// The least room in which nothing of it has to go.
+export const least = (text, measure, measureBelow = measure) =>
+  Math.min(measure(text), ...breaksOf(text).map((at) => Math.max(measure(text.slice(0, at)), measureBelow(text.slice(at)))));
+
+// How many widths of texts are remembered.
+const KNOWN_MAX = 4000;
+
+// How wide texts come out in a font of the page.
+function ruler(element) {
+  const pen = document.createElement('canvas').getContext('2d');
+  const { fontFamily } = getComputedStyle(element);
+  const known = new Map();
+  return (which) => (text) => {
+    const key = `${which} ${text}`;
+    if (!known.has(key)) {
+      // Most of what changes is numbers.
+      if (known.size >= KNOWN_MAX) known.clear();
+      pen.font = `${FONTS[which]} ${fontFamily}`;
+      known.set(key, pen.measureText(text).width);
+    }
+    return known.get(key);
+  };
+}
 
 // What tells kinds apart beside their words: a queue has its end, a store its lid.
 const KIND = {
-  queue: (width, height) => `M${width - 9} 0v${height}M${width - 15} 0v${height}`,
-  store: (width) => `M0 7h${width}`,
+  queue: (width, height) => `M${width - 6} 0v${height}M${width - 11} 0v${height}`,
+  store: (width) => `M0 4h${width}`,
 };
+// Longer than this a name has two lines rather than a wide box.
+const LINE_MOST = 104;
+// What stands below the name of these is not worth more than the rest of the name.
+const PARTED = ['topic', 'store'];
+const insetOf = (kind) => INSET[kind] ?? INSET_USUAL;
+// What one calls it: of a topic, without its component.
+const called = ({ kind, name, id }) => plain(kind === 'topic' ? name.slice(name.indexOf('/') + 1) : name ?? id);
 
 // `choose` is called with what is clicked, or null; `quiet` leaves out words and buttons.
 export function drawn({ choose, signal, quiet = false }) {
@@ -80,12 +147,12 @@ export function drawn({ choose, signal, quiet = false }) {
   const [world, linesAt, wordsAt, nodesAt] = ['world', 'lines', 'words', 'nodes'].map((name) => s('g', { class: name }));
   world.append(linesAt, wordsAt, nodesAt);
   svg.append(world);
-  const frame = new Frame(svg, world, signal);
-  // Where the buttons are.
-  const below = () => (quiet || isNarrow() ? 0 : 40);
   const button = (text, title, does) => h('button', { type: 'button', title, 'aria-label': title, onclick: does }, text);
-  const buttons = h('div', { class: 'zoom' }, button('+', 'Larger', () => frame.zoom(1.25)), button('−', 'Smaller', () => frame.zoom(0.8)), button('Fit', 'Fit the map in', () => { frame.fit(); }));
-  const element = h('div', { class: 'drawing', 'data-quiet': quiet }, svg, quiet ? null : buttons);
+  const fit = button('Fit', 'Fit the map in', () => frame.fit());
+  const buttons = h('div', { class: 'zoom' }, fit, button('+', 'Larger', () => frame.zoom(1.25)), button('−', 'Smaller', () => frame.zoom(0.8)));
+  const frame = new Frame(svg, world, signal, (isWhole) => { fit.hidden = isWhole; });
+  const element = h('div', { class: 'drawing', 'data-quiet': quiet }, svg);
+  let wide = null;
 
   let [on, over, lit, said, shape, narrow, shown] = [null, null, null, new Map(), null, null, false];
   let [told, edges] = [null, []];
@@ -128,7 +195,7 @@ export function drawn({ choose, signal, quiet = false }) {
   };
 
   const nodes = new Keyed(nodesAt, (node) => picks(s('g', { class: 'node', tabindex: 0, role: 'button', 'data-kind': node.kind },
-    s('title', {}), s('rect', {}), s('path', { class: 'kind' }), s('circle', { r: 4 }), s('text', { class: 'title' }), s('text', { class: 'small' }), s('text', { class: 'flag', 'text-anchor': 'end' })), node.id), (g, node) => {
+    s('title', {}), s('rect', {}), s('path', { class: 'kind' }), s('circle', { r: 3.5 }), s('text', { class: 'title' }), s('text', { class: 'small' }), s('text', { class: 'flag', 'text-anchor': 'end' })), node.id), (g, node) => {
     const box = shape.boxes.get(node.id);
     const document = store.get(`node/${node.id}`);
     if (g.of === document && g.box === box && g.ejected === node.ejected) return;
@@ -138,21 +205,27 @@ export function drawn({ choose, signal, quiet = false }) {
     mark(g, 'transform', `translate(${box.x} ${box.y})`);
     mark(rect, 'width', width);
     mark(rect, 'height', height);
-    mark(rect, 'rx', node.kind === 'topic' ? height / 2 : 5);
+    mark(rect, 'rx', node.kind === 'topic' ? 15 : 5);
     mark(kind, 'd', KIND[node.kind]?.(width, height) ?? '');
-    const inset = node.kind === 'topic' ? 20 : 13;
-    const [first, second] = [height / 2 - 4.5, height / 2 + 12.5];
-    for (const [of, at] of [[dot, { cx: inset, cy: first - 4.5 }], [name, { x: inset + 11, y: first }], [line, { x: inset + 11, y: second }], [flag, { x: width - 8 - (node.kind === 'queue' ? 12 : 0), y: second }]]) {
+    const [inset, tail] = [insetOf(node.kind), TAIL[node.kind] ?? insetOf(node.kind) - 2];
+    const [first, second] = [height / 2 - 3, height / 2 + 11.5];
+    const all = flags(node);
+    const [room, below] = [width - inset - tail, all.length ? wide('flag')(all[0]) + 6 : 0];
+    const parts = PARTED.includes(node.kind) && !below ? parted(called(node), room, wide('title'), wide('small')) : null;
+    for (const [of, at] of [[dot, { cx: inset + 3.5, cy: second - 4 }], [name, { x: inset, y: first }], [line, { x: parts ? inset : inset + DOT, y: second }], [flag, { x: width - tail, y: second }]]) {
       for (const [key, value] of Object.entries(at)) mark(of, key, value);
     }
     mark(g, 'data-state', wellness(node));
-    const all = flags(node);
-    say(name, short(node.kind === 'topic' ? node.name.slice(node.name.indexOf('/') + 1) : node.name ?? node.id, Math.floor((width - inset - 19) / 7)));
+    mark(g, 'data-parted', Boolean(parts));
+    say(name, parts?.[0] ?? shortened(called(node), room, wide('title')));
     say(flag, all[0] ?? '');
-    say(line, cut(standing(node), Math.floor((width - inset - 19 - (node.kind === 'queue' ? 12 : 0) - (all.length ? all[0].length * 7.6 + 6 : 0)) / 6.4)));
-    const whole = `${node.kind} ${node.name ?? node.id}, ${standing(node)}${all.length ? `, ${all.join(', ')}` : ''}`;
-    say(title, whole);
-    mark(g, 'aria-label', whole);
+    // Before its memory is cut it is left out.
+    const stands = [standing(node).replace(MEMORY, ' '), standing(node).split(MEMORY, 1)[0]];
+    const left = room - DOT - below + (TAIL[node.kind] ? 0 : 3);
+    say(line, parts?.[1] ?? stands.find((text) => wide('small')(text) <= left) ?? cut(stands[1], left, wide('small')));
+    const told = [`${node.kind} ${node.name ?? node.id}`, standing(node) === node.kind ? null : standing(node).replace(`${node.kind}, `, '').replace(MEMORY, ', '), ...all].filter(Boolean).join(', ');
+    say(title, told);
+    mark(g, 'aria-label', told);
   });
 
   // What is wrong lies over what is not.
@@ -211,15 +284,15 @@ export function drawn({ choose, signal, quiet = false }) {
     const isTall = quiet || isNarrow();
     const drawing = store.get(`drawing/${isTall ? 'tall' : 'wide'}`);
     if (!drawing) return;
-    const room = `${isTall} ${svg.clientWidth} ${quiet ? '' : svg.clientHeight}`;
+    const [across, down] = [svg.clientWidth, svg.clientHeight];
+    const room = `${isTall} ${across} ${isTall ? '' : down}`;
     const changed = told !== drawing || roomy !== room;
     if (changed) {
       [told, roomy, narrow] = [drawing, room, isTall];
-      shape = wired(drawing, narrow ? SHAPES.tall : fitted(drawing, svg.clientWidth));
+      wide ??= ruler(svg);
+      const shaped = narrow ? tallShape(drawing.span, across) : wideShape(wants(drawing), across);
       // Room that is left below makes lines easier to tell apart.
-      const k = Math.max(LEAST, Math.min(1, svg.clientWidth / shape.width));
-      const stretch = narrow ? 1 : Math.max(SQUEEZE, Math.min(1.5, (svg.clientHeight - below() - 8) / (shape.height * k)));
-      if (Math.abs(stretch - 1) > 0.02) shape = wired(drawing, fitted(drawing, svg.clientWidth), stretch);
+      shape = wired(drawing, shaped, narrow ? 1 : stretched(shaped, drawing.span, down));
     }
     const faults = store.all('fault/');
     edges = store.all('edge/').filter((edge) => shape.wires.has(edge.id))
@@ -239,22 +312,35 @@ export function drawn({ choose, signal, quiet = false }) {
     if (quiet) follow();
   };
 
+  // What the longest name of each layer needs. A name that is known only later moves nothing.
+  const wants = (drawing) => {
+    const all = Array.from({ length: Math.max(1, drawing.layers) }, () => BOX_LEAST);
+    for (const [id, [layer]] of Object.entries(drawing.nodes)) {
+      const node = store.get(`node/${id}`) ?? { id };
+      const inset = insetOf(node.kind);
+      const name = called({ ...node, id });
+      const whole = wide('title')(name);
+      const needs = PARTED.includes(node.kind) && whole > LINE_MOST ? least(name, wide('title'), wide('small')) : whole;
+      all[layer] = Math.max(all[layer], Math.ceil(needs) + inset + (TAIL[node.kind] ?? inset - 2) + 1);
+    }
+    return all;
+  };
+
   // Words are placed anew where one has become longer than its place, and not for every number: each has the room that it has needed lately.
   const place = (changed) => {
-    const has = edges.map((edge) => ({ id: edge.id, texts: wordsOf(edge), rank: rank(edge) })).filter((one) => one.texts.length);
+    const has = edges.map((edge) => ({ id: edge.id, widths: wordsOf(edge).map((text) => Math.ceil(wide('word')(text))), rank: rank(edge) })).filter((one) => one.widths.length);
     const room = (id, at) => spoken.get(id)?.[at] ?? 0;
-    if (!changed && has.every(({ id, texts: all }) => all.every((text, at) => text.length <= room(id, at)))) return;
+    if (!changed && has.every(({ id, widths }) => widths.every((width, at) => width <= room(id, at)))) return;
     if (changed || Date.now() - freed > ROOM_MS) [spoken, freed] = [new Map(), Date.now()];
-    for (const { id, texts: all } of has) spoken.set(id, all.map((text, at) => Math.max(text.length, room(id, at))));
+    for (const { id, widths } of has) spoken.set(id, widths.map((width, at) => Math.max(width, room(id, at))));
     const matters = [...has].sort((a, b) => (b.id === on) - (a.id === on) || b.rank - a.rank);
-    said = worded(shape, matters.map(({ id }) => ({ id, texts: spoken.get(id).map((length) => ' '.repeat(length)) })));
+    said = worded(shape, matters.map(({ id }) => ({ id, widths: spoken.get(id) })));
   };
 
   const size = () => {
     // Where layers lie below each other the page is scrolled, and not the drawing.
     const room = svg.clientWidth || element.clientWidth;
     mark(svg, 'height', narrow ? Math.ceil(shape.height * Math.min(1, room / shape.width)) : null);
-    frame.below = below();
     frame.hold(shape.width, shape.height, quiet ? 0 : LEAST);
   };
 
@@ -287,14 +373,7 @@ export function drawn({ choose, signal, quiet = false }) {
       if (from < 110 || to > innerHeight * 0.46) scrollBy({ top: from - 120, behavior: 'instant' });
     }
   };
-  return { element, draw, turn, edges: () => edges, has: (id) => shape?.boxes.has(id) || shape?.wires.has(id) };
-}
-
-// A drawing of many layers has these nearer to each other, so that more of it is seen at a size that can be read.
-function fitted(drawing, width) {
-  const { wide } = SHAPES;
-  const gap = (width / LEAST - drawing.layers * wide.depth) / Math.max(1, drawing.layers - 1);
-  return { ...wide, gap: Math.max(GAP_LEAST, Math.min(wide.gap, gap)) };
+  return { element, buttons, draw, turn, edges: () => edges, has: (id) => shape?.boxes.has(id) || shape?.wires.has(id) };
 }
 
 const middle = (wire) => {

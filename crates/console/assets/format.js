@@ -62,4 +62,7 @@ export function span(ms) {
   return hours < 48 ? `${hours} h ${Math.floor((seconds % 3600) / 60)} min` : `${Math.floor(hours / 24)} d`;
 }
 
+// A folder as one writes it: what is told of one may go by `.`.
+export const folder = (path) => path.replace(/(\/\.)+(?=\/|$)/g, '') || (path.startsWith('/') ? '/' : path);
+
 export const ago = (unixMs) => (unixMs ? `${span(Math.max(0, Date.now() - unixMs))} ago` : NONE);

@@ -10,9 +10,9 @@ const FAR = 0.55;
 const STILL = 5;
 
 export class Frame {
-  // `world` is moved within `svg`.
-  constructor(svg, world, signal) {
-    Object.assign(this, { svg, world, width: 1, height: 1, k: 1, x: 0, y: 0, moved: false, revealed: false, below: 0, pointers: new Map(), dragged: false });
+  // `world` is moved within `svg`; `told(isWhole)` hears whether all of it is in sight.
+  constructor(svg, world, signal, told = () => {}) {
+    Object.assign(this, { svg, world, told, width: 1, height: 1, k: 1, x: 0, y: 0, moved: false, revealed: false, pointers: new Map(), dragged: false });
     const listen = (name, does, options) => svg.addEventListener(name, (event) => does.call(this, event), { signal, ...options });
     listen('wheel', this.wheel, { passive: false });
     listen('pointerdown', this.down);
@@ -30,7 +30,7 @@ export class Frame {
   }
 
   room() {
-    return { width: this.svg.clientWidth || 1, height: Math.max(1, this.svg.clientHeight - this.below) };
+    return { width: this.svg.clientWidth || 1, height: this.svg.clientHeight || 1 };
   }
 
   // `least`: rather than smaller than that, what comes first is shown.
@@ -46,6 +46,13 @@ export class Frame {
     mark(this.world, 'transform', `translate(${x.toFixed(1)} ${y.toFixed(1)}) scale(${k.toFixed(3)})`);
     mark(this.svg, 'data-far', k < FAR);
     mark(this.svg, 'data-moved', moved);
+    this.told(this.isWhole());
+  }
+
+  isWhole() {
+    const room = this.room();
+    const within = (from, size, all) => from > -1 && from + size * this.k < all + 1;
+    return within(this.x, this.width, room.width) && within(this.y, this.height, room.height);
   }
 
   // About a point of the frame, its middle if none is named.

@@ -2,7 +2,7 @@
 // (`METRIC[/OF][:TAKE[:BY]]`), `from` and `to`, `service` and `label.NAME` for what alone is to be seen.
 
 import { most, Palette, ratio, spec, usualSplit, usualTake, written } from './curves.js';
-import { h, Keyed, mark, renew, replace, say } from './dom.js';
+import { h, isNarrow, Keyed, mark, renew, replace, say } from './dom.js';
 import { get, query as asked } from './net.js';
 import { plot, Sight } from './plot.js';
 import { choose, rangeControl } from './range.js';
@@ -81,7 +81,7 @@ function filterForm(sight) {
     if (by === label.value) renew(values, found, () => found.map((one) => h('option', { value: one })));
   };
   value.addEventListener('focus', () => offerValues());
-  box.open = innerWidth > 720;
+  box.open = !isNarrow();
   let offered = '';
   box.show = () => {
     const names = [...new Set(wanted().map((one) => subject(one)?.metric.name).filter(Boolean))];

@@ -2,7 +2,7 @@
 
 import { query, written } from './asked.js';
 import { cellAt, Counts, enclosed, laid, leasts } from './cells.js';
-import { h, mark, replace, s, say } from './dom.js';
+import { h, isNarrow, mark, replace, s, say } from './dom.js';
 import * as show from './format.js';
 import { get } from './net.js';
 import { clock, range, round, ticks } from './time.js';
@@ -26,7 +26,7 @@ export function heat(chosen, signal) {
   const box = h('div', { class: 'heat' }, svg, h('div', { class: 'row under' }, readout, h('span', { class: 'grow' }), legend));
   let [asked, counts, view, plan, corner, far, refused, asking] = [null, null, null, null, null, null, false, 0];
   const drawn = new Map();
-  const inner = () => ({ width: Math.max(120, box.clientWidth - EDGE.left - EDGE.right), height: innerWidth < 720 ? 130 : 180 });
+  const inner = () => ({ width: Math.max(120, box.clientWidth - EDGE.left - EDGE.right), height: isNarrow() ? 130 : 180 });
 
   const draw = () => {
     if (!counts || !box.isConnected) return;

@@ -7,6 +7,8 @@ import { bytes } from './format.js';
 const OPEN_DEPTH = 3;
 const OPEN_MEMBERS = 40;
 const HEX_BYTES = 1024;
+// A tree of so many characters is told on a line.
+const LINE_MOST = 72;
 // Beyond so many pairs of lines no difference is looked for.
 const DIFF_CELLS = 4e6;
 
@@ -104,6 +106,13 @@ function lines(node, name, depth, last, all) {
 export function pretty(payload) {
   const node = payload?.text === undefined ? null : read(payload.text);
   return node ? lines(node, null, 0, true, []) : (payload?.text ?? payload?.base64 ?? '').split('\n');
+}
+
+// The same as a text; a short tree is a line.
+export function readable(payload) {
+  const lines = pretty(payload);
+  const line = /^[[{]$/.test(lines[0]) ? lines.map((one) => one.trim()).join(' ') : '';
+  return line && line.length <= LINE_MOST ? line : lines.join('\n');
 }
 
 // What became of one sequence of lines in another: the longest common subsequence stays, by the textbook's table.

@@ -37,7 +37,12 @@ export function listing({ label, heads, height = () => 30, key, cells, to, isOn 
     make: () => h('div', { role: 'listitem' }, link('', { class: 'line' })),
     update: (row, item) => {
       const line = row.firstElementChild;
-      if (row.item !== item) replace(line, cells(item));
+      if (row.item !== item) {
+        replace(line, cells(item));
+        // A name may be longer than its column.
+        const name = line.querySelector('.key');
+        if (name) mark(name, 'title', name.textContent);
+      }
       row.item = item;
       mark(line, 'href', to(item));
       mark(line, 'data-on', isOn(item));

@@ -1,13 +1,13 @@
 // Logs: what is kept of the lines of all services, and what comes; narrowed by service, level, text, time, trace, attribute; one of them opened.
 
-import { h, link, mark, replace, say } from './dom.js';
+import { chip, h, link, mark, replace, say, uncover } from './dom.js';
 import * as show from './format.js';
-import { rangeControl } from './range.js';
-import { levelWord, records } from './records.js';
+import { clockControl, rangeControl } from './range.js';
+import { records } from './records.js';
 import { address, page, place, turn } from './router.js';
 import { told as tell } from './say.js';
 import * as store from './store.js';
-import { isNarrowed, keyOf, read } from './tail.js';
+import { isNarrowed, keyOf, levelWord, read } from './tail.js';
 import { dated, zone } from './time.js';
 
 const LEVELS = [['', 'Any level'], ['debug', 'Debug and above'], ['info', 'Info and above'], ['warn', 'Warnings and errors'], ['error', 'Errors']];
@@ -21,7 +21,7 @@ const NOTHING = { service: null, instance: null, level: null, text: null, event:
 page('logs', (root, _, signal) => {
   let asked = read(location.search);
   const state = h('p', { 'aria-live': 'off' });
-  const clocks = h('button', { class: 'plain', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: asked.utc ? null : 'true' }) });
+  const clocks = clockControl();
   const time = rangeControl();
   const form = filters(signal);
   const chips = h('div', { class: 'row chips' });
@@ -45,6 +45,7 @@ page('logs', (root, _, signal) => {
     if (!asked.line) replace(panel);
     else if (record) replace(panel, about(record, asked));
     else replace(panel, h('div', { class: 'head' }, h('h2', {}, 'Line'), h('span', { class: 'grow' }), close()), h('p', {}, 'It is not kept any more.'));
+    if (asked.line && record) uncover(panel, () => list.lineOf(asked.line));
   };
   list.addEventListener('found', ({ detail }) => open(detail));
   const shut = () => {
@@ -58,7 +59,7 @@ page('logs', (root, _, signal) => {
     asked = read(location.search);
     // What the range is chosen by is `from` alone.
     if (place().query.since) history.replaceState(null, '', address('logs', [], asked));
-    say(clocks, `times: ${zone(Date.now(), Boolean(asked.utc))}`);
+    clocks.show();
     time.hidden = Boolean(asked.trace && !asked.from && !asked.to);
     time.show();
     form.show(asked);
@@ -103,12 +104,12 @@ page('logs', (root, _, signal) => {
 const narrow = ({ line, ...asked }) => asked;
 
 function chosen(asked) {
-  const chip = (text, without) => h('button', { class: 'chip', title: 'Take this away', onclick: () => turn(without) }, text, h('span', { 'aria-hidden': 'true' }, ' ×'));
-  const led = (word, id, to, without) => h('span', { class: 'row' }, chip(`${word} ${id.slice(0, 8)}…`, without), link(to, {}, `Open the ${word}`));
+  const shown = (text, without) => chip(text, () => turn(without));
+  const led = (word, id, to, without) => h('span', { class: 'row' }, shown(`${word} ${id.slice(0, 8)}…`, without), link(to, {}, `Open the ${word}`));
   return [asked.trace ? led('trace', asked.trace, address('traces', [asked.trace], { utc: asked.utc }), { trace: null, span: null }) : null,
     asked.span ? led('span', asked.span, address('traces', [asked.trace ?? ''], { span: asked.span, utc: asked.utc }), { span: null }) : null,
-    asked.event ? chip(asked.event === '*' ? 'what Colony says' : `event ${asked.event}`, { event: null }) : null,
-    asked.attribute.map((one) => chip(one, { attribute: asked.attribute.filter((other) => other !== one) }))].flat();
+    asked.event ? shown(asked.event === '*' ? 'what Colony says' : `event ${asked.event}`, { event: null }) : null,
+    asked.attribute.map((one) => shown(one, { attribute: asked.attribute.filter((other) => other !== one) }))].flat();
 }
 
 function nothing(asked) {

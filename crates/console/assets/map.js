@@ -1,7 +1,7 @@
 // The map: who is there, who calls whom, and how that goes just now.
 
-import { asideOf, matters, ofEdge } from './amiss.js';
-import { h, Keyed, link, mark, replace, say } from './dom.js';
+import { asideOf, matters, ofEdge, ofShare } from './amiss.js';
+import { h, heads, Keyed, link, mark, replace, say } from './dom.js';
 import { drawn } from './drawn.js';
 import * as show from './format.js';
 import { address, page, turn } from './router.js';
@@ -23,10 +23,9 @@ page('map', (root, at, signal) => {
   const body = h('tbody', {});
   const legend = h('p', { class: 'signs' }, [['', 'requests flow'], ['idle', 'idle'], ['unused', 'declared, never used'], ['undeclared', 'used, not declared'], ['warn', 'something is amiss'], ['bad', 'fails']]
     .map(([kind, text]) => h('span', { 'data-kind': kind }, text)));
-  const heads = (names, kind) => names.map((name) => h('th', { class: kind, scope: 'col' }, name));
   root.append(
-    h('div', { class: 'head' }, h('h1', {}, 'Map'), head), notable, both, legend, h('h2', {}, 'Calls and messages'),
-    h('div', { class: 'wide' }, h('table', { class: 'edges' }, h('thead', {}, h('tr', {}, heads(['From', '', 'To']), heads(['A second', 'Errors', 'p50', 'p99'], 'n'), heads(['']))), body)),
+    h('div', { class: 'head' }, h('h1', {}, 'Map'), head), notable, both, h('div', { class: 'row under-map' }, legend, h('span', { class: 'grow' }), map.buttons), h('h2', {}, 'Calls and messages'),
+    h('div', { class: 'wide' }, h('table', { class: 'edges' }, heads('From', '', 'To', ' A second', ' Errors', ' p50', ' p99', ''), body)),
   );
   let turns = 0;
   const inSight = new IntersectionObserver((entries) => {
@@ -55,7 +54,7 @@ page('map', (root, at, signal) => {
     say(cells[3], edge.used ? show.rate(edge.rate) : 'never used');
     mark(cells[3], 'class', edge.used ? 'n' : 'n dim');
     say(cells[4], show.share(edge.errors));
-    mark(cells[4], 'class', edge.errors > 0.05 ? 'n bad' : edge.errors > 0.005 ? 'n warn' : 'n');
+    mark(cells[4], 'class', `n ${ofShare(edge.errors)}`);
     say(cells[5], show.micros(edge.p50_us));
     say(cells[6], show.micros(edge.p99_us));
     say(cells[7], told);
@@ -99,6 +98,7 @@ function standOut(element) {
   const key = JSON.stringify(all);
   if (element.dataset.key === key) return;
   element.dataset.key = key;
+  if (!all.length) { replace(element, h('span', { class: 'dim' }, 'All is well.')); return; }
   replace(element, all.slice(0, 6).map(({ id, name, state, text }) => link(address('map', [], { on: id }), { class: state }, `${name}: ${text}`)), all.length > 6 ? h('span', { class: 'dim' }, `and ${all.length - 6} more`) : null);
 }
 
@@ -132,10 +132,7 @@ function aboutEdge(edge) {
   edge.calls ? [h('h3', {}, 'Policies of'), edge.calls.map((call) => h('div', {}, link(address('policies', [call]), {}, call)))] : null];
 }
 
-const graphs = (labels) => {
-  const query = new URLSearchParams([['name', 'colony.call.requests'], ['name', 'colony.call.duration'], ...Object.entries(labels).map(([name, value]) => [`label.${name}`, value])]);
-  return `/graphs?${query}`;
-};
+const graphs = (labels) => address('graphs', [], { name: ['colony.call.requests', 'colony.call.duration'], ...Object.fromEntries(Object.entries(labels).map(([name, value]) => [`label.${name}`, value])) });
 
 // Exactly those traces that went over an edge.
 export function tracesOf(edge) {

@@ -1,8 +1,9 @@
 // Topics and queues: how many wait, a look at them, what failed and why, and having it done again.
 
 import { ask } from './ask.js';
-import { h, Keyed, link, mark, replace, say } from './dom.js';
+import { h, heads, Keyed, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
+import { readable } from './json.js';
 import { get, part, post, query } from './net.js';
 import { address, page } from './router.js';
 import { doing } from './say.js';
@@ -16,7 +17,6 @@ page('messages', (root, at, signal) => {
   return every(root, signal);
 });
 
-const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) => h('th', { scope: 'col', class: name.startsWith(' ') ? 'n' : null }, name.trim()))));
 const table = (body, ...names) => h('div', { class: 'wide' }, h('table', {}, heads(...names), body));
 const numbers = (count) => Array.from({ length: count }, () => h('td', { class: 'n' }));
 
@@ -37,14 +37,17 @@ function lost() {
 
 function every(root, signal) {
   const [queues, topics] = [h('tbody', {}), h('tbody', {})];
-  const [noQueue, noTopic] = [h('p', { class: 'empty' }, 'No queue holds anything here.'), h('p', { class: 'empty' }, 'No topic was published to here.')];
+  const [noQueue, noTopic] = [h('p', { class: 'empty' }, 'No queue holds anything here. What an application sends to one begins it.'), h('p', { class: 'empty' }, 'No topic was published to here. What an application publishes to one begins it.')];
   root.append(h('div', { class: 'head' }, h('h1', {}, 'Messages')), lost(), h('h2', {}, 'Queues'), noQueue, table(queues, 'Queue', ' Ready', ' Oldest', ' Later', ' At work', ' Blocked', ' Dead', ''),
     h('h2', {}, 'Topics'), noTopic, table(topics, 'Topic', ' Partitions', ' Kept', ' Size', 'Groups and their lag'));
   const ofQueue = new Keyed(queues, (one) => h('tr', {}, h('td', {}, link(address('messages', ['queue', one.name]), {}, one.name)), numbers(6), h('td', {})), (row, one) => {
     const cells = row.children;
-    ['ready', null, 'delayed', 'leased', 'blocked', 'dead'].forEach((field, i) => { if (field) say(cells[1 + i], show.count(one[field])); });
+    ['ready', null, 'delayed', 'leased', 'blocked', 'dead'].forEach((field, i) => {
+      if (!field) return;
+      say(cells[1 + i], show.count(one[field]));
+      mark(cells[1 + i], 'class', !one[field] ? 'n zero' : field === 'dead' ? 'n bad' : 'n');
+    });
     say(cells[2], age(one));
-    mark(cells[6], 'class', one.dead ? 'n bad' : 'n');
     say(cells[7], one.paused ? 'paused' : '');
   });
   const ofTopic = new Keyed(topics, (one) => h('tr', {}, h('td', {}, link(address('messages', ['topic', one.name]), {}, one.name)), numbers(3), h('td', {})), (row, one) => {
@@ -78,15 +81,12 @@ const trace = (one) => (one.trace ? link(`/traces/${one.trace}`, {}, 'Trace') : 
 
 function body(payload, key) {
   const text = payload.text ?? payload.base64;
-  let shown = text;
-  if (payload.text && !payload.cut) {
-    try { shown = JSON.stringify(JSON.parse(text), null, 1); } catch { /* It is no JSON. */ }
-  }
+  const shown = readable(payload);
   const whole = h('pre', {}, shown, payload.cut ? h('span', { class: 'dim' }, ` … ${show.bytes(payload.bytes)}`) : null);
   if (shown.length <= FOLDED) return whole;
   // A long one is a line until somebody wants to see it.
-  const line = text.replace(/\s+/g, ' ').slice(0, 76);
-  const folded = h('details', { class: 'payload' }, h('summary', { class: 'mono' }, `${line}…`, h('span', { class: 'dim' }, ` ${show.bytes(payload.bytes)}`)), whole);
+  const beginning = text.replace(/\s+/g, ' ').slice(0, 76);
+  const folded = h('details', { class: 'payload' }, h('summary', { class: 'mono' }, `${beginning}…`, h('span', { class: 'dim' }, ` ${show.bytes(payload.bytes)}`)), whole);
   folded.open = unfolded.has(key);
   folded.addEventListener('toggle', () => { if (folded.open) unfolded.add(key); else unfolded.delete(key); });
   return folded;
@@ -96,6 +96,8 @@ function queue(root, name, at, signal) {
   const standing = h('p', {});
   const causes = h('tbody', {});
   const none = h('p', { class: 'empty' }, 'No dead letters.');
+  const dead = table(causes, 'Reason', 'Cause', ' How many', 'Last', '');
+  dead.hidden = true;
   const items = h('tbody', {});
   const tabs = h('div', { class: 'tabs' });
   const outcome = h('p', { class: 'dim', role: 'status' });
@@ -124,17 +126,18 @@ function queue(root, name, at, signal) {
     h('button', { 'data-redrive': true, onclick: (event) => doing(event.target, null, () => again(cause, true)).then((found) => found && ask(`Put ${found.matching}${found.more ? ' or more' : ''} back?`,
       `They failed with: ${cause?.cause || 'no cause was given'}. They are handed out again, and fail again if that has not been mended.`, 'Put back',
       () => again(cause, false).then((done) => { say(outcome, ''); setTimeout(look, 300); return words(done); }))) }, 'Redrive')];
-  root.append(h('div', { class: 'head' }, h('h1', {}, name), standing), h('h2', {}, 'Dead letters by cause'), none, table(causes, 'Reason', 'Cause', ' How many', 'Last', ''), outcome,
+  root.append(h('div', { class: 'head' }, h('h1', {}, name), standing), h('h2', {}, 'Dead letters by cause'), none, dead, outcome,
     h('h2', {}, 'Items'), tabs, table(items, 'Id', 'Payload', 'Key', 'Sent', 'Failures', ''), h('h2', {}, 'Send a test message'), payload, h('p', {}),
     h('div', { class: 'row end' }, h('label', {}, 'How many', count), send, undo));
   const look = async () => {
     replace(tabs, ['ready', 'delayed', 'leased', 'blocked', 'dead'].map((one) => link(address('messages', ['queue', name], { which: one }), { 'aria-current': one === which ? 'page' : null }, { delayed: 'later', leased: 'at work' }[one] ?? one)));
-    const [dead, found] = await Promise.all([get(`${path}/dead`), get(`${path}/items${query({ which })}`)]).catch((error) => { say(outcome, error.message); return []; });
+    const [failed, found] = await Promise.all([get(`${path}/dead`), get(`${path}/items${query({ which })}`)]).catch((error) => { say(outcome, error.message); return []; });
     if (!found) return;
-    none.hidden = dead.causes.length > 0;
-    replace(causes, dead.causes.map((cause) => h('tr', {}, h('td', {}, cause.reason), h('td', { class: 'mono' }, cause.cause || h('span', { class: 'dim' }, 'none was given')), h('td', { class: 'n' }, show.count(cause.count)),
-      h('td', {}, show.ago(cause.last_unix_ms)), h('td', { class: 'n' }, redrive(cause)))));
-    replace(items, found.items.length ? found.items.map((item) => h('tr', {}, h('td', { class: 'mono' }, item.id), h('td', {}, body(item.payload, `${name} ${item.id}`)), h('td', { class: 'mono' }, item.key), h('td', {}, show.ago(item.sent_unix_ms)),
+    none.hidden = failed.causes.length > 0;
+    dead.hidden = !none.hidden;
+    replace(causes, failed.causes.map((cause) => h('tr', {}, h('td', {}, cause.reason), h('td', { class: 'mono' }, cause.cause || h('span', { class: 'dim' }, 'none was given')), h('td', { class: 'n' }, show.count(cause.count)),
+      h('td', { class: 'short' }, show.ago(cause.last_unix_ms)), h('td', { class: 'n' }, redrive(cause)))));
+    replace(items, found.items.length ? found.items.map((item) => h('tr', {}, h('td', { class: 'mono short' }, item.id), h('td', { class: 'held' }, body(item.payload, `${name} ${item.id}`)), h('td', { class: 'mono' }, item.key), h('td', { class: 'short' }, show.ago(item.sent_unix_ms)),
       h('td', {}, item.failures.map((failure) => h('div', {}, `${failure.attempt}. ${failure.cause}`))), h('td', {}, trace(item)))) : h('tr', {}, h('td', { colspan: 6, class: 'empty' }, 'There are none.')));
   };
   let known;
@@ -190,8 +193,8 @@ function topic(root, name, at, signal) {
   store.watch(() => {
     const now = store.get(`node/topic ${name}`);
     say(standing, now ? `${show.count(now.partitions)} partitions, ${show.count(now.messages)} messages, ${show.bytes(now.bytes)}` : unknown('topic'));
-    replace(groups, Object.entries(now?.groups ?? {}).map(([group, one]) => h('tr', {}, h('td', {}, group), h('td', { class: one.lag ? 'n warn' : 'n' }, show.count(one.lag)), h('td', { class: one.aside ? 'n bad' : 'n' }, show.count(one.aside)),
-      h('td', { class: 'n' }, show.count(one.dead)), h('td', { class: 'n' }, show.count(one.skipped)))));
+    replace(groups, Object.entries(now?.groups ?? {}).map(([group, one]) => h('tr', {}, h('td', {}, group), h('td', { class: one.lag ? 'n warn' : 'n zero' }, show.count(one.lag)), h('td', { class: one.aside ? 'n bad' : 'n zero' }, show.count(one.aside)),
+      h('td', { class: one.dead ? 'n' : 'n zero' }, show.count(one.dead)), h('td', { class: one.skipped ? 'n' : 'n zero' }, show.count(one.skipped)))));
     const changed = JSON.stringify(now);
     if (known !== changed) { known = changed; look(); }
   }, signal);

@@ -1,7 +1,7 @@
 // Policies: what each has done lately, and of one call all of them with their values and where those were set.
 
 import { spark } from './chart.js';
-import { h, Keyed, link, mark, replace, say } from './dom.js';
+import { broken, h, heads, Keyed, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
 import { get, post, query } from './net.js';
 import { missing } from './nowhere.js';
@@ -33,9 +33,9 @@ function breaker(call) {
 
 function every(root, signal) {
   const body = h('tbody', {});
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Policies'), h('p', {}, 'What they did in the last ten seconds, per second')),
-    h('div', { class: 'wide' }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Call'), h('th', { scope: 'col' }, 'Breaker'),
-      h('th', { class: 'n', scope: 'col' }, 'Requests/s'), h('th', { class: 'n', scope: 'col' }, 'p99'), DEEDS.map(([, name]) => h('th', { class: 'n', scope: 'col' }, name)))), body)));
+  const none = h('p', { class: 'empty', hidden: true }, 'The manifest declares no route and no call: each has policies as soon as it is there. ', link('/manifest', {}, 'The manifest'));
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Policies'), h('p', {}, 'What they did in the last ten seconds, per second')), none,
+    h('div', { class: 'wide' }, h('table', {}, heads('Call', 'Breaker', ' Requests/s', ' p99', ...DEEDS.map(([, name]) => ` ${name}`)), body)));
   const rows = new Keyed(body, (call) => h('tr', {}, h('td', {}, link(address('policies', [call.call]), {}, call.call)), h('td', {}), [0, 1, ...DEEDS].map(() => h('td', { class: 'n' }))), (row, call) => {
     const cells = row.children;
     say(cells[1], call.breaker === 'none' ? '' : call.breaker);
@@ -48,7 +48,12 @@ function every(root, signal) {
       mark(cells[4 + i], 'class', value ? 'n warn' : 'n');
     });
   });
-  store.watch(() => rows.show(store.all('call/'), (call) => call.id), signal);
+  store.watch(() => {
+    const all = store.all('call/');
+    rows.show(all, (call) => call.id);
+    none.hidden = all.length > 0 || !store.get('drawing/wide');
+    body.parentElement.hidden = !none.hidden;
+  }, signal);
 }
 
 function one(root, call, signal) {
@@ -59,7 +64,7 @@ function one(root, call, signal) {
   const worst = h('p', { class: 'dim' });
   root.append(h('div', { class: 'head' }, h('h1', {}, call), line, h('span', { class: 'grow' }), force, link(address('break', [], { on: call }), {}, 'Break it')),
     numbers, h('h2', {}, 'In the order in which a request meets them'), worst,
-    h('div', { class: 'wide' }, h('table', {}, h('thead', {}, h('tr', {}, ['Policy', 'Value', 'Options', 'Set at'].map((name) => h('th', { scope: 'col' }, name)))), policies)));
+    h('div', { class: 'wide' }, h('table', { class: 'policies' }, heads('Policy', 'Value', 'Options', 'Set at'), policies)));
   store.watch(() => {
     const now = store.get(`call/${call}`);
     force.show(now?.breaker ?? 'none');
@@ -70,11 +75,11 @@ function one(root, call, signal) {
       ['Ejected', now.ejected.join(', ') || null], ...DEEDS.map(([field, name]) => [name, now.total[field] ? `${show.rate(now.lately[field])}/s, ${show.count(now.total[field])} in all` : null])];
     replace(numbers, pairs.filter(([, value]) => value).map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
   }, signal);
-  const where = (place) => (place ? h('span', { class: 'mono' }, `${place.file}:${place.line}`) : h('span', { class: 'dim' }, 'default'));
+  const where = (place) => (place ? h('span', { class: 'mono' }, broken(`${place.file}:${place.line}`)) : h('span', { class: 'dim' }, 'default'));
   get(`/api/policies${query({ call })}`).then((told) => {
     say(worst, told.worst?.ms ? `At worst a request takes ${show.micros(told.worst.ms * 1000)} and becomes ${told.worst.tries} tries.` : '');
     replace(policies, (told.policies ?? []).map((policy) => h('tr', {}, h('td', {}, policy.name ?? policy.key), h('td', { class: 'mono' }, policy.value),
-      h('td', {}, Object.entries(policy.options ?? {}).map(([name, option]) => h('div', { class: 'mono' }, `${name} ${option.value}`))), h('td', {}, where(policy.place)))));
+      h('td', {}, Object.entries(policy.options ?? {}).map(([name, option]) => h('span', { class: 'mono option' }, `${name} ${option.value}`))), h('td', {}, where(policy.place)))));
   }, (error) => {
     if (error.status === 422) missing(root, 'call', call, '/policies', 'All calls');
     else replace(policies, h('tr', {}, h('td', { colspan: 4, class: 'bad' }, error.message)));

@@ -3,7 +3,7 @@
 
 import { h, mark, say } from './dom.js';
 import { place, turn } from './router.js';
-import { field, ofField, PRESETS, range, stamp, USUAL } from './time.js';
+import { field, ofField, PRESETS, range, stamp, USUAL, zone } from './time.js';
 
 // What of `from` and `to` says so; anything else that the address says stays as it is.
 const go = (from, to = null, options) => turn({ from: from === USUAL && to === null ? null : from, to }, options);
@@ -11,6 +11,13 @@ const go = (from, to = null, options) => turn({ from: from === USUAL && to === n
 const isUtc = () => place().query.utc === 'true';
 
 export const choose = (from, to) => go(String(Math.round(from)), String(Math.round(to)));
+
+// By which clock times are told; `show()` has it follow the address.
+export function clockControl() {
+  const control = h('button', { class: 'plain', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: isUtc() ? null : 'true' }) });
+  control.show = () => say(control, `times: ${isUtc() ? 'UTC' : `local, ${zone(Date.now())}`}`);
+  return control;
+}
 
 // The control; `show()` has it follow the address.
 export function rangeControl() {

@@ -1,11 +1,11 @@
 // Lines that services have written, as records: what is kept of them on the disk, what is earlier as one scrolls up, and what comes. Only those
 // in sight are in the page, so that ten thousand scroll like ten; and what one reads stays where it is, whatever comes or goes.
 
-import { h, link, mark, replace, say } from './dom.js';
+import { h, isNarrow, link, mark, replace, say } from './dom.js';
 import { count } from './format.js';
 import { get } from './net.js';
 import { go } from './router.js';
-import { keyOf, merged, ofKey, order, placeBefore, placeOf, query } from './tail.js';
+import { keyOf, levelWord, merged, ofKey, order, placeBefore, placeOf, query } from './tail.js';
 import { clock, range, stamp } from './time.js';
 
 const EVERY_MS = 1000;
@@ -19,9 +19,6 @@ const HELD_MAX = 20000;
 // What is in the page beyond what is in sight, and how near to the beginning earlier ones are asked for.
 const BESIDE = 12;
 const NEAR = 40;
-
-const WORDS = { trace: 'trace', debug: 'debug', info: 'info', warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
-export const levelWord = (level) => WORDS[level] ?? '';
 
 // `to(record)` is the address at which one is opened. The box has `show(asked)`, `open(record)`, and `find(key)`; it tells what it holds by
 // an event `told`.
@@ -38,7 +35,7 @@ export function records({ label, to = () => null }, signal) {
   let [asked, held, after, older, from, turn, follows, isFull, fresh, opened, current] = [null, [], 0, null, 0, 0, true, false, 0, null, null];
   let [busy, polls, due, isHalted, isLost, reading, failed, looks] = [false, false, false, false, false, null, null, 0];
   const shown = new Map();
-  const height = () => (innerWidth <= 720 ? 46 : 22);
+  const height = () => (isNarrow() ? 46 : 22);
   const isLive = () => asked !== null && range(asked).live;
 
   const draw = () => {
@@ -296,6 +293,8 @@ export function records({ label, to = () => null }, signal) {
   };
   // The record that a key is of, if it is here.
   box.get = (key) => { const wanted = ofKey(key); const one = wanted && held[placeOf(held, wanted)]; return one && order(one, wanted) === 0 ? one : null; };
+  // The element of a record, if it is near to what is in sight.
+  box.lineOf = (key) => shown.get(key) ?? null;
   box.focusOn = (key) => (shown.get(key)?.opens ?? scroll).focus({ preventScroll: true });
 
   const timer = setInterval(poll, EVERY_MS);
@@ -309,7 +308,7 @@ function line(record, to) {
   const address = to(record);
   const time = h('time', {});
   const level = h('span', { class: 'level' }, levelWord(record.level));
-  const who = h('span', { class: 'who' }, record.instance || record.service);
+  const who = h('span', { class: 'who', title: record.instance || record.service }, record.instance || record.service);
   const text = h(address ? 'a' : 'span', { class: 'text', href: address, tabindex: address ? -1 : null }, record.body.split('\n', 1)[0]);
   const trace = record.trace_id ? link(`/traces/${record.trace_id}${record.span_id ? `?span=${record.span_id}` : ''}`, { class: 'of-trace', tabindex: -1, title: `Trace ${record.trace_id}` }, 'trace') : null;
   const element = h('div', { class: 'line', role: 'listitem', 'data-level': record.level || null, 'data-stream': record.attributes['log.iostream'] ?? 'colony' }, time, level, who, text, trace);

@@ -1,6 +1,6 @@
 // Rows of one height, of which only those in sight are in the page: a thousand spans scroll like ten. They scroll with the page itself.
 
-import { h, mark } from './dom.js';
+import { h, isNarrow, mark } from './dom.js';
 
 // More than what is in sight, on each side.
 const BESIDE = 8;
@@ -12,7 +12,7 @@ export function rows({ height, key, make, update, focus = (element) => element, 
   const shown = new Map();
   let [items, high, due, current] = [[], height(), false, 0];
   // How much of the screen the frame covers at its top.
-  const covered = () => document.getElementById('top').offsetHeight + (innerWidth <= 720 ? document.getElementById('nav').offsetHeight : 0);
+  const covered = () => document.getElementById('top').offsetHeight + (isNarrow() ? document.getElementById('nav').offsetHeight : 0);
   const draw = () => {
     due = false;
     if (signal?.aborted) return;

@@ -1,9 +1,9 @@
 // Services: their instances, what they are started with, what they write; started, stopped, scaled.
 
-import { ofNode, wellness } from './amiss.js';
+import { ofNode, ofShare, wellness } from './amiss.js';
 import { ask } from './ask.js';
 import { spark } from './chart.js';
-import { h, Keyed, link, mark, renew, replace, say } from './dom.js';
+import { h, heads, Keyed, link, mark, renew, replace, say } from './dom.js';
 import * as show from './format.js';
 import { get, part, post, query } from './net.js';
 import { missing } from './nowhere.js';
@@ -17,9 +17,6 @@ import { keyOf } from './tail.js';
 const OUTPUT = '-24h';
 
 page('services', (root, at, signal) => (at.rest[0] ? one(root, at.rest[0], signal) : every(root, signal)));
-
-const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) =>
-  h('th', { scope: 'col', class: name.startsWith(' ') ? 'n' : null }, name.trim()))));
 
 // How a service stands, in its own words and with what is the matter with it.
 function stand(element, node) {
@@ -41,7 +38,8 @@ async function past() {
 function every(root, signal) {
   let pasts = new Map();
   const body = h('tbody', {});
-  root.append(h('div', { class: 'head' }, h('h1', {}, 'Services')),
+  const none = h('p', { class: 'empty', hidden: true }, 'The manifest declares no service. One that is written into it is started as soon as it is saved. ', link('/manifest', {}, 'The manifest'));
+  root.append(h('div', { class: 'head' }, h('h1', {}, 'Services')), none,
     h('div', { class: 'wide' }, h('table', {}, heads('Service', 'State', ' Ready', ' Requests/s', ' Errors', ' p99', 'Last 15 min', ' Restarts', ' Memory', ' CPU', ' In flight'), body)));
   const rows = new Keyed(body, (node) => {
     const line = spark(`requests to ${node.name}`);
@@ -54,7 +52,7 @@ function every(root, signal) {
     const traffic = store.get(`traffic/${node.name}`);
     say(rate, show.rate(traffic?.rate));
     say(errors, show.share(traffic?.errors));
-    mark(errors, 'class', traffic?.errors > 0.05 ? 'n bad' : traffic?.errors > 0.005 ? 'n warn' : 'n');
+    mark(errors, 'class', `n ${ofShare(traffic?.errors)}`);
     say(p99, show.micros(traffic?.p99_us));
     say(ready, `${node.ready}/${node.wanted}`);
     say(restarts, node.is_ours ? sum('restarts') : show.NONE);
@@ -66,7 +64,12 @@ function every(root, signal) {
     // Of what has just begun metrics know less than the page has seen.
     requests.firstChild.show(known.filter((value) => value !== null).length > 2 ? [...known, traffic?.rate ?? null] : store.past(`traffic/${node.name}`, 'rate'));
   });
-  const draw = () => rows.show(store.all('node/').filter((node) => node.kind === 'service'), (node) => node.id);
+  const draw = () => {
+    const all = store.all('node/').filter((node) => node.kind === 'service');
+    rows.show(all, (node) => node.id);
+    none.hidden = all.length > 0 || !store.get('drawing/wide');
+    body.parentElement.hidden = !none.hidden;
+  };
   store.watch(draw, signal);
   const look = () => { if (!document.hidden) past().then((found) => { pasts = found; draw(); }, () => {}); };
   const timer = setInterval(look, STEP_MS);
@@ -90,8 +93,8 @@ function one(root, name, signal) {
   const calls = h('div', {});
   const output = records({ label: `Output of ${name}`, to: (record) => address('logs', [], { service: name, from: OUTPUT, line: keyOf(record) }) }, signal);
   root.append(h('div', { class: 'head' }, h('h1', {}, name), state, h('span', { class: 'grow' }), actions), links,
-    h('div', { class: 'wide' }, h('table', {}, heads('Instance', 'State', ' pid', 'Address', ' Restarts', ' Memory', ' CPU', 'Last exit', ''), body)), calls, declared,
-    h('div', { class: 'head' }, h('h2', {}, 'Output'), link(address('logs', [], { service: name }), {}, 'In Logs')), output);
+    h('div', { class: 'wide' }, h('table', {}, heads('Instance', 'State', ' pid', 'Address', ' Restarts', ' Memory', ' CPU', 'Last exit', ''), body)), calls,
+    h('div', { class: 'head' }, h('h2', {}, 'Output'), link(address('logs', [], { service: name }), {}, 'In Logs')), output, declared);
   output.show({ service: name, from: OUTPUT, attribute: [] });
   const rows = new Keyed(body, (one) => h('tr', {}, h('td', {}, one.id), h('td', {}, h('span', { class: 'state' })), h('td', { class: 'n mono' }), h('td', { class: 'mono' }),
     h('td', { class: 'n' }), h('td', { class: 'n' }), h('td', { class: 'n' }), h('td', {}), h('td', { class: 'n' }, h('button', { class: 'plain',
@@ -134,11 +137,10 @@ function one(root, name, signal) {
 }
 
 function started(root, { run, build, dir, scale, environment, url, calls, protocol, after }, given) {
-  const pairs = [['command', run && h('code', {}, run)], ['build', build && h('code', {}, build)], ['folder', dir && h('code', {}, dir)], ['is at', url?.join(', ')],
+  const pairs = [['command', run && h('code', {}, run)], ['build', build && h('code', {}, build)], ['folder', dir && h('code', {}, show.folder(dir))], ['is at', url?.join(', ')],
     ['speaks', protocol], ['instances', scale && `${scale.min} to ${scale.max}`], ['calls', calls?.join(', ')], ['starts after', after?.join(', ')]].filter(([, value]) => value);
-  const listed = (variables, from) => Object.entries(variables ?? {}).map(([name, value]) => [h('dt', {}, h('code', {}, name)),
-    h('dd', {}, value === null ? h('span', { class: 'dim' }, 'secret') : h('code', {}, value), from ? h('span', { class: 'dim' }, ` ${from}`) : null)]);
-  const variables = [...listed(environment), ...listed(given?.environment, `set for ${given?.instance}`)];
+  const listed = (title, variables) => (Object.keys(variables ?? {}).length ? [h('h2', {}, title), h('dl', {}, Object.entries(variables).map(([name, value]) =>
+    [h('dt', {}, h('code', {}, name)), h('dd', {}, value === null ? h('span', { class: 'dim' }, 'secret') : h('code', {}, value))]))] : null);
   replace(root, h('h2', {}, 'Declared'), h('dl', {}, pairs.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
-    variables.length ? [h('h2', {}, 'Environment'), h('dl', {}, variables)] : null);
+    listed('Environment, as declared', environment), listed(`Environment, as the node has set it for ${given?.instance}`, given?.environment));
 }

@@ -11,7 +11,7 @@ import * as store from './store.js';
 import { duration, MINUTE, stamp } from './time.js';
 
 const EVERY = 5000;
-const BUDGET_HEIGHT = 150;
+const BUDGET_HEIGHT = 128;
 // How long before an alert requests may tell why.
 const BEFORE = 5 * MINUTE;
 
@@ -102,7 +102,7 @@ function alert({ key, severity, summary, since_ms, until_ms, changes, inhibited 
 // One objective: what is left, how fast it goes, and how it went.
 function objective(one) {
   const standing = h('span', { class: 'state' });
-  const bar = h('meter', { class: 'budget', min: 0, max: 1 });
+  const bar = h('div', { class: 'budget', role: 'meter', 'aria-valuemin': 0, 'aria-valuemax': 1 }, h('i', {}));
   const much = h('span', { class: 'much' });
   const [counted, links] = [h('p', { class: 'dim' }), h('p', {})];
   const rules = h('tbody', {});
@@ -116,14 +116,15 @@ function objective(one) {
   const lines = plot(sight, { label: `Budget of ${one.service}`, height: BUDGET_HEIGHT, floor: -1 });
   const element = h('section', {}, h('div', { class: 'head' }, h('h2', {}, link(address('slos', [one.service]), {}, one.service), ` ${one.objective}`), h('span', { class: 'dim' }, promise(one)), h('span', { class: 'grow' }), standing),
     h('div', { class: 'standing' }, h('div', {}, h('div', { class: 'left' }, much, bar), counted, links),
-      h('div', { class: 'wide' }, h('table', { class: 'rules' }, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Alert'), h('th', { scope: 'col', class: 'n' }, 'from'), h('th', { scope: 'col', class: 'n', colspan: 2 }, 'Burn rate now'))), rules)),
+      h('div', { class: 'wide' }, h('table', { class: 'rules' }, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Alert'), h('th', { scope: 'col', class: 'n' }, 'From'), h('th', { scope: 'col', class: 'n', colspan: 2 }, 'Burn rate now'))), rules)),
       h('div', {}, pointed, lines)));
   element.end = lines.end;
   element.show = (now) => {
     say(standing, word(now));
     mark(standing, 'data-state', state(now));
     const share = Math.max(0, Math.min(1, now.budget_left));
-    bar.value = share;
+    mark(bar, 'aria-valuenow', share.toFixed(4));
+    bar.firstChild.style.width = `${share * 100}%`;
     mark(bar, 'data-state', state(now));
     mark(bar, 'aria-label', `${left(now.budget_left)} of the budget left`);
     say(much, now.budget_left < 0 ? `spent ${rate(1 - now.budget_left)} times` : `${left(now.budget_left)} left`);
@@ -135,7 +136,7 @@ function objective(one) {
     renew(links, [from - (from % MINUTE)], () => [link(requests(now, { from: from - (from % MINUTE) }), {}, now.objective === 'latency' ? 'Those that were too slow' : 'Those that failed'), ' · ',
       link(address('graphs', [], { service: now.service }), {}, 'Metrics')]);
     replace(rules, now.rules.map((rule) => h('tr', { class: rule.due ? 'due' : null }, h('td', {}, rule.severity), h('td', { class: 'n' }, `${rule.burn} ×`),
-      [[rule.long, rule.long_burn], [rule.short, rule.short_burn]].map(([window, burn]) => h('td', { class: burn >= rule.burn ? 'n bad' : 'n' }, `${rate(burn)} × `, h('span', { class: 'dim' }, `in ${window}`))))));
+      [[rule.long, rule.long_burn], [rule.short, rule.short_burn]].map(([window, burn]) => h('td', { class: burn >= rule.burn ? 'n bad' : 'n' }, `${rate(burn)} × `, h('span', { class: 'dim window' }, `in ${window}`))))));
     spent = now.spent;
     const [first, end] = [now.spent[0]?.[0] ?? Date.now() - now.window_ms, now.spent.at(-1)?.[0] ?? Date.now()];
     sight.range = { from: first, to: Math.max(end, first + MINUTE), step: Math.max(MINUTE, (end - first) / 60) };

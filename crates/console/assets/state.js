@@ -1,7 +1,7 @@
 // State: what stores, streams, jobs, locks and configuration there are; the items of a store, and one with what has become of it.
 
 import { ask } from './ask.js';
-import { h, link, renew, replace } from './dom.js';
+import { h, heads, link, renew, replace } from './dom.js';
 import * as show from './format.js';
 import { comparison, glimpse, value } from './json.js';
 import { listing } from './listing.js';
@@ -13,7 +13,6 @@ import { dated } from './time.js';
 
 page('state', (root, at, signal) => (at.rest[0] ? store(root, at.rest[0], at, signal) : every(root, signal)));
 
-const heads = (...names) => h('thead', {}, h('tr', {}, names.map((name) => h('th', { scope: 'col', class: name.startsWith(' ') ? 'n' : null }, name.trim()))));
 const some = (told) => (told.more ? `${show.count(told.items)} or more` : show.count(told.items));
 const places = { disk: 'on disk', memory: 'in memory', outside: 'outside' };
 const apps = ({ apps: all }) => (all.length > 3 ? h('span', { title: all.join(', ') }, `${all.length} applications`) : all.join(', '));

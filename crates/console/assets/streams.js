@@ -1,10 +1,11 @@
 // Streams: the stores of event streams, the streams of one, and a stream as a line of what has happened.
 
-import { h, link, replace } from './dom.js';
+import { h, heads, link, replace } from './dom.js';
 import * as show from './format.js';
 import { comparison, value } from './json.js';
 import { listing } from './listing.js';
 import { get, part, query } from './net.js';
+import { missing } from './nowhere.js';
 import { address, page, turn } from './router.js';
 import { dated } from './time.js';
 
@@ -28,7 +29,7 @@ export const storeRow = (told) => h('tr', {}, h('td', {}, link(address('streams'
 function every(root) {
   const body = h('tbody', {});
   const note = h('p', { class: 'empty' }, 'Looking …');
-  const wide = h('div', { class: 'wide', hidden: true }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Store'), h('th', { scope: 'col', class: 'n' }, 'Events'), h('th', { scope: 'col' }, 'Projections'), h('th', { scope: 'col' }, 'Keeps'))), body));
+  const wide = h('div', { class: 'wide', hidden: true }, h('table', {}, heads('Store', ' Events', 'Projections', 'Keeps'), body));
   root.append(h('div', { class: 'head' }, h('h1', {}, link('/state', {}, 'State'), ' / streams')), note, wide);
   get('/api/streams').then((told) => {
     wide.hidden = !told.stores.length;
@@ -55,7 +56,10 @@ function store(root, name, at, signal) {
     to: (told) => address('streams', [name, told.stream]),
     empty: 'There are no such streams.',
     more: async (after) => {
-      const told = await get(`/api/streams/${part(name)}${query({ prefix: how.prefix, after, limit: 200 })}`);
+      const told = await get(`/api/streams/${part(name)}${query({ prefix: how.prefix, after, limit: 200 })}`).catch((error) => {
+        if (error.status === 404 && !signal.aborted) missing(root, 'store of event streams', name, '/streams', 'All stores of event streams');
+        throw error;
+      });
       replace(about, [['Events', show.count(told.events)], ['Keeps', keeps(told.keeps)], ['Projections', told.projections.length ? projections(told.projections) : null]].filter(([, text]) => text)
         .map(([field, text]) => [h('dt', {}, field), h('dd', {}, text)]));
       return { items: told.streams, next: told.next };
@@ -113,6 +117,8 @@ function one(root, name, stream, at, signal) {
       more.hidden = next === null;
       draw();
     } catch (error) {
+      if (signal.aborted) return;
+      if (error.status === 404) { missing(root, 'stream', stream, address('streams', [name]), `All streams of ${name}`); return; }
       note.hidden = false;
       replace(note, error.message);
     }

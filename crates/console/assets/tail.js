@@ -3,6 +3,10 @@
 
 import { moment } from './time.js';
 
+// Levels as they stand beside a line: what matters stands out.
+const LEVELS = { trace: 'trace', debug: 'debug', info: 'info', warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
+export const levelWord = (level) => LEVELS[level] ?? '';
+
 // What narrows them, by the names of the API.
 const WORDS = ['service', 'instance', 'level', 'text', 'event', 'trace', 'span'];
 

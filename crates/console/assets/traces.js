@@ -2,15 +2,15 @@
 
 import * as asking from './asked.js';
 import { compare } from './compare.js';
-import { h, link, mark, replace, say } from './dom.js';
+import { chip, h, isNarrow, link, mark, replace, say } from './dom.js';
 import * as show from './format.js';
 import { heat, SETTLES_MS } from './heat.js';
 import { get } from './net.js';
-import { rangeControl } from './range.js';
+import { clockControl, rangeControl } from './range.js';
 import { go, page } from './router.js';
 import { rows } from './rows.js';
 import * as store from './store.js';
-import { clock, DAY, HOUR, range, stamp, zone } from './time.js';
+import { clock, DAY, HOUR, range, stamp } from './time.js';
 import { waterfall } from './waterfall.js';
 
 const EVERY_MS = 2000;
@@ -39,8 +39,6 @@ page('traces', (root, at, signal) => {
   return build;
 });
 
-const isNarrow = () => innerWidth <= 720;
-
 // The list as it was left: who comes back from a trace is where they were.
 let left = null;
 let goesBack = false;
@@ -55,7 +53,7 @@ function list(root, signal) {
   const chips = h('div', { class: 'row chips' });
   const fresh = h('button', { class: 'fresh', hidden: true, onclick: () => apply() });
   const state = h('p', { 'aria-live': 'off' });
-  const clocks = h('button', { class: 'plain', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: asked.utc ? undefined : 'true' }) });
+  const clocks = clockControl();
   const empty = h('div', { class: 'empty', hidden: true });
   const foot = h('p', { class: 'empty' });
   // What is shown, and what waits to be: traces, and where what is older goes on.
@@ -164,7 +162,7 @@ function list(root, signal) {
   const begin = () => {
     asked = asking.read(location.search);
     if (new URLSearchParams(location.search).has('since')) history.replaceState(null, '', asking.address(asked));
-    say(clocks, `times: ${asked.utc ? 'UTC' : `local, ${zone(Date.now())}`}`);
+    clocks.show();
     time.show();
     form.show(asked);
     replace(chips, chosen(asked, turn));
@@ -183,10 +181,10 @@ function list(root, signal) {
 
 // What narrows the list and has no field of its own.
 function chosen(asked, turn) {
-  const chip = (text, without) => h('button', { class: 'chip', title: 'Take this away', onclick: () => turn(without) }, text, h('span', { 'aria-hidden': 'true' }, ' ×'));
+  const shown = (text, without) => chip(text, () => turn(without));
   return [
-    asked.caller || asked.callee ? chip(`${asked.caller ?? '?'} → ${asked.callee ?? '?'}`, { caller: undefined, callee: undefined }) : null,
-    asked.attribute.map((one) => chip(one.startsWith(`${STATUS}=`) ? `status ${one.slice(STATUS.length + 1)}` : one, { attribute: asked.attribute.filter((other) => other !== one) })),
+    asked.caller || asked.callee ? shown(`${asked.caller ?? '?'} → ${asked.callee ?? '?'}`, { caller: undefined, callee: undefined }) : null,
+    asked.attribute.map((one) => shown(one.startsWith(`${STATUS}=`) ? `status ${one.slice(STATUS.length + 1)}` : one, { attribute: asked.attribute.filter((other) => other !== one) })),
     asking.isNarrowed(asked) ? h('button', { class: 'plain', onclick: () => turn(cleared()) }, 'Clear all') : null,
   ];
 }

@@ -1,6 +1,6 @@
 // One trace, drawn: a row for each span below what caused it, with its waits, its tries, what was logged, and where the time went.
 
-import { h, link, mark, replace, say } from './dom.js';
+import { h, isNarrow, link, mark, replace, say, uncover } from './dom.js';
 import * as show from './format.js';
 import { get, part } from './net.js';
 import { address, place, turn } from './router.js';
@@ -8,6 +8,7 @@ import { rows as rowsOf } from './rows.js';
 import { doing, told } from './say.js';
 import { spanTicks } from './scale.js';
 import { eventWords, lengths, missing, onPath, outcomes, rows, startNs, stretches } from './spans.js';
+import { levelWord } from './tail.js';
 import { clock, dated, zone } from './time.js';
 
 const EVERY_MS = 2000;
@@ -15,7 +16,6 @@ const EVERY_MS = 2000;
 const GROWS_MS = 60000;
 const INDENT = 14;
 const DEPTH_MAX = 14;
-const isNarrow = () => innerWidth <= 720;
 
 export const KINDS = { client: '→', producer: '⇢', consumer: '⇠' };
 const KIND_WORDS = { client: 'asks', producer: 'hands over', consumer: 'works on', server: 'answers', internal: '' };
@@ -33,7 +33,7 @@ export const failed = (error, id) => [h('div', { class: 'head' }, h('h1', {}, 'T
   error.status === 404 ? h('p', {}, 'Failures and what is slow are kept, and a fair share of the rest; for how long, the manifest says. ', link('/traces', {}, 'The traces that there are')) : h('p', { class: 'mono' }, id)];
 
 export function waterfall(root, id, at, signal) {
-  let [trace, look, shownRows, path, view] = [null, looks(at.query), [], new Map(), null];
+  let [trace, look, shownRows, path, view, uncovered] = [null, looks(at.query), [], new Map(), null, null];
   const head = h('div', {});
   const notes = h('ul', { class: 'notes' });
   const axis = h('div', { class: 'axis' }, h('span', { class: 'label' }), h('span', { class: 'n' }, 'Took'), h('span', { class: 'bars' }));
@@ -133,8 +133,14 @@ export function waterfall(root, id, at, signal) {
     }
     const { log } = row;
     const state = { error: 'bad', fatal: 'bad', warn: 'warn' }[log.level] ?? 'dim';
-    return [[h('span', { class: 'fold none' }), h('span', { class: `level ${state}` }, log.level || 'log'), ' ', h('span', { class: 'what mono', title: `${clock(log.at_us / 1000, look.utc)} ${log.service}: ${log.body}` }, log.body)],
-      [at >= 0 && at <= 1 ? dot(at, state) : null, h('span', { class: 'remark dim' }, isNarrow() || at > 1 || at < 0 ? `${show.took((us - trace.start_us) * 1000)} in${isNarrow() ? ` ${log.service}` : ''}` : '')]];
+    return [[h('span', { class: 'fold none' }), h('span', { class: 'level', 'data-level': log.level || null }, levelWord(log.level) || 'log'), ' ', h('span', { class: 'what mono', title: `${clock(log.at_us / 1000, look.utc)} ${log.service}: ${log.body}` }, log.body)],
+      [at >= 0 && at <= 1 ? dot(at, state) : null, isNarrow() || at > 1 || at < 0 ? remark(h('span', { class: 'dim' }, when(at, us, log)), at, at) : null]];
+  }
+  // What was logged out of sight, or on a phone, says when.
+  function when(at, us, log) {
+    const took = show.took((us - trace.start_us) * 1000);
+    if (isNarrow()) return `${took} in ${log.service}`;
+    return at > 1 ? `at ${took} →` : at < 0 ? `← at ${took}` : `${took} in`;
   }
   function dot(at, state = 'warn') {
     const element = h('i', { class: `dot ${state}` });
@@ -168,6 +174,8 @@ export function waterfall(root, id, at, signal) {
     box.show(shownRows);
     const row = shownRows.find((one) => one.kind === 'span' && one.span.span_id === look.span) ?? rows(trace).find((one) => one.kind === 'span' && one.span.span_id === look.span);
     replace(aside, look.span ? about(row, trace, path, look) : null);
+    if (look.span && look.span !== uncovered) uncover(aside, () => box.querySelector('.span[data-on]'));
+    uncovered = look.span;
   };
   const shown = () => {
     path = onPath(trace);

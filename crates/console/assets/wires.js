@@ -1,41 +1,83 @@
 // The map in pixels: boxes, the lines between them, and where their words stand. Nothing here knows a document or a clock; the node
 // has said in which layer everything stands and which lanes lines take past boxes (`layout` in the console's sources).
 
-// `depth` is a box across its layer, `breadth` along it; `gap` is between layers, `beside` between boxes of one.
+// `depth` is a box across its layer, `breadth` along it; `gap` is between layers, `beside` between boxes of one. `depths`, where there are any,
+// are the depths of boxes layer by layer.
 export const SHAPES = {
-  wide: { depth: 146, breadth: 46, gap: 96, beside: 22, port: 11, flat: false },
-  tall: { depth: 46, breadth: 146, gap: 48, beside: 14, port: 22, flat: true },
+  wide: { depth: 146, breadth: 38, gap: 96, beside: 20, port: 10, flat: false },
+  tall: { depth: 38, breadth: 146, gap: 46, beside: 12, port: 22, flat: true },
 };
 const EDGE = 4;
+// How deep a layer of a wide drawing may be, and what is between two, from where there is least room to where there is enough: what is between
+// gives way first. And between what a box of a tall one may be broad.
+const DEPTH = [104, 128, 190];
+const GAP = [46, 46, 110];
+const BREADTH = { least: 96, most: 170 };
+// What is beside boxes at least.
+const BESIDE = 7;
+// Rather than leave room, boxes stand so much further apart, and no further.
+const STRETCH = 1.6;
 const TIP = 7;
-// Height of words, and what is between them and others.
+// Height of words, and what is between them and other words, and boxes.
 const LINE = 13;
 const AIR = 3;
+const BY = 3;
 
 const key = (point) => `${point.u},${point.v}`;
 
 // The name of an edge, as its document has it.
 export const named = (from, to) => `${from} -> ${to}`;
 
+// The shape of a wide drawing that is to be so wide: `wants` is, by layer, what its longest name has to have. Where there is not room for
+// all, what is between layers gives way, and names do, down to what can still be read.
+export function wideShape(wants, width) {
+  const between = ([least, middle, most], part) => Math.floor(part < 0.5 ? least + 2 * part * (middle - least) : middle + (2 * part - 1) * (most - middle));
+  const shaped = (part) => ({ ...SHAPES.wide, depths: wants.map((want) => Math.min(want, between(DEPTH, part))), gap: between(GAP, part) });
+  const fits = ({ depths, gap }) => depths.reduce((sum, depth) => sum + depth + gap, 2 * EDGE - gap) <= width;
+  if (fits(shaped(1))) return shaped(1);
+  let [fitting, over] = [0, 1];
+  while (over - fitting > 0.01) {
+    const middle = (fitting + over) / 2;
+    if (fits(shaped(middle))) fitting = middle;
+    else over = middle;
+  }
+  return shaped(fitting);
+}
+
+// The shape of a tall drawing, of so many boxes beside each other, that is to be so wide.
+export function tallShape(span, width) {
+  const unit = (width - 2 * EDGE) / Math.max(1, span);
+  const breadth = Math.floor(Math.max(BREADTH.least, Math.min(BREADTH.most, unit - SHAPES.tall.beside)));
+  return { ...SHAPES.tall, breadth, beside: Math.max(BESIDE, Math.min(SHAPES.tall.beside, unit - breadth)) };
+}
+
+// By how much boxes of a layer move apart, or together, so that all is so high if it can be.
+export function stretched({ breadth, beside }, span, height) {
+  const wanted = (height - 2 * EDGE) / (Math.max(1, span) * (breadth + beside));
+  return Math.max((breadth + BESIDE) / (breadth + beside), Math.min(STRETCH, wanted));
+}
+
 // Boxes by name, wires by the name of the edge, and how large it all is; `stretch` is
 // by which more room than there must be is beside boxes.
 export function wired(drawing, shape, stretch = 1) {
-  const pitch = shape.depth + shape.gap;
+  const depthOf = (layer) => shape.depths?.[layer] ?? shape.depth;
+  const near = [0];
+  for (let layer = 0; layer < drawing.layers; layer += 1) near.push(near[layer] + depthOf(layer) + shape.gap);
+  const across = Math.max(depthOf(0), near.at(-1) - shape.gap) + 2 * EDGE;
   const unit = (shape.breadth + shape.beside) * stretch;
   const at = (u, v) => (shape.flat ? { x: v + EDGE, y: u + EDGE } : { x: u + EDGE, y: v + EDGE });
   const boxes = new Map();
   for (const [name, [layer, along]] of Object.entries(drawing.nodes)) {
-    const [width, height] = shape.flat ? [shape.breadth, shape.depth] : [shape.depth, shape.breadth];
-    boxes.set(name, { ...at(layer * pitch, along * unit - shape.breadth / 2), width, height, layer, middle: along * unit });
+    const [width, height] = shape.flat ? [shape.breadth, depthOf(layer)] : [depthOf(layer), shape.breadth];
+    boxes.set(name, { ...at(near[layer], along * unit - shape.breadth / 2), width, height, layer, middle: along * unit });
   }
   const ways = drawing.ways.map(([from, to, passed]) => ({ id: named(from, to), from, to, passed: passed.map(([layer, along]) => ({ layer, v: along * unit })) }));
   const ports = portsOf(ways, boxes, shape);
   const wires = new Map();
   for (const way of ways) {
     const forth = boxes.get(way.from).layer < boxes.get(way.to).layer;
-    const near = (layer) => layer * pitch;
-    const far = (layer) => layer * pitch + shape.depth;
-    const [into, outOf] = forth ? [near, far] : [far, near];
+    const ends = [(layer) => near[layer], (layer) => near[layer] + depthOf(layer)];
+    const [into, outOf] = forth ? ends : ends.toReversed();
     const points = [{ u: outOf(boxes.get(way.from).layer), v: ports.get(`${way.id} from`) }];
     for (const { layer, v } of way.passed) points.push({ u: into(layer), v }, { u: outOf(layer), v });
     points.push({ u: into(boxes.get(way.to).layer), v: ports.get(`${way.id} to`) });
@@ -49,8 +91,8 @@ export function wired(drawing, shape, stretch = 1) {
     }
   }
   for (const wire of wires.values()) trace(wire, at, (a, b) => shared.get(`${key(a)} ${key(b)}`) > 1);
-  return { boxes, wires, width: shape.flat ? drawing.span * unit + 2 * EDGE : Math.max(1, drawing.layers) * pitch - shape.gap + 2 * EDGE,
-    height: shape.flat ? Math.max(1, drawing.layers) * pitch - shape.gap + 2 * EDGE : Math.max(1, drawing.span) * unit + 2 * EDGE };
+  const along = Math.max(1, drawing.span) * unit + 2 * EDGE;
+  return { boxes, wires, width: shape.flat ? along : across, height: shape.flat ? across : along };
 }
 
 // Where on the side of a box each line begins or ends: in the order of where they go, those that go the same way at one place.
@@ -112,9 +154,6 @@ const on = ({ from, c, d, to }, t) => {
   return { x: of('x'), y: of('y') };
 };
 
-// As wide as words come out at most, in 11 px of a sans serif.
-export const wordsWidth = (text) => text.length * 6.1 + 4;
-
 // On a line that is level words stand above it; on others, and where they lie across it, in its middle.
 const ABOVE = LINE / 2 + 2;
 
@@ -123,19 +162,19 @@ const PLACES = [0.5, 0.62, 0.38, 0.74, 0.26, 0.84, 0.16];
 
 const meets = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
-// Where words stand: `wanted` is `{ id, texts: [whole, shorter, ...] }`, what matters most first. No two meet, and none meets a box;
-// who has no room for any text has none. Ways of others are kept free as far as may be. By edge: `{ x, y, text }`, the middle
-// of the words.
+// Where words stand: `wanted` is `{ id, widths: [whole, shorter, ...] }`, what matters most first. No two meet, and none meets a box;
+// who has no room for any has none. Ways of others are kept free as far as may be. By edge: `{ x, y, text }`, the middle of the words and
+// which of them there is room for.
 export function worded({ boxes, wires, width, height }, wanted) {
-  const walls = [...boxes.values()].map((box) => ({ left: box.x - AIR, right: box.x + box.width + AIR, top: box.y - AIR, bottom: box.y + box.height + AIR }));
+  const walls = [...boxes.values()].map((box) => ({ left: box.x - BY, right: box.x + box.width + BY, top: box.y - 1, bottom: box.y + box.height + 1 }));
   // Beyond its edges there is room that nobody sees.
   walls.push({ left: -1e6, right: 0, top: -1e6, bottom: 1e6 }, { left: width, right: 1e6, top: -1e6, bottom: 1e6 }, { left: -1e6, right: 1e6, top: -1e6, bottom: 0 }, { left: -1e6, right: 1e6, top: height, bottom: 1e6 });
   const lines = sampled(wires);
   const [taken, found] = [[], new Map()];
-  for (const { id, texts } of wanted) {
+  for (const { id, widths } of wanted) {
     const wire = wires.get(id);
     if (!wire) continue;
-    const best = texts.reduce((known, text, which) => known ?? bestPlace(wire, id, text, which, walls, taken, lines), null);
+    const best = widths.reduce((known, wide, which) => known ?? bestPlace(wire, id, wide, which, walls, taken, lines), null);
     if (!best) continue;
     taken.push(best.rect);
     found.set(id, { x: two(best.x), y: two(best.y), text: best.which });
@@ -143,8 +182,8 @@ export function worded({ boxes, wires, width, height }, wanted) {
   return found;
 }
 
-function bestPlace(wire, id, text, which, walls, taken, lines) {
-  const [half, tall] = [wordsWidth(text) / 2, LINE / 2];
+function bestPlace(wire, id, wide, which, walls, taken, lines) {
+  const [half, tall] = [wide / 2, LINE / 2];
   let best = null;
   // The end of a line is nearest to where it is alone.
   const pieces = [...wire.pieces].reverse();

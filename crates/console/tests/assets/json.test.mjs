@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { compare, glimpse, pretty } from '../../assets/json.js';
+import { compare, glimpse, pretty, readable } from '../../assets/json.js';
 
 const text = (value) => ({ text: value, bytes: value.length, cut: false });
 
@@ -16,6 +16,13 @@ test('what is no JSON is as it is', () => {
   assert.deepEqual(pretty({ base64: '/w==', bytes: 1 }), ['/w==']);
   assert.equal(glimpse({ base64: '/w==', bytes: 1 }), '1 B, no text');
   assert.equal(glimpse(text('a\n  b')), 'a b');
+});
+
+test('a short tree is a line, and what is no tree keeps its lines', () => {
+  assert.equal(readable(text('{"order":12345678901234567890,"size":"large"}')), '{ "order": 12345678901234567890, "size": "large" }');
+  assert.equal(readable(text(JSON.stringify({ text: 'long '.repeat(20) }))).split('\n').length, 3);
+  assert.equal(readable(text('a\n  b')), 'a\n  b');
+  assert.equal(readable({ text: '{"a":[1,', bytes: 900, cut: true }), '{"a":[1,');
 });
 
 test('a difference keeps what is in both, in order', () => {

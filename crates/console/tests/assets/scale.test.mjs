@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { micros, took } from '../../assets/format.js';
+import { folder, micros, took } from '../../assets/format.js';
 import { linear, spanTicks, told, unitOf, valueTicks } from '../../assets/scale.js';
 
 test('what is taken of a metric says its unit', () => {
@@ -76,4 +76,8 @@ test('rulers of durations have round marks', () => {
 test('stretches of time are told in what fits', () => {
   assert.deepEqual([took(999), took(1500), took(-2.5e6), took(125e9)], ['999 ns', '2 µs', '−2.5 ms', '2 min 5 s']);
   assert.deepEqual([micros(null), micros(0), micros(3400), micros(12345678)], ['–', '0 µs', '3.4 ms', '12.35 s']);
+});
+
+test('a folder is told without what leads nowhere', () => {
+  assert.deepEqual(['/shop/.', '/shop/./front', '/shop/./.', '/shop/.hidden', '/.', '.', 'shop'].map(folder), ['/shop', '/shop/front', '/shop', '/shop/.hidden', '/', '.', 'shop']);
 });

@@ -5,7 +5,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
-import { SHAPES, paths, wired, worded, wordsWidth } from '../../assets/wires.js';
+import { SHAPES, paths, stretched, tallShape, wideShape, wired, worded } from '../../assets/wires.js';
+
+// About as wide as words come out.
+const wordsWidth = (text) => text.length * 6.1;
 
 const large = JSON.parse(readFileSync(new URL('large.json', import.meta.url)));
 
@@ -63,7 +66,7 @@ for (const name of ['wide', 'tall']) {
 
   test(`words meet neither boxes nor each other: ${name}`, () => {
     const texts = ['1,200/s · 340 ms · 12 % err · open', '1,200/s · 340 ms', '340/s'];
-    const wanted = [...shape.wires.keys()].map((id) => ({ id, texts }));
+    const wanted = [...shape.wires.keys()].map((id) => ({ id, widths: texts.map(wordsWidth) }));
     const found = worded(shape, wanted);
     const rects = [...found.values()].map(({ x, y, text }) => ({ x: x - wordsWidth(texts[text]) / 2, y: y - 6, width: wordsWidth(texts[text]), height: 12 }));
     const meet = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
@@ -80,12 +83,12 @@ for (const name of ['wide', 'tall']) {
 test('what matters most has its words first and whole', () => {
   const drawing = { layers: 2, span: 1, lane: 0.3, nodes: { a: [0, 0.5], b: [1, 0.5] }, ways: [['a', 'b', []], ['b', 'a', []]] };
   const shape = wired(drawing, SHAPES.wide);
-  const texts = ['12/s · 3 ms', '12/s'];
+  const widths = ['12/s · 3 ms', '12/s'].map(wordsWidth);
   for (const order of [['a -> b', 'b -> a'], ['b -> a', 'a -> b']]) {
-    const found = worded(shape, order.map((id) => ({ id, texts })));
+    const found = worded(shape, order.map((id) => ({ id, widths })));
     assert.equal(found.get(order[0]).text, 0);
   }
-  assert.equal(worded(shape, [{ id: 'gone', texts }]).size, 0);
+  assert.equal(worded(shape, [{ id: 'gone', widths }]).size, 0);
 });
 
 test('trunks are shared, and what is an edge of its own is not', () => {
@@ -112,4 +115,60 @@ test('all that leads to something and all that it leads to is lit, and nothing b
   assert.deepEqual([...paths(straight, 'c')].sort(), ['a', 'a -> b', 'b', 'b -> c', 'c', 'c -> d', 'd']);
   assert.deepEqual([...paths(straight, 'a -> x')].sort(), ['a', 'a -> x', 'd', 'x', 'x -> d']);
   assert.ok(paths(edges, 'c').has('d -> b'), 'circles have an end');
+});
+
+test('a wide drawing takes what room there is: what is between layers gives way, and names do', () => {
+  const wants = [100, 180, 104, 300];
+  const extent = ({ depths, gap }) => depths.reduce((sum, depth) => sum + depth, gap * (depths.length - 1));
+  const roomy = wideShape(wants, 4000);
+  assert.deepEqual(roomy.depths, [100, 180, 104, 190], 'whole, but for what is too long for any');
+  for (const width of [600, 700, 800]) {
+    const shape = wideShape(wants, width);
+    assert.ok(extent(shape) <= width - 8 && extent(shape) > width - 24, `${width}: ${JSON.stringify(shape)}`);
+    assert.ok(shape.gap < roomy.gap && shape.depths[1] < 180 && shape.depths[0] === 100, JSON.stringify(shape));
+    assert.ok(shape.gap === 46 || shape.depths[1] >= 128, 'names give way last');
+  }
+  const least = wideShape(wants, 10);
+  assert.deepEqual([least.depths, least.gap], [[100, 104, 104, 104], 46], 'no nearer than can be read');
+  assert.equal(wideShape([], 100).depths.length, 0);
+});
+
+test('layers are as deep as their names need, and lines end at them', () => {
+  const drawing = { layers: 3, span: 1, lane: 0.3, nodes: { a: [0, 0.5], b: [1, 0.5], c: [2, 0.5] }, ways: [['a', 'b', []], ['b', 'c', []]] };
+  const { boxes, wires, width } = wired(drawing, { ...SHAPES.wide, depths: [100, 120, 140], gap: 50 });
+  assert.deepEqual(['a', 'b', 'c'].map((name) => [boxes.get(name).x, boxes.get(name).width]), [[4, 100], [154, 120], [324, 140]]);
+  assert.equal(width, 468);
+  assert.match(wires.get('b -> c').path, /^M274 /);
+  assert.match(wires.get('b -> c').tip, /^M324 /);
+});
+
+test('a tall drawing is as wide as its screen', () => {
+  for (const width of [320, 362, 420]) {
+    const shape = tallShape(2.4, width);
+    const { width: wide } = wired({ layers: 1, span: 2.4, lane: 0.09, nodes: { a: [0, 0.5] }, ways: [] }, shape);
+    assert.ok(wide <= width && wide > width - 12, `${wide} of ${width}`);
+  }
+  assert.equal(tallShape(1, 2000).breadth, 170, 'no wider than a name needs');
+  assert.equal(tallShape(30, 362).breadth, 96, 'no narrower than can be read');
+});
+
+test('boxes move apart where there is room, and together down to a bound', () => {
+  const shape = { breadth: 38, beside: 20 };
+  assert.equal(stretched(shape, 10, 588), 1);
+  assert.equal(stretched(shape, 10, 5000), 1.6);
+  assert.ok(Math.abs(stretched(shape, 10, 100) * 58 - 45) < 1e-9, 'seven pixels are left between two');
+});
+
+test('a shop of eight services, a queue, topics and stores is whole on a small laptop, in its full size', () => {
+  // `shop.json` is the drawing of examples/marketplace, 1066 by 690 what a window of 1280 by 900 has for it.
+  const { wide, tall } = JSON.parse(readFileSync(new URL('shop.json', import.meta.url)));
+  const wants = Array.from({ length: wide.layers }, () => 96);
+  for (const [name, [layer]] of Object.entries(wide.nodes)) wants[layer] = Math.max(wants[layer], name.length * 7);
+  const shaped = wideShape(wants, 1066);
+  const shape = wired(wide, shaped, stretched(shaped, wide.span, 690));
+  assert.ok(shape.boxes.size > 20 && shape.width <= 1066 && Math.floor(shape.height) <= 690, `${shape.boxes.size} boxes on ${shape.width} by ${shape.height}`);
+  const found = worded(shape, [...shape.wires.keys()].map((id) => ({ id, widths: ['0.8/s · 12 ms', '0.8/s'].map(wordsWidth) })));
+  assert.ok(found.size > shape.wires.size * 0.8, `${found.size} of ${shape.wires.size} have words`);
+  const { width } = wired(tall, tallShape(tall.span, 362));
+  assert.ok(width <= 362, `${width} on a phone`);
 });

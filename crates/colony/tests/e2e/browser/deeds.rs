@@ -229,7 +229,7 @@ fn a_service_is_scaled_restarted_stopped_and_started() {
     page.says("main dd", "red");
     page.says("main dd", "secret");
     page.says("main dd", "postgres://me:[secret]@db/shop");
-    page.says("main dd", "set for front-1");
+    page.says("main h2", "as the node has set it for front-1");
     let text = page.text("main").expect("a text");
     assert!(
         ["PORT", "PACKER_URL", "DAPR_HTTP_PORT", "OTEL_SERVICE_NAME"].iter().all(|set| text.contains(set)),

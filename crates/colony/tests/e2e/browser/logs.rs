@@ -145,3 +145,20 @@ fn tables_stack_on_a_phone() {
          return text && text.offsetWidth > 330",
     );
 }
+
+#[test]
+fn what_tells_of_a_line_does_not_lie_over_it_on_a_phone() {
+    let shop = Shop::open();
+    let lines: Vec<String> = (1..=40).map(|line| format!("line {line} of forty")).collect();
+    shop.write(&lines.join("\n"));
+    let page = Page::logged_in(&shop.looked);
+    page.on_a_phone();
+    page.open("/logs?text=of+forty");
+    page.click(".line .text", "line 40 of forty");
+    page.says("main aside .raw", "line 40 of forty");
+    page.is(
+        "the line above what tells of it",
+        "const [line, aside] = ['.line[data-on]', 'main aside'].map((one) => document.querySelector(one)?.getBoundingClientRect()); \
+         return line && line.top >= 96 && line.bottom <= aside.top",
+    );
+}

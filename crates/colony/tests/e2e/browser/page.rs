@@ -85,7 +85,16 @@ impl Page {
 
     /// As wide and high as a phone.
     pub fn on_a_phone(&self) {
-        let size = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
+        self.sized(390, 844, true);
+    }
+
+    /// As wide and high as a small laptop.
+    pub fn on_a_laptop(&self) {
+        self.sized(1280, 900, false);
+    }
+
+    fn sized(&self, width: u32, height: u32, mobile: bool) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
         self.chrome.command("Emulation.setDeviceMetricsOverride", size);
     }
 

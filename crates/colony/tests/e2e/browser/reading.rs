@@ -85,6 +85,33 @@ fn words_on_a_map_are_large_enough() {
 }
 
 #[test]
+fn a_map_is_seen_whole_without_touching_it() {
+    let shop = Shop::open();
+    for topic in ["one", "two", "three", "four", "five", "six", "seven", "a-topic-of-a-very-long-name-indeed"]
+    {
+        let path = format!("/v1.0/publish/pubsub/{topic}");
+        shop.api("front-1", "POST", &path, Some(json!({ "order": 1 })));
+    }
+    let page = Page::logged_in(&shop.looked);
+    page.on_a_laptop();
+    page.open("/map");
+    page.says(".node text", "seven");
+    page.is(
+        "all of it",
+        "const frame = document.querySelector('.drawing').getBoundingClientRect(); \
+         const all = [...document.querySelectorAll('.drawing .node')].map((one) => one.getBoundingClientRect()); \
+         return all.length > 10 && all.every((one) => one.left >= frame.left && one.right <= frame.right && one.top >= frame.top && one.bottom <= frame.bottom)",
+    );
+    page.is("no need to fit it in", "return document.querySelector('.zoom [title^=Fit]').hidden");
+    page.click(".zoom button", "+");
+    page.click(".zoom button", "Fit");
+    page.is("it is fitted in", "return document.querySelector('.zoom [title^=Fit]').hidden");
+    // What is cut off is told.
+    let name = "topic pubsub/a-topic-of-a-very-long-name-indeed";
+    page.is("the whole name", &format!("return [...document.querySelectorAll('.node title')].some((one) => one.textContent.startsWith('{name}'))"));
+}
+
+#[test]
 fn what_one_looks_at_is_in_the_address_and_in_the_title() {
     let shop = Shop::open();
     let page = Page::logged_in(&shop.looked);
@@ -131,6 +158,9 @@ fn one_thing_leads_to_the_next() {
 
     page.open("/services/nobody");
     page.headed("There is no service of that name");
+    page.forgive(|error| error.contains("404"));
+    page.open("/streams/nothing");
+    page.headed("There is no store of event streams of that name");
     page.forgive(|error| error.contains("404"));
     page.open("/messages/queue/none");
     page.says(".head p", "There is no queue of that name yet");
