@@ -74,7 +74,9 @@ impl From<engine::Error> for Problem {
         let status = match error.kind() {
             engine::Kind::Invalid | engine::Kind::TooLarge => StatusCode::BAD_REQUEST,
             engine::Kind::NotFound => StatusCode::NOT_FOUND,
-            engine::Kind::Conflict | engine::Kind::Reused | engine::Kind::Exists | engine::Kind::Gone => StatusCode::CONFLICT,
+            engine::Kind::Conflict | engine::Kind::Reused | engine::Kind::Exists | engine::Kind::Gone => {
+                StatusCode::CONFLICT
+            }
             engine::Kind::Limit => StatusCode::UNPROCESSABLE_ENTITY,
             engine::Kind::Busy | engine::Kind::Unavailable | engine::Kind::Closed => {
                 StatusCode::SERVICE_UNAVAILABLE

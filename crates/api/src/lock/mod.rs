@@ -166,9 +166,7 @@ fn unlock_failed(error: &lock::Error) -> Error {
 fn failed(code: &'static str, error: &lock::Error, message: String) -> Error {
     match error {
         lock::Error::Invalid(_) => Error::new(code, StatusCode::BAD_REQUEST, Code::InvalidArgument, message),
-        lock::Error::Reused(_) => {
-            Error::new(code, StatusCode::CONFLICT, Code::FailedPrecondition, message)
-        }
+        lock::Error::Reused(_) => Error::new(code, StatusCode::CONFLICT, Code::FailedPrecondition, message),
         lock::Error::Unavailable(_) => {
             Error::new(code, StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
         }

@@ -41,9 +41,7 @@ impl Failing<'_> {
                 self.error(StatusCode::CONFLICT, Code::Aborted, why)
             }
             // Not what SDKs take for an ETag that does not match.
-            (state::Error::Reused(why), _) => {
-                self.error(StatusCode::CONFLICT, Code::FailedPrecondition, why)
-            }
+            (state::Error::Reused(why), _) => self.error(StatusCode::CONFLICT, Code::FailedPrecondition, why),
             (state::Error::Invalid(_), _) => {
                 self.error(StatusCode::BAD_REQUEST, Code::InvalidArgument, &error.to_string())
             }

@@ -38,6 +38,9 @@ pub(crate) struct Trace {
     /// Most traces that are shown, up to 1000
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: usize,
+    /// Draw all that a request has set off, which may go on long after its answer, rather than as far as the request
+    #[arg(long, requires = "id")]
+    pub(crate) whole: bool,
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,12 +1,13 @@
 //! Following a store of streams: what has happened since, then what happens, as server-sent events.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, Method};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes};
 use serde::Deserialize;
 
 use super::durable::{DurableJournal, DurableShelf};
@@ -58,26 +59,23 @@ impl<E: Kept> DurableJournal<E> {
         let mut events = Events { body: self.sidecar.0.open(&call).await?, text: Vec::new() };
         let mut had = 0;
         loop {
-            let wait = if had > 0 { KEEP_AFTER } else { QUIET_TIME_MAX };
-            let next = tokio::time::timeout(wait, events.next()).await;
+            // There is something to be kept, but not for each event: when there are some, or none for a while.
+            let next = match had > 0 {
+                true => tokio::time::timeout(KEEP_AFTER, events.next()).await.ok(),
+                false => Some(events.next().await),
+            };
             if let (Since::Kept(shelf), Some(place)) = (since, &*place)
-                && (had >= KEEP_EVERY || had > 0 && next.is_err())
+                && (had >= KEEP_EVERY || next.is_none())
             {
                 // Of several processes that follow each has had what it says: whoever writes last, nothing is left out.
                 shelf.write(self.store, place).await?;
                 had = 0;
             }
-            let (id, data) = match next {
-                Ok(next) => match next? {
-                    Some(event) => event,
-                    None => return Ok(()),
-                },
-                Err(_) if wait == KEEP_AFTER => {
-                    had = 0;
-                    continue;
-                }
-                Err(_) => return Err(broke_off("no sign of life")),
+            let Some(next) = next else {
+                had = 0;
+                continue;
             };
+            let Some((id, data)) = next? else { return Ok(()) };
             match serde_json::from_slice::<Told<E>>(&data) {
                 Ok(Told { stream, data, metadata }) => {
                     Context::of_noted(&metadata).scope(follower.take(&stream, data)).await?;
@@ -99,13 +97,16 @@ struct Told<E> {
 }
 
 /// Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), as far as they are used here.
-struct Events {
-    body: Incoming,
+struct Events<B> {
+    body: B,
     text: Vec<u8>,
 }
 
-impl Events {
-    /// The id and the data of the next event; None at the end.
+impl<B> Events<B>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
+    /// The id and the data of the next event; None at the end. An error if not even a comment comes for [`QUIET_TIME_MAX`].
     /// Nothing is lost if nobody waits for it to the end.
     async fn next(&mut self) -> Result<Option<(String, Vec<u8>)>, Problem> {
         loop {
@@ -119,9 +120,10 @@ impl Events {
             if self.text.len() > EVENT_BYTES_MAX {
                 return Err(broke_off("an event is too large"));
             }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(frame) => {
+            match tokio::time::timeout(QUIET_TIME_MAX, self.body.frame()).await {
+                Err(_) => return Err(broke_off("no sign of life")),
+                Ok(None) => return Ok(None),
+                Ok(Some(frame)) => {
                     let frame = frame.map_err(|e| broke_off(&e.to_string()))?;
                     self.text.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
                 }
@@ -165,11 +167,45 @@ const EVENT_BYTES_MAX: usize = 4 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::body::Frame;
+    use std::pin::Pin;
+    use std::task::{Context as TaskContext, Poll, ready};
+    use tokio::time::Sleep;
 
     #[test]
     fn an_event_has_an_id_and_data_and_a_comment_has_none() {
         assert_eq!(fields(b"id: 1.5\ndata: {}\n\n"), Some(("1.5".to_owned(), b"{}".to_vec())));
         assert_eq!(fields(b": nothing for a while\n\n"), None);
         assert_eq!(fields(b"event: error\ndata: {}\n\n"), None);
+    }
+
+    /// Comes in these pieces, each after so long, and then says nothing more.
+    struct Pieces(std::vec::IntoIter<&'static str>, Pin<Box<Sleep>>);
+
+    const APART: Duration = Duration::from_secs(15);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut TaskContext<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            ready!(self.1.as_mut().poll(cx));
+            let Some(piece) = self.0.next() else { return Poll::Pending };
+            self.1 = Box::pin(tokio::time::sleep(APART));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece.as_bytes())))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn comments_are_signs_of_life_and_without_one_it_is_over() {
+        let mut pieces = vec![": nothing for a while\n\n"; 40];
+        pieces.push("id: 1\ndata: {}\n\n");
+        let body = Pieces(pieces.into_iter(), Box::pin(tokio::time::sleep(APART)));
+        let mut events = Events { body, text: Vec::new() };
+        assert_eq!(events.next().await.unwrap(), Some(("1".to_owned(), b"{}".to_vec())), "after ten minutes");
+        assert!(events.next().await.unwrap_err().detail.contains("no sign of life"));
     }
 }

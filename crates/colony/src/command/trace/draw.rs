@@ -1,6 +1,9 @@
 //! A trace as a drawing: a line for each span, with when it was, and what was logged in it where it was logged.
 //!
 //! `█` is where a span is on the critical path, `─` where it is not, `░` where it waited to be taken up, or is nothing but a wait.
+//!
+//! What a request has set off may go on long after it was answered. Then the drawing is as long as the request, unless all is wanted, and
+//! `▸` at its end is for what comes later.
 
 use std::fmt::Write as _;
 
@@ -17,11 +20,15 @@ const BAR_MIN: usize = 16;
 /// Most spans that are drawn.
 const ROWS_MAX: usize = 1_000;
 
+/// From so much more on than the request itself took, what it has set off is drawn apart.
+const LATER: f64 = 1.25;
+
 /// Attributes that tell of waiting within a span: for a place among those in flight, and for an instance to be there.
 const WAITS: [(&str, &str); 2] =
     [("colony.concurrency.wait_ms", "a place"), ("colony.held_ms", "an instance")];
 
-pub(super) fn trace(trace: &Value, width: usize, colours: bool) -> String {
+/// `whole`: as long as all took, however long the request itself did.
+pub(super) fn trace(trace: &Value, width: usize, colours: bool, whole: bool) -> String {
     let spans = trace["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
     let logs = trace["logs"].as_array().map(Vec::as_slice).unwrap_or_default();
     let rows = rows(spans);
@@ -29,8 +36,14 @@ pub(super) fn trace(trace: &Value, width: usize, colours: bool) -> String {
         rows.iter().map(|row| chars(text(row.span, "service"))).max().unwrap_or(0).min(SERVICE_MAX);
     let name_width = rows.iter().map(|row| chars(&name(row))).max().unwrap_or(0).min(NAME_MAX);
     let bar = width.saturating_sub(2 + service_width + 2 + name_width + 2 + 1 + TIME + 8).max(BAR_MIN);
-    let mut drawn = head(trace, colours);
-    let drawing = Drawing { trace, bar, colours };
+    let (all, own) = (number(trace, "duration_ns"), number(trace, "first_duration_ns"));
+    let is_longer = trace["is_whole"] == true && all as f64 > own as f64 * LATER;
+    let length_ns = if is_longer && !whole { own } else { all }.max(1);
+    let mut drawn = head(trace, colours, is_longer);
+    if is_longer && !whole {
+        let _ = writeln!(drawn, "  drawn as far as the request; what comes after it is at ▸ (--whole)\n");
+    }
+    let drawing = Drawing { trace, bar, colours, length_ns };
     for row in rows.iter().take(ROWS_MAX) {
         let service = cut(text(row.span, "service"), service_width);
         let name = cut(&name(row), name_width);
@@ -61,7 +74,7 @@ pub(super) fn trace(trace: &Value, width: usize, colours: bool) -> String {
     drawn
 }
 
-fn head(trace: &Value, colours: bool) -> String {
+fn head(trace: &Value, colours: bool, is_longer: bool) -> String {
     let count = |key: &str, one: &str| match number(trace, key) {
         1 => format!("1 {one}"),
         count => format!("{count} {one}s"),
@@ -81,13 +94,16 @@ fn head(trace: &Value, colours: bool) -> String {
         },
         None => "not decided yet whether it is kept".to_owned(),
     });
+    if is_longer {
+        facts.push(format!("{} with all that it has set off", took(number(trace, "duration_ns"))));
+    }
     if trace["is_whole"] == false {
         facts.push("its beginning is not there".to_owned());
     }
     format!(
         "\n  {}  {}  {}\n  {}  {}\n\n",
         paint(colours, Style::Bold, &format!("{}: {}", text(trace, "service"), text(trace, "name"))),
-        took(number(trace, "duration_ns")),
+        took(number(trace, if is_longer { "first_duration_ns" } else { "duration_ns" })),
         clock(number(trace, "start_us"), true),
         paint(colours, Style::Dim, text(trace, "trace_id")),
         facts.join(", "),
@@ -98,13 +114,13 @@ struct Drawing<'t> {
     trace: &'t Value,
     bar: usize,
     colours: bool,
+    /// What the bar stands for.
+    length_ns: u64,
 }
 
 impl Drawing<'_> {
     fn bar_of(&self, row: &Row<'_>) -> String {
-        let start_ns = (number(row.span, "start_us")
-            - number(self.trace, "start_us").min(number(row.span, "start_us")))
-            * 1_000;
+        let start_ns = offset_ns(self.trace, row.span);
         let mut cells = vec![' '; self.bar];
         self.fill(&mut cells, start_ns.saturating_sub(row.waited_ns), row.waited_ns, '░');
         let own = if row.span["attributes"]["colony.wait"].is_string() { '░' } else { '─' };
@@ -113,21 +129,29 @@ impl Drawing<'_> {
         for stretch in path.iter().filter(|stretch| stretch["span_id"] == row.span["span_id"]) {
             self.fill(&mut cells, number(stretch, "offset_ns"), number(stretch, "duration_ns"), '█');
         }
+        // In microseconds the end of a trace may be a little before that of its spans.
+        if start_ns + number(row.span, "duration_ns") > self.length_ns + 1_000 {
+            cells[self.bar - 1] = '▸';
+        }
         let style = if row.span["status"] == "error" { Style::Bad } else { Style::Good };
         paint(self.colours, style, &cells.into_iter().collect::<String>())
     }
 
     /// At least a cell, and none behind the end.
     fn fill(&self, cells: &mut [char], start_ns: u64, took_ns: u64, with: char) {
-        if took_ns == 0 && with != '─' {
+        if took_ns == 0 && with != '─' || start_ns > self.length_ns {
             return;
         }
-        let all_ns = number(self.trace, "duration_ns").max(1);
-        let cell = |ns: u64| (u128::from(ns) * self.bar as u128 / u128::from(all_ns)) as usize;
+        let cell = |ns: u64| (u128::from(ns) * self.bar as u128 / u128::from(self.length_ns)) as usize;
         let from = cell(start_ns).min(self.bar - 1);
         let to = cell(start_ns.saturating_add(took_ns)).clamp(from + 1, self.bar);
         cells[from..to].fill(with);
     }
+}
+
+/// How long after the beginning of the trace a span began.
+fn offset_ns(trace: &Value, span: &Value) -> u64 {
+    number(span, "start_us").saturating_sub(number(trace, "start_us")) * 1_000
 }
 
 /// A span's name, set in by how deep it lies.

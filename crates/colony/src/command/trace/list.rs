@@ -22,15 +22,17 @@ pub(super) fn traces(told: &Value, colours: bool) -> String {
         let style = if failed > 0 { Style::Bad } else { Style::Plain };
         let mut shown = name(trace);
         shown = shown.chars().take(width).collect();
+        let spans = trace["span_count"].as_u64().unwrap_or(0);
         let status = trace["status_code"].as_i64().map(|code| code.to_string()).unwrap_or_default();
         let _ = write!(
             text,
-            "  {}  {}  {:>9}  {:>3}  {:>3} spans",
+            "  {}  {}  {:>9}  {:>3}  {:>3} {:5}",
             paint(colours, Style::Dim, &clock(trace["start_us"].as_u64().unwrap_or(0), true)),
             pad(colours, style, &shown, width),
             took(trace["first_duration_ns"].as_u64().unwrap_or(0)),
             status,
-            trace["span_count"].as_u64().unwrap_or(0),
+            spans,
+            if spans == 1 { "span" } else { "spans" },
         );
         let why = match trace["kept"].as_str() {
             Some("share") | None => "",

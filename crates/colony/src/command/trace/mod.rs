@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &Trace, data: Option<&Path>) -> Result<ExitCode, F
     let (told, drawn) = match &args.id {
         Some(id) => {
             let trace = kept.ask(&format!("/api/traces/{}", valid(id)?), &[]).await?;
-            let drawn = draw::trace(&trace, width, colours);
+            let drawn = draw::trace(&trace, width, colours, args.whole);
             (trace, drawn)
         }
         None => {

@@ -56,13 +56,27 @@ fn purchase() -> Value {
 
 #[test]
 fn a_purchase_is_drawn() {
-    insta::assert_snapshot!("purchase", draw::trace(&purchase(), 120, false));
+    insta::assert_snapshot!("purchase", draw::trace(&purchase(), 120, false, false));
+}
+
+#[test]
+fn what_goes_on_after_the_answer_does_not_squeeze_the_request() {
+    let mut long = purchase();
+    let mut later = [
+        span("f1", Some("c3"), "checkout", "wait payments-due", "internal", 180_000, 5_000_000),
+        span("f2", Some("f1"), "checkout", "process payments-due", "consumer", 5_180_000, 2_000),
+    ];
+    later[0]["attributes"]["colony.wait"] = "queue".into();
+    long["spans"].as_array_mut().expect("spans").extend(later);
+    (long["duration_ns"], long["first_duration_ns"]) = (5_182_000_000_u64.into(), 200_000_000.into());
+    insta::assert_snapshot!("later", draw::trace(&long, 120, false, false));
+    insta::assert_snapshot!("whole", draw::trace(&long, 120, false, true));
 }
 
 #[test]
 fn the_narrowest_drawing_is_a_drawing() {
-    insta::assert_snapshot!("narrow", draw::trace(&purchase(), 10, false));
-    assert!(draw::trace(&json!({}), 80, true).lines().count() < 6);
+    insta::assert_snapshot!("narrow", draw::trace(&purchase(), 10, false, false));
+    assert!(draw::trace(&json!({}), 80, true, false).lines().count() < 6);
 }
 
 #[test]
@@ -73,7 +87,7 @@ fn spans_that_cause_each_other_in_a_circle_are_drawn_once() {
         span("b1", Some("a1"), "shop", "two", "internal", 0, 10),
         span("c1", Some("c1"), "shop", "three", "internal", 900_000_000, 10),
     ]);
-    let drawn = draw::trace(&odd, 100, false);
+    let drawn = draw::trace(&odd, 100, false, false);
     assert!(["one", "two", "three"].iter().all(|name| drawn.matches(name).count() == 1), "{drawn}");
 }
 
