@@ -211,8 +211,10 @@ fn a_budget_that_burns_is_posted_and_shown() {
     let keys: Vec<(&str, bool)> =
         before.iter().map(|(key, inhibited, _)| (key.as_str(), *inhibited)).collect();
     assert_eq!(keys, [("slo cart availability page", false), ("slo cart availability ticket", true)]);
-    // A restart forgets nothing of that, and nobody is told again.
-    world.signal(libc::SIGTERM);
+    // A crash forgets nothing of that, and nobody is told again.
+    let kept = world.dir.path().join(".colony/telemetry/metrics/alerts.json");
+    wait("it to be written down", || kept.exists());
+    world.signal(libc::SIGKILL);
     world.exit_code();
     let again = world.up_again();
     wait("a look at what is amiss", || again.status()["slos"][0]["alert"] == "page");

@@ -25,7 +25,7 @@ use crate::node::{Node, TELEMETRY, unix_ms};
 pub(super) const EVERY: Duration = Duration::from_secs(5);
 /// How often a collector is sent what the node has measured: the default of OpenTelemetry's SDKs, in milliseconds.
 const SENT_EVERY_MS: u64 = 60_000;
-/// Every how many looks what was counted of objectives, what fires, and what was done, is written down: once a minute.
+/// Every how many looks what was counted of objectives, what fires, and what was done, is written down, if not before: once a minute.
 const WRITTEN_EVERY: u64 = 12;
 
 /// What is remembered.
@@ -74,9 +74,10 @@ impl Measures {
             let mut writes = true;
             for tick in 1.. {
                 ticks.tick().await;
-                let frame = node.look().await;
+                let (frame, was_told) = node.look().await;
                 let measures = node.measures.clone();
-                let is_written = tick % WRITTEN_EVERY == 0;
+                // At once where somebody was told something: after a kill they would be told again.
+                let is_written = was_told || tick % WRITTEN_EVERY == 0;
                 let written = spawn_blocking(move || measures.write(&frame, is_written)).await;
                 if let Ok(Err(error)) = &written
                     && writes
@@ -205,8 +206,8 @@ impl Measures {
 }
 
 impl Node {
-    /// Looks at everything once: what is amiss is told, and what changed is returned to be written.
-    async fn look(&self) -> Frame {
+    /// Looks at everything once: what is amiss is told, and what changed is returned to be written; and whether anything was told.
+    async fn look(&self) -> (Frame, bool) {
         let mut samples = super::gather(self).await;
         let (now, measures) = (unix_ms(), &self.measures);
         let (slo, alerts) = {
@@ -228,7 +229,7 @@ impl Node {
             self.otlp.send_own(&samples, &name);
         }
         self.otlp.board().samples(now, &mut samples);
-        measures.window().push(now, &samples)
+        (measures.window().push(now, &samples), !turns.is_empty())
     }
 
     /// What is posted: documented in `docs/telemetry/slos.md`.
