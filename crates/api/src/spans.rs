@@ -169,10 +169,8 @@ impl Tracer {
         begun.links = producers.into_iter().flatten().map(link).collect();
         match deliveries {
             [one] => {
-                let waited = SystemTime::now().duration_since(one.published).unwrap_or_default();
-                begun
-                    .attributes
-                    .push(named("colony.queue.wait_ms", Value::Float(waited.as_secs_f64() * 1e3)));
+                let waited = begun.at_ns.saturating_sub(since_ns(one.published));
+                begun.attributes.push(named("colony.queue.wait_ms", Value::Float(waited as f64 / 1e6)));
                 begun.attributes.push(named("colony.attempt", i64::from(one.attempt)));
             }
             several => {
@@ -193,8 +191,7 @@ impl Tracer {
         producer: Option<TraceContext>,
         is_one_of_several: bool,
     ) {
-        let published = delivery.published.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let start_ns = published.as_nanos() as u64;
+        let start_ns = since_ns(delivery.published);
         let duration_ns = begun.at_ns.saturating_sub(start_ns);
         let is_recorded = |producer: &TraceContext| producer.is_sampled() || self.unsampled;
         let Some(producer) = producer.filter(|one| is_recorded(one) && delivery.attempt <= 1) else { return };
@@ -228,10 +225,11 @@ impl Tracer {
             Waited::Queue => messaging("process", "process", name, "queues"),
             Waited::Job { .. } => block("jobs", name, "run"),
         };
-        let waited = (begun.at_ns / 1_000_000).saturating_sub(since_ms);
-        begun.attributes.push(named("colony.queue.wait_ms", Value::Float(waited as f64)));
+        let start_ns = since_ns(SystemTime::UNIX_EPOCH + Duration::from_millis(since_ms));
+        let waited = begun.at_ns.saturating_sub(start_ns);
+        begun.attributes.push(named("colony.queue.wait_ms", Value::Float(waited as f64 / 1e6)));
         begun.attributes.push(named("colony.attempt", i64::from(attempt)));
-        if let (Some(parent), true) = (parent, attempt <= 1 && waited >= WAIT_NS_MIN / 1_000_000) {
+        if let (Some(parent), true) = (parent, attempt <= 1 && waited >= WAIT_NS_MIN) {
             let (what, attribute) = match of {
                 Waited::Queue => ("queue", "messaging.destination.name"),
                 Waited::Job { .. } => ("job", "colony.component"),
@@ -241,8 +239,8 @@ impl Tracer {
                 parent: parent.span_id,
                 name: format!("wait {name}"),
                 what,
-                start_ns: since_ms * 1_000_000,
-                duration_ns: begun.at_ns.saturating_sub(since_ms * 1_000_000),
+                start_ns,
+                duration_ns: waited,
                 links: vec![link(begun.context)],
                 attributes: vec![named(attribute, name.to_owned())],
             });
@@ -440,6 +438,13 @@ fn producer(delivery: &Delivery) -> Option<TraceContext> {
     TraceContext::parse(Head::of(&delivery.message.data).ok()?.trace().as_bytes())
 }
 
+/// Since when something waits, in nanoseconds since 1970. Whole milliseconds are what is left of a time that was cut: it counts from the next
+/// one, so that no wait begins before what it comes of.
+fn since_ns(time: SystemTime) -> u64 {
+    let ns = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
+    if ns.is_multiple_of(MILLISECOND_NS) { ns + MILLISECOND_NS } else { ns }
+}
+
 /// By the conventions for messaging.
 fn messaging(name: &'static str, kind: &'static str, destination: &str, by: &str) -> Vec<(Text, Value)> {
     vec![
@@ -464,6 +469,7 @@ fn named(key: &'static str, value: impl Into<Value>) -> (Text, Value) {
     (Text::Static(key), value.into())
 }
 
+const MILLISECOND_NS: u64 = 1_000_000;
 const TRACEPARENT: &str = "traceparent";
 /// Where a request, or what is sent, says which trace it belongs to: W3C Trace Context and W3C Baggage.
 pub(crate) const TRACE: [&str; 3] = [TRACEPARENT, "tracestate", "baggage"];

@@ -1,8 +1,8 @@
 //! Which process groups run, in a file: so that a later run ends what an earlier one left behind when both it
 //! and its guardian were killed.
 //!
-//! A line a group: `PGID STARTED INSTANCE`, behind a line with the boot's id and the node's name. Nothing is
-//! ended on the number alone: the leader must have the start time, or, when the leader is gone, a member must
+//! A line a group: `PGID STARTED INSTANCE`, behind a line with the boot's id, the node's name, and which folder the file
+//! lies in: what a copy of the folder tells of may be another node's, which runs. Nothing is ended on the number alone: the leader must have the start time, or, when the leader is gone, a member must
 //! carry the instance's name in its environment. What has left its group is found by the node's mark.
 
 use crate::guardian;
@@ -11,7 +11,8 @@ use crate::procfs::{self, Stat};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// A process group of ours.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Before {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
+    folder: String,
     node: String,
     groups: BTreeMap<i32, Entry>,
 }
@@ -37,9 +39,9 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Begins anew. What the file held before is returned.
     pub fn open(path: PathBuf, node: &str) -> (Self, Before) {
-        let before =
-            fs::read_to_string(&path).ok().and_then(|text| parse(&text, &boot_id())).unwrap_or_default();
-        (Self { path, node: node.to_owned(), groups: BTreeMap::new() }, before)
+        let folder = folder_of(&path);
+        let before = fs::read_to_string(&path).ok().and_then(|text| parse(&text, &boot_id(), &folder));
+        (Self { path, folder, node: node.to_owned(), groups: BTreeMap::new() }, before.unwrap_or_default())
     }
 
     pub fn add(&mut self, group: i32, entry: Entry) -> io::Result<()> {
@@ -58,7 +60,8 @@ impl Ledger {
 
     fn write(&self) -> io::Result<()> {
         let lines = self.groups.iter().map(|(group, e)| format!("{group} {} {}\n", e.started, e.instance));
-        let text: String = std::iter::once(format!("{} {}\n", boot_id(), self.node)).chain(lines).collect();
+        let text: String =
+            std::iter::once(format!("{} {} {}\n", boot_id(), self.node, self.folder)).chain(lines).collect();
         let fresh = self.path.with_extension("new");
         fs::write(&fresh, text)?;
         fs::rename(&fresh, &self.path)
@@ -88,11 +91,19 @@ fn is_left(group: i32, entry: &Entry) -> bool {
     }
 }
 
-fn parse(text: &str, boot: &str) -> Option<Before> {
+fn parse(text: &str, boot: &str, folder: &str) -> Option<Before> {
     let mut lines = text.lines();
-    let (of, node) = lines.next()?.split_once(' ')?;
+    let mut words = lines.next()?.split(' ');
+    let (of, node, within) = (words.next()?, words.next()?, words.next());
     let before = || Before { node: node.to_owned(), groups: lines.filter_map(parse_line).collect() };
-    (of == boot).then(before)
+    // An earlier version has not written in which folder.
+    (of == boot && within.is_none_or(|within| within == folder)).then(before)
+}
+
+/// The folder that a file lies in, by device and inode: another one than that of a copy.
+fn folder_of(path: &Path) -> String {
+    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+    folder.map_or_else(String::new, |folder| format!("{}:{}", folder.dev(), folder.ino()))
 }
 
 fn parse_line(line: &str) -> Option<(i32, Entry)> {
@@ -121,7 +132,25 @@ mod tests {
         ledger.remove(4712).unwrap();
         let (_, before) = Ledger::open(path.clone(), "n2");
         assert_eq!(before, Before { node: "n1".to_owned(), groups: BTreeMap::from([(4711, entry)]) });
-        assert_eq!(parse(&fs::read_to_string(path).unwrap(), "another boot"), None);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(parse(&text, "another boot", &folder_of(&path)), None);
+    }
+
+    #[test]
+    fn what_a_copy_of_the_folder_tells_of_is_not_ours() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, copy) = (folder.path().join("groups"), other.path().join("groups"));
+        let entry = Entry { started: 77, instance: "catalog-1".to_owned() };
+        Ledger::open(path.clone(), "n1").0.add(4711, entry.clone()).unwrap();
+        fs::copy(&path, &copy).unwrap();
+        assert_eq!(Ledger::open(copy, "n2").1, Before::default());
+        // One that was only moved is the same.
+        let moved = other.path().join("moved");
+        fs::rename(folder.path(), &moved).unwrap();
+        let (_, before) = Ledger::open(moved.join("groups"), "n2");
+        assert_eq!(before.groups, BTreeMap::from([(4711, entry.clone())]));
+        let earlier = format!("{} n1\n4711 77 catalog-1\n", boot_id());
+        assert_eq!(parse(&earlier, &boot_id(), "1:2").unwrap().groups, BTreeMap::from([(4711, entry)]));
     }
 
     #[test]

@@ -105,8 +105,9 @@ async fn brought(app: App, instance: Weak<Instance>, work: Work) -> Outcome {
                 if let Some(instance) = instance.upgrade() {
                     let tries = work.attempt;
                     instance.say(&format!(
-                        "a run of the job {:?} is given up after {tries} tries: {cause}",
-                        kept.job.name
+                        "a run of the job {:?} is given up after {}: {cause}",
+                        kept.job.name,
+                        if tries == 1 { "a try".to_owned() } else { format!("{tries} tries") },
                     ));
                 }
                 Outcome::Done

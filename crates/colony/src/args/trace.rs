@@ -59,9 +59,9 @@ pub(crate) struct Logs {
     /// Go on as lines come, until Ctrl-C
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Lines from before now
-    #[arg(short = 'n', long, default_value_t = 100, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) lines: usize,
+    /// Lines from before now [default: 100; with --trace or --since all that there are]
+    #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) lines: Option<usize>,
     /// Only what was logged in this trace
     #[arg(long, value_name = "ID", conflicts_with = "follow")]
     pub(crate) trace: Option<String>,

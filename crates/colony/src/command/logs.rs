@@ -22,6 +22,8 @@ use crate::terminal;
 
 /// Column of names.
 const NAME_WIDTH: usize = 18;
+/// How many lines are shown, if nothing is said.
+const LINES: usize = 100;
 /// Most records that are asked for at a time, and most pages.
 const PAGE: usize = 1_000;
 /// Most records that are shown.
@@ -42,7 +44,7 @@ fn is_of_records(args: &Logs) -> bool {
 
 /// From memory.
 async fn lines(args: &Logs, client: &Client) -> Result<ExitCode, Failure> {
-    let mut path = format!("/v1/logs?lines={}&follow={}", args.lines, args.follow);
+    let mut path = format!("/v1/logs?lines={}&follow={}", args.lines.unwrap_or(LINES), args.follow);
     if let Some(service) = &args.service {
         known(client, service).await?;
         path.push_str(&format!("&service={service}"));
@@ -105,7 +107,8 @@ fn narrowed(args: &Logs) -> Result<Option<LogQuery>, Failure> {
 
 /// From the window.
 async fn records(args: &Logs, kept: &Kept) -> Result<ExitCode, Failure> {
-    let wanted = if args.trace.is_some() || args.since.is_some() { RECORDS_MAX } else { args.lines };
+    let most = if args.trace.is_some() || args.since.is_some() { RECORDS_MAX } else { LINES };
+    let wanted = args.lines.unwrap_or(most);
     let mut newest_first: Vec<Value> = Vec::new();
     let mut before = String::new();
     while newest_first.len() < wanted {
@@ -128,6 +131,9 @@ async fn records(args: &Logs, kept: &Kept) -> Result<ExitCode, Failure> {
             Some(next) => before = next.to_owned(),
             None => break,
         }
+    }
+    if newest_first.is_empty() && wanted > 0 && !args.json {
+        eprintln!("no line has all of that");
     }
     let colours = terminal::colours();
     for log in newest_first.iter().rev() {

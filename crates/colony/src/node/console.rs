@@ -212,7 +212,7 @@ async fn carry_out(node: &Arc<Node>, operation: Operation) -> Result<Value, Prob
             let change = node.printer.changed("scale", format!("{service} is to have {instances} instances"));
             serde_json::to_value(taken(node, &change, node.supervisor.scale(&service, instances).await)?)
         }
-        Operation::Kill(instance) => kill(node, &instance),
+        Operation::Kill(instance) => Ok(kill(node, &instance)?),
         Operation::Breaker(call, force) => {
             force_breaker(node, &call, force)?;
             let how = json!(force).as_str().unwrap_or_default().to_owned();
@@ -242,10 +242,11 @@ fn taken(node: &Node, change: &Change, done: Result<Done, CommandError>) -> Resu
 }
 
 /// Ends an instance as a crash would: what comes of it is the supervisor's.
-fn kill(node: &Node, instance: &str) -> Result<Value, serde_json::Error> {
+fn kill(node: &Node, instance: &str) -> Result<Value, Problem> {
     let services = node.supervisor.status();
     let found = services.iter().flat_map(|service| &service.instances).find(|one| one.id == instance);
-    let pid = found.and_then(|found| found.pid).and_then(|pid| i32::try_from(pid).ok());
+    let found = found.ok_or_else(|| Problem::not_found(format!("there is no instance {instance}")))?;
+    let pid = found.pid.and_then(|pid| i32::try_from(pid).ok());
     let is_ended = pid.is_some_and(|pid| killpg(Pid::from_raw(pid), Signal::SIGKILL).is_ok());
     Ok(json!({ "instance": instance, "killed": is_ended, "pid": pid }))
 }

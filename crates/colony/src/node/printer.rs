@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use manifest::valid;
@@ -34,6 +34,8 @@ pub(crate) struct Printer {
     lines: Lines,
     /// What was done to the system lately, for who looks for the cause of an alert.
     changes: Arc<Mutex<Changes>>,
+    /// The console's link.
+    console: OnceLock<String>,
 }
 
 impl Printer {
@@ -46,6 +48,7 @@ impl Printer {
             redactor: RwLock::default(),
             lines,
             changes: Arc::default(),
+            console: OnceLock::new(),
         };
         printer.renamed(manifest);
         printer
@@ -77,6 +80,7 @@ impl Printer {
         }
         if let Some(console) = console {
             self.row(&mut text, "console", console, Style::Plain);
+            let _ = self.console.set(console.to_owned());
         }
         if let Some(ca) = node.authority() {
             let trust = format!("trust {} (`colony certs` says how)", ca.display());
@@ -106,6 +110,9 @@ impl Printer {
         text.push('\n');
         if let Some(gateway) = node.gateway() {
             self.row(&mut text, "open", &gateway, Style::Bold);
+        }
+        if let Some(console) = self.console.get() {
+            self.row(&mut text, "see", console, Style::Plain);
         }
         self.row(&mut text, "look", &format!("{colony} status"), Style::Plain);
         // The load generator does not speak TLS.

@@ -99,7 +99,12 @@ fn a_link_lets_one_in_and_nothing_else_does() {
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     assert!(!cookie.contains(&looked.token), "{cookie}");
     let session = ("cookie", cookie.split(';').next().expect("its value"));
-    assert!(ask("GET", "/services", &[session]).body.contains("<main"));
+    for page in ["/services", "/messages/queue/mails.eu", "/policies/gateway%20%2Fa.html"] {
+        assert!(ask("GET", page, &[session]).body.contains("<main"), "{page}");
+    }
+    for file in ["/favicon.ico", "/robots.txt", "/assets/app.js", "/api"] {
+        assert_eq!(ask("GET", file, &[session]).status, 404, "{file}");
+    }
     assert_eq!(ask("GET", "/api/status", &[session]).json()["name"], "shop");
 
     let cross = [session, ("origin", "http://evil.example")];

@@ -164,7 +164,9 @@ async fn elsewhere(
     if is_read && ::telemetry::api::is_path(path) {
         return telemetry::kept(&served, &uri).await;
     }
-    match is_read && !path.starts_with("/api/") && !path.contains('.') {
+    // Names on a page may have dots; what a browser asks for by itself, such as `/favicon.ico`, begins with a name of a file.
+    let page = path.split('/').nth(1).unwrap_or_default();
+    match is_read && page != "api" && !page.contains('.') && page != "assets" {
         true => Ok(assets::shell(path)),
         false => Err(Problem::not_found(format!("there is no {method} {path}"))),
     }

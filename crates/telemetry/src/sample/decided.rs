@@ -22,6 +22,8 @@ pub(super) struct Decided {
 pub(super) struct Place {
     pub(super) kept: Kept,
     pub(super) start_ns: u64,
+    /// How many spans it has.
+    pub(super) spans: usize,
 }
 
 impl Decided {
@@ -41,8 +43,8 @@ impl Decided {
         young.insert(short(trace_id));
     }
 
-    pub(super) fn kept(&self, trace_id: &[u8; 16]) -> Option<Place> {
-        self.kept.iter().find_map(|generation| generation.get(trace_id)).copied()
+    pub(super) fn kept(&mut self, trace_id: &[u8; 16]) -> Option<&mut Place> {
+        self.kept.iter_mut().find_map(|generation| generation.get_mut(trace_id))
     }
 
     pub(super) fn is_dropped(&self, trace_id: &[u8; 16]) -> bool {
@@ -63,7 +65,7 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten() {
         let mut decided = Decided::default();
-        let place = Place { kept: Kept { why: Why::Error, weight: 1.0 }, start_ns: 0 };
+        let place = Place { kept: Kept { why: Why::Error, weight: 1.0 }, start_ns: 0, spans: 1 };
         let id = |n: u128| n.to_be_bytes();
         for n in 0..3 * DROPPED_MAX as u128 {
             decided.drop(&id(n));

@@ -2,7 +2,8 @@
 //!
 //! That is max-min fairness (Bertsekas and Gallager, "Data Networks", 6.5.2): a level is found up to which every name may fill,
 //! so that together they come to the budget. A name's chance is the level divided by what it asks for. What it asks for is a
-//! moving average, and what it has asked for in this second where that is more: who comes all of a sudden is bounded too.
+//! moving average, and what it has asked for in this second where that is more: who comes all of a sudden is bounded too. Something
+//! large of a rare name has a bucket of its own, or it would never be kept: it fills as fast as the budget.
 
 use std::collections::HashMap;
 
@@ -14,6 +15,8 @@ const NAMES_MAX: usize = 1_024;
 const OTHERS: Name = 0;
 /// What the last second counts for in the average.
 const NEWEST: f64 = 0.3;
+/// How many seconds' budget the bucket for large things of rare names holds.
+const BUCKET_S: f64 = 30.0;
 /// An average below so many bytes a second is forgotten.
 const FORGOTTEN: f64 = 1.0;
 
@@ -22,6 +25,8 @@ const FORGOTTEN: f64 = 1.0;
 pub(super) struct Fair {
     names: HashMap<Name, Asked>,
     level: f64,
+    /// What large things of rare names may take, in bytes.
+    bucket: f64,
 }
 
 /// In bytes.
@@ -35,7 +40,7 @@ struct Asked {
 impl Fair {
     /// Nobody has asked, and there is so much a second.
     pub(super) fn new(budget: f64) -> Fair {
-        Fair { names: HashMap::new(), level: budget }
+        Fair { names: HashMap::new(), level: budget, bucket: budget * BUCKET_S }
     }
 
     /// The chance of something of so many bytes to be kept.
@@ -44,6 +49,11 @@ impl Fair {
         let asked = self.names.entry(if is_full { OTHERS } else { name }).or_default();
         asked.now += bytes as f64;
         let wanted = asked.now.max(asked.a_second);
+        let is_first = asked.now <= bytes as f64 && asked.a_second <= self.level;
+        if is_first && wanted > self.level && bytes as f64 <= self.bucket {
+            self.bucket -= bytes as f64;
+            return 1.0;
+        }
         // What a level of nothing leaves out would stand for infinitely many.
         (self.level / wanted).clamp(CHANCE_MIN, 1.0)
     }
@@ -59,6 +69,7 @@ impl Fair {
         self.names.retain(|_, asked| asked.a_second >= FORGOTTEN);
         let wanted = self.names.values().map(|asked| asked.a_second).collect();
         self.level = level(wanted, budget);
+        self.bucket = (self.bucket + budget).min(budget * BUCKET_S);
     }
 }
 
@@ -99,6 +110,19 @@ mod tests {
         assert_eq!(fair.chance(2, 100), 1.0);
         let often = fair.chance(1, 100);
         assert!((0.08..0.1).contains(&often), "{often}");
+    }
+
+    #[test]
+    fn something_large_of_a_rare_name_is_kept_and_a_flood_of_such_is_not() {
+        let mut fair = Fair::new(1_000.0);
+        assert_eq!(fair.chance(1, 20_000), 1.0);
+        assert!(fair.chance(1, 20_000) < 0.1, "it is not rare any more");
+        let kept = (2..1_000).map(|name| fair.chance(name, 5_000)).filter(|chance| *chance == 1.0).count();
+        assert_eq!(kept, 2, "what is left of the bucket");
+        (0..10).for_each(|_| fair.settle(1_000.0));
+        let kept =
+            (2_000..3_000).map(|name| fair.chance(name, 5_000)).filter(|chance| *chance == 1.0).count();
+        assert!(kept <= 2, "{kept}: what has come into it since");
     }
 
     #[test]

@@ -148,7 +148,12 @@ impl Sampler {
             }
             self.bytes += open.add(now_ms, span, must);
         } else if let Some(place) = self.decided.kept(&span.trace_id) {
-            kept.push(late(place, span));
+            if place.spans >= self.limits.spans_max {
+                self.counts.spans_dropped += 1;
+                return;
+            }
+            place.spans += 1;
+            kept.push(late(*place, span));
         } else if self.decided.is_dropped(&span.trace_id) {
             match must {
                 Some(why) => kept.push(self.think_again(span, why)),
@@ -262,7 +267,8 @@ impl Sampler {
         }
         self.count(why);
         let decision = Kept { why, weight: (1.0 / chance) as f32 };
-        self.decided.keep(*trace_id, Place { kept: decision, start_ns: open.start_ns });
+        self.decided
+            .keep(*trace_id, Place { kept: decision, start_ns: open.start_ns, spans: open.spans.len() });
         kept.push(open.part(*trace_id, Some(decision)));
     }
 
@@ -277,7 +283,7 @@ impl Sampler {
     /// A trace that was dropped has come to something that must be kept.
     fn think_again(&mut self, span: Arc<Span>, why: Why) -> Part {
         self.count(why);
-        let place = Place { kept: Kept { why, weight: 1.0 }, start_ns: span.start_ns };
+        let place = Place { kept: Kept { why, weight: 1.0 }, start_ns: span.start_ns, spans: 1 };
         self.decided.keep(span.trace_id, place);
         late(place, span)
     }

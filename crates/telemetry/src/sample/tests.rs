@@ -114,6 +114,33 @@ fn what_comes_late_shares_the_fate() {
 }
 
 #[test]
+fn what_comes_late_counts_among_the_spans_of_its_trace() {
+    let mut world = World::new(Limits { spans_max: 5, ..Limits::default() });
+    world.comes(root(1, "GET /"));
+    world.passes(2_100);
+    (2..10).for_each(|of| world.comes(inner(1, of)));
+    assert_eq!(
+        (world.kept.iter().map(|part| part.spans.len()).sum::<usize>(), world.sampler.counts().spans_dropped),
+        (5, 4)
+    );
+}
+
+#[test]
+fn a_large_trace_of_a_rare_name_is_kept() {
+    let mut world = World::new(Limits::default());
+    let large = |n: u64| {
+        (0..10_000_u64).map(move |span| Span {
+            span_id: (span + 1).to_be_bytes(),
+            attributes: vec![("k".into(), "x".repeat(400).into())],
+            ..root(n, "nightly")
+        })
+    };
+    large(1).for_each(|span| world.comes(span));
+    world.passes(40_000);
+    assert_eq!(world.why(1), Some(Why::Share));
+}
+
+#[test]
 fn a_failure_after_the_decision_is_kept_and_what_follows() {
     let mut world = World::new(Limits { window_bytes: 1, ..small() });
     world.comes(root(1, "GET /"));

@@ -1,6 +1,7 @@
 //! A trace as a drawing: a line for each span, with when it was, and what was logged in it where it was logged.
 //!
-//! `█` is where a span is on the critical path, `─` where it is not, `░` where it waited to be taken up, or is nothing but a wait.
+//! `█` is where a span is on the critical path, `─` where it is not, `░` where it waited to be taken up, or is nothing but a wait, and `▓`
+//! such a wait on the critical path.
 //!
 //! What a request has set off may go on long after it was answered. Then the drawing is as long as the request, unless all is wanted, and
 //! `▸` at its end is for what comes later.
@@ -56,7 +57,7 @@ pub(super) fn trace(trace: &Value, width: usize, colours: bool, whole: bool) -> 
             drawing.bar_of(row),
             took(number(row.span, "duration_ns")),
         );
-        let _ = writeln!(drawn, "{}", remarks(row, colours));
+        let _ = writeln!(drawn, "{}{}", remarks(row, colours), elsewhere(trace, row.span));
         let indent = " ".repeat(4 + service_width + 2 + 2 * row.depth);
         let own =
             logs.iter().filter(|log| log["span_id"].is_string() && log["span_id"] == row.span["span_id"]);
@@ -123,11 +124,12 @@ impl Drawing<'_> {
         let start_ns = offset_ns(self.trace, row.span);
         let mut cells = vec![' '; self.bar];
         self.fill(&mut cells, start_ns.saturating_sub(row.waited_ns), row.waited_ns, '░');
-        let own = if row.span["attributes"]["colony.wait"].is_string() { '░' } else { '─' };
+        let is_wait = row.span["attributes"]["colony.wait"].is_string();
+        let (own, on_path) = if is_wait { ('░', '▓') } else { ('─', '█') };
         self.fill(&mut cells, start_ns, number(row.span, "duration_ns"), own);
         let path = self.trace["critical_path"].as_array().map(Vec::as_slice).unwrap_or_default();
         for stretch in path.iter().filter(|stretch| stretch["span_id"] == row.span["span_id"]) {
-            self.fill(&mut cells, number(stretch, "offset_ns"), number(stretch, "duration_ns"), '█');
+            self.fill(&mut cells, number(stretch, "offset_ns"), number(stretch, "duration_ns"), on_path);
         }
         // In microseconds the end of a trace may be a little before that of its spans.
         if start_ns + number(row.span, "duration_ns") > self.length_ns + 1_000 {
@@ -186,6 +188,19 @@ fn remarks(row: &Row<'_>, colours: bool) -> String {
         let _ = write!(remarks, "  {}", paint(colours, Style::Bad, &format!("! {}", plain(why))));
     }
     remarks
+}
+
+/// Other traces that a span is linked with: of a run of a job that in which it was scheduled.
+fn elsewhere(trace: &Value, span: &Value) -> String {
+    let links = span["links"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut others: Vec<&str> = links.iter().filter_map(|link| link["trace_id"].as_str()).collect();
+    others.retain(|other| *other != text(trace, "trace_id"));
+    others.dedup();
+    match others[..] {
+        [] => String::new(),
+        [one] => format!("  of trace {one}"),
+        ref several => format!("  of {} traces (--json)", several.len()),
+    }
 }
 
 fn log_line(drawn: &mut String, log: &Value, indent: &str, colours: bool) {

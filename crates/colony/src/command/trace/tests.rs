@@ -67,8 +67,11 @@ fn what_goes_on_after_the_answer_does_not_squeeze_the_request() {
         span("f2", Some("f1"), "checkout", "process payments-due", "consumer", 5_180_000, 2_000),
     ];
     later[0]["attributes"]["colony.wait"] = "queue".into();
+    later[1]["links"] = json!([{ "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "c3" }, { "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736" }]);
     long["spans"].as_array_mut().expect("spans").extend(later);
     (long["duration_ns"], long["first_duration_ns"]) = (5_182_000_000_u64.into(), 200_000_000.into());
+    let waited = json!({ "span_id": "f1", "offset_ns": 182_000_000, "duration_ns": 18_000_000 });
+    long["critical_path"].as_array_mut().expect("a path").push(waited);
     insta::assert_snapshot!("later", draw::trace(&long, 120, false, false));
     insta::assert_snapshot!("whole", draw::trace(&long, 120, false, true));
 }
