@@ -27,7 +27,26 @@ pub(super) fn resolve(typed: &typed::Manifest, found: &mut Vec<Diagnostic>) -> T
         }
     }
     telemetry.export = given.export.value().and_then(|one| export(one.otlp.value()?, found));
+    if let Some(to) = given.export.value().and_then(|one| one.otlp.value()?.endpoint.get()) {
+        refuse_itself(to, telemetry.otlp.as_ref(), found);
+    }
     telemetry
+}
+
+/// A collector is not the node itself, as far as the manifest says where that listens.
+fn refuse_itself(
+    to: &typed::At<typed::CollectorUrl>,
+    listeners: Option<&OtlpListeners>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let own = listeners.into_iter().flat_map(|own| [own.grpc, own.http]).flatten();
+    let ports: Vec<u16> = own.map(|own| own.port()).filter(|port| *port > 0).collect();
+    if to.value.0.is_local() && ports.contains(&to.value.0.port) {
+        let one = contradiction(to.span, "`telemetry.export` names the node's own listener");
+        found.push(one.label("listened on by `telemetry.otlp`").help(
+            "what is sent there would come back to be sent again: name a collector, or leave `export` out",
+        ));
+    }
 }
 
 fn window(options: &typed::WindowOptions, found: &mut Vec<Diagnostic>) -> Window {
