@@ -133,7 +133,7 @@ async fn records(args: &Logs, kept: &Kept) -> Result<ExitCode, Failure> {
         }
     }
     if newest_first.is_empty() && wanted > 0 && !args.json {
-        eprintln!("no line has all of that");
+        terminal::print("  no line has all of that\n")?;
     }
     let colours = terminal::colours();
     for log in newest_first.iter().rev() {
