@@ -6,6 +6,7 @@ import * as router from './router.js';
 import * as store from './store.js';
 import { help, search } from './search.js';
 import { stacks } from './stack.js';
+import { stamp } from './time.js';
 
 // Pages that are not in the list, and the one under which they are.
 const UNDER = { streams: 'state' };
@@ -50,12 +51,24 @@ function frame() {
   }, () => {});
   watchAlerts(alerts);
   store.watch(() => {
-    mark(live, 'data-state', store.connection.state);
-    say(live, { live: 'live', lost: 'connection lost', connecting: 'connecting' }[store.connection.state]);
+    const { state, isLost } = store.connection;
+    const told = isLost ? 'lost' : state === 'connecting' ? state : 'live';
+    mark(live, 'data-state', told);
+    say(live, { live: 'live', lost: 'connection lost', connecting: 'connecting' }[told]);
+    tellLost();
     const count = store.all('fault/').length;
     faults.hidden = count === 0;
     say(faults, count === 1 ? '1 fault' : `${count} faults`);
   });
+}
+
+// What is shown while the node is not heard of is of another time: that is said, and it does not look as if it were of now.
+function tellLost() {
+  const { isLost, until } = store.connection;
+  mark(document.body, 'data-lost', isLost ? '' : null);
+  const utc = router.place().query.utc === 'true';
+  const since = until === null ? '' : ` What is shown is as it was at ${stamp(until, utc)}${utc ? ' UTC' : ''}.`;
+  say(document.getElementById('lost'), isLost ? `The node does not answer.${since}` : '');
 }
 
 // What fires, told on every page.
@@ -115,16 +128,36 @@ function keys() {
   });
 }
 
-// The module of a page, which makes the page known. It has the page's name.
-const fetched = (name) => import(`./${name}.js`);
+// Pages whose modules could not be fetched. Browsers remember that of a document, so that only another document is of use.
+const failed = new Set();
 
-// Instead of a page that could not be fetched: an attempt that failed is not made again by itself.
-function unloaded(root) {
+// The module of a page, which makes the page known. It has the page's name. One that failed has the document load anew where the node can be
+// asked: the address is that of the page already.
+async function fetched(name) {
+  if (!failed.has(name)) {
+    return import(`./${name}.js`).catch((error) => {
+      failed.add(name);
+      throw error;
+    });
+  }
+  if (store.connection.state !== 'live') throw new Error(`${name}.js could not be fetched`);
+  location.reload();
+  return new Promise(() => {});
+}
+
+// Instead of a page that could not be fetched. It is tried again when the connection was lost and is back, and when one comes here again; not
+// over and over, for the file may be gone for good.
+function unloaded(root, at, signal) {
   root.append(
     h('div', { class: 'head' }, h('h1', {}, 'This page could not be fetched')),
     h('p', {}, 'The node does not answer, or has another version by now.'),
     h('p', {}, h('button', { onclick: () => location.reload() }, 'Try again')),
   );
+  let wasLost = false;
+  store.watch(() => {
+    wasLost ||= store.connection.state === 'lost';
+    if (wasLost && store.connection.state === 'live') location.reload();
+  }, signal);
 }
 
 const NAMES = [...PAGES.map(([name]) => name), ...Object.keys(UNDER)];

@@ -72,7 +72,9 @@ page('break', (root, at, signal) => {
   const offer = () => {
     const nodes = store.all('node/');
     const instances = () => nodes.filter((node) => node.is_ours).flatMap((node) => node.instances.map((one) => one.id));
-    const queues = () => nodes.filter((node) => node.kind === 'queue').map((node) => node.name);
+    const named = target?.replace(/^queue /, '');
+    // What is put in where the node itself puts jobs does nothing that one could see.
+    const queues = () => nodes.filter((node) => node.kind === 'queue' && (!store.isOfJobs(node.name) || node.name === named)).map((node) => node.name);
     const places = () => [...store.all('call/').map((call) => call.call), ...nodes.filter((node) => ['service', 'external'].includes(node.kind)).map((node) => node.name)];
     const names = { kill: instances, fill: queues }[way]?.() ?? places();
     for (const button of ways) mark(button, 'aria-pressed', String(button.dataset.way === way));
@@ -82,7 +84,7 @@ page('break', (root, at, signal) => {
     go.disabled = names.length === 0;
     const key = [way, ...names].join('\n');
     if (offered === key) return;
-    const chosen = target?.replace(/^queue /, '') || targets.value;
+    const chosen = named || targets.value;
     offered = key;
     targets.replaceChildren(...names.map((name) => h('option', { value: name, selected: name === chosen }, name)), ...(names.length ? [] : [h('option', { value: '' }, 'there is none')]));
   };
@@ -135,6 +137,7 @@ page('break', (root, at, signal) => {
   const follow = () => {
     map.draw();
     const every = amiss().slice(0, 12);
+    say(calm, store.connection.isLost ? 'All was well.' : 'All is well.');
     calm.hidden = every.length > 0;
     news.show(every, (one) => one.id);
   };

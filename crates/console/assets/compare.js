@@ -5,7 +5,7 @@ import * as show from './format.js';
 import { get, part } from './net.js';
 import { address, turn } from './router.js';
 import { rows as rowsOf } from './rows.js';
-import { aligned, lengths, startNs } from './spans.js';
+import { aligned, isWait, lengths, startNs } from './spans.js';
 import { dated, zone } from './time.js';
 import { failed, KINDS, ticks } from './waterfall.js';
 
@@ -21,7 +21,7 @@ export function compare(root, id, at, signal) {
   const head = h('div', {});
   const narrowed = h('button', { onclick: () => turn({ only: only ? '' : 'true' }, { replace: true }) }, 'Only what differs');
   const after = h('button', { onclick: () => turn({ later: later ? '' : 'true' }, { replace: true }) });
-  const bar = h('div', { class: 'row tools', hidden: true }, narrowed, after, h('span', { class: 'grow' }), h('span', { class: 'legend' }, h('span', { class: 'step' }, h('i', { class: 'piece on' }), 'A'), h('span', { class: 'step' }, h('i', { class: 'piece off' }), 'B')));
+  const bar = h('div', { class: 'row tools', hidden: true }, narrowed, after, h('span', { class: 'grow' }), h('span', { class: 'legend' }, h('span', { class: 'step' }, h('i', { class: 'piece on' }), 'A'), h('span', { class: 'step' }, h('i', { class: 'piece off' }), 'B'), h('span', { class: 'step' }, h('i', { class: 'piece wait' }), 'waited')));
   const axis = h('div', { class: 'axis pair', hidden: true }, h('span', { class: 'label' }, 'Span'), h('span', { class: 'n' }, 'A'), h('span', { class: 'n' }, 'B'), h('span', { class: 'n' }, 'B − A'), h('span', { class: 'bars' }));
   const none = h('p', { class: 'empty', hidden: true }, 'Nothing differs by more than a millisecond and a twentieth.');
   const box = rowsOf({ height: () => (isNarrow() ? 46 : 28), key: (row) => row.key, make, update: fill, role: 'list', 'aria-label': 'Spans of both' }, signal);
@@ -34,7 +34,7 @@ export function compare(root, id, at, signal) {
   const isApart = () => lengths(one).isApart || lengths(other).isApart;
   const piece = (span, trace, kind) => {
     if (!span) return null;
-    const element = h('i', { class: `piece ${kind}${span.status === 'error' ? ' bad' : ''}` });
+    const element = h('i', { class: `piece ${kind}${isWait(span) ? ' wait' : ''}${span.status === 'error' ? ' bad' : ''}` });
     const [begin, end] = [startNs(span, trace) / longest(), (startNs(span, trace) + span.duration_ns) / longest()];
     if (begin > 1) return null;
     element.style.left = `${begin * 100}%`;

@@ -95,10 +95,10 @@ export const amiss = () => matters({ nodes: store.all('node/'), edges: store.all
 // What one should look at first, as links into the map.
 function standOut(element) {
   const all = amiss();
-  const key = JSON.stringify(all);
+  const key = JSON.stringify([all, store.connection.isLost]);
   if (element.dataset.key === key) return;
   element.dataset.key = key;
-  if (!all.length) { replace(element, h('span', { class: 'dim' }, 'All is well.')); return; }
+  if (!all.length) { replace(element, h('span', { class: 'dim' }, store.connection.isLost ? 'All was well.' : 'All is well.')); return; }
   replace(element, all.slice(0, 6).map(({ id, name, state, text }) => link(address('map', [], { on: id }), { class: state }, `${name}: ${text}`)), all.length > 6 ? h('span', { class: 'dim' }, `and ${all.length - 6} more`) : null);
 }
 

@@ -59,7 +59,8 @@ function every(root, signal) {
   });
   const draw = () => {
     const nodes = store.all('node/');
-    const [some, more] = [nodes.filter((node) => node.kind === 'queue'), nodes.filter((node) => node.kind === 'topic')];
+    const [found, more] = [nodes.filter((node) => node.kind === 'queue'), nodes.filter((node) => node.kind === 'topic')];
+    const some = [...found.filter((node) => !store.isOfJobs(node.name)), ...found.filter((node) => store.isOfJobs(node.name))];
     noQueue.hidden = some.length > 0;
     noTopic.hidden = more.length > 0;
     ofQueue.show(some, (one) => one.id);

@@ -3,7 +3,7 @@
 
 import { h, mark, say } from './dom.js';
 import { place, turn } from './router.js';
-import { field, ofField, PRESETS, range, stamp, USUAL, zone } from './time.js';
+import { field, misread, ofField, PRESETS, range, stamp, USUAL, zone } from './time.js';
 
 // What of `from` and `to` says so; anything else that the address says stays as it is.
 const go = (from, to = null, options) => turn({ from: from === USUAL && to === null ? null : from, to }, options);
@@ -41,7 +41,8 @@ export function rangeControl() {
   const wider = move('−', 'Twice as long', [-0.5, 0.5]);
   const live = h('button', { onclick: () => go(null) }, 'Live');
   const fixed = h('span', { class: 'row' }, words, earlier, later, wider, live);
-  const control = h('div', { class: 'range row', role: 'group', 'aria-label': 'Time' }, presets, own, fixed, fields);
+  const wrong = h('p', { class: 'bad', role: 'status' });
+  const control = h('div', { class: 'range row', role: 'group', 'aria-label': 'Time' }, presets, own, fixed, fields, wrong);
   const fill = () => {
     const { from, to } = range(place().query);
     begin.value = field(from, isUtc());
@@ -51,6 +52,7 @@ export function rangeControl() {
     const { query } = place();
     const now = range(query);
     const told = [stamp(now.from, isUtc()), now.live ? 'now' : stamp(now.to, isUtc())].join(' – ');
+    say(wrong, misread(query));
     let isOffered = false;
     for (const button of presets) {
       const isOn = now.live && button.dataset.from === (query.from ?? USUAL);

@@ -49,12 +49,14 @@ export function show() {
   const at = place();
   const name = given.names.includes(at.name) ? at.name : 'nowhere';
   const build = pages.get(name);
-  if (!build) {
-    if (awaited === name) return;
-    awaited = name;
-    given.fetched(name).catch(() => page(name, given.unloaded)).then(() => { if (awaited === name) show(); });
-    return;
-  }
+  if (build) return built(build, at);
+  if (awaited === name) return;
+  awaited = name;
+  const shown = () => { if (awaited === name) built(pages.get(name) ?? given.unloaded, place()); };
+  given.fetched(name).then(shown, shown);
+}
+
+function built(build, at) {
   awaited = null;
   if (current?.build === build && current.path === location.pathname && current.update) return current.update(at);
   current?.ended.abort();

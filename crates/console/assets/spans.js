@@ -39,6 +39,18 @@ export function tree(spans) {
   return { byId, caused, first };
 }
 
+// Whether a span is nothing but waiting: it says for what (docs/telemetry/spans.md).
+export const isWait = (span) => typeof span.attributes['colony.wait'] === 'string';
+
+// The links of the spans with which a trace begins that lead to other traces, each of these once: whatever caused it without being a part of it.
+export function elsewhere(trace) {
+  const found = new Map();
+  for (const { links = [] } of tree(trace.spans).first) {
+    for (const linked of links ?? []) if (linked.trace_id !== trace.trace_id && !found.has(linked.trace_id)) found.set(linked.trace_id, linked);
+  }
+  return [...found.values()];
+}
+
 // How long something lay between whoever handed it over and whoever took it, in nanoseconds.
 export function waited(span, cause) {
   if (span.kind !== 'consumer') return 0;

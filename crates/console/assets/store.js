@@ -8,7 +8,11 @@ const history = new Map();
 const HISTORY = 90;
 let due = false;
 
-export const connection = { state: 'connecting', since: Date.now() };
+// `state` is as it is just now, of which an interruption that nobody needs to know of is a part; `isLost` is what is to be told. `until` is when
+// what is known was last brought up to date, null while it is and where it never was.
+export const connection = { state: 'connecting', isLost: false, until: null };
+// An interruption shorter than this is nobody's matter.
+const LOST_MS = 2000;
 
 export const get = (key) => documents.get(key);
 
@@ -27,6 +31,9 @@ export function all(prefix) {
   lists.set(prefix, found);
   return found;
 }
+
+// Whether a queue is one that the node itself fills, with the runs of an application's jobs.
+export const isOfJobs = (queue) => queue.startsWith('jobs/');
 
 // Calls `tell` after changes, until `signal` aborts; and once for what is there.
 export function watch(tell, signal) {
@@ -49,9 +56,16 @@ function told() {
   });
 }
 
+let losing = null;
+
 function be(state) {
+  if (state === 'live') connection.until = null;
   if (connection.state === state) return;
-  Object.assign(connection, { state, since: Date.now() });
+  if (state === 'lost' && connection.state === 'live') connection.until ??= Date.now();
+  connection.state = state;
+  clearTimeout(losing);
+  if (state === 'lost') losing = setTimeout(() => { connection.isLost = true; told(); }, LOST_MS);
+  else connection.isLost = false;
   told();
 }
 
@@ -86,4 +100,6 @@ export function begin() {
     },
   }, { told: be });
   setInterval(remember, 1000);
+  // Who does not look hears of nothing.
+  document.addEventListener('visibilitychange', () => { if (document.hidden && connection.state === 'live') connection.until ??= Date.now(); });
 }

@@ -36,6 +36,15 @@ export function range({ from, to } = {}, now = Date.now(), usual = USUAL) {
   return { from: begin, to: end ?? now, live: end === null };
 }
 
+// What of an address that says a time is none, and what is looked at instead, as a sentence; null where all is.
+export function misread({ from, to, since } = {}, now = Date.now()) {
+  const wrong = [['from', from], ['to', to], ['since', from || !since ? null : since]].find(([word, text]) => text && moment(word === 'since' ? `-${text}` : text, now) === null);
+  if (wrong) return `${wrong[0]} is a time in milliseconds since 1970, or as long ago as -15m, and ${wrong[1]} is none: ${INSTEAD[wrong[0]]}.`;
+  const [begin, end] = [moment(from, now), moment(to, now) ?? now];
+  return begin !== null && begin >= end ? 'from is not before to: the last 15 minutes are shown.' : null;
+}
+const INSTEAD = { from: 'the 15 minutes before the end are shown', to: 'what is shown goes on until now', since: 'the last 15 minutes are shown' };
+
 // Stretches of time that people count in.
 const ROUND = [10, 20, 50, 100, 200, 500, ...[1, 2, 5, 10, 15, 30].map((n) => n * SECOND), ...[1, 2, 3, 5, 10, 15, 30].map((n) => n * MINUTE),
   ...[1, 2, 3, 6, 12].map((n) => n * HOUR), ...[1, 2, 7, 14].map((n) => n * DAY)];

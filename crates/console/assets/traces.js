@@ -161,7 +161,7 @@ function list(root, signal) {
   signal.addEventListener('abort', () => { left = { at: asking.address(asked), shown, polled, from, y: scrollY }; });
   const begin = () => {
     asked = asking.read(location.search);
-    if (new URLSearchParams(location.search).has('since')) history.replaceState(null, '', asking.address(asked));
+    if (new URLSearchParams(location.search).has('since') && asked.from) history.replaceState(null, '', asking.address(asked));
     clocks.show();
     time.show();
     form.show(asked);

@@ -7,7 +7,7 @@ import { address, place, turn } from './router.js';
 import { rows as rowsOf } from './rows.js';
 import { doing, told } from './say.js';
 import { spanTicks } from './scale.js';
-import { eventWords, lengths, missing, onPath, outcomes, rows, startNs, stretches } from './spans.js';
+import { elsewhere, eventWords, isWait, lengths, missing, onPath, outcomes, rows, startNs, stretches } from './spans.js';
 import { levelWord } from './tail.js';
 import { clock, dated, zone } from './time.js';
 
@@ -105,8 +105,9 @@ export function waterfall(root, id, at, signal) {
       row.waited > 0 ? h('span', { class: 'warn' }, `waited ${show.took(row.waited)}`) : null,
       did.map(({ text, state }) => h('span', { class: state || 'dim' }, text)), said ? h('span', { class: 'bad' }, why) : null,
       row.isEarly ? h('span', { class: 'warn' }, 'before its cause: clocks differ') : null, row.isFolded ? h('span', { class: 'dim' }, `${row.below} below`) : null];
-    const pieces = [row.waited > 0 ? piece('wait', across(startNs(span, trace) - row.waited), begin) : null, piece(span.status === 'error' ? 'off bad' : 'off', begin, end),
-      stretches(row.path, view.from, view.to).map((one) => piece(span.status === 'error' ? 'on bad' : 'on', one.begin, one.end))];
+    const kind = `${isWait(span) ? ' wait' : ''}${span.status === 'error' ? ' bad' : ''}`;
+    const pieces = [row.waited > 0 ? piece('wait', across(startNs(span, trace) - row.waited), begin) : null, piece(`off${kind}`, begin, end),
+      stretches(row.path, view.from, view.to).map((one) => piece(`on${kind}`, one.begin, one.end))];
     return [[row.below ? h('span', { class: 'fold', 'aria-hidden': 'true' }, row.isFolded ? '▸' : '▾') : h('span', { class: 'fold none' }), h('span', { class: 'who' }, span.service), ' ',
       KINDS[span.kind] ? h('span', { class: 'kind', title: KIND_WORDS[span.kind] }, `${KINDS[span.kind]} `) : null, h('span', { class: 'what', title: span.name }, span.name)], [pieces, words.flat().some(Boolean) ? remark(words, row.waited > 0 ? across(startNs(span, trace) - row.waited) : begin, end) : null], show.took(span.duration_ns)];
   }
@@ -255,6 +256,19 @@ function dragged(ruler, shown, done) {
   ruler.addEventListener('pointercancel', end);
 }
 
+// Links to other traces that are named one by one; a batch may have hundreds.
+const LINKED_MAX = 4;
+
+// How the traces are linked that the first span of one leads to.
+const caused = ({ spans: [span] }) => (span.kind !== 'consumer' ? 'Linked with the trace ' : span.name.startsWith('run ') ? 'Scheduled in the trace ' : 'Handed over in the trace ');
+
+function linkedWith(trace, look) {
+  const all = elsewhere(trace);
+  if (!all.length) return null;
+  return h('p', { class: 'facts' }, caused(trace), all.slice(0, LINKED_MAX).map((one, place) => [place ? ', ' : '', link(address('traces', [one.trace_id], { span: one.span_id, utc: look.utc ? 'true' : '' }), { class: 'mono' }, `${one.trace_id.slice(0, 8)}…`)]),
+    all.length > LINKED_MAX ? ` and ${show.count(all.length - LINKED_MAX)} more` : '', '.');
+}
+
 const KEPT = { error: 'kept for its failure', slow: 'kept because it was slow' };
 
 function heading(trace, look) {
@@ -265,7 +279,7 @@ function heading(trace, look) {
     h('div', { class: 'row' }, h('button', { onclick: () => others(trace) }, 'Compare …'), h('button', { onclick: copied, title: trace.trace_id }, 'Copy id'), trace.logs.length ? link(address('logs', [], { trace: trace.trace_id }), {}, 'Logs') : null, h('a', { href: `/api/traces/${trace.trace_id}`, target: '_blank', rel: 'noopener' }, 'JSON'))),
   h('p', { class: 'facts' }, h('b', {}, show.took(trace.first_duration_ns)), trace.duration_ns > trace.first_duration_ns ? `, ${show.took(trace.duration_ns)} with what it set off` : null, `, ${dated(trace.start_us / 1000, look.utc)} `,
     h('button', { class: 'plain word', title: 'Times of this computer, or UTC', onclick: () => turn({ utc: look.utc ? '' : 'true' }, { replace: true }) }, zone(trace.start_us / 1000, look.utc)),
-    `, ${trace.status_code ? `status ${trace.status_code}, ` : ''}${many(trace.span_count, 'span')} of ${many(trace.services.length, 'service')}, `, trace.error_count ? h('span', { class: 'bad' }, `${trace.error_count} failed, `) : '', kept)];
+    `, ${trace.status_code ? `status ${trace.status_code}, ` : ''}${many(trace.span_count, 'span')} of ${many(trace.services.length, 'service')}, `, trace.error_count ? h('span', { class: 'bad' }, `${trace.error_count} failed, `) : '', kept), linkedWith(trace, look)];
 }
 
 // Which to compare it with: the last that began so, and those that took longest.
