@@ -131,15 +131,15 @@ function keys() {
 // Pages whose modules could not be fetched. Browsers remember that of a document, so that only another document is of use.
 const failed = new Set();
 
-// The module of a page, which makes the page known. It has the page's name. One that failed has the document load anew where the node can be
-// asked: the address is that of the page already.
+// The module of a page, which makes the page known. It has the page's name.
+const tried = (name) => import(`./${name}.js`).catch((error) => {
+  failed.add(name);
+  throw error;
+});
+
+// The same for who goes to the page: one that failed has the document load anew where the node can be asked. The address is the page's already.
 async function fetched(name) {
-  if (!failed.has(name)) {
-    return import(`./${name}.js`).catch((error) => {
-      failed.add(name);
-      throw error;
-    });
-  }
+  if (!failed.has(name)) return tried(name);
   if (store.connection.state !== 'live') throw new Error(`${name}.js could not be fetched`);
   location.reload();
   return new Promise(() => {});
@@ -166,7 +166,7 @@ const NAMES = [...PAGES.map(([name]) => name), ...Object.keys(UNDER)];
 function others() {
   const begin = () => requestIdleCallback(() => {
     if (document.hidden) return document.addEventListener('visibilitychange', begin, { once: true });
-    for (const name of NAMES) fetched(name).catch(() => {});
+    for (const name of NAMES) tried(name).catch(() => {});
   });
   setTimeout(begin, OTHERS_MS);
 }

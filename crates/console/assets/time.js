@@ -38,12 +38,13 @@ export function range({ from, to } = {}, now = Date.now(), usual = USUAL) {
 
 // What of an address that says a time is none, and what is looked at instead, as a sentence; null where all is.
 export function misread({ from, to, since } = {}, now = Date.now()) {
-  const wrong = [['from', from], ['to', to], ['since', from || !since ? null : since]].find(([word, text]) => text && moment(word === 'since' ? `-${text}` : text, now) === null);
-  if (wrong) return `${wrong[0]} is a time in milliseconds since 1970, or as long ago as -15m, and ${wrong[1]} is none: ${INSTEAD[wrong[0]]}.`;
-  const [begin, end] = [moment(from, now), moment(to, now) ?? now];
-  return begin !== null && begin >= end ? 'from is not before to: the last 15 minutes are shown.' : null;
+  const none = (text) => text && moment(text, now) === null;
+  if (none(from)) return `from=${from} is no time, which is milliseconds since 1970 or as -15m: shown are 15 minutes.`;
+  if (none(to)) return `to=${to} is no time, which is milliseconds since 1970 or as -15m: shown is what is until now.`;
+  if (!from && since && none(`-${since}`)) return `since=${since} is no stretch of time, which is as 15m: shown are 15 minutes.`;
+  const begin = from ? moment(from, now) : null;
+  return begin !== null && begin >= (to ? moment(to, now) : now) ? 'It does not begin before it ends: shown are the last 15 minutes.' : null;
 }
-const INSTEAD = { from: 'the 15 minutes before the end are shown', to: 'what is shown goes on until now', since: 'the last 15 minutes are shown' };
 
 // Stretches of time that people count in.
 const ROUND = [10, 20, 50, 100, 200, 500, ...[1, 2, 5, 10, 15, 30].map((n) => n * SECOND), ...[1, 2, 3, 5, 10, 15, 30].map((n) => n * MINUTE),

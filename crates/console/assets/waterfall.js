@@ -265,7 +265,7 @@ const caused = ({ spans: [span] }) => (span.kind !== 'consumer' ? 'Linked with t
 function linkedWith(trace, look) {
   const all = elsewhere(trace);
   if (!all.length) return null;
-  return h('p', { class: 'facts' }, caused(trace), all.slice(0, LINKED_MAX).map((one, place) => [place ? ', ' : '', link(address('traces', [one.trace_id], { span: one.span_id, utc: look.utc ? 'true' : '' }), { class: 'mono' }, `${one.trace_id.slice(0, 8)}…`)]),
+  return h('p', { class: 'facts' }, caused(trace), all.slice(0, LINKED_MAX).map((one, place) => [place ? ', ' : '', link(address('traces', [one.trace_id], { span: one.span_id, utc: look.utc ? 'true' : '' }), { class: 'mono' }, one.trace_id.slice(0, 8))]),
     all.length > LINKED_MAX ? ` and ${show.count(all.length - LINKED_MAX)} more` : '', '.');
 }
 
