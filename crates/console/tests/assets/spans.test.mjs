@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { aligned, eventWords, lengths, missing, onPath, outcomes, rows, stretches, waited } from '../../assets/spans.js';
+import { aligned, elsewhere, eventWords, isWait, lengths, missing, onPath, outcomes, rows, stretches, waited } from '../../assets/spans.js';
 
 const span = (id, parent, service, name, from, us, more = {}) => ({
   span_id: id, parent_id: parent, service, name, kind: 'internal', start_us: 1000000 + from, duration_ns: us * 1000, status: 'unset', attributes: {}, ...more,
@@ -109,4 +109,16 @@ test('a request and what it set off are told apart where that makes a difference
   assert.equal(of(9.5e6, 10e6).isApart, false);
   assert.equal(of(9.5e6, 5.02e9, false).isApart, false, 'of what has no beginning nobody knows how long it took');
   assert.deepEqual(of(0, 0), { request: 1, whole: 1, isApart: false });
+});
+
+test('a span that is nothing but waiting says for what', () => {
+  assert.equal(isWait({ attributes: { 'colony.wait': 'queue' } }), true);
+  assert.equal(isWait({ attributes: { 'colony.queue.wait_ms': 20 } }), false);
+});
+
+test('what begins a trace leads to those that it is linked with, each once, and to none of its own', () => {
+  const to = (...ids) => ids.map((id) => ({ trace_id: id, span_id: 'x', attributes: {} }));
+  const run = trace([span('a', null, 'mail', 'run report', 0, 100, { links: to('other', 't', 'other', 'third') }), span('b', 'a', 'mail', 'POST', 1, 50, { links: to('inner') })]);
+  assert.deepEqual(elsewhere(run).map((one) => one.trace_id), ['other', 'third']);
+  assert.deepEqual(elsewhere(purchase()), []);
 });

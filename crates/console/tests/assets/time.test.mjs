@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { aligned, clock, dated, duration, field, HOUR, MINUTE, moment, ofField, range, round, SECOND, stamp, step, ticks, zone } from '../../assets/time.js';
+import { aligned, clock, dated, duration, field, HOUR, MINUTE, misread, moment, ofField, range, round, SECOND, stamp, step, ticks, zone } from '../../assets/time.js';
 
 const NOW = Date.UTC(2026, 10, 22, 12, 34, 56);
 process.env.TZ = 'UTC';
@@ -31,6 +31,14 @@ test('a range that makes no sense is the usual one', () => {
   assert.deepEqual(range({ from: String(NOW), to: String(NOW - 1) }, NOW), usual);
   assert.deepEqual(range({ from: 'x', to: 'y' }, NOW), usual);
   assert.deepEqual(range({ from: String(NOW + HOUR) }, NOW), usual);
+});
+
+test('what of an address is no time is told', () => {
+  assert.match(misread({ from: 'xyz' }, NOW), /^from=xyz is no time/);
+  assert.match(misread({ from: '-5m', to: 'soon' }, NOW), /^to=soon is no time/);
+  assert.match(misread({ since: 'xyz' }, NOW), /^since=xyz is no stretch/);
+  assert.match(misread({ from: String(NOW), to: String(NOW - 1) }, NOW), /before it ends/);
+  for (const fine of [{}, { from: '-5m' }, { since: '5m' }, { from: '-5m', since: 'xyz' }, { to: String(NOW) }, { from: String(NOW - HOUR), to: String(NOW) }]) assert.equal(misread(fine, NOW), null);
 });
 
 test('steps are as fine as what is kept, and not too many', () => {

@@ -164,6 +164,8 @@ fn an_instance_is_killed_and_a_queue_filled_on_purpose() {
 
     page.click("main .ways button", "Fill a queue");
     page.choose("#target", "to try");
+    let own = "return [...document.querySelectorAll('#target option')].every((one) => !one.value.startsWith('jobs/'))";
+    page.is("no queue that the node itself fills", own);
     page.fill_labelled("Items", "30");
     page.choose_labelled("For", "15 min");
     page.click("main button.main", "Break it");

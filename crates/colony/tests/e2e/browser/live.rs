@@ -124,6 +124,8 @@ fn tabs_that_nobody_sees_ask_for_nothing_and_catch_up() {
     page.says("main tbody a", "packer");
 }
 
+const DIMMED: &str = "return getComputedStyle(document.querySelector('main')).opacity < 1";
+
 #[test]
 fn a_node_that_went_away_and_came_back_is_followed_again() {
     let mut shop = Shop::open();
@@ -133,10 +135,19 @@ fn a_node_that_went_away_and_came_back_is_followed_again() {
     shop.looked.world.signal(libc::SIGKILL);
     shop.looked.world.exit_code();
     page.says(".connection", "connection lost");
-    // It is the page that was there, not an empty one.
+    // It is the page that was there, not an empty one, and does not look as if it were of now.
     page.says(".node text", "packer");
+    page.says("#lost[role=status]", "The node does not answer. What is shown is as it was at ");
+    page.is("a page that is dimmed", DIMMED);
+    page.says_no_more("main", "All is well.");
+    page.click("#nav a", "Services");
+    page.headed("Services");
+    page.says("#lost", "The node does not answer.");
+    page.click("#nav a", "Map");
     let world = shop.world().up_again();
     page.says(".connection", "live");
+    page.says_no_more("#lost", "The node does not answer.");
+    page.is("a page that is not dimmed", &format!("return !(() => {{ {DIMMED} }})()"));
     page.is("the services", "return document.querySelectorAll('.node[data-state=good]').length >= 2");
     page.click("#nav a", "Manifest");
     page.says("main pre", "name: shop");
@@ -155,4 +166,30 @@ fn a_node_that_went_away_and_came_back_is_followed_again() {
     // It goes on asking until it is left.
     page.visit("about:blank");
     page.forgive(|error| error.contains("ERR_CONNECTION"));
+}
+
+#[test]
+fn a_page_that_could_not_be_fetched_is_fetched_when_the_node_is_back_and_not_over_and_over() {
+    let mut shop = Shop::open();
+    let page = Page::logged_in(&shop.looked);
+    page.chrome.command("Network.enable", json!({}));
+    page.chrome.command("Network.setBlockedURLs", json!({ "urls": ["*/slos.js"] }));
+    page.open("/slos");
+    page.headed("This page could not be fetched");
+    page.says(".connection", "live");
+    // Longer than it takes until the other pages are fetched.
+    page.run(MARK, &[]);
+    std::thread::sleep(Duration::from_secs(4));
+    page.is("the same document", MARKED);
+    page.chrome.command("Network.setBlockedURLs", json!({ "urls": [] }));
+    shop.looked.world.signal(libc::SIGKILL);
+    shop.looked.world.exit_code();
+    page.says("#lost", "The node does not answer.");
+    let world = shop.world().up_again();
+    page.headed("SLOs");
+    page.is("another document", "return window.__mark === undefined");
+    page.forgive(|_| true);
+    page.visit("about:blank");
+    page.forgive(|_| true);
+    drop(world);
 }

@@ -251,7 +251,9 @@ fn a_page_that_cannot_be_fetched_says_so_and_the_others_are_fetched_before_they_
     page.headed("This page could not be fetched");
     page.click("#nav a", "Services");
     page.headed("Services");
+    // Who goes there again has it tried again, in another document.
     page.click("#nav a", "SLOs");
+    page.is("another attempt", "return performance.getEntriesByType('navigation')[0].type === 'reload'");
     page.headed("This page could not be fetched");
     page.forgive(|_| true);
     page.chrome.command("Network.setBlockedURLs", json!({ "urls": [] }));
@@ -260,4 +262,38 @@ fn a_page_that_cannot_be_fetched_says_so_and_the_others_are_fetched_before_they_
     page.is("that all pages are there", &fetched("graphs"));
     page.is("that all pages are there", &fetched("nowhere"));
     assert_eq!(page.address(), "/slos");
+}
+
+#[test]
+fn a_console_whose_first_files_cannot_be_fetched_says_so() {
+    let shop = busy();
+    let page = Page::logged_in(&shop.looked);
+    let words = "The console’s files could not be fetched. Load the page again.";
+    page.chrome.command("Network.enable", json!({}));
+    page.chrome.command("Network.setBlockedURLs", json!({ "urls": ["*/net.js"] }));
+    page.open("/map");
+    // Not at once: files take a moment.
+    page.is(
+        "words that wait",
+        "return performance.now() > 3000 || getComputedStyle(document.querySelector('main p')).visibility === 'hidden'",
+    );
+    page.is("words", "return getComputedStyle(document.querySelector('main p')).visibility === 'visible'");
+    page.says("main", words);
+    page.forgive(|_| true);
+    page.chrome.command("Network.setBlockedURLs", json!({ "urls": [] }));
+    page.reload();
+    page.headed("Map");
+    page.says_no_more("main", words);
+}
+
+#[test]
+fn times_that_are_none_are_told() {
+    let shop = busy();
+    let page = Page::logged_in(&shop.looked);
+    for path in ["/traces", "/logs", "/graphs"] {
+        page.open(&format!("{path}?from=xyz"));
+        page.says(".range .bad", "from=xyz is no time");
+        page.click(".range button", "1 h");
+        page.says_no_more(".range .bad", "xyz");
+    }
 }

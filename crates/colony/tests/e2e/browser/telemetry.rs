@@ -1,10 +1,12 @@
 //! Traces, metrics and objectives: asked for, narrowed, and looked into.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::json;
 
 use super::page::Page;
 use super::shop::Shop;
-use crate::world::wait;
+use crate::world::{request, wait};
 
 const ENTER: &str = "\u{E007}";
 
@@ -154,4 +156,47 @@ fn a_span_leads_to_what_was_logged_in_it() {
     page.click("main .filters button", "Clear all");
     page.says(".line .text", "said beside it");
     assert_eq!(page.address(), "/logs");
+}
+
+#[test]
+fn what_only_waits_is_hatched_and_a_trace_leads_to_what_it_is_linked_with() {
+    let shop = Shop::open();
+    let (first, other) = ("a".repeat(32), "b".repeat(32));
+    let begun =
+        SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970") - Duration::from_secs(5);
+    let span = |trace: &str, id: &str, parent: &str, name: &str, from_ms: u64, to_ms: u64| {
+        let at = |ms: u64| (begun + Duration::from_millis(ms)).as_nanos().to_string();
+        json!({
+            "traceId": trace, "spanId": id, "parentSpanId": parent, "name": name, "kind": 1,
+            "startTimeUnixNano": at(from_ms), "endTimeUnixNano": at(to_ms),
+        })
+    };
+    let mut waits = span(&first, "a2a2a2a2a2a2a2a2", "a1a1a1a1a1a1a1a1", "wait shelf", 10, 150);
+    waits["attributes"] = json!([{ "key": "colony.wait", "value": { "stringValue": "instance" } }]);
+    let mut runs = span(&other, "b1b1b1b1b1b1b1b1", "", "run tidy", 0, 20);
+    runs["kind"] = json!(5);
+    runs["links"] = json!([{ "traceId": first, "spanId": "a1a1a1a1a1a1a1a1" }]);
+    let spans = json!([span(&first, "a1a1a1a1a1a1a1a1", "", "order", 0, 200), waits, runs]);
+    let resource = json!({ "attributes": [{ "key": "service.name", "value": { "stringValue": "shelf" } }] });
+    let body = json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": spans }] }] });
+    let kind = [("content-type", "application/json")];
+    assert_eq!(request(&shop.otlp(), "POST", "/v1/traces", &kind, Some(&body.to_string())).status, 200);
+    wait("both traces", || {
+        let found = shop.looked.get("/api/traces?service=shelf");
+        found["traces"].as_array().is_some_and(|all| all.len() == 2)
+    });
+
+    let page = Page::logged_in(&shop.looked);
+    page.open(&format!("/traces/{other}"));
+    page.says("main .facts", "Scheduled in the trace aaaaaaaa");
+    page.click("main .facts a", "aaaaaaaa");
+    page.says("h1", "order");
+    let drawn = |name: &str, what: &str| {
+        format!(
+            "const row = [...document.querySelectorAll('.span')].find((one) => one.querySelector('.what')?.textContent === '{name}'); \
+             return row && [...row.querySelectorAll('.piece.on')].some((one) => {what}getComputedStyle(one).backgroundImage.startsWith('repeating'))"
+        )
+    };
+    page.is("a wait on the critical path", &drawn("wait shelf", ""));
+    page.is("work on the critical path", &drawn("order", "!"));
 }
