@@ -71,6 +71,17 @@ function tellLost() {
   say(document.getElementById('lost'), isLost ? `The node does not answer.${since}` : '');
 }
 
+// A page that one went to while the node did not answer could not be told what it asked for: it is built once more then.
+function rebuild() {
+  let isOwing = false;
+  document.addEventListener('colony:page', () => { isOwing = store.connection.state === 'lost'; });
+  store.watch(() => {
+    if (!isOwing || store.connection.state !== 'live') return;
+    isOwing = false;
+    router.anew();
+  });
+}
+
 // What fires, told on every page.
 function watchAlerts(element) {
   const look = () => {
@@ -173,6 +184,7 @@ function others() {
 
 stacks(document.getElementById('page'));
 frame();
+rebuild();
 nav();
 keys();
 store.begin();

@@ -69,6 +69,12 @@ function built(build, at) {
   document.dispatchEvent(new CustomEvent('colony:page', { detail: at }));
 }
 
+// Builds what is shown once more.
+export function anew() {
+  if (current) current.build = null;
+  show();
+}
+
 export function begin(told) {
   given = told;
   addEventListener('popstate', show);

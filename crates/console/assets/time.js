@@ -39,11 +39,11 @@ export function range({ from, to } = {}, now = Date.now(), usual = USUAL) {
 // What of an address that says a time is none, and what is looked at instead, as a sentence; null where all is.
 export function misread({ from, to, since } = {}, now = Date.now()) {
   const none = (text) => text && moment(text, now) === null;
-  if (none(from)) return `from=${from} is no time, which is milliseconds since 1970 or as -15m: shown are 15 minutes.`;
-  if (none(to)) return `to=${to} is no time, which is milliseconds since 1970 or as -15m: shown is what is until now.`;
-  if (!from && since && none(`-${since}`)) return `since=${since} is no stretch of time, which is as 15m: shown are 15 minutes.`;
+  if (none(from)) return `from=${from} is no time (milliseconds since 1970, or as -15m): 15 minutes are shown.`;
+  if (none(to)) return `to=${to} is no time (milliseconds since 1970, or as -15m): the end is now.`;
+  if (!from && since && none(`-${since}`)) return `since=${since} is no stretch of time (as 15m): 15 minutes are shown.`;
   const begin = from ? moment(from, now) : null;
-  return begin !== null && begin >= (to ? moment(to, now) : now) ? 'It does not begin before it ends: shown are the last 15 minutes.' : null;
+  return begin !== null && begin >= (to ? moment(to, now) : now) ? 'It does not begin before it ends: the last 15 minutes are shown.' : null;
 }
 
 // Stretches of time that people count in.

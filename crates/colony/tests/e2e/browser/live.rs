@@ -124,6 +124,9 @@ fn tabs_that_nobody_sees_ask_for_nothing_and_catch_up() {
     page.says("main tbody a", "packer");
 }
 
+/// The modules of pages that are gone to while the node is away, with all that they import.
+const THERE: &str = "const files = performance.getEntriesByType('resource').map(({ name }) => name); \
+    return ['services', 'manifest', 'chart', 'records', 'rows', 'tail', 'nowhere', 'streams'].every((one) => files.some((name) => name.endsWith(`/${one}.js`)))";
 const DIMMED: &str = "return getComputedStyle(document.querySelector('main')).opacity < 1";
 
 #[test]
@@ -132,6 +135,7 @@ fn a_node_that_went_away_and_came_back_is_followed_again() {
     let page = Page::logged_in(&shop.looked);
     page.says(".connection", "live");
     page.run(MARK, &[]);
+    page.is("the other pages", THERE);
     shop.looked.world.signal(libc::SIGKILL);
     shop.looked.world.exit_code();
     page.says(".connection", "connection lost");
@@ -143,11 +147,15 @@ fn a_node_that_went_away_and_came_back_is_followed_again() {
     page.click("#nav a", "Services");
     page.headed("Services");
     page.says("#lost", "The node does not answer.");
-    page.click("#nav a", "Map");
+    // What one goes to now has nothing to show, and asks once more by itself.
+    page.click("#nav a", "Manifest");
+    page.says("main", "the node does not answer");
     let world = shop.world().up_again();
     page.says(".connection", "live");
     page.says_no_more("#lost", "The node does not answer.");
     page.is("a page that is not dimmed", &format!("return !(() => {{ {DIMMED} }})()"));
+    page.says("main pre", "name: shop");
+    page.click("#nav a", "Map");
     page.is("the services", "return document.querySelectorAll('.node[data-state=good]').length >= 2");
     page.click("#nav a", "Manifest");
     page.says("main pre", "name: shop");
