@@ -71,6 +71,7 @@ pub(super) fn add(paths: &mut Paths) {
             .json_body(true, named("Lock"))
             .answers("whether it was", json!({ "type": "object", "required": ["success"], "properties": { "success": { "type": "boolean" } } }))
             .fails(400, &["ERR_TRY_LOCK"])
+            .fails(409, &["ERR_TRY_LOCK"])
             .fails(500, &["ERR_TRY_LOCK"]),
     );
     paths.add(
@@ -83,6 +84,7 @@ pub(super) fn add(paths: &mut Paths) {
                 json!({ "type": "object", "required": ["status"], "properties": { "status": one_of(&[0, 1, 2]) } }),
             )
             .fails(400, &["ERR_UNLOCK"])
+            .fails(409, &["ERR_UNLOCK"])
             .fails(500, &["ERR_UNLOCK"]),
     );
 }
